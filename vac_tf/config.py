@@ -1,0 +1,189 @@
+"""Configurations of the library's main jobs: plain frozen dataclasses, checked when made.
+
+Every field carries its help text in `metadata["help"]` (and, where the values are a closed
+list, `metadata["choices"]`), so that a command line can be derived from it without a second
+copy of any default.
+"""
+
+import dataclasses
+from typing import Any
+
+DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
+UNKNOWN_POLICIES = ("ignore", "negative", "release")
+
+
+def setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
+    """A dataclass field with its help text and, optionally, its closed list of values."""
+    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+
+
+def check_choices(config: Any) -> None:
+    """Raises ValueError for a field whose value is not among its `choices`."""
+    for field in dataclasses.fields(config):
+        choices = field.metadata.get("choices")
+        value = getattr(config, field.name)
+        if choices and value not in choices:
+            raise ValueError(
+                f"Unknown {field.name} {value!r}. Expected one of: {', '.join(choices)}."
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+    """Everything that decides the outcome of a training run, and where it is written."""
+
+    run_dir: str = setting("", "Folder of this run; the same command again continues it.")
+
+    # Data
+    dataset: str = setting("scenes", "Dataset format.", DATASETS)
+    data_dir: str = setting(
+        "", "Folder of the dataset in its official layout (scenes: where it is cached)."
+    )
+    train_split: str = setting("train", "Split to train on.")
+    validation_split: str = setting("val", "Split that selects the best network.")
+    validation_fraction: float = setting(
+        0.0, "Hold out this fraction of the training images (by image) instead of --validation_split."
+    )
+    paper_protocol: bool = setting(
+        False, "Select the best network on the test split, as the paper's authors; reports say so."
+    )
+    unknown_labels: str = setting(
+        "ignore",
+        "Unknown labels: left out of loss and metrics (ignore), negatives (negative), or as the"
+        " authors' release: negatives, but left out of average precision (release).",
+        UNKNOWN_POLICIES,
+    )
+    label_separator: str = setting("|", "Separator inside the `labels` column (dataset table).")
+    max_images: int = setting(0, "Use only the first so many images of every split; 0: all.")
+    scenes_train_images: int = setting(3000, "Images generated for the scenes train split.")
+    scenes_seed: int = setting(0, "Seed of the generated scenes.")
+    scenes_image_size: int = setting(96, "Side of the generated scenes in pixels.")
+    check_data: bool = setting(
+        False, "Open every image, print label statistics and every rejected row, then stop."
+    )
+    skip_bad_images: bool = setting(
+        False, "Leave unreadable images out, counted and listed, instead of stopping."
+    )
+    max_pixels: int = setting(89_478_485, "Refuse images with more pixels, before decoding.")
+    apply_exif_orientation: bool = setting(
+        False, "Turn JPEG images as their EXIF says; the paper's tools ignored it."
+    )
+    resize_kernel: str = setting(
+        "bilinear", "bilinear (antialiased) or nearest (the 2019 release).", ("bilinear", "nearest")
+    )
+    cache: str = setting(
+        "none", "Keep decoded images in memory or in --cache_dir.", ("none", "memory", "disk")
+    )
+    cache_dir: str = setting("", "Folder of --cache=disk (default: RUN_DIR/image_cache).")
+
+    # Network
+    model: str = setting("classifier", "Kind of network.", ("classifier",))
+    backbone: str = setting("small", "Backbone; an unknown name lists the known ones.")
+    backbone_weights: str = setting("none", "imagenet, none, or a .keras/.weights.h5 file.")
+    image_size: int = setting(96, "Images are resized to this height and width.")
+    pooling: str = setting("average", "Pooling of the features.", ("average", "max"))
+    dropout: float = setting(
+        0.0, "Rate of every dropout layer of the backbone; -1 keeps the backbone's own rates."
+    )
+    batch_norm_momentum: float = setting(0.9, "Momentum of the moving statistics.")
+    fused_batch_norm: bool = setting(True, "Run batch normalisation on TensorFlow's fused op.")
+    detach_heatmap_kernel: bool = setting(
+        True, "Heatmaps give no gradient to the head's kernel (as the authors' release)."
+    )
+    precision: str = setting(
+        "float32", "Compute precision.", ("float32", "mixed_bfloat16", "mixed_float16")
+    )
+
+    # Method
+    loss: str = setting(
+        "weighted_sigmoid_cross_entropy",
+        "Classification loss.",
+        ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy"),
+    )
+    transforms: str = setting(
+        "", "Transforms of the second branch, such as hflip,scale:192,rotate:1,translate:32:0."
+    )
+    consistency_weight: str = setting(
+        "1", "Weight of the consistency loss: one number, or per transform: hflip:0.6,scale:0.8."
+    )
+    consistency_level: str = setting(
+        "heatmaps", "What must be consistent.", ("features", "heatmaps", "logits")
+    )
+    pairs: str = setting(
+        "star",
+        "star: the original against each transform; grid: the release's four views of one flip"
+        " and one scale.",
+        ("star", "grid"),
+    )
+    augment: str = setting("", "Plain augmentation with the same transforms, such as hflip.")
+    augment_mode: str = setting(
+        "random",
+        "random: each transform with probability 0.5; union: every epoch holds the original and"
+        " each transformed version.",
+        ("random", "union"),
+    )
+
+    # Optimisation
+    optimizer: str = setting("adamw", "Optimizer.", ("sgd", "adamw"))
+    learning_rate: float = setting(2e-3, "Peak learning rate.")
+    momentum: float = setting(0.9, "Momentum of sgd.")
+    nesterov: bool = setting(False, "Nesterov momentum of sgd.")
+    weight_decay: float = setting(
+        0.0, "sgd: coupled L2 (added to the gradients); adamw: decoupled decay."
+    )
+    schedule: str = setting(
+        "cosine", "Learning rate schedule.", ("constant", "step", "cosine", "one_cycle")
+    )
+    schedule_step_epochs: int = setting(3, "Epochs between the drops of the step schedule.")
+    schedule_step_factor: float = setting(0.5, "Factor of each drop of the step schedule.")
+    warmup_epochs: float = setting(0.0, "Epochs of linear warm-up before the schedule.")
+    gradient_clip_norm: float = setting(0.0, "Clip the global gradient norm; 0: off.")
+    ema_decay: float = setting(0.0, "Decay of the average of the weights; 0: off.")
+    batch_size: int = setting(32, "Images per step (before the views of the transforms).")
+    drop_remainder: bool = setting(False, "Drop the last partial batch of an epoch.")
+    epochs: int = setting(10, "Epochs.")
+    early_stopping_epochs: int = setting(
+        0, "Stop after so many epochs without a better validation mAP; 0: off."
+    )
+    seed: int = setting(0, "Seed of initial weights, data order and augmentation.")
+    checkpoint_seconds: float = setting(60.0, "Seconds between resumable states in an epoch.")
+
+    def __post_init__(self):
+        check_choices(self)
+        for name in ("image_size", "batch_size", "epochs", "max_pixels", "scenes_train_images"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if not 0.0 <= self.validation_fraction < 1.0:
+            raise ValueError(
+                f"validation_fraction must lie in [0, 1), got {self.validation_fraction}."
+            )
+        if self.dataset != "scenes" and not self.data_dir:
+            raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluationConfig:
+    """One evaluation of a finished (or interrupted) run on one split."""
+
+    run_dir: str = setting("", "Folder of the run to evaluate.")
+    split: str = setting("test", "Split to evaluate on, as --train_split names splits.")
+    data_dir: str = setting("", "Where the dataset lies now (default: as the run's config says).")
+    average_precision: str = setting(
+        "step", "Convention of average precision.", ("step", "voc12", "voc07")
+    )
+    unknown_labels: str = setting(
+        "", "Unknown labels in the metrics (default: as the run's config says).",
+        ("", *UNKNOWN_POLICIES),
+    )
+    threshold: float = setting(0.5, "A label is predicted when its probability is above this.")
+    inconsistency: bool = setting(True, "Measure heatmap inconsistency (paper, Table 2).")
+    batch_size: int = setting(64, "Images per step.")
+    max_images: int = setting(0, "Use only the first so many images; 0: all.")
+    skip_bad_images: bool = setting(
+        False, "Leave unreadable images out, counted and listed, instead of stopping."
+    )
+
+    def __post_init__(self):
+        check_choices(self)
+        if not self.run_dir:
+            raise ValueError("run_dir is needed: the folder that train.py wrote.")

@@ -1,0 +1,157 @@
+"""Backbones by name: Keras applications with their own normalisation, and one small network.
+
+All constants of image normalisation live here. Keras's ResNet is v1 with BGR means; the VAC
+authors used PyTorch's ResNet (v1.5, RGB mean and standard deviation).
+"""
+
+import dataclasses
+import os
+
+import keras
+
+from vac_tf.models.small_network import small_network
+
+IMAGENET_MEAN = (0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0)
+IMAGENET_STD = (0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0)
+CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
+
+
+@dataclasses.dataclass(frozen=True)
+class Normalization:
+    """`(x - mean) / std` per channel on 0..255 values, after an optional RGB -> BGR."""
+
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    reverse_channels: bool = False
+
+    def __call__(self, images):
+        if self.reverse_channels:
+            images = keras.ops.flip(images, axis=-1)
+        scale = [1.0 / std for std in self.std]
+        offset = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
+        return keras.layers.Rescaling(scale, offset, dtype="float32", name="normalization")(images)
+
+
+CAFFE = Normalization(CAFFE_MEAN_BGR, (1.0, 1.0, 1.0), reverse_channels=True)
+TORCH = Normalization(IMAGENET_MEAN, IMAGENET_STD)
+MINUS_ONE_TO_ONE = Normalization((127.5,) * 3, (127.5,) * 3)
+EFFICIENTNET_V2 = Normalization((128.0,) * 3, (128.0,) * 3)
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """How one backbone is built.
+
+    `stride` is the nominal one: pixels of the image per heatmap cell. `weights_kind` says whether
+    Keras publishes ImageNet weights for it.
+    """
+
+    build: object
+    normalization: Normalization
+    stride: int = 32
+    options: tuple[tuple[str, object], ...] = ()
+    has_imagenet_weights: bool = True
+
+
+_NO_PREPROCESSING = (("include_preprocessing", False),)
+_APPLICATIONS = keras.applications
+
+BACKBONES = {
+    "small": Backbone(small_network, TORCH, stride=16, has_imagenet_weights=False),
+    "resnet50": Backbone(_APPLICATIONS.ResNet50, CAFFE),
+    "resnet101": Backbone(_APPLICATIONS.ResNet101, CAFFE),
+    "resnet152": Backbone(_APPLICATIONS.ResNet152, CAFFE),
+    "resnet50v2": Backbone(_APPLICATIONS.ResNet50V2, MINUS_ONE_TO_ONE),
+    "resnet101v2": Backbone(_APPLICATIONS.ResNet101V2, MINUS_ONE_TO_ONE),
+    "resnet152v2": Backbone(_APPLICATIONS.ResNet152V2, MINUS_ONE_TO_ONE),
+    "densenet121": Backbone(_APPLICATIONS.DenseNet121, TORCH),
+    "densenet169": Backbone(_APPLICATIONS.DenseNet169, TORCH),
+    "densenet201": Backbone(_APPLICATIONS.DenseNet201, TORCH),
+    "inceptionv3": Backbone(_APPLICATIONS.InceptionV3, MINUS_ONE_TO_ONE),
+    "xception": Backbone(_APPLICATIONS.Xception, MINUS_ONE_TO_ONE),
+    "mobilenetv2": Backbone(_APPLICATIONS.MobileNetV2, MINUS_ONE_TO_ONE),
+    "mobilenetv3small": Backbone(
+        _APPLICATIONS.MobileNetV3Small, MINUS_ONE_TO_ONE, options=_NO_PREPROCESSING
+    ),
+    "mobilenetv3large": Backbone(
+        _APPLICATIONS.MobileNetV3Large, MINUS_ONE_TO_ONE, options=_NO_PREPROCESSING
+    ),
+    "efficientnetv2b0": Backbone(
+        _APPLICATIONS.EfficientNetV2B0, TORCH, options=_NO_PREPROCESSING
+    ),
+    "efficientnetv2b1": Backbone(
+        _APPLICATIONS.EfficientNetV2B1, TORCH, options=_NO_PREPROCESSING
+    ),
+    "efficientnetv2b2": Backbone(
+        _APPLICATIONS.EfficientNetV2B2, TORCH, options=_NO_PREPROCESSING
+    ),
+    "efficientnetv2b3": Backbone(
+        _APPLICATIONS.EfficientNetV2B3, TORCH, options=_NO_PREPROCESSING
+    ),
+    "efficientnetv2s": Backbone(
+        _APPLICATIONS.EfficientNetV2S, EFFICIENTNET_V2, options=_NO_PREPROCESSING
+    ),
+    "efficientnetv2m": Backbone(
+        _APPLICATIONS.EfficientNetV2M, EFFICIENTNET_V2, options=_NO_PREPROCESSING
+    ),
+    "efficientnetv2l": Backbone(
+        _APPLICATIONS.EfficientNetV2L, EFFICIENTNET_V2, options=_NO_PREPROCESSING
+    ),
+    "convnexttiny": Backbone(_APPLICATIONS.ConvNeXtTiny, TORCH, options=_NO_PREPROCESSING),
+    "convnextsmall": Backbone(_APPLICATIONS.ConvNeXtSmall, TORCH, options=_NO_PREPROCESSING),
+    "convnextbase": Backbone(_APPLICATIONS.ConvNeXtBase, TORCH, options=_NO_PREPROCESSING),
+}
+
+
+def get_backbone(name: str) -> Backbone:
+    """The backbone of that name (case and `-`/`_` do not matter); ValueError lists the known."""
+    key = name.lower().replace("-", "").replace("_", "")
+    if key not in BACKBONES:
+        raise ValueError(f"Unknown backbone {name!r}. Known backbones: {', '.join(BACKBONES)}.")
+    return BACKBONES[key]
+
+
+def build_backbone(name: str, image_shape, weights: str | None = None):
+    """The feature extractor of a backbone, without normalisation and classifier.
+
+    Args:
+        name: A key of `BACKBONES`.
+        image_shape: `(height, width, 3)`, height and width may be None.
+        weights: `"imagenet"` (downloaded by Keras), `"none"`/None, or the path of a `.keras` or
+            `.weights.h5` file of this backbone.
+
+    Returns:
+        `keras.Model`: normalised images `[B, H, W, 3]` -> features `[B, h, w, C]`.
+
+    Raises:
+        ValueError: unknown name, no published ImageNet weights, missing or ill-fitting file.
+    """
+    backbone = get_backbone(name)
+    source = weights or "none"
+    if source == "imagenet" and not backbone.has_imagenet_weights:
+        raise ValueError(
+            f"There are no ImageNet weights for backbone {name!r}; use weights='none' or a file."
+        )
+    features = backbone.build(
+        input_shape=image_shape,
+        include_top=False,
+        weights="imagenet" if source == "imagenet" else None,
+        **dict(backbone.options),
+    )
+    if source not in ("none", "imagenet"):
+        _load_weights(features, name, source)
+    return features
+
+
+def _load_weights(features, name, path):
+    if not os.path.isfile(path):
+        raise ValueError(
+            f"Backbone weights {path!r} not found. Expected 'imagenet', 'none' or the path of a"
+            " .keras or .weights.h5 file."
+        )
+    try:
+        features.load_weights(path)
+    except (ValueError, KeyError, OSError) as error:
+        raise ValueError(
+            f"The weights in {path!r} do not fit backbone {name!r}: {error}"
+        ) from error

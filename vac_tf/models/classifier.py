@@ -1,0 +1,67 @@
+"""The multi-label classifier: normalisation, backbone, class activation map head."""
+
+import keras
+
+from vac_tf.models.backbones import build_backbone, get_backbone
+from vac_tf.models.cam_head import CAMHead
+from vac_tf.models.fused_batch_norm import rebuild_network
+
+FEATURES_LAYER = "cam_head"
+
+
+def build_classifier(
+    backbone: str,
+    num_labels: int,
+    image_size: int | None = None,
+    pooling: str = "average",
+    weights: str | None = None,
+    *,
+    detach_heatmap_kernel: bool = True,
+    dropout: float | None = 0.0,
+    batch_norm_momentum: float | None = 0.9,
+    fused_batch_norm: bool = True,
+    precision: str = "float32",
+):
+    """A functional Keras model that outputs logits and heatmaps.
+
+    Args:
+        backbone: Name of a backbone, see `vac_tf.models.backbones.BACKBONES`.
+        num_labels: Number of labels L.
+        image_size: Height and width of the images in pixels; None: any size (as training with
+            a scaling transform needs).
+        pooling: `"average"` (VAC) or `"max"` (dual stream).
+        weights: `"imagenet"`, `"none"`/None, or a file of backbone weights.
+        detach_heatmap_kernel: Heatmaps give no gradient to the head's kernel.
+        dropout: Rate of every dropout layer (stochastic depth included); None keeps the
+            backbone's own. 0 by default: different masks in two views would be punished as
+            inconsistency.
+        batch_norm_momentum: Momentum of every batch normalisation; None keeps Keras's. 0.9 as
+            PyTorch: Keras's 0.99 leaves the statistics near their start in short runs.
+        fused_batch_norm: Batch normalisation on TensorFlow's fused op.
+        precision: Policy of the backbone; normalisation and head compute in float32.
+
+    Returns:
+        `keras.Model`: `images` float32 RGB in 0..255 `[B, H, W, 3]` ->
+        `{"heatmaps": float32 [B, h, w, L], "logits": float32 [B, L]}`.
+
+    Raises:
+        ValueError: unknown backbone or pooling, or weights that are missing or do not fit.
+    """
+    image_shape = (image_size, image_size, 3)
+    body = rebuild_network(
+        build_backbone(backbone, image_shape, weights),
+        fused=fused_batch_norm,
+        dtype=None if precision == "float32" else precision,
+        batch_norm_momentum=batch_norm_momentum,
+        dropout=dropout,
+    )
+    images = keras.Input(image_shape, name="images", dtype="float32")
+    features = body(get_backbone(backbone).normalization(images))
+    head = CAMHead(num_labels, pooling, detach_heatmap_kernel, name=FEATURES_LAYER)
+    return keras.Model(images, head(features), name=f"{backbone}_classifier")
+
+
+def with_features(network):
+    """The same network (shared weights) whose outputs also hold `features` `[B, h, w, C]`."""
+    features = network.get_layer(FEATURES_LAYER).input
+    return keras.Model(network.inputs, {**network.output, "features": features})

@@ -1,0 +1,37 @@
+"""Networks to and from one `.keras` file, atomically and with stock batch normalisation."""
+
+import os
+
+import keras
+
+from vac_tf.models.fused_batch_norm import rebuild_network
+
+
+def save_network(network, path: str) -> None:
+    """Writes `network` to `path` (`.keras`), in float32 and with the stock layer classes.
+
+    The file appears whole or not at all: a full disk leaves the previous one in place.
+    """
+    partial = f"{path}.partial.keras"
+    try:
+        rebuild_network(network, fused=False, dtype="float32").save(partial)
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def load_network(path: str):
+    """The network of a run, in float32 with the stock layers.
+
+    Raises:
+        ValueError: when the file is missing or cannot be read as a `.keras` file.
+    """
+    from vac_tf.models.cam_head import CAMHead  # noqa: F401  Registers the layer.
+
+    if not os.path.isfile(path):
+        raise ValueError(f"No network at {path!r}. Expected the .keras file that train.py wrote.")
+    try:
+        return keras.models.load_model(path, compile=False)
+    except (OSError, KeyError) as error:
+        raise ValueError(f"{path!r} cannot be read as a .keras file: {error}") from error
