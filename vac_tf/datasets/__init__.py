@@ -1,0 +1,57 @@
+"""Datasets on disk, in their official formats, as `Split`s. Needs no TensorFlow."""
+
+import os
+from typing import Any
+
+from vac_tf.datasets.coco import read_coco
+from vac_tf.datasets.scenes import read_scenes
+from vac_tf.datasets.split import DatasetError, RejectedRow, Split
+from vac_tf.datasets.table import read_table
+
+__all__ = ["DatasetError", "RejectedRow", "Split", "read_split"]
+
+_READERS = {
+    "scenes": read_scenes,
+    "coco": read_coco,
+    "table": read_table,
+}
+# Options that only some datasets have; callers may give all of them for any dataset.
+_OPTIONS = {
+    "scenes": ("image_size", "train_images", "seed", "with_objects"),
+    "coco": ("with_objects",),
+    "table": ("label_separator",),
+}
+
+
+def read_split(
+    name: str,
+    data_dir: str | os.PathLike,
+    split: str,
+    *,
+    rejected: list[RejectedRow] | None = None,
+    **options: Any,
+) -> Split:
+    """Reads one split of a dataset.
+
+    Args:
+        name: format of the dataset: scenes, coco, wider, pa100k or table.
+        data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
+            may be empty).
+        split: name of the split; which ones exist depends on the dataset.
+        rejected: None to raise on the first bad row, or a list to which a `RejectedRow` is
+            appended for every row that is left out.
+        **options: `label_separator` (table), `image_size`, `train_images`, `seed` (scenes),
+            `with_objects` (coco, scenes). Those meant for another dataset are ignored.
+
+    Raises:
+        DatasetError: when the dataset is unknown, missing, damaged or inconsistent.
+        TypeError: for an option that no dataset has.
+    """
+    if name not in _READERS:
+        raise DatasetError(f"Unknown dataset {name!r}. Known: {', '.join(_READERS)}.")
+    known = {option for names in _OPTIONS.values() for option in names}
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise TypeError(f"Unknown options {unknown}. Known: {', '.join(sorted(known))}.")
+    own = {option: value for option, value in options.items() if option in _OPTIONS[name]}
+    return _READERS[name](data_dir, split, rejected=rejected, **own)

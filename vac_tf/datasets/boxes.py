@@ -1,0 +1,42 @@
+"""Boxes of examples as integer crops, rounded as Pillow rounds them."""
+
+import numpy as np
+
+
+def crop_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Integer crops of boxes, rounded as `PIL.Image.Image.crop` rounds (half to even).
+
+    Args:
+        boxes: [N, 4] of x, y, width, height in pixels; not changed.
+
+    Returns:
+        int64 [N, 4] of left, top, right, bottom in pixels; right and bottom are exclusive. They
+        are the rounded x + width and y + height, not the rounded size. A box narrower than a
+        pixel can round to an empty crop: then one pixel is kept.
+
+    Raises:
+        ValueError: when `boxes` is not of shape [N, 4].
+    """
+    boxes = np.asarray(boxes, np.float64)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"Boxes must have the shape [N, 4], got {boxes.shape}.")
+    corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
+    crops = np.rint(corners).astype(np.int64)
+    crops[:, 2:] = np.maximum(crops[:, 2:], crops[:, :2] + 1)
+    return crops
+
+
+def resolve_crop(
+    left: int, top: int, right: int, bottom: int, width: int, height: int
+) -> tuple[int, int, int, int]:
+    """The crop to take from an image of `width` x `height` pixels.
+
+    A crop that sticks out stays as it is (outside is black). One that has no pixel in common
+    with the image becomes the whole image, as in the 2019 release of VAC, which does so for a
+    box whose left or top corner lies beyond the image.
+
+    Returns:
+        left, top, right, bottom; right and bottom exclusive.
+    """
+    overlaps = left < width and top < height and right > 0 and bottom > 0
+    return (left, top, right, bottom) if overlaps else (0, 0, width, height)

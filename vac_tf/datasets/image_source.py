@@ -1,0 +1,159 @@
+"""The decoded images of a split, by index: from files, from memory or from a cache folder."""
+
+import concurrent.futures
+import dataclasses
+import hashlib
+import os
+
+import numpy as np
+import tensorflow as tf
+from PIL import Image
+
+from vac_tf.datasets.boxes import crop_boxes
+from vac_tf.datasets.decoding import crop, decode_image, orient
+from vac_tf.datasets.split import DatasetError, Split
+from vac_tf.resizing import resize_images
+
+_EXIF_ORIENTATION = 0x0112
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageSettings:
+    """How image files become network inputs; the same in training, evaluation and export."""
+
+    image_size: int
+    resize_kernel: str = "bilinear"
+    max_pixels: int = 89_478_485
+    apply_exif_orientation: bool = False
+
+
+class ImageSource:
+    """Loads the images of a split: decode, turn, crop, and (`resized`) resize.
+
+    Args:
+        split: The split whose rows are loaded by index.
+        settings: How they are decoded and resized.
+        cache: `"none"` decodes at every use, `"memory"` and `"disk"` decode once, now.
+        cache_dir: Folder of the disk cache; files are keyed by path, size, time and crop.
+
+    Raises:
+        DatasetError: naming the first unreadable image, when a cache is filled.
+    """
+
+    def __init__(self, split: Split, settings: ImageSettings, cache="none", cache_dir=""):
+        self.split = split
+        self.settings = settings
+        self._paths = tf.constant(list(split.image_paths), tf.string)
+        self._has_boxes = split.boxes is not None
+        corners = crop_boxes(split.boxes) if self._has_boxes else np.zeros((len(split), 4))
+        self._corners = tf.constant(corners.astype("int32"))
+        self._orientations = None
+        if settings.apply_exif_orientation:
+            codes = [_exif_orientation(path) for path in split.image_paths]
+            self._orientations = tf.constant(codes, tf.int32)
+        self._cached = None
+        if cache == "memory":
+            self._cached = tf.constant(self._decode_all(self._serialized), tf.string)
+        elif cache == "disk":
+            os.makedirs(cache_dir, exist_ok=True)
+            self._paths = tf.constant(
+                self._decode_all(lambda index: self._cache_file(index, cache_dir)), tf.string
+            )
+        self._is_disk_cache = cache == "disk"
+
+    def load(self, index):
+        """uint8 `[H, W, 3]`: the image of row `index` (scalar int), upright and cropped."""
+        if self._cached is not None:
+            return self._parse(self._cached[index])
+        if self._is_disk_cache:
+            return self._parse(tf.io.read_file(self._paths[index]))
+        return self._decode(index)
+
+    def resized(self, index):
+        """float32 `[image_size, image_size, 3]` in 0..255: the input of the network."""
+        size = self.settings.image_size
+        image = resize_images(self.load(index), size, self.settings.resize_kernel)
+        return tf.ensure_shape(image, (size, size, 3))
+
+    def find_bad_images(self, first_only=False) -> list[tuple[int, str]]:
+        """Rows that cannot be loaded and why, in row order, by opening every image."""
+        bad = []
+        for index, reason in enumerate(_in_parallel(self._reason, range(len(self.split)))):
+            if reason:
+                bad.append((index, reason))
+                if first_only:
+                    break
+        return bad
+
+    def _decode(self, index):
+        path = self._paths[index]
+        image = decode_image(tf.io.read_file(path), path, self.settings.max_pixels)
+        if self._orientations is not None:
+            image = orient(image, self._orientations[index])
+        return crop(image, self._corners[index]) if self._has_boxes else image
+
+    def _reason(self, index):
+        try:
+            self.load(index)
+        except tf.errors.OpError as error:
+            return _one_line(error)
+        return ""
+
+    def _decode_all(self, store):
+        def stored(index):
+            try:
+                return store(index)
+            except tf.errors.OpError as error:
+                raise DatasetError(
+                    f"{self.split.image_paths[index]}: {_one_line(error)}. Mend or remove the file,"
+                    " or use --skip_bad_images."
+                ) from error
+
+        return list(_in_parallel(stored, range(len(self.split))))
+
+    def _serialized(self, index):
+        return tf.io.serialize_tensor(self._decode(index)).numpy()
+
+    @staticmethod
+    def _parse(serialized):
+        return tf.ensure_shape(tf.io.parse_tensor(serialized, tf.uint8), (None, None, 3))
+
+    def _cache_file(self, index, cache_dir):
+        path = self.split.image_paths[index]
+        corners = self._corners[index].numpy().tolist() if self._has_boxes else None
+        try:
+            stat = os.stat(path)
+        except OSError as error:
+            raise DatasetError(f"{path}: {error.strerror}.") from error
+        upright = self.settings.apply_exif_orientation
+        key = repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns, corners, upright))
+        file = os.path.join(cache_dir, hashlib.sha256(key.encode()).hexdigest() + ".tensor")
+        if not os.path.exists(file):
+            partial = f"{file}.{os.getpid()}.partial"
+            with open(partial, "wb") as stream:
+                stream.write(self._serialized(index))
+            os.replace(partial, file)
+        return file
+
+
+def _in_parallel(function, items):
+    """Results in order, computed by a few threads."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        futures = [pool.submit(function, item) for item in items]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _one_line(error):
+    return " ".join(str(error.message).split())
+
+
+def _exif_orientation(path):
+    try:
+        with Image.open(path) as image:
+            return image.getexif().get(_EXIF_ORIENTATION, 1)
+    except OSError:
+        return 1  # The decoder reports unreadable files, with the reason.

@@ -1,0 +1,191 @@
+"""Batches for training and evaluation, as `tf.data` datasets of (images, labels).
+
+The order of epoch e depends only on (seed, e), and augmentation on (seed, e, example): a run can
+be continued anywhere with the data it would have seen.
+"""
+
+import dataclasses
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.datasets.image_source import ImageSource
+from vac_tf.transforms import Scaling, Transform
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """Plain augmentation: transforms whose versions keep the labels of the original.
+
+    `mode="random"`: each transform with probability 0.5 per example (scaling: per batch).
+    `mode="union"`: every epoch holds the original and each transformed version.
+    """
+
+    transforms: tuple[Transform, ...] = ()
+    mode: str = "random"
+
+    @property
+    def versions(self) -> tuple[Transform | None, ...]:
+        """The versions of an image that an epoch holds; None is the original."""
+        if self.mode == "union":
+            return (None, *self.transforms)
+        return (None,)
+
+
+class TrainingBatches:
+    """The batches of every epoch of a training run.
+
+    Args:
+        source: Images of the training split.
+        labels: float32 `[N, L]`, NaN where unknown.
+        batch_size: Images per batch.
+        seed: Decides the order and the augmentation.
+        augmentation: See `Augmentation`.
+        drop_remainder: Leave the last partial batch out.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        labels: np.ndarray,
+        batch_size: int,
+        seed: int,
+        augmentation: Augmentation = Augmentation(),
+        drop_remainder: bool = False,
+    ):
+        self.source = source
+        self.labels = tf.constant(labels, tf.float32)
+        self.batch_size = batch_size
+        self.seed = seed
+        self.augmentation = augmentation
+        self.drop_remainder = drop_remainder
+        if self.steps_per_epoch == 0:
+            raise ValueError(
+                f"{len(labels)} training images do not fill one batch of {batch_size} (the last"
+                " partial batch is dropped); use a smaller batch_size."
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return len(self._plan(0))
+
+    def epoch(self, epoch: int, start_step: int = 0) -> tf.data.Dataset:
+        """Batches of epoch `epoch` from step `start_step` on.
+
+        Returns:
+            Dataset of images float32 `[B, H, W, 3]` in 0..255 and labels float32 `[B, L]`.
+        """
+        plan = self._plan(epoch)[start_step:]
+        pools = []
+        for version, transform in enumerate(self._pool_transforms()):
+            rows = [batch for pool, batch in plan if pool == version]
+            pools.append(self._pool(rows, transform, epoch))
+        if len(pools) == 1:
+            dataset = pools[0]
+        else:
+            choices = tf.data.Dataset.from_tensor_slices([pool for pool, _ in plan])
+            dataset = tf.data.Dataset.choose_from_datasets(pools, choices.map(_to_int64))
+        dataset = self._scaled_at_random(dataset, epoch, start_step)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
+        return dataset.prefetch(2)
+
+    def _pool_transforms(self):
+        """Scaled versions make batches of their own: a batch has one image size."""
+        scaled = [t for t in self.augmentation.versions if isinstance(t, Scaling)]
+        return (None, *scaled)
+
+    def _plan(self, epoch):
+        """The epoch's batches in order: (pool, `[B, 2]` rows of (example, version))."""
+        generator = np.random.default_rng((self.seed, epoch))
+        versions = self.augmentation.versions
+        batches = []
+        for pool, scaling in enumerate(self._pool_transforms()):
+            members = [
+                number
+                for number, version in enumerate(versions)
+                if (version is scaling if scaling else not isinstance(version, Scaling))
+            ]
+            examples = np.arange(len(self.labels))
+            rows = np.stack(np.meshgrid(examples, members, indexing="ij"), -1).reshape(-1, 2)
+            rows = generator.permutation(rows)
+            for start in range(0, len(rows), self.batch_size):
+                batch = rows[start : start + self.batch_size]
+                if len(batch) == self.batch_size or not self.drop_remainder:
+                    batches.append((pool, batch))
+        if len(self._pool_transforms()) > 1:
+            batches = [batches[i] for i in generator.permutation(len(batches))]
+        return batches
+
+    def _pool(self, batches, scaling, epoch):
+        rows = np.concatenate(batches) if batches else np.zeros((0, 2), "int64")
+        dataset = tf.data.Dataset.from_tensor_slices(rows).map(
+            lambda row: self._example(row, epoch), tf.data.AUTOTUNE, deterministic=True
+        )
+        # Partial batches may lie anywhere once pools are mixed, but are last in their own pool.
+        dataset = dataset.batch(self.batch_size)
+        if scaling:
+            dataset = dataset.map(lambda images, labels: (scaling.images(images), labels))
+        return dataset
+
+    def _example(self, row, epoch):
+        image = self.source.resized(row[0])
+        if self.augmentation.mode == "union":
+            branches = [
+                (lambda t=t: image if t is None or isinstance(t, Scaling) else _alone(t, image))
+                for t in self.augmentation.versions
+            ]
+            image = tf.switch_case(tf.cast(row[1], tf.int32), branches)
+        else:
+            for number, transform in enumerate(self.augmentation.transforms):
+                if not isinstance(transform, Scaling):
+                    seed = _seed(self.seed, epoch, row[0], number)
+                    image = _maybe(seed, transform, image)
+        return tf.ensure_shape(image, (*[self.source.settings.image_size] * 2, 3)), (
+            self.labels[row[0]]
+        )
+
+    def _scaled_at_random(self, dataset, epoch, start_step):
+        if self.augmentation.mode == "union":
+            return dataset
+        for number, transform in enumerate(self.augmentation.transforms):
+            if isinstance(transform, Scaling):
+
+                def scale(step, batch, transform=transform, number=number):
+                    images, labels = batch
+                    chosen = _is_chosen(_seed(self.seed, epoch, step + start_step, -1 - number))
+                    return tf.cond(chosen, lambda: transform.images(images), lambda: images), labels
+
+                dataset = dataset.enumerate().map(scale)
+        return dataset
+
+
+def evaluation_batches(source: ImageSource, labels: np.ndarray, batch_size: int):
+    """Every image of the source once, in order: (images, labels) batches, the last one partial."""
+    indices = tf.data.Dataset.range(len(labels))
+    labels = tf.constant(labels, tf.float32)
+    dataset = indices.map(
+        lambda index: (source.resized(index), labels[index]), tf.data.AUTOTUNE, deterministic=True
+    )
+    return dataset.batch(batch_size).prefetch(2)
+
+
+def _to_int64(value):
+    return tf.cast(value, tf.int64)
+
+
+def _seed(seed, epoch, example, number):
+    """A stateless seed `[2]` for one decision about one example of one epoch."""
+    mixed = tf.random.experimental.stateless_fold_in(tf.constant([seed, epoch], tf.int64), example)
+    return tf.random.experimental.stateless_fold_in(mixed, number)
+
+
+def _is_chosen(seed):
+    return tf.random.stateless_uniform([], seed) < 0.5
+
+
+def _maybe(seed, transform, image):
+    return tf.cond(_is_chosen(seed), lambda: _alone(transform, image), lambda: image)
+
+
+def _alone(transform, image):
+    return transform.images(image[None])[0]

@@ -1,0 +1,138 @@
+"""The shapes of the generated scenes, as anti-aliased masks.
+
+Every category keeps its name under mirroring, quarter turns and scaling, so that none of the
+transforms of a consistency loss changes a label.
+"""
+
+import math
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+# Category and share of the scenes that hold it: from frequent to rare, as in real attribute data.
+SHAPE_RATIOS = {
+    "disk": 0.40,
+    "arrow": 0.05,
+    "ring": 0.14,
+    "square": 0.34,
+    "triangle": 0.28,
+    "checkered_square": 0.03,
+    "cross": 0.12,
+    "star": 0.24,
+    "hexagon": 0.20,
+    "crescent": 0.17,
+    "heart": 0.10,
+    "striped_disk": 0.08,
+}
+
+_SUPERSAMPLING = 4
+_PATTERN_CELLS = 5  # stripes or checks across a shape
+
+
+def _regular_polygon(corners: int, inner_ratio: float = 1.0) -> np.ndarray:
+    """Corners of a regular polygon on the unit circle; a star when `inner_ratio` is below 1."""
+    count = corners if inner_ratio == 1.0 else 2 * corners
+    angles = 2 * math.pi * np.arange(count) / count - math.pi / 2
+    radii = np.where(np.arange(count) % 2 == 0, 1.0, inner_ratio)
+    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+
+
+def _arc(radius: float, start: float, end: float, centre: tuple[float, float]) -> np.ndarray:
+    """Points of a circular arc, angles in degrees."""
+    angles = np.radians(np.linspace(start, end, 24))
+    return np.stack(
+        [centre[0] + radius * np.cos(angles), centre[1] + radius * np.sin(angles)], axis=1
+    )
+
+
+def _heart() -> np.ndarray:
+    t = np.linspace(0, 2 * math.pi, 40, endpoint=False)
+    x = 16 * np.sin(t) ** 3
+    y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
+    return np.stack([x, -y], axis=1) / 17.0
+
+
+_CIRCLE = _arc(1.0, 0, 360, (0, 0))
+_SQUARE = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 0.85
+_CROSS_CORNER = [(0.33, -1), (0.33, -0.33), (1, -0.33)]
+_OUTLINES = {
+    "disk": _CIRCLE,
+    "ring": _CIRCLE,
+    "striped_disk": _CIRCLE,
+    "square": _SQUARE,
+    "checkered_square": _SQUARE,
+    "triangle": _regular_polygon(3) + (0, 0.2),
+    "star": _regular_polygon(5, 0.42),
+    "hexagon": _regular_polygon(6),
+    "cross": np.concatenate(
+        [np.array(_CROSS_CORNER) @ ((c, s), (-s, c)) for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))]
+    ),
+    "crescent": np.concatenate([_arc(1.0, 40, 320, (0, 0)), _arc(0.77, 303, 57, (0.35, 0))]),
+    "heart": _heart(),
+    "arrow": np.array(
+        [(-1, -0.3), (0.1, -0.3), (0.1, -0.85), (1, 0), (0.1, 0.85), (0.1, 0.3), (-1, 0.3)]
+    ),
+}
+
+
+def shape_masks(
+    category: str, diameter: float, degrees: float, mirrored: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draws one shape into the smallest square patch that holds it.
+
+    Args:
+        category: a key of `SHAPE_RATIOS`.
+        diameter: diameter of the circle around the shape in pixels.
+        degrees: rotation.
+        mirrored: whether the shape is mirrored (left and right exchanged) first.
+
+    Returns:
+        coverage float32 [P, P] in 0..1, and float32 [P, P] in 0..1: the part of each pixel that
+        takes the second colour (stripes or checks).
+    """
+    size = math.ceil(diameter) + 4
+    radius = diameter / 2
+    centre = size / 2
+    cos, sin = math.cos(math.radians(degrees)), math.sin(math.radians(degrees))
+    flip = -1.0 if mirrored else 1.0
+    # Row vectors: mirror, rotate, scale.
+    matrix = np.array([[flip * cos, flip * sin], [-sin, cos]]) * radius
+
+    def placed(points: np.ndarray) -> list[tuple[float, float]]:
+        corners = (points @ matrix + centre) * _SUPERSAMPLING
+        return [(float(x), float(y)) for x, y in corners]
+
+    canvas = Image.new("L", (size * _SUPERSAMPLING,) * 2)
+    pen = ImageDraw.Draw(canvas)
+    pen.polygon(placed(_OUTLINES[category]), fill=255)
+    if category == "ring":
+        pen.polygon(placed(_CIRCLE * 0.58), fill=0)
+    coverage = _shrunk(canvas)
+    if category not in ("striped_disk", "checkered_square"):
+        return coverage, np.zeros_like(coverage)
+    pattern = Image.new("L", canvas.size)
+    pen = ImageDraw.Draw(pattern)
+    for cell in _pattern_cells(checkered=category == "checkered_square"):
+        pen.polygon(placed(cell), fill=255)
+    return coverage, _shrunk(pattern)
+
+
+def _pattern_cells(checkered: bool) -> list[np.ndarray]:
+    """Rectangles of the second colour over the square from -1 to 1."""
+    edges = np.linspace(-1, 1, _PATTERN_CELLS + 1)
+    if checkered:
+        # The checks fill the square itself, which is smaller than the unit circle.
+        edges = edges * 0.85
+    cells = []
+    for row in range(_PATTERN_CELLS):
+        for column in range(_PATTERN_CELLS if checkered else 1):
+            if (row + column) % 2 == 0:
+                continue
+            left, right = edges[[column, column + 1]] if checkered else (-1.0, 1.0)
+            top, bottom = edges[[row, row + 1]]
+            cells.append(np.array([(left, top), (right, top), (right, bottom), (left, bottom)]))
+    return cells
+
+
+def _shrunk(canvas: Image.Image) -> np.ndarray:
+    return np.asarray(canvas.reduce(_SUPERSAMPLING), np.float32) / 255.0
