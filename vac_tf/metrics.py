@@ -1,0 +1,239 @@
+"""Metrics of multi-label classification under their conventional names. NumPy only.
+
+Names follow the VAC paper (Guo et al., "Visual Attention Consistency under Image Transforms for
+Multi-Label Image Classification", CVPR 2019, Section 4): `*-C` are means over labels ("macro"),
+`*-O` count over all images and labels ("micro"). Where papers use one name for two quantities,
+both are reported: `F1-C` is the mean of the labels' F1 (VAC, SRN, ASL), `CF1` is the F1 of the
+mean precision and the mean recall (ML-GCN, visual attention dual stream).
+"""
+
+import math
+
+import numpy as np
+
+from vac_tf.average_precision import average_precision, average_precision_per_label
+from vac_tf.multilabel_arrays import check_arrays
+
+__all__ = ["average_precision", "average_precision_per_label", "evaluate_multilabel"]
+
+UNKNOWN_POLICIES = ("ignore", "negative", "release")
+
+
+def evaluate_multilabel(
+    labels,
+    scores,
+    label_names=None,
+    threshold: float = 0.5,
+    unknown: str = "ignore",
+    average_precision: str = "step",
+) -> dict:
+    """Evaluates the scores of N images and L labels.
+
+    A label is predicted when its float32 probability is above `threshold`. Conventions:
+
+    * A label without positives leaves every mean over labels, and is named in `conventions`;
+      `mA`, which needs both classes, also leaves out labels without negatives.
+    * A label that is never predicted has precision 0, as has an image without predictions; an
+      image without positives has recall 0. Example-based values divide by the number of all
+      images, so an image with neither predictions nor positives adds 0 to each of them.
+    * Example-based `F1` is the F1 of the mean precision and the mean recall (VAC), `F1-mean` the
+      mean of the images' F1.
+    * `top3` predicts the three labels of the highest score, whatever the score (text of the VAC
+      paper); `top3_thresholded` only those of them above the threshold (its Table 6). Equal
+      scores: the label of lower index first. With fewer than three labels, all are taken.
+
+    Args:
+        labels: [N, L], values 0, 1 or NaN (unknown).
+        scores: [N, L], probabilities in 0..1.
+        label_names: L different names; default "0", "1", ...
+        threshold: in 0..1.
+        unknown: what a NaN label means. "ignore": it is left out everywhere, as though the image
+            did not have that label (predictions are made without regard to it, the top three
+            too); an image without known labels leaves the example-based means. "negative": 0.
+            "release": 0, but left out of the average precision (the authors' evaluation).
+        average_precision: "step", "voc12" or "voc07", see `average_precision`.
+
+    Returns:
+        A dict that `json.dump` takes: `label_based` (mAP, mA, F1-C, P-C, R-C, CF1, F1-O, P-O,
+        R-O), `top3` and `top3_thresholded` (F1-C ... R-O), `example_based` (Acc, Prec, Recall,
+        F1, F1-mean), `per_label` (one dict per label: name, AP, precision, recall, F1, positives,
+        unknown), `conventions`. Fractions in 0..1; None where a value is undefined.
+
+    Raises:
+        ValueError: shapes that do not fit, no images or labels, labels outside {0, 1, NaN}, scores
+            outside 0..1, wrong or repeated names, an unknown policy or convention.
+    """
+    if unknown not in UNKNOWN_POLICIES:
+        raise ValueError(
+            f"Unknown policy {unknown!r}. Expected one of: {', '.join(UNKNOWN_POLICIES)}."
+        )
+    if not 0.0 <= threshold <= 1.0:
+        raise ValueError(f"threshold is {threshold}. Expected a probability in 0..1.")
+    labels, scores, names = check_arrays(labels, scores, label_names)
+    is_unknown = np.isnan(labels)
+    known = ~is_unknown if unknown == "ignore" else np.ones(labels.shape, bool)
+    positive = labels == 1
+
+    # float32, since that is what the exported network hands to whoever decides.
+    above = scores.astype(np.float32) > np.float32(threshold)
+    best = _highest(scores, 3)
+    by_label = _count(above & known, positive, known)
+    precisions = average_precision_per_label(
+        np.where(is_unknown, 0, labels) if unknown == "negative" else labels,
+        scores,
+        average_precision,
+    )
+    label_based = {
+        "mAP": _mean(precisions[by_label["positives"] > 0]),
+        "mA": _mean_accuracy(by_label),
+    }
+    return {
+        "label_based": label_based | _precision_recall(by_label),
+        "top3": _precision_recall(_count(best & known, positive, known)),
+        "top3_thresholded": _precision_recall(_count(best & above & known, positive, known)),
+        "example_based": _example_based(above & known, positive, known),
+        "per_label": _per_label(names, precisions, by_label, is_unknown.sum(axis=0)),
+        "conventions": _conventions(unknown, threshold, average_precision)
+        | _dataset_counts(names, above & known, positive, known, is_unknown),
+    }
+
+
+def _highest(scores, count: int):
+    """Marks the `count` highest scores of each row, the lower index first among equals, [N, L]."""
+    chosen = np.zeros(scores.shape, bool)
+    remaining = scores.copy()
+    rows = np.arange(len(scores))
+    for _ in range(min(count, scores.shape[1])):
+        column = np.argmax(remaining, axis=1)
+        chosen[rows, column] = True
+        remaining[rows, column] = -np.inf
+    return chosen
+
+
+def _count(predicted, positive, known) -> dict:
+    """Counts per label, each int64 [L]; `predicted` and `positive` hold known cells only."""
+    return {
+        "true_positives": np.sum(predicted & positive, axis=0),
+        "predicted": np.sum(predicted, axis=0),
+        "positives": np.sum(positive, axis=0),
+        "known": np.sum(known, axis=0),
+    }
+
+
+def _precision_recall(counts: dict) -> dict:
+    """The seven label-based precisions, recalls and F1, from the counts per label."""
+    hits, predicted, positives = (
+        counts[name] for name in ("true_positives", "predicted", "positives")
+    )
+    counted = positives > 0
+    precision = _mean(_ratio(hits, predicted)[counted])
+    recall = _mean(_ratio(hits, positives)[counted])
+    if not counted.any():
+        return dict.fromkeys(("F1-C", "P-C", "R-C", "CF1", "F1-O", "P-O", "R-O"))
+    return {
+        "F1-C": _mean(_ratio(2 * hits, predicted + positives)[counted]),
+        "P-C": precision,
+        "R-C": recall,
+        "CF1": _harmonic_mean(precision, recall),
+        "F1-O": float(_ratio(2 * hits.sum(), predicted.sum() + positives.sum())),
+        "P-O": float(_ratio(hits.sum(), predicted.sum())),
+        "R-O": float(_ratio(hits.sum(), positives.sum())),
+    }
+
+
+def _mean_accuracy(counts: dict) -> float | None:
+    """Mean over labels of (true positive rate + true negative rate) / 2."""
+    negatives = counts["known"] - counts["positives"]
+    false_positives = counts["predicted"] - counts["true_positives"]
+    true_positive_rate = _ratio(counts["true_positives"], counts["positives"])
+    true_negative_rate = _ratio(negatives - false_positives, negatives)
+    counted = (counts["positives"] > 0) & (negatives > 0)
+    return _mean((true_positive_rate + true_negative_rate)[counted] / 2)
+
+
+def _example_based(predicted, positive, known) -> dict:
+    """Means over the images that have known labels."""
+    judged = known.any(axis=1)
+    hits = np.sum(predicted & positive, axis=1)[judged]
+    num_predicted = np.sum(predicted, axis=1)[judged]
+    num_positive = np.sum(positive, axis=1)[judged]
+    precision = _mean(_ratio(hits, num_predicted))
+    recall = _mean(_ratio(hits, num_positive))
+    return {
+        "Acc": _mean(_ratio(hits, num_predicted + num_positive - hits)),
+        "Prec": precision,
+        "Recall": recall,
+        "F1": _harmonic_mean(precision, recall),
+        "F1-mean": _mean(_ratio(2 * hits, num_predicted + num_positive)),
+    }
+
+
+def _per_label(names, average_precisions, counts: dict, num_unknown) -> list[dict]:
+    hits, predicted, positives = (
+        counts[name] for name in ("true_positives", "predicted", "positives")
+    )
+    precision = _ratio(hits, predicted)
+    recall = np.where(positives > 0, _ratio(hits, positives), np.nan)
+    f1 = np.where(positives > 0, _ratio(2 * hits, predicted + positives), np.nan)
+    return [
+        {
+            "name": name,
+            "AP": _plain(average_precisions[index]),
+            "precision": _plain(precision[index]),
+            "recall": _plain(recall[index]),
+            "F1": _plain(f1[index]),
+            "positives": int(positives[index]),
+            "unknown": int(num_unknown[index]),
+        }
+        for index, name in enumerate(names)
+    ]
+
+
+def _conventions(unknown: str, threshold: float, average_precision: str) -> dict:
+    return {
+        "average_precision": average_precision,
+        "F1-C": "mean of per-label F1",
+        "CF1": "F1 of mean per-label precision and mean per-label recall",
+        "example_based F1": "F1 of mean precision and mean recall over images",
+        "unknown_labels": unknown,
+        "threshold": float(threshold),
+        "decision": "float32 probability > threshold",
+    }
+
+
+def _dataset_counts(names, predicted, positive, known, is_unknown) -> dict:
+    positives, negatives = positive.sum(axis=0), (known & ~positive).sum(axis=0)
+    without_positives = [names[index] for index in np.flatnonzero(positives == 0)]
+    without_negatives = [names[index] for index in np.flatnonzero(negatives == 0)]
+    return {
+        "images": len(positive),
+        "labels": len(names),
+        "positives": int(positives.sum()),
+        "unknown": int(is_unknown.sum()),
+        "num_labels_without_positives": len(without_positives),
+        "labels_without_positives": without_positives,
+        "labels_without_negatives": without_negatives,
+        "images_without_known_labels": int(np.sum(~known.any(axis=1))),
+        "images_with_neither_predictions_nor_positives": int(
+            np.sum(known.any(axis=1) & ~(predicted | positive).any(axis=1))
+        ),
+    }
+
+
+def _ratio(numerator, denominator):
+    """numerator / denominator in float64, and 0 where the denominator is 0."""
+    return np.where(denominator > 0, numerator / np.maximum(denominator, 1), 0.0)
+
+
+def _harmonic_mean(precision: float | None, recall: float | None) -> float | None:
+    if precision is None or recall is None:
+        return None
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def _mean(values) -> float | None:
+    return float(np.mean(values)) if len(values) else None
+
+
+def _plain(value) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -1,0 +1,63 @@
+"""Checks the label and score arrays of an evaluation. NumPy only."""
+
+import numpy as np
+
+
+def check_arrays(labels, scores, label_names=None) -> tuple[np.ndarray, np.ndarray, tuple]:
+    """Checks one evaluation's arrays and gives them their types.
+
+    Args:
+        labels: [N, L], values 0, 1 or NaN (unknown).
+        scores: [N, L], probabilities in 0..1.
+        label_names: L different names, or None for "0", "1", ...
+
+    Returns:
+        labels float32 [N, L]; scores [N, L] as they came, at least float32; names, a tuple of L
+        strings.
+
+    Raises:
+        ValueError: what is wrong, with row and label of the first bad value.
+    """
+    labels = np.asarray(labels, dtype=np.float32)
+    scores = np.asarray(scores)
+    scores = scores.astype(np.result_type(scores, np.float32), copy=False)
+    if labels.ndim != 2 or labels.shape != scores.shape or 0 in labels.shape:
+        raise ValueError(
+            f"Got labels of shape {labels.shape} and scores of shape {scores.shape}. Expected"
+            " both of the same shape [N, L] with at least one image and one label."
+        )
+    names = _check_names(label_names, labels.shape[1])
+    is_label = (labels == 0) | (labels == 1) | np.isnan(labels)
+    _check_all(is_label, labels, "label", names, "0, 1 or NaN (unknown)")
+    in_range = (scores >= 0) & (scores <= 1)
+    _check_all(
+        in_range, scores, "score", names, "a probability in 0..1: apply a sigmoid to logits first"
+    )
+    return labels, scores, names
+
+
+def _check_names(label_names, num_labels: int) -> tuple[str, ...]:
+    if label_names is None:
+        return tuple(str(index) for index in range(num_labels))
+    names = tuple(str(name) for name in label_names)
+    if len(names) != num_labels:
+        raise ValueError(
+            f"Got {len(names)} label names for arrays of {num_labels} labels. Expected one name"
+            " per column, in the order of the columns."
+        )
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ValueError(
+            f"Label names occur twice: {', '.join(repeated)}. Expected them to differ."
+        )
+    return names
+
+
+def _check_all(is_good, values, kind: str, names, expected: str):
+    if is_good.all():
+        return
+    row, column = np.argwhere(~is_good)[0]
+    raise ValueError(
+        f"The {kind} of row {row}, label {names[column]!r} (column {column}) is"
+        f" {values[row, column]}. Expected {expected}. {np.sum(~is_good)} values are wrong in all."
+    )
