@@ -4,21 +4,27 @@ import os
 from typing import Any
 
 from vac_tf.datasets.coco import read_coco
+from vac_tf.datasets.pa100k import read_pa100k
 from vac_tf.datasets.scenes import read_scenes
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split
 from vac_tf.datasets.table import read_table
+from vac_tf.datasets.wider import read_wider
 
 __all__ = ["DatasetError", "RejectedRow", "Split", "read_split"]
 
 _READERS = {
     "scenes": read_scenes,
     "coco": read_coco,
+    "wider": read_wider,
+    "pa100k": read_pa100k,
     "table": read_table,
 }
 # Options that only some datasets have; callers may give all of them for any dataset.
 _OPTIONS = {
     "scenes": ("image_size", "train_images", "seed", "with_objects"),
     "coco": ("with_objects",),
+    "wider": (),
+    "pa100k": (),
     "table": ("label_separator",),
 }
 

@@ -97,23 +97,25 @@ class TrainingBatches:
     def _plan(self, epoch):
         """The epoch's batches in order: (pool, `[B, 2]` rows of (example, version))."""
         generator = np.random.default_rng((self.seed, epoch))
-        versions = self.augmentation.versions
-        batches = []
-        for pool, scaling in enumerate(self._pool_transforms()):
-            members = [
-                number
-                for number, version in enumerate(versions)
-                if (version is scaling if scaling else not isinstance(version, Scaling))
-            ]
-            examples = np.arange(len(self.labels))
-            rows = np.stack(np.meshgrid(examples, members, indexing="ij"), -1).reshape(-1, 2)
-            rows = generator.permutation(rows)
-            for start in range(0, len(rows), self.batch_size):
-                batch = rows[start : start + self.batch_size]
-                if len(batch) == self.batch_size or not self.drop_remainder:
-                    batches.append((pool, batch))
-        if len(self._pool_transforms()) > 1:
-            batches = [batches[i] for i in generator.permutation(len(batches))]
+        pools = [self._pool_batches(scaling, generator) for scaling in self._pool_transforms()]
+        order = np.repeat(np.arange(len(pools)), [len(batches) for batches in pools])
+        # Only the pools are mixed: inside its pool a partial batch stays last.
+        remaining = [iter(batches) for batches in pools]
+        return [(int(pool), next(remaining[pool])) for pool in generator.permutation(order)]
+
+    def _pool_batches(self, scaling, generator):
+        members = [
+            number
+            for number, version in enumerate(self.augmentation.versions)
+            if (version is scaling if scaling else not isinstance(version, Scaling))
+        ]
+        examples = np.arange(len(self.labels))
+        rows = np.stack(np.meshgrid(examples, members, indexing="ij"), -1).reshape(-1, 2)
+        rows = generator.permutation(rows)
+        starts = range(0, len(rows), self.batch_size)
+        batches = [rows[start : start + self.batch_size] for start in starts]
+        if self.drop_remainder and len(batches[-1]) < self.batch_size:
+            batches.pop()
         return batches
 
     def _pool(self, batches, scaling, epoch):
@@ -121,7 +123,6 @@ class TrainingBatches:
         dataset = tf.data.Dataset.from_tensor_slices(rows).map(
             lambda row: self._example(row, epoch), tf.data.AUTOTUNE, deterministic=True
         )
-        # Partial batches may lie anywhere once pools are mixed, but are last in their own pool.
         dataset = dataset.batch(self.batch_size)
         if scaling:
             dataset = dataset.map(lambda images, labels: (scaling.images(images), labels))

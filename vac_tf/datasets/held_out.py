@@ -1,0 +1,46 @@
+"""Splits a training set into a part to train on and a part to select the best network by."""
+
+import dataclasses
+import hashlib
+import os
+
+import numpy as np
+
+from vac_tf.datasets.split import Split
+
+
+def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
+    """Takes a part of the images out of a split.
+
+    Whole images are taken, with all their boxes: the same photograph on both sides would make
+    the selection look better than it is. Which images depends on their file names and the seed
+    only, not on the order of the rows or on where the dataset lies; rows keep their order.
+
+    Args:
+        split: the examples to divide.
+        fraction: part of the images to hold out, between 0 and 1 (both exclusive). At least one
+            image is held out and at least one is kept.
+        seed: another seed takes other images.
+
+    Returns:
+        The examples to train on and those held out (named "held_out").
+
+    Raises:
+        ValueError: when the fraction is out of range or there are fewer than two images.
+    """
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(f"The held-out fraction must lie between 0 and 1, got {fraction}.")
+    images = sorted(set(split.image_paths))
+    if len(images) < 2:
+        raise ValueError(f"Need at least two images to hold one out, got {len(images)}.")
+    count = min(max(round(fraction * len(images)), 1), len(images) - 1)
+    root = os.path.commonpath([os.path.dirname(path) for path in images])
+    order = sorted(images, key=lambda path: _digest(os.path.relpath(path, root or "."), seed))
+    chosen = set(order[:count])
+    is_held_out = np.array([path in chosen for path in split.image_paths])
+    held_out = dataclasses.replace(split.select(is_held_out), name="held_out")
+    return split.select(~is_held_out), held_out
+
+
+def _digest(name: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}:{name}".encode(errors="surrogateescape")).digest()

@@ -1,0 +1,77 @@
+"""Which splits a run trains on, and which one selects its best network."""
+
+import dataclasses
+import logging
+
+from vac_tf.config import TrainConfig
+from vac_tf.datasets import Split, read_split
+from vac_tf.datasets.held_out import hold_out
+
+# The split on which papers report. COCO's test labels are not public.
+TEST_SPLITS = {"scenes": "test", "coco": "val", "wider": "test", "pa100k": "test", "table": "test"}
+# Datasets without a validation split apart from the one that papers report on (wider's official
+# val is part of trainval).
+_DEFAULT_HELD_OUT_FRACTION = {"coco": 0.1}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunSplits:
+    """`selected_on` says in words what selects the best network."""
+
+    train: Split
+    validation: Split
+    selected_on: str
+
+
+def dataset_options(config: TrainConfig) -> dict:
+    """Options of `read_split` that a run's config decides."""
+    return {
+        "label_separator": config.label_separator,
+        "image_size": config.scenes_image_size,
+        "train_images": config.scenes_train_images,
+        "seed": config.scenes_seed,
+    }
+
+
+def read_run_split(config: TrainConfig, name: str, rejected: list | None = None) -> Split:
+    """One split of the run's dataset, cut to `max_images`."""
+    split = read_split(
+        config.dataset, config.data_dir, name, rejected=rejected, **dataset_options(config)
+    )
+    if 0 < config.max_images < len(split):
+        split = split.select(range(config.max_images))
+    return split
+
+
+def read_run_splits(config: TrainConfig) -> RunSplits:
+    """The training and validation parts of a run.
+
+    The best network is selected on a part that is neither trained nor reported on: a held-out
+    fraction of the training images, or the dataset's validation split. With `paper_protocol` it
+    is the test split, as the papers' authors did.
+
+    Raises:
+        ValueError: when the two splits have different labels, or data is missing or bad.
+    """
+    train = read_run_split(config, config.train_split)
+    test = TEST_SPLITS[config.dataset]
+    fraction = config.validation_fraction
+    if not fraction and config.validation_split == test and not config.paper_protocol:
+        fraction = _DEFAULT_HELD_OUT_FRACTION.get(config.dataset, 0.0)
+        if fraction:
+            logging.info(
+                "%s reports on its %s split: holding out %g of the training images to select the"
+                " best network (--validation_fraction).",
+                config.dataset,
+                test,
+                fraction,
+            )
+    if config.paper_protocol:
+        validation, selected_on = read_run_split(config, test), f"{test} split (paper protocol)"
+    elif fraction:
+        train, validation = hold_out(train, fraction, config.seed)
+        selected_on = f"held-out {fraction:g} of the {config.train_split} split"
+    else:
+        validation = read_run_split(config, config.validation_split)
+        selected_on = f"{config.validation_split} split"
+    return RunSplits(train, validation.with_labels(train.label_names), selected_on)
