@@ -1,0 +1,188 @@
+"""The bundle: `model.onnx`, `saved_model/`, `bundle.json`; and what `model.onnx` says of itself."""
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from export.preprocessing import Preprocessing
+
+FORMAT_NAME = "vac_tf.classifier"
+FORMAT_VERSION = 1
+ONNX_FILE = "model.onnx"
+SAVED_MODEL_FOLDER = "saved_model"
+BUNDLE_FILE = "bundle.json"
+
+
+def hash_labels(label_names: tuple[str, ...]) -> str:
+    """SHA-256 of the label names in order: two files with equal hashes have equal columns."""
+    return hashlib.sha256(json.dumps(list(label_names)).encode()).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelDescription:
+    """All that a scorer must know of a network; travels inside `model.onnx`.
+
+    Attributes:
+        label_names: L names, in the order of the outputs.
+        thresholds: L probabilities; a label is decided above its own.
+        preprocessing: How images become the network's input.
+        unknown_labels: How training and metrics took unknown labels.
+        training_config: The run's config.
+        evaluation: The run's evaluation.json, or None.
+        versions: Version of each package that wrote the file.
+    """
+
+    label_names: tuple[str, ...]
+    thresholds: tuple[float, ...]
+    preprocessing: Preprocessing
+    unknown_labels: str = "ignore"
+    training_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    evaluation: Mapping[str, Any] | None = None
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self):
+        if not self.label_names or len(self.label_names) != len(self.thresholds):
+            raise ValueError(
+                "Expected one threshold per label and at least one label, got"
+                f" {len(self.label_names)} labels and {len(self.thresholds)} thresholds."
+            )
+        if len(set(self.label_names)) != len(self.label_names):
+            raise ValueError(f"Label names must be distinct, got {list(self.label_names)}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """The description as plain values."""
+        return {
+            "format": FORMAT_NAME,
+            "format_version": FORMAT_VERSION,
+            "label_names": list(self.label_names),
+            "label_names_sha256": hash_labels(self.label_names),
+            "thresholds": list(self.thresholds),
+            "input_size": [self.preprocessing.height, self.preprocessing.width],
+            "input_dtype": self.preprocessing.input_dtype,
+            "resize_kernel": self.preprocessing.resize_kernel,
+            "decoder": "by magic bytes; JPEG with the accurate integer DCT",
+            "apply_exif_orientation": self.preprocessing.apply_exif_orientation,
+            "max_pixels": self.preprocessing.max_pixels,
+            "unknown_labels": self.unknown_labels,
+            "training_config": dict(self.training_config),
+            "evaluation": self.evaluation,
+            "versions": dict(self.versions),
+        }
+
+    def to_properties(self) -> dict[str, str]:
+        """The description as ONNX `metadata_props`: every value is JSON."""
+        return {key: json.dumps(value) for key, value in self.to_json().items()}
+
+    @classmethod
+    def from_properties(cls, properties: Mapping[str, str], path: str) -> "ModelDescription":
+        """Reads `metadata_props` back.
+
+        Args:
+            properties: What ONNX Runtime calls the custom metadata map.
+            path: Name of the file, for messages.
+
+        Raises:
+            ValueError: when the file was not written by `export_model.py`, or by a newer one,
+                or its labels do not fit their hash.
+        """
+        if "format" not in properties or json.loads(properties["format"]) != FORMAT_NAME:
+            raise ValueError(
+                f"{path!r} is an ONNX file without the description that export_model.py writes"
+                " (labels, thresholds, input size). Export the run again with export_model.py."
+            )
+        values = {key: json.loads(value) for key, value in properties.items()}
+        if values["format_version"] > FORMAT_VERSION:
+            raise ValueError(
+                f"{path!r} has format version {values['format_version']}, this program reads up"
+                f" to {FORMAT_VERSION}. Use the score.py of the version that exported it."
+            )
+        label_names = tuple(values["label_names"])
+        if hash_labels(label_names) != values["label_names_sha256"]:
+            raise ValueError(f"The label names in {path!r} do not fit their hash: it was altered.")
+        height, width = values["input_size"]
+        preprocessing = Preprocessing(
+            height=height,
+            width=width,
+            resize_kernel=values["resize_kernel"],
+            max_pixels=values["max_pixels"],
+            apply_exif_orientation=values["apply_exif_orientation"],
+            input_dtype=values["input_dtype"],
+        )
+        return cls(
+            label_names=label_names,
+            thresholds=tuple(values["thresholds"]),
+            preprocessing=preprocessing,
+            unknown_labels=values["unknown_labels"],
+            training_config=values["training_config"],
+            evaluation=values["evaluation"],
+            versions=values["versions"],
+        )
+
+
+def checksums(folder: str) -> dict[str, str]:
+    """SHA-256 of every file below `folder`, by its relative path with `/`, sorted."""
+    sums = {}
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(parent, name)
+            with open(path, "rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            sums[os.path.relpath(path, folder).replace(os.sep, "/")] = digest
+    return dict(sorted(sums.items()))
+
+
+def write_bundle_file(
+    folder: str, description: ModelDescription, parity: Mapping[str, Any]
+) -> None:
+    """Writes `bundle.json`: checksums of all other files, the description, the parity report."""
+    content = {
+        "format_version": FORMAT_VERSION,
+        "sha256": checksums(folder),
+        "model": description.to_json(),
+        "parity": dict(parity),
+    }
+    with open(os.path.join(folder, BUNDLE_FILE), "w", encoding="utf-8") as file:
+        json.dump(content, file, indent=1)
+
+
+@contextlib.contextmanager
+def new_bundle(bundle_dir: str) -> Iterator[str]:
+    """Hands out a temporary folder beside `bundle_dir` that takes its place at the end.
+
+    An exception in the body leaves no new bundle, and an older one as it was.
+
+    Raises:
+        ValueError: when `bundle_dir` holds something else than a bundle, or cannot be written.
+    """
+    bundle_dir = os.path.abspath(bundle_dir)
+    if os.path.exists(bundle_dir) and not _is_replaceable(bundle_dir):
+        raise ValueError(
+            f"{bundle_dir!r} exists and is no bundle. Choose a new folder for --bundle_dir."
+        )
+    parent = os.path.dirname(bundle_dir)
+    try:
+        os.makedirs(parent, exist_ok=True)
+        temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(bundle_dir)}.", dir=parent)
+    except OSError as error:
+        raise ValueError(f"Cannot write beside {bundle_dir!r}: {error}") from error
+    try:
+        folder = os.path.join(temporary, "new")
+        os.mkdir(folder)
+        yield folder
+        if os.path.exists(bundle_dir):
+            os.rename(bundle_dir, os.path.join(temporary, "old"))
+        os.rename(folder, bundle_dir)
+    finally:
+        shutil.rmtree(temporary)
+
+
+def _is_replaceable(folder: str) -> bool:
+    return os.path.isdir(folder) and (
+        not os.listdir(folder) or os.path.isfile(os.path.join(folder, BUNDLE_FILE))
+    )

@@ -1,0 +1,60 @@
+"""Score rows to Parquet: float32 probabilities and decisions as lists of strings."""
+
+from typing import Any
+
+import numpy as np
+import pyarrow
+from pyarrow import parquet
+
+from export.rows import Columns, RowBlock, printable_path
+from export.sources import BOX_COLUMNS
+
+_VALUES_PER_ROW_GROUP = 1_000_000
+
+
+class ParquetRows:
+    """Row groups of a size that depends on the number of labels only."""
+
+    def __init__(self, file, columns: Columns):
+        self._columns = columns
+        fields = [(name, pyarrow.string()) for name in ("image", "status", "error")]
+        fields += [(name, pyarrow.float64()) for name in columns.leading[3:]]
+        fields += [(name, pyarrow.float32()) for name in columns.labels]
+        fields += [("decisions", pyarrow.list_(pyarrow.string()))]
+        self._schema = pyarrow.schema(fields)
+        self._writer = parquet.ParquetWriter(file, self._schema)
+        self._rows_per_group = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
+        self._waiting: list[Any] = []
+        self._rows_waiting = 0
+
+    def write(self, block: RowBlock) -> None:
+        self._waiting.append(self._table(block))
+        self._rows_waiting += len(block.inputs)
+        if self._rows_waiting >= self._rows_per_group:
+            table = pyarrow.concat_tables(self._waiting)
+            whole = table.num_rows - table.num_rows % self._rows_per_group
+            self._writer.write_table(table.slice(0, whole), self._rows_per_group)
+            self._waiting = [table.slice(whole)]
+            self._rows_waiting -= whole
+
+    def close(self) -> None:
+        if self._rows_waiting:
+            table = pyarrow.concat_tables(self._waiting)
+            self._writer.write_table(table, self._rows_per_group)
+        self._writer.close()
+
+    def _table(self, block: RowBlock):
+        failed = np.array([status != "ok" for status in block.statuses])
+        images = [printable_path(value.image) for value in block.inputs]
+        errors = [None if text is None else printable_path(text) for text in block.errors]
+        texts = (images, block.statuses, errors)
+        arrays = [pyarrow.array(column, pyarrow.string()) for column in texts]
+        if self._columns.has_boxes:
+            boxes = [value.box or (None,) * len(BOX_COLUMNS) for value in block.inputs]
+            arrays += [pyarrow.array(side, pyarrow.float64()) for side in zip(*boxes, strict=True)]
+        arrays += [pyarrow.array(column, mask=failed) for column in block.probabilities.T.copy()]
+        names = pyarrow.array(self._columns.label_names, pyarrow.string())
+        offsets = np.concatenate([[0], np.cumsum(block.decisions.sum(axis=1))]).astype(np.int32)
+        decided = names.take(pyarrow.array(np.nonzero(block.decisions)[1]))
+        arrays += [pyarrow.ListArray.from_arrays(offsets, decided, mask=pyarrow.array(failed))]
+        return pyarrow.table(arrays, schema=self._schema)

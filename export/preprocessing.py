@@ -1,0 +1,197 @@
+"""From an encoded image to the network's input, with Pillow and NumPy alone.
+
+Gives what the training pipeline gives: the same pixels after decoding, and the same values to
+0.01 grey levels after the resize.
+"""
+
+import dataclasses
+import io
+import math
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageOps,
+    JpegImagePlugin,
+    PngImagePlugin,
+    WebPImagePlugin,
+)
+
+from export.image_header import ImageError, read_header
+
+RESIZE_KERNELS = ("bilinear", "nearest")
+
+# The classes are called directly: `Image.open` would import every plug-in and refuse by
+# Pillow's own pixel limit instead of the model's.
+_DECODERS = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
+    "WEBP": WebPImagePlugin.WebPImageFile,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Preprocessing:
+    """How a model wants its images; travels inside the exported file.
+
+    Attributes:
+        height: Height of the network's input in pixels.
+        width: Width of the network's input in pixels.
+        resize_kernel: `bilinear` (antialiased, in float) or `nearest` (the 2019 release).
+        max_pixels: Images and boxes with more pixels are refused before they are decoded.
+        apply_exif_orientation: Turn images as their EXIF says.
+        input_dtype: `float32`, or `uint8`: the resized values are rounded.
+    """
+
+    height: int
+    width: int
+    resize_kernel: str = "bilinear"
+    max_pixels: int = Image.MAX_IMAGE_PIXELS
+    apply_exif_orientation: bool = False
+    input_dtype: str = "float32"
+
+    def __post_init__(self):
+        if self.resize_kernel not in RESIZE_KERNELS:
+            raise ValueError(
+                f"Unknown resize_kernel {self.resize_kernel!r}."
+                f" Expected one of: {', '.join(RESIZE_KERNELS)}."
+            )
+        if self.input_dtype not in ("float32", "uint8"):
+            raise ValueError(f"input_dtype must be float32 or uint8, got {self.input_dtype!r}.")
+        if min(self.height, self.width, self.max_pixels) < 1:
+            raise ValueError(
+                "height, width and max_pixels must be at least 1, got"
+                f" {self.height}, {self.width} and {self.max_pixels}."
+            )
+
+
+def prepare(
+    data: bytes, preprocessing: Preprocessing, box: tuple[float, ...] | None = None
+) -> np.ndarray:
+    """Decodes, crops and resizes one image.
+
+    Args:
+        data: The encoded image.
+        preprocessing: What the model wants.
+        box: Optional x, y, width, height in pixels of the decoded image.
+
+    Returns:
+        `[height, width, 3]` RGB in 0..255, float32 or uint8 as the model says.
+
+    Raises:
+        ImageError: with the status of the row, see `decode` and `crop`.
+    """
+    pixels = decode(data, preprocessing.max_pixels, preprocessing.apply_exif_orientation)
+    if box is not None:
+        pixels = crop(pixels, box, preprocessing.max_pixels)
+    resized = resize(pixels, preprocessing.height, preprocessing.width, preprocessing.resize_kernel)
+    if preprocessing.input_dtype == "uint8":
+        return np.rint(resized).astype(np.uint8)
+    return resized.astype(np.float32, copy=False)
+
+
+def decode(data: bytes, max_pixels: int, apply_exif_orientation: bool = False) -> np.ndarray:
+    """Decodes by magic bytes (JPEG, PNG, BMP, GIF's first frame, WebP) to uint8 RGB `[H, W, 3]`.
+
+    Grey, palette and CMYK become RGB; alpha is dropped.
+
+    Raises:
+        ImageError: `too_large` (from the header, before decoding), `unsupported` or `unreadable`.
+    """
+    header = read_header(data)
+    if header.width * header.height > max_pixels:
+        raise ImageError(
+            "too_large",
+            f"{header.width}x{header.height} px is more than the limit of {max_pixels} pixels.",
+        )
+    try:
+        with _DECODERS[header.format](io.BytesIO(data)) as image:
+            if image.size != (header.width, header.height):
+                raise ImageError(
+                    "unreadable",
+                    f"The header says {header.width}x{header.height} px, the image"
+                    f" {image.size[0]}x{image.size[1]}.",
+                )
+            image.load()
+            if apply_exif_orientation:
+                return _to_rgb(ImageOps.exif_transpose(image))
+            return _to_rgb(image)
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # Broken files make Pillow raise nearly any type; the row says it.
+        message = f"Broken {header.format}: {error or type(error).__name__}"
+        raise ImageError("unreadable", message) from error
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "CMYK":
+        # TensorFlow's formula; Pillow's own conversion differs by one grey level.
+        inverted = 255 - np.asarray(image).astype(np.int32)
+        return (inverted[..., :3] * inverted[..., 3:] // 255).astype(np.uint8)
+    return np.asarray(image.convert("RGB"))
+
+
+def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndarray:
+    """Cuts a box out of an image; what lies outside the image is black.
+
+    Corners are rounded as Pillow rounds them (half to even); a box keeps at least one pixel. A
+    box that has no pixel in common with the image gives the whole image.
+
+    Args:
+        pixels: uint8 `[H, W, 3]`.
+        box: x, y, width, height in pixels.
+        max_pixels: Limit for the area of the box.
+
+    Raises:
+        ImageError: `bad_row` for a box that is not finite or not of positive size, `too_large`
+            above the limit.
+    """
+    x, y, box_width, box_height = box
+    if not all(math.isfinite(value) for value in box) or min(box_width, box_height) <= 0:
+        raise ImageError(
+            "bad_row", f"The box {tuple(box)} (x, y, width, height) needs a positive, finite size."
+        )
+    left, top = round(x), round(y)
+    right, bottom = max(round(x + box_width), left + 1), max(round(y + box_height), top + 1)
+    height, width = pixels.shape[:2]
+    inner_left, inner_right = max(left, 0), min(right, width)
+    inner_top, inner_bottom = max(top, 0), min(bottom, height)
+    if inner_left >= inner_right or inner_top >= inner_bottom:
+        return pixels
+    if (right - left) * (bottom - top) > max_pixels:
+        raise ImageError(
+            "too_large",
+            f"The box of {right - left}x{bottom - top} px is more than the limit of"
+            f" {max_pixels} pixels.",
+        )
+    cut = np.zeros((bottom - top, right - left, 3), np.uint8)
+    cut[inner_top - top : inner_bottom - top, inner_left - left : inner_right - left] = pixels[
+        inner_top:inner_bottom, inner_left:inner_right
+    ]
+    return cut
+
+
+def resize(pixels: np.ndarray, height: int, width: int, kernel: str) -> np.ndarray:
+    """Resizes uint8 `[H, W, 3]` to `[height, width, 3]`.
+
+    `bilinear` is antialiased and computed in float32 (equal to
+    `tf.image.resize(antialias=True)` to 0.01 grey levels); `nearest` picks the pixel at
+    `floor((2i+1) n_in / (2 n_out))` and stays uint8.
+    """
+    if kernel == "nearest":
+        rows = _nearest_indices(pixels.shape[0], height)
+        columns = _nearest_indices(pixels.shape[1], width)
+        return pixels[rows[:, None], columns[None, :]]
+    result = np.empty((height, width, 3), np.float32)
+    for channel, band in enumerate(Image.fromarray(pixels).split()):
+        # 8-bit resizing rounds twice and is up to 1 grey level off.
+        result[..., channel] = band.convert("F").resize((width, height), Image.Resampling.BILINEAR)
+    return result
+
+
+def _nearest_indices(size_in: int, size_out: int) -> np.ndarray:
+    return (2 * np.arange(size_out) + 1) * size_in // (2 * size_out)

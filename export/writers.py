@@ -1,0 +1,132 @@
+"""Score rows to Parquet, CSV or JSON Lines, streamed; the file appears whole or not at all.
+
+The columns are those of `export/rows.py`. Rows without scores have nulls (in CSV: empty fields).
+"""
+
+import contextlib
+import csv
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from export.rows import Columns, RowBlock, printable_path
+from export.sources import BOX_COLUMNS
+
+OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
+
+
+@contextlib.contextmanager
+def open_writer(path: str, columns: Columns) -> Iterator[Any]:
+    """A writer with `write(block)`; `path` is replaced when the body ends without exception.
+
+    Raises:
+        ValueError: for a suffix other than .parquet, .csv, .jsonl, or a folder that does not
+            exist or cannot be written.
+    """
+    suffix = check_output(path)
+    folder, name = os.path.split(path)
+    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
+    try:
+        file = open(partial, "wb")
+    except OSError as error:
+        raise ValueError(f"Cannot write in the folder of {path!r}: {error.strerror}.") from error
+    try:
+        with file:
+            writer = _writer_class(suffix)(file, columns)
+            yield writer
+            writer.close()
+        os.replace(partial, path)
+    except BaseException:
+        os.remove(partial)
+        raise
+
+
+def _writer_class(suffix: str):
+    if suffix == ".parquet":
+        # Imported here: the other formats need no pyarrow, and it takes long to load.
+        from export.parquet_writer import ParquetRows
+
+        return ParquetRows
+    return {".csv": _CsvRows, ".jsonl": _JsonLinesRows}[suffix]
+
+
+def check_output(path: str) -> str:
+    """The suffix of an output file, after a check that it can be written there."""
+    suffix = os.path.splitext(path)[1].lower()
+    if suffix not in OUTPUT_SUFFIXES:
+        raise ValueError(
+            f"Unknown output type {path!r}. Expected a name that ends in"
+            f" {', '.join(OUTPUT_SUFFIXES)}."
+        )
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise ValueError(f"The folder {folder!r} of the output does not exist. Create it first.")
+    if os.path.isdir(path):
+        raise ValueError(f"The output {path!r} is a folder. Give the name of a file.")
+    return suffix
+
+
+class _TextRows:
+    """What CSV and JSON Lines share: rows one by one, floats in their shortest float32 form."""
+
+    def __init__(self, file, columns: Columns):
+        self._file = file
+        self._columns = columns
+        self._label_names = np.array(columns.label_names, dtype=object)
+
+    def write(self, block: RowBlock) -> None:
+        texts = block.probabilities.astype(str)
+        for row, scoring_input in enumerate(block.inputs):
+            leading = [
+                printable_path(scoring_input.image),
+                block.statuses[row],
+                None if block.errors[row] is None else printable_path(block.errors[row]),
+            ]
+            if self._columns.has_boxes:
+                leading += scoring_input.box or [None] * len(BOX_COLUMNS)
+            scored = block.statuses[row] == "ok"
+            decided = self._label_names[block.decisions[row]] if scored else None
+            self._write_row(leading, texts[row] if scored else None, decided)
+
+    def close(self) -> None:
+        self._file.flush()
+
+
+class _CsvRows(_TextRows):
+    """Decisions are joined with `|`; a `|` inside a name is written `\\|`."""
+
+    def __init__(self, file, columns: Columns):
+        super().__init__(file, columns)
+        self._text = _Utf8(file)
+        self._csv = csv.writer(self._text, lineterminator="\n")
+        self._csv.writerow(columns.all)
+
+    def _write_row(self, leading, probabilities, decided) -> None:
+        if probabilities is None:
+            self._csv.writerow([*leading, *[None] * len(self._label_names), None])
+            return
+        joined = "|".join(name.replace("|", "\\|") for name in decided)
+        self._csv.writerow([*leading, *probabilities, joined])
+
+
+class _Utf8:
+    """Lets the csv module write to a binary file."""
+
+    def __init__(self, file):
+        self._file = file
+
+    def write(self, text: str) -> None:
+        self._file.write(text.encode())
+
+
+class _JsonLinesRows(_TextRows):
+    def _write_row(self, leading, probabilities, decided) -> None:
+        if probabilities is None:
+            values = [None] * (len(self._label_names) + 1)
+        else:
+            values = [*map(float, probabilities), list(decided)]
+        row = dict(zip(self._columns.all, [*leading, *values], strict=True))
+        self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
