@@ -42,7 +42,8 @@ class TrainConfig:
     train_split: str = setting("train", "Split to train on.")
     validation_split: str = setting("val", "Split that selects the best network.")
     validation_fraction: float = setting(
-        0.0, "Hold out this fraction of the training images (by image) instead of --validation_split."
+        0.0,
+        "Hold out this fraction of the training images (by image) instead of --validation_split.",
     )
     paper_protocol: bool = setting(
         False, "Select the best network on the test split, as the paper's authors; reports say so."
@@ -172,7 +173,8 @@ class EvaluationConfig:
         "step", "Convention of average precision.", ("step", "voc12", "voc07")
     )
     unknown_labels: str = setting(
-        "", "Unknown labels in the metrics (default: as the run's config says).",
+        "",
+        "Unknown labels in the metrics (default: as the run's config says).",
         ("", *UNKNOWN_POLICIES),
     )
     threshold: float = setting(0.5, "A label is predicted when its probability is above this.")

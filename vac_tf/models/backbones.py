@@ -76,18 +76,10 @@ BACKBONES = {
     "mobilenetv3large": Backbone(
         _APPLICATIONS.MobileNetV3Large, MINUS_ONE_TO_ONE, options=_NO_PREPROCESSING
     ),
-    "efficientnetv2b0": Backbone(
-        _APPLICATIONS.EfficientNetV2B0, TORCH, options=_NO_PREPROCESSING
-    ),
-    "efficientnetv2b1": Backbone(
-        _APPLICATIONS.EfficientNetV2B1, TORCH, options=_NO_PREPROCESSING
-    ),
-    "efficientnetv2b2": Backbone(
-        _APPLICATIONS.EfficientNetV2B2, TORCH, options=_NO_PREPROCESSING
-    ),
-    "efficientnetv2b3": Backbone(
-        _APPLICATIONS.EfficientNetV2B3, TORCH, options=_NO_PREPROCESSING
-    ),
+    "efficientnetv2b0": Backbone(_APPLICATIONS.EfficientNetV2B0, TORCH, options=_NO_PREPROCESSING),
+    "efficientnetv2b1": Backbone(_APPLICATIONS.EfficientNetV2B1, TORCH, options=_NO_PREPROCESSING),
+    "efficientnetv2b2": Backbone(_APPLICATIONS.EfficientNetV2B2, TORCH, options=_NO_PREPROCESSING),
+    "efficientnetv2b3": Backbone(_APPLICATIONS.EfficientNetV2B3, TORCH, options=_NO_PREPROCESSING),
     "efficientnetv2s": Backbone(
         _APPLICATIONS.EfficientNetV2S, EFFICIENTNET_V2, options=_NO_PREPROCESSING
     ),

@@ -34,7 +34,9 @@ class CAMHead(keras.layers.Layer):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         if pooling not in POOLINGS:
-            raise ValueError(f"Unknown pooling {pooling!r}. Expected one of: {', '.join(POOLINGS)}.")
+            raise ValueError(
+                f"Unknown pooling {pooling!r}. Expected one of: {', '.join(POOLINGS)}."
+            )
         if num_labels < 1:
             raise ValueError(f"num_labels must be at least 1, got {num_labels}.")
         self.num_labels = num_labels

@@ -17,7 +17,7 @@ def small_network(input_shape=(None, None, 3), weights=None, include_top=False):
         include_top: Must be False: the head is a layer of its own.
 
     Returns:
-        Functional `keras.Model`: normalised images `[B, H, W, 3]` -> features `[B, H/16, W/16, 160]`.
+        Functional `keras.Model`: normalised images -> features `[B, H/16, W/16, 160]`.
     """
     if include_top:
         raise ValueError("The small network has no classifier of its own; use include_top=False.")
@@ -48,7 +48,7 @@ def _block(inputs, channels, strides, name):
     )(activated)
     features = layers.BatchNormalization(name=f"{name}_normalization1")(features)
     features = layers.Activation("relu", name=f"{name}_activation1")(features)
-    features = layers.Conv2D(
-        channels, 3, padding="same", use_bias=False, name=f"{name}_conv1"
-    )(features)
+    features = layers.Conv2D(channels, 3, padding="same", use_bias=False, name=f"{name}_conv1")(
+        features
+    )
     return layers.Add(name=f"{name}_add")([features, shortcut])

@@ -1,0 +1,60 @@
+"""Flags derived from a config dataclass: names, defaults and help texts stand only there.
+
+A field's help text is `metadata["help"]`; a closed list of values is `metadata["choices"]`.
+"""
+
+import dataclasses
+from collections.abc import Collection
+from typing import Any, TypeVar
+
+from absl import flags as absl_flags
+
+Config = TypeVar("Config")
+
+_DEFINE = {
+    bool: absl_flags.DEFINE_bool,
+    int: absl_flags.DEFINE_integer,
+    float: absl_flags.DEFINE_float,
+    str: absl_flags.DEFINE_string,
+}
+
+
+def define(
+    config_class: type, flag_values: absl_flags.FlagValues, skip: Collection[str] = ()
+) -> None:
+    """Defines one flag per field of `config_class`, except those in `skip`.
+
+    Raises:
+        ValueError: for a field whose type is none of bool, int, float and str.
+    """
+    for field in dataclasses.fields(config_class):
+        if field.name in skip:
+            continue
+        help_text, choices = field.metadata["help"], field.metadata.get("choices")
+        if choices:
+            absl_flags.DEFINE_enum(
+                field.name, field.default, list(choices), help_text, flag_values=flag_values
+            )
+            continue
+        if field.type not in _DEFINE:
+            raise ValueError(
+                f"Field {config_class.__name__}.{field.name} has the type {field.type!r}."
+                " Expected one of: bool, int, float, str."
+            )
+        _DEFINE[field.type](field.name, field.default, help_text, flag_values=flag_values)
+
+
+def from_flags(
+    config_class: type[Config], flag_values: absl_flags.FlagValues, **fixed: Any
+) -> Config:
+    """A `config_class` with the values of its flags; `fixed` are the fields without a flag.
+
+    Raises:
+        ValueError: as the config's own checks.
+    """
+    values = {
+        field.name: flag_values[field.name].value
+        for field in dataclasses.fields(config_class)
+        if field.name in flag_values and field.name not in fixed
+    }
+    return config_class(**values, **fixed)

@@ -1,0 +1,42 @@
+"""How every program starts and ends: one clear line for a user's error, and its exit code."""
+
+import sys
+from collections.abc import Callable
+
+from absl import app
+
+USER_ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+
+
+def run_program(main_function: Callable[[], int | None]) -> None:
+    """Parses the flags, calls `main_function` and exits with its result.
+
+    A ValueError or OSError (a wrong flag, bad data, a full disk) ends the program with exit code
+    2 and its message in one line, Ctrl-C with 130, and an exception that has an `exit_code` (an
+    interrupted training run) with that code. Any other exception is a fault of the program and
+    keeps its traceback.
+    """
+
+    def guarded(arguments: list[str]) -> int | None:
+        if len(arguments) > 1:
+            unexpected = " ".join(arguments[1:])
+            message = f"Unexpected arguments: {unexpected}. Every setting is a flag, see --help."
+            return _end(message, USER_ERROR)
+        try:
+            return main_function()
+        except KeyboardInterrupt:
+            return _end("Interrupted.", INTERRUPTED)
+        except Exception as error:
+            is_users = isinstance(error, (ValueError, OSError))
+            exit_code = getattr(error, "exit_code", USER_ERROR if is_users else None)
+            if exit_code is None:
+                raise
+            return _end(str(error), exit_code)
+
+    app.run(guarded)
+
+
+def _end(message: str, exit_code: int) -> int:
+    print(" ".join(message.split()), file=sys.stderr)
+    return exit_code

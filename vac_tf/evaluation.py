@@ -1,0 +1,128 @@
+"""Evaluation of a run on one split: the paper's metrics, and how far heatmaps follow the image."""
+
+import logging
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.datasets import Split
+from vac_tf.datasets.image_source import ImageSource
+from vac_tf.datasets.pipeline import evaluation_batches
+from vac_tf.datasets.selection import read_run_split
+from vac_tf.inconsistency import InconsistencyAccumulator
+from vac_tf.metrics import evaluate_multilabel
+from vac_tf.models.backbones import get_backbone
+from vac_tf.models.saving import load_network
+from vac_tf.run_folder import RunFolder
+from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
+from vac_tf.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
+
+
+def evaluate(config: EvaluationConfig) -> dict:
+    """Evaluates the best network of a run and writes `evaluation.json` into its folder.
+
+    Returns:
+        The contents of `evaluation.json`: the groups of `vac_tf.metrics.evaluate_multilabel`,
+        `inconsistency` (per transform: `raw`, Equation 5, and `relative`) and `conventions`.
+
+    Raises:
+        ValueError: no such run or split, other labels than the run's, or a bad image.
+    """
+    folder = RunFolder(config.run_dir)
+    run_config = folder.read_config()
+    labels = folder.read_json("labels.json")
+    network = load_network(folder.network_file)
+    split, skipped = _read_split(config, run_config, labels["label_names"])
+
+    source = ImageSource(split, image_settings(run_config))
+    transforms = _table2_transforms(run_config) if config.inconsistency else {}
+    stride = get_backbone(run_config.backbone).stride
+    with naming_bad_images(source):
+        scores, inconsistency = _predict(
+            network,
+            evaluation_batches(source, split.labels, config.batch_size),
+            transforms,
+            stride,
+        )
+
+    unknown = config.unknown_labels or run_config.unknown_labels
+    evaluation = evaluate_multilabel(
+        split.labels,
+        scores,
+        split.label_names,
+        threshold=config.threshold,
+        unknown=unknown,
+        average_precision=config.average_precision,
+    )
+    if config.inconsistency:
+        evaluation["inconsistency"] = inconsistency
+    evaluation["conventions"] |= {
+        "dataset": run_config.dataset,
+        "split": config.split,
+        "selected_on": labels["selected_on"],
+        "selected_on_this_split": labels["selected_on"].startswith(f"{config.split} split"),
+        "skipped_images": len(skipped),
+        "inconsistency": {name: transform.spec for name, transform in transforms.items()},
+    }
+    if evaluation["conventions"]["selected_on_this_split"]:
+        logging.warning(
+            "The network was selected on this very split (%s): its figures flatter.", config.split
+        )
+    folder.write_json("evaluation.json", evaluation)
+    return evaluation
+
+
+def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) -> tuple:
+    values = {**vars(run_config), "max_images": config.max_images}
+    if config.data_dir:
+        values["data_dir"] = config.data_dir
+    split: Split = read_run_split(TrainConfig(**values), config.split).with_labels(label_names)
+    if not config.skip_bad_images:
+        return split, []
+    return leave_bad_images_out(split, image_settings(run_config))
+
+
+def _table2_transforms(run_config: TrainConfig) -> dict[str, Transform]:
+    """Flip, scaling by 6/7, a quarter turn and a shift by one cell, whatever the run trained with.
+
+    The scaled size is the multiple of the stride nearest to 6/7: 192 for 224 pixels and 256 for
+    288, as in the paper.
+    """
+    stride = get_backbone(run_config.backbone).stride
+    scaled = max(round(run_config.image_size * 6 / 7 / stride), 1) * stride
+    transforms = {
+        "hflip": HorizontalFlip(),
+        "scale": Scaling(scaled, run_config.resize_kernel),
+        "rotate": Rotation(1),
+        "translate": Translation(stride, 0),
+    }
+    if run_config.image_size < 2 * stride:
+        logging.warning("Images of one heatmap cell: no inconsistency under translation.")
+        del transforms["translate"]
+    return transforms
+
+
+def _predict(network, batches, transforms, stride):
+    """Probabilities `[N, L]` in order, and the inconsistency under each transform."""
+
+    @tf.function(reduce_retracing=True)
+    def forward(images):
+        return network(images, training=False)
+
+    accumulators = {name: InconsistencyAccumulator() for name in transforms}
+    scores = []
+    for images, _ in batches:
+        outputs = forward(images)
+        scores.append(tf.sigmoid(outputs["logits"]).numpy())
+        heatmaps = outputs["heatmaps"]
+        for name, transform in transforms.items():
+            transformed = forward(transform.images(images))["heatmaps"].numpy()
+            accumulators[name].update(
+                np.asarray(transform.heatmaps(heatmaps, stride)),
+                transformed,
+                transform.valid_mask(*heatmaps.shape[1:3], stride),
+                original=heatmaps.numpy(),
+            )
+    results = {name: accumulator.result() for name, accumulator in accumulators.items()}
+    return np.concatenate(scores), results

@@ -1,0 +1,136 @@
+"""Losses: pure functions of logits and heatmaps, one value per example, in float32.
+
+Visual Attention Consistency (Guo et al., CVPR 2019) is cited as VAC; Visual Attention in
+Multi-Label Image Classification (2019) as the dual-stream paper.
+"""
+
+import numpy as np
+from keras import ops
+
+
+def weighted_sigmoid_cross_entropy(labels, logits, positive_ratio, mask=None):
+    """Sigmoid cross entropy weighted by how rare a label is (VAC, Equations 2 and 3).
+
+    Positives weigh `exp(1 - p)` and negatives `exp(p)`.
+
+    Args:
+        labels: `[B, L]` in {0, 1}; where `mask` is 0 anything, NaN included.
+        logits: `[B, L]`.
+        positive_ratio: `[L]`, p: the proportion of positives of each label in the training set.
+        mask: Optional `[B, L]`, 0 where a label is unknown and 1 elsewhere.
+
+    Returns:
+        float32 `[B]`: the sum over labels.
+    """
+    ratio = ops.cast(positive_ratio, "float32")
+    return _masked_cross_entropy(labels, logits, ops.exp(1.0 - ratio), ops.exp(ratio), mask)
+
+
+def sigmoid_cross_entropy(labels, logits, mask=None):
+    """The same without weights: sum over labels `[B]` of the sigmoid cross entropy."""
+    return _masked_cross_entropy(labels, logits, 1.0, 1.0, mask)
+
+
+def multiple_cross_entropy(labels, logit_pairs):
+    """Two-way softmax cross entropy per label (dual-stream paper, Equations 4 and 5).
+
+    Equals `sigmoid_cross_entropy(labels, positive - negative)`, gradients included.
+
+    Args:
+        labels: `[B, L]` in {0, 1}.
+        logit_pairs: `[B, L, 2]`, the logits (negative, positive) of each label.
+
+    Returns:
+        float32 `[B]`: the sum over labels.
+    """
+    labels = ops.cast(labels, "float32")
+    log_probabilities = ops.log_softmax(ops.cast(logit_pairs, "float32"), axis=-1)
+    losses = labels * log_probabilities[..., 1] + (1.0 - labels) * log_probabilities[..., 0]
+    return -ops.sum(losses, axis=-1)
+
+
+def attention_consistency(first, second, mask=None):
+    """Mean squared difference of two stacks of heatmaps (VAC, Equation 5).
+
+    Grids of different sizes (7x7 and 6x6) are compared as if both were up-sampled to their least
+    common multiple (42x42) by nearest neighbour: each pair of overlapping cells counts with the
+    area of its overlap. The large grid is never built.
+
+    Args:
+        first: `[B, h, w, L]`.
+        second: `[B, h2, w2, L]`.
+        mask: Optional `[h, w]`, 0 for the cells of `first` that are left out of the mean.
+
+    Returns:
+        float32 `[B]`: the mean over labels and (valid) cells.
+
+    Raises:
+        ValueError: when the grid sizes are not known or the label counts differ.
+    """
+    if first.shape[-1] != second.shape[-1]:
+        raise ValueError(
+            f"Heatmaps must have equal label counts, got shapes {first.shape} and {second.shape}."
+        )
+    rows = _overlaps(first.shape[1], second.shape[1])
+    columns = _overlaps(first.shape[2], second.shape[2])
+    area = rows.lengths[:, None] * columns.lengths[None, :]
+    if mask is not None:
+        area = area * np.asarray(mask, "float32")[rows.first][:, columns.first]
+    difference = _take_cells(first, rows.first, columns.first) - _take_cells(
+        second, rows.second, columns.second
+    )
+    weights = ops.convert_to_tensor((area / area.sum())[None, :, :, None], dtype="float32")
+    return ops.mean(ops.sum(ops.square(difference) * weights, axis=(1, 2)), axis=-1)
+
+
+def mean_squared_difference(first, second):
+    """float32 `[B]`: mean squared difference of two `[B, L]` stacks (the label level)."""
+    difference = ops.cast(first, "float32") - ops.cast(second, "float32")
+    return ops.mean(ops.square(difference), axis=-1)
+
+
+def _masked_cross_entropy(labels, logits, positive_weight, negative_weight, mask):
+    logits = ops.cast(logits, "float32")
+    if mask is not None:
+        # A NaN label times a zero mask would still be NaN.
+        labels = ops.where(ops.cast(mask, "bool"), labels, ops.zeros_like(labels))
+    labels = ops.cast(labels, "float32")
+    # log(1 - sigmoid(x)) = log_sigmoid(-x); the textbook form is infinite below x = -88.
+    losses = -(
+        positive_weight * labels * ops.log_sigmoid(logits)
+        + negative_weight * (1.0 - labels) * ops.log_sigmoid(-logits)
+    )
+    if mask is not None:
+        losses = losses * ops.cast(mask, "float32")
+    return ops.sum(losses, axis=-1)
+
+
+class _Overlaps:
+    """Segments of a unit line cut at the cell borders of two grids, and the cells they lie in."""
+
+    def __init__(self, first_cells, second_cells):
+        common = np.lcm(first_cells, second_cells)
+        borders = np.union1d(
+            np.arange(first_cells + 1) * (common // first_cells),
+            np.arange(second_cells + 1) * (common // second_cells),
+        )
+        self.first = borders[:-1] * first_cells // common
+        self.second = borders[:-1] * second_cells // common
+        self.lengths = np.diff(borders).astype("float32")
+
+
+def _overlaps(first_cells, second_cells):
+    if first_cells is None or second_cells is None:
+        raise ValueError(
+            "The heatmap grids must have known sizes; resize the images to a fixed size first."
+        )
+    return _Overlaps(first_cells, second_cells)
+
+
+def _take_cells(heatmaps, rows, columns):
+    heatmaps = ops.cast(heatmaps, "float32")
+    if len(rows) != heatmaps.shape[1]:
+        heatmaps = ops.take(heatmaps, rows, axis=1)
+    if len(columns) != heatmaps.shape[2]:
+        heatmaps = ops.take(heatmaps, columns, axis=2)
+    return heatmaps

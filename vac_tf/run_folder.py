@@ -1,0 +1,123 @@
+"""The folder of one training run: its files, written atomically, and the config it belongs to."""
+
+import dataclasses
+import json
+import os
+import tempfile
+
+from vac_tf.config import TrainConfig
+
+# Settings that do not change what a run computes; they may differ when it is continued.
+_FREE_SETTINGS = frozenset(
+    {"run_dir", "cache", "cache_dir", "checkpoint_seconds", "check_data", "data_dir"}
+)
+
+
+class RunFolder:
+    """Paths and small files of a run folder."""
+
+    def __init__(self, path: str):
+        self.path = path
+
+    def file(self, name: str) -> str:
+        return os.path.join(self.path, name)
+
+    @property
+    def network_file(self) -> str:
+        return self.file("network.keras")
+
+    @property
+    def state_file(self) -> str:
+        """Everything that a resume needs."""
+        return self.file(os.path.join("last", "state.npz"))
+
+    def check(self, config: TrainConfig) -> None:
+        """Raises ValueError, listing every difference, if the folder holds another config's run."""
+        if not config.run_dir:
+            raise ValueError("run_dir is needed: the folder that the run is written to.")
+        if not os.path.exists(self.file("config.json")):
+            return
+        differences = _differences(self.read_json("config.json"), dataclasses.asdict(config))
+        if differences:
+            raise ValueError(
+                f"Run folder {self.path!r} belongs to another config:\n"
+                + "\n".join(differences)
+                + "\nUse the same flags to continue it, or another --run_dir."
+            )
+
+    def claim(self, config: TrainConfig) -> None:
+        """Makes the folder for a run of `config`, or checks that it holds that very run.
+
+        Raises:
+            ValueError: the folder cannot be written, or belongs to another config.
+        """
+        self.check(config)
+        try:
+            os.makedirs(self.file("last"), exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.path):
+                pass
+        except OSError as error:
+            raise ValueError(
+                f"Run folder {self.path!r} cannot be written: {error.strerror}. Choose another"
+                " --run_dir."
+            ) from error
+        if not os.path.exists(self.file("config.json")):
+            self.write_json("config.json", dataclasses.asdict(config))
+
+    def read_config(self) -> TrainConfig:
+        """The config of the run.
+
+        Raises:
+            ValueError: no run here, or one written by a version with other settings.
+        """
+        values = self.read_json("config.json")
+        known = {field.name for field in dataclasses.fields(TrainConfig)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise ValueError(
+                f"{self.file('config.json')}: unknown settings {unknown}; it was written by another"
+                " version of this project."
+            )
+        return TrainConfig(**values)
+
+    def read_json(self, name: str):
+        """The contents of a JSON file of the folder; ValueError when missing or damaged."""
+        path = self.file(name)
+        try:
+            with open(path, encoding="utf-8") as stream:
+                return json.load(stream)
+        except FileNotFoundError:
+            raise ValueError(
+                f"No {name} in {self.path!r}. Expected the folder that train.py --run_dir wrote."
+            ) from None
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"{path}, line {error.lineno}: not valid JSON: {error.msg}."
+            ) from error
+
+    def write_json(self, name: str, values) -> None:
+        text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        write_atomically(self.file(name), text.encode())
+
+
+def write_atomically(path: str, contents: bytes) -> None:
+    """Writes a file that appears whole or not at all; a full disk leaves the previous one."""
+    partial = f"{path}.{os.getpid()}.partial"
+    try:
+        with open(partial, "wb") as stream:
+            stream.write(contents)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(partial, path)
+    finally:
+        if os.path.exists(partial):
+            os.remove(partial)
+
+
+def _differences(written, wanted):
+    names = sorted((set(written) | set(wanted)) - _FREE_SETTINGS)
+    return [
+        f"  {name}: {written.get(name, 'absent')!r} there, {wanted.get(name, 'absent')!r} now"
+        for name in names
+        if written.get(name) != wanted.get(name)
+    ]

@@ -1,0 +1,126 @@
+"""The data of a training run, ready to train on."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.config import TrainConfig
+from vac_tf.datasets import DatasetError, Split
+from vac_tf.datasets.image_source import ImageSettings, ImageSource
+from vac_tf.datasets.pipeline import Augmentation, TrainingBatches, evaluation_batches
+from vac_tf.datasets.selection import read_run_splits
+from vac_tf.transforms import parse_transforms
+
+
+@dataclasses.dataclass(frozen=True)
+class RunData:
+    """Batches and label facts of a run. `skipped` lists (path, reason) of images left out."""
+
+    training: TrainingBatches
+    validation: tf.data.Dataset
+    validation_source: ImageSource
+    label_names: tuple[str, ...]
+    positive_ratio: np.ndarray
+    selected_on: str
+    skipped: list[tuple[str, str]]
+
+    def labels_description(self) -> dict:
+        """The contents of labels.json."""
+        return {
+            "label_names": list(self.label_names),
+            "positive_ratio": [float(ratio) for ratio in self.positive_ratio],
+            "selected_on": self.selected_on,
+            "skipped_images": [list(row) for row in self.skipped],
+        }
+
+    @contextlib.contextmanager
+    def naming_bad_images(self):
+        """Turns a TensorFlow error about an image into a DatasetError that names the file."""
+        with naming_bad_images(self.training.source, self.validation_source):
+            yield
+
+
+@contextlib.contextmanager
+def naming_bad_images(*sources: ImageSource):
+    """Turns a TensorFlow error inside into a DatasetError that names the first bad image."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        for source in sources:
+            for index, reason in source.find_bad_images(first_only=True):
+                raise DatasetError(
+                    f"{source.split.image_paths[index]} cannot be used: {reason}. Mend or remove"
+                    " the file, or leave such images out with --skip_bad_images."
+                ) from error
+        raise
+
+
+def image_settings(config: TrainConfig) -> ImageSettings:
+    """How the images of a run are decoded and resized."""
+    return ImageSettings(
+        config.image_size,
+        config.resize_kernel,
+        config.max_pixels,
+        config.apply_exif_orientation,
+    )
+
+
+def known_labels(labels: np.ndarray, unknown_labels: str) -> np.ndarray:
+    """Labels to train on: NaN (left out of the loss) under "ignore", else unknown is negative."""
+    return labels if unknown_labels == "ignore" else np.nan_to_num(labels, nan=0.0)
+
+
+def leave_bad_images_out(split: Split, settings: ImageSettings) -> tuple[Split, list]:
+    """The split without unreadable images, and (path, reason) of each; none is replaced."""
+    bad = ImageSource(split, settings).find_bad_images()
+    skipped = [(split.image_paths[index], reason) for index, reason in bad]
+    for path, reason in skipped:
+        logging.warning("Skipped %s: %s", path, reason)
+    if skipped:
+        logging.warning("Skipped %d of %d images of %s.", len(bad), len(split), split.name)
+    bad_indices = {index for index, _ in bad}
+    return split.select([i for i in range(len(split)) if i not in bad_indices]), skipped
+
+
+def read_run_data(config: TrainConfig) -> RunData:
+    """Reads the splits of a run and prepares their batches.
+
+    Raises:
+        ValueError: unusable settings, or data that is missing, bad or without positives.
+    """
+    splits = read_run_splits(config)
+    train, validation, skipped = splits.train, splits.validation, []
+    settings = image_settings(config)
+    if config.skip_bad_images:
+        train, skipped_train = leave_bad_images_out(train, settings)
+        validation, skipped_validation = leave_bad_images_out(validation, settings)
+        skipped = skipped_train + skipped_validation
+    positive_ratio = train.positive_ratio(config.unknown_labels)
+    for name, ratio in zip(train.label_names, positive_ratio, strict=True):
+        if ratio == 0.0:
+            logging.warning("Label %r has no positive in the training images.", name)
+    cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
+    train_source = ImageSource(train, settings, config.cache, cache_dir)
+    validation_source = ImageSource(validation, settings, config.cache, cache_dir)
+    return RunData(
+        training=TrainingBatches(
+            train_source,
+            known_labels(train.labels, config.unknown_labels),
+            config.batch_size,
+            config.seed,
+            Augmentation(
+                parse_transforms(config.augment, config.resize_kernel), config.augment_mode
+            ),
+            config.drop_remainder,
+        ),
+        validation=evaluation_batches(validation_source, validation.labels, config.batch_size),
+        validation_source=validation_source,
+        label_names=train.label_names,
+        positive_ratio=np.nan_to_num(positive_ratio, nan=0.0),
+        selected_on=splits.selected_on,
+        skipped=skipped,
+    )

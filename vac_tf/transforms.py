@@ -1,0 +1,222 @@
+"""Spatial transforms of images and, built together so that they cannot drift, of heatmaps.
+
+VAC paper, Section 3.3. Images are `[B, H, W, C]`, heatmaps `[B, h, w, L]`; `stride` is the number
+of image pixels per heatmap cell. Every transform works eagerly, in `tf.data` and in a graph.
+"""
+
+import dataclasses
+
+import numpy as np
+from keras import ops
+
+from vac_tf.resizing import resize_images
+
+
+@dataclasses.dataclass(frozen=True)
+class Transform:
+    """What all transforms share. `spec` is the text that `parse_transforms` reads."""
+
+    @property
+    def spec(self) -> str:
+        raise TypeError(f"{type(self).__name__} must define spec.")
+
+    @property
+    def kind(self) -> str:
+        """The part of `spec` before the first colon."""
+        return self.spec.split(":")[0]
+
+    @property
+    def term(self) -> str:
+        """Name of this transform's loss term, such as `consistency_scale_192`."""
+        return "consistency_" + self.spec.replace(":", "_")
+
+    def valid_mask(self, height: int, width: int, stride: int = 32) -> np.ndarray:
+        """float32 `[height, width]`: 1 for the heatmap cells that the transform leaves covered."""
+        del stride
+        return np.ones((height, width), "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class HorizontalFlip(Transform):
+    """Mirror image: plain reversal of the columns."""
+
+    spec = "hflip"
+
+    def images(self, images):
+        return ops.flip(images, axis=2)
+
+    def heatmaps(self, heatmaps, stride: int = 32):
+        del stride
+        return ops.flip(heatmaps, axis=2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rotation(Transform):
+    """Rotation by quarter turns (90 degrees each) counter-clockwise; images must be square."""
+
+    quarter_turns: int = 1
+
+    def __post_init__(self):
+        if self.quarter_turns not in (1, 2, 3):
+            raise ValueError(
+                f"rotate takes 1, 2 or 3 quarter turns counter-clockwise, got {self.quarter_turns}."
+            )
+
+    @property
+    def spec(self):
+        return f"rotate:{self.quarter_turns}"
+
+    def images(self, images):
+        height, width = images.shape[1:3]
+        if height != width:
+            raise ValueError(f"Rotation needs square images, got {height}x{width} pixels.")
+        return ops.rot90(images, k=self.quarter_turns, axes=(1, 2))
+
+    def heatmaps(self, heatmaps, stride: int = 32):
+        del stride
+        return ops.rot90(heatmaps, k=self.quarter_turns, axes=(1, 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class Translation(Transform):
+    """Shift by pixels, down and right positive; uncovered pixels become 0 (black)."""
+
+    rows: int = 0
+    columns: int = 0
+
+    @property
+    def spec(self):
+        return f"translate:{self.rows}:{self.columns}"
+
+    def images(self, images):
+        return _shift(images, self.rows, self.columns)
+
+    def heatmaps(self, heatmaps, stride: int = 32):
+        return _shift(heatmaps, *self._cells(stride))
+
+    def valid_mask(self, height, width, stride: int = 32):
+        rows, columns = self._cells(stride)
+        mask = np.zeros((height, width), "float32")
+        mask[_covered(rows, height), _covered(columns, width)] = 1.0
+        if not mask.any():
+            raise ValueError(
+                f"{self.spec} moves all of a {height}x{width} heatmap (stride {stride}) away;"
+                " use a smaller shift."
+            )
+        return mask
+
+    def _cells(self, stride):
+        if self.rows % stride or self.columns % stride:
+            raise ValueError(
+                f"{self.spec} must shift by multiples of the backbone's stride, {stride} pixels,"
+                " for heatmaps to follow."
+            )
+        return self.rows // stride, self.columns // stride
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaling(Transform):
+    """Resizing to another input size; heatmaps stay, the loss aligns the two grids."""
+
+    size: int = 192
+    kernel: str = "bilinear"
+
+    def __post_init__(self):
+        if self.size < 1:
+            raise ValueError(f"scale needs a size of at least 1 pixel, got {self.size}.")
+
+    @property
+    def spec(self):
+        return f"scale:{self.size}"
+
+    def images(self, images):
+        return resize_images(images, self.size, self.kernel)
+
+    def heatmaps(self, heatmaps, stride: int = 32):
+        del stride
+        return heatmaps
+
+
+def _covered(shift, length):
+    return slice(max(shift, 0), length + min(shift, 0))
+
+
+def _shift(values, rows, columns):
+    height, width = values.shape[1:3]
+    if abs(rows) >= height or abs(columns) >= width:
+        return ops.zeros_like(values)
+    kept = values[:, _covered(-rows, height), _covered(-columns, width), :]
+    padding = ((0, 0), _padding(rows), _padding(columns), (0, 0))
+    return ops.pad(kept, padding)
+
+
+def _padding(shift):
+    return max(shift, 0), max(-shift, 0)
+
+
+# kind -> (builder from integer arguments, number of arguments, how it is written)
+_TRANSFORMS = {
+    "hflip": (HorizontalFlip, 0, "hflip"),
+    "scale": (Scaling, 1, "scale:PIXELS"),
+    "rotate": (Rotation, 1, "rotate:QUARTER_TURNS"),
+    "translate": (Translation, 2, "translate:ROWS:COLUMNS"),
+}
+
+
+def parse_transforms(text: str, resize_kernel: str = "bilinear") -> tuple[Transform, ...]:
+    """Transforms from text such as `"hflip,scale:192,rotate:1,translate:32:0"`.
+
+    Raises:
+        ValueError: an unknown kind, wrong arguments or a transform named twice.
+    """
+    transforms = [
+        _parse_transform(item.strip(), resize_kernel) for item in text.split(",") if item.strip()
+    ]
+    specs = [transform.spec for transform in transforms]
+    if len(set(specs)) != len(specs):
+        raise ValueError(f"A transform is named twice in {text!r}.")
+    return tuple(transforms)
+
+
+def _parse_transform(item, resize_kernel):
+    kind, *arguments = item.split(":")
+    if kind not in _TRANSFORMS:
+        known = ", ".join(written for _, _, written in _TRANSFORMS.values())
+        raise ValueError(f"Unknown transform {item!r}. Known transforms: {known}.")
+    build, num_arguments, written = _TRANSFORMS[kind]
+    try:
+        values = [int(argument) for argument in arguments]
+    except ValueError:
+        raise ValueError(f"{item!r}: expected whole numbers, as in {written}.") from None
+    if len(values) != num_arguments:
+        raise ValueError(f"{item!r}: expected {written}.")
+    return build(*values, resize_kernel) if build is Scaling else build(*values)
+
+
+def parse_weights(text: str, transforms: tuple[Transform, ...]) -> dict[str, float]:
+    """Weight of each transform's loss term, by `spec`, from `"1"` or `"hflip:0.6,scale:0.8"`.
+
+    Raises:
+        ValueError: not a number, a negative number, or kinds that do not match the transforms.
+    """
+    try:
+        if ":" not in text:
+            weights = {transform.kind: float(text) for transform in transforms}
+            float(text)
+        else:
+            pairs = (item.strip().split(":") for item in text.split(","))
+            weights = {kind: float(number) for kind, number in pairs}
+    except ValueError:
+        raise ValueError(
+            f"consistency_weight {text!r}: expected one number, or per kind of transform,"
+            " as in hflip:0.6,scale:0.8."
+        ) from None
+    kinds = {transform.kind for transform in transforms}
+    if set(weights) != kinds:
+        raise ValueError(
+            f"consistency_weight {text!r} names {sorted(weights)}, but the transforms are"
+            f" {sorted(kinds)}."
+        )
+    if any(not 0.0 <= weight < float("inf") for weight in weights.values()):
+        raise ValueError(f"consistency_weight {text!r}: weights must be finite and not negative.")
+    return {transform.spec: weights[transform.kind] for transform in transforms}
