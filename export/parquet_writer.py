@@ -38,10 +38,13 @@ class ParquetRows:
             self._rows_waiting -= whole
 
     def close(self) -> None:
-        if self._rows_waiting:
-            table = pyarrow.concat_tables(self._waiting)
-            self._writer.write_table(table, self._rows_per_group)
-        self._writer.close()
+        try:
+            if self._rows_waiting:
+                table = pyarrow.concat_tables(self._waiting)
+                self._writer.write_table(table, self._rows_per_group)
+            self._writer.close()
+        finally:
+            self._writer.is_open = False  # Else pyarrow tries once more when it is collected.
 
     def _table(self, block: RowBlock):
         failed = np.array([status != "ok" for status in block.statuses])

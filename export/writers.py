@@ -35,9 +35,9 @@ def open_writer(path: str, columns: Columns) -> Iterator[Any]:
         raise ValueError(f"Cannot write in the folder of {path!r}: {error.strerror}.") from error
     try:
         with file:
-            writer = _writer_class(suffix)(file, columns)
-            yield writer
-            writer.close()
+            # Closed after a failure too: pyarrow would try it later, when the file is closed.
+            with contextlib.closing(_writer_class(suffix)(file, columns)) as writer:
+                yield writer
         os.replace(partial, path)
     except BaseException:
         os.remove(partial)

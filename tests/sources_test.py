@@ -1,0 +1,159 @@
+"""What a scoring job finds to score, and in which order."""
+
+import os
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+
+from export.sources import ScoringInput, open_source
+
+
+def make_files(folder, *names):
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+
+
+def images_of(source):
+    rows = list(source.read())
+    assert len(rows) == source.count
+    return [row.image for row in rows]
+
+
+def test_a_folder_is_read_recursively_and_sorted(tmp_path):
+    make_files(tmp_path, "b/2.jpg", "a.PNG", "b/1.webp", "c.gif", "notes.txt", "b/labels.json")
+    source = open_source(str(tmp_path))
+    expected = sorted(str(tmp_path / name) for name in ("a.PNG", "b/1.webp", "b/2.jpg", "c.gif"))
+    assert images_of(source) == expected
+    assert source.left_out == 2
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path):
+    make_files(tmp_path, "photos/a.jpg", "elsewhere/b.jpg")
+    (tmp_path / "photos" / "circle").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "elsewhere")
+    found = images_of(open_source(str(tmp_path / "photos")))
+    assert [os.path.relpath(path, tmp_path / "photos") for path in found] == [
+        "a.jpg",
+        "linked/b.jpg",
+    ]
+
+
+def test_a_link_to_nowhere_is_still_a_row(tmp_path):
+    (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    assert images_of(open_source(str(tmp_path))) == [str(tmp_path / "gone.jpg")]
+
+
+def test_a_single_file_needs_no_suffix(tmp_path):
+    make_files(tmp_path, "photo")
+    assert images_of(open_source(str(tmp_path / "photo"))) == [str(tmp_path / "photo")]
+
+
+def test_a_glob_is_sorted_and_may_be_recursive(tmp_path):
+    make_files(tmp_path, "b.jpg", "a.jpg", "c.png", "deep/d.jpg")
+    found = images_of(open_source(str(tmp_path / "**" / "*.jpg")))
+    assert found == sorted(str(tmp_path / name) for name in ("a.jpg", "b.jpg", "deep/d.jpg"))
+
+
+def test_a_file_whose_name_looks_like_a_glob_is_that_file(tmp_path):
+    make_files(tmp_path, "a[1].jpg", "a1.jpg")
+    assert images_of(open_source(str(tmp_path / "a[1].jpg"))) == [str(tmp_path / "a[1].jpg")]
+
+
+def test_csv_keeps_paths_as_given_and_resolves_them_beside_the_list(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text('image,other\nsub/a.jpg,1\n"with, comma.jpg",2\n/abs/b.jpg,3\nsub/a.jpg,4\n')
+    rows = list(open_source(str(path)).read())
+    given = ["sub/a.jpg", "with, comma.jpg", "/abs/b.jpg", "sub/a.jpg"]
+    assert [row.image for row in rows] == given
+    assert rows[0].path == str(tmp_path / "sub/a.jpg")
+    assert rows[2].path == "/abs/b.jpg"
+
+
+def test_image_root_moves_relative_paths(tmp_path):
+    path = tmp_path / "list.txt"
+    path.write_text("a.jpg\n\nspace in name.jpg\n")
+    rows = list(open_source(str(path), image_root="/photos").read())
+    assert [row.path for row in rows] == ["/photos/a.jpg", "/photos/space in name.jpg"]
+
+
+def test_boxes_of_csv_and_parquet_are_equal(tmp_path):
+    (tmp_path / "list.csv").write_text("image,x,y,w,h\na.jpg,1,2.5,3,4\nb.jpg,,,,\n")
+    columns = {"image": ["a.jpg", "b.jpg"]}
+    columns |= {"x": [1.0, None], "y": [2.5, None], "w": [3.0, None], "h": [4.0, None]}
+    parquet.write_table(pyarrow.table(columns), tmp_path / "list.parquet")
+    expected = [
+        ScoringInput("a.jpg", str(tmp_path / "a.jpg"), (1.0, 2.5, 3.0, 4.0)),
+        ScoringInput("b.jpg", str(tmp_path / "b.jpg"), None),
+    ]
+    for name in ("list.csv", "list.parquet"):
+        source = open_source(str(tmp_path / name))
+        assert source.has_boxes
+        assert list(source.read()) == expected
+
+
+def test_bad_rows_of_a_list_stay_rows_and_say_where(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text("other,image,x,y,w,h\n1,a.jpg,1,2,3,4\n2,,1,2,3,4\n3,c.jpg,1,x,3,4\n4\n")
+    rows = list(open_source(str(path)).read())
+    assert [row.image for row in rows] == ["a.jpg", "", "c.jpg", ""]
+    assert rows[0].problem is None
+    assert "line 3" in rows[1].problem and "no path" in rows[1].problem
+    assert "line 4" in rows[2].problem and "four numbers" in rows[2].problem
+    assert "line 5" in rows[3].problem
+
+
+def test_names_that_are_not_utf8_survive_a_text_list(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"caf\xe9.jpg\n")
+    (row,) = open_source(str(tmp_path / "list.txt")).read()
+    assert os.fsencode(row.image) == b"caf\xe9.jpg"
+
+
+@pytest.mark.parametrize(
+    "name, content, message",
+    [
+        ("list.csv", "path,label\na.jpg,1\n", "no column image. Its columns are: path, label"),
+        ("list.csv", "image,x,y\na.jpg,1,2\n", "without the columns w, h"),
+        ("list.csv", "image\n", "holds no images"),
+        ("list.csv", "", "no column image"),
+        ("list.txt", "\n\n", "holds no images"),
+        ("list.parquet", "no parquet", "no Parquet file"),
+    ],
+)
+def test_unusable_lists(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ValueError, match=message):
+        open_source(str(tmp_path / name))
+
+
+def test_parquet_paths_must_be_strings(tmp_path):
+    parquet.write_table(pyarrow.table({"image": [1, 2]}), tmp_path / "list.parquet")
+    with pytest.raises(ValueError, match="must hold strings, it holds int64"):
+        open_source(str(tmp_path / "list.parquet"))
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(ValueError, match="No file, folder or glob"):
+        open_source(str(tmp_path / "nothing"))
+    with pytest.raises(ValueError, match="holds no images"):
+        open_source(str(tmp_path / "*.jpg"))
+    make_files(tmp_path, "notes.txt")
+    with pytest.raises(ValueError, match="1 files in it have none of the suffixes"):
+        open_source(str(tmp_path))
+
+
+def test_an_unreadable_folder_is_an_error(tmp_path, monkeypatch):
+    make_files(tmp_path, "a.jpg", "locked/b.jpg")
+    scandir = os.scandir
+
+    def deny(folder):
+        if folder.endswith("locked"):
+            raise PermissionError(13, "Permission denied")
+        return scandir(folder)
+
+    # Permissions do not stop the root user, under whom tests may run.
+    monkeypatch.setattr(os, "scandir", deny)
+    with pytest.raises(ValueError, match="locked.*cannot be read: Permission denied"):
+        open_source(str(tmp_path))
