@@ -11,7 +11,6 @@ The same command again continues an interrupted run.
 """
 
 import json
-import sys
 
 from flags import training
 from flags.program import run_program
@@ -22,10 +21,11 @@ def main():
     if config.check_data:
         from vac_tf.datasets.check import check_data
 
-        sys.exit(0 if check_data(config) else 1)
+        return 0 if check_data(config) else 1
     from vac_tf.training.run import run
 
     print(json.dumps(run(config)))
+    return 0
 
 
 if __name__ == "__main__":

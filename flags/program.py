@@ -1,9 +1,11 @@
 """How every program starts and ends: one clear line for a user's error, and its exit code."""
 
+import logging
 import sys
 from collections.abc import Callable
 
 from absl import app
+from absl import logging as absl_logging
 
 USER_ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
@@ -19,6 +21,8 @@ def run_program(main_function: Callable[[], int | None]) -> None:
     """
 
     def guarded(arguments: list[str]) -> int | None:
+        absl_logging.set_verbosity(absl_logging.INFO)
+        absl_logging.get_absl_handler().setFormatter(logging.Formatter("%(message)s"))
         if len(arguments) > 1:
             unexpected = " ".join(arguments[1:])
             message = f"Unexpected arguments: {unexpected}. Every setting is a flag, see --help."
