@@ -96,12 +96,14 @@ def _find_annotation(data_dir: Path) -> Path:
 def _load(file: Path) -> dict[str, Any]:
     # Imported here: no other dataset needs scipy.
     from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
 
     try:
         return loadmat(file)
-    # scipy reports a damaged file by whatever its parser happens to fail on.
-    except (MatReadError, NotImplementedError, OSError, ValueError, TypeError, KeyError) as error:
+    except MemoryError:
+        raise
+    # scipy reports a damaged file by whatever its parser happens to fail on: IndexError,
+    # TypeError, zlib.error, NotImplementedError (MATLAB 7.3), its own MatReadError, ...
+    except Exception as error:
         raise DatasetError(
             f"{file}: not a readable MATLAB 5 file ({type(error).__name__}: {error}). It may be"
             " cut short; download it again."
