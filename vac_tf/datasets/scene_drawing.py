@@ -8,21 +8,28 @@ from PIL import Image, ImageDraw
 from vac_tf.datasets.scene_shapes import SHAPE_RATIOS, shape_masks
 
 # Lengths are in units of 1/96 of the side of the image.
-_SMALLEST_DIAMETER = 11.0
-_LARGEST_DIAMETER = 58.0
+_SMALLEST_DIAMETER = 18.0
+_LARGEST_DIAMETER = 60.0
 _LARGEST_TILT = 18.0  # degrees
 _SECOND_INSTANCE = 0.2  # probability that a category that is present occurs once more
-_LEAST_VISIBLE = 0.6  # part of every object that nothing later may hide
+_LEAST_VISIBLE = 0.5  # part of every object that later objects leave visible
 _PLACEMENTS = 12  # attempts before an object is given up
-_LEAST_CONTRAST = 60.0  # distance of an object's colour from what it covers, in RGB space
+_LEAST_CONTRAST = 80.0  # distance of an object's colour from what it covers, in RGB space
 
 
 @dataclasses.dataclass
 class SceneObject:
-    """One drawn object: its category's name and the pixels where it is seen, bool [S, S]."""
+    """One drawn object.
+
+    Attributes:
+        category: a key of `SHAPE_RATIOS`.
+        visible: bool [S, S], the pixels where it is seen.
+        drawn_pixels: number of pixels seen before anything came in front.
+    """
 
     category: str
     visible: np.ndarray
+    drawn_pixels: int
 
 
 def draw_scene(
@@ -43,12 +50,12 @@ def draw_scene(
     """
     unit = image_size / 96
     image = _background(generator, image_size)
-    image = _with_distractors(generator, image, unit, count=int(generator.integers(5, 12)))
+    image = _with_distractors(generator, image, unit, count=int(generator.integers(4, 9)))
     objects: list[SceneObject] = []
     for category in _categories(generator):
         image = _with_object(generator, image, objects, category, unit)
     image = _with_strokes_in_front(generator, image, objects, unit)
-    noise = generator.normal(0.0, generator.uniform(3.0, 13.0), image.shape)
+    noise = generator.normal(0.0, generator.uniform(2.0, 8.0), image.shape)
     return np.clip(np.rint(image + noise), 0, 255).astype(np.uint8), objects
 
 
@@ -66,8 +73,9 @@ def _categories(generator: np.random.Generator) -> list[str]:
 
 def _background(generator: np.random.Generator, size: int) -> np.ndarray:
     """Float32 [S, S, 3]: a colour with coarse and fine smooth texture."""
-    image = np.broadcast_to(generator.uniform(40, 215, 3).astype(np.float32), (size, size, 3))
-    for cells, amplitude in ((3, 28.0), (int(generator.integers(6, 24)), 20.0)):
+    colour = generator.uniform(30, 100) + generator.uniform(-20, 20, 3)
+    image = np.broadcast_to(colour.astype(np.float32), (size, size, 3))
+    for cells, amplitude in ((3, 14.0), (int(generator.integers(6, 24)), 10.0)):
         grid = generator.normal(0.0, amplitude, (cells, cells, 3)).astype(np.float32)
         image = image + _enlarged(grid, size)
     return image
@@ -89,14 +97,14 @@ def _with_distractors(
     canvas = Image.fromarray(np.clip(np.rint(image), 0, 255).astype(np.uint8))
     pen = ImageDraw.Draw(canvas)
     for _ in range(count):
-        colour = tuple(int(v) for v in generator.integers(0, 256, 3))
+        colour = tuple(int(v) for v in _bright_colour(generator))
         centre = generator.uniform(0, size, 2)
         if generator.random() < 0.5:
-            points = _jagged_blob(generator, centre, unit * generator.uniform(4, 17))
+            points = _jagged_blob(generator, centre, unit * generator.uniform(4, 11))
             pen.polygon(points, fill=colour)
         else:
             end = centre + generator.normal(0, 26 * unit, 2)
-            width = max(1, round(unit * generator.uniform(1, 5)))
+            width = max(1, round(unit * generator.uniform(1, 4)))
             pen.line([*map(float, centre), *map(float, end)], fill=colour, width=width)
     return np.asarray(canvas, np.float32)
 
@@ -131,13 +139,13 @@ def _with_object(
         window = np.s_[top : top + patch, left : left + patch]
         hidden = np.zeros((size, size), bool)
         hidden[window] = coverage >= 0.5
-        if all(_stays_visible(other.visible, hidden) for other in objects):
+        if all(_stays_visible(other, hidden) for other in objects):
             break
     else:
         return image
     for other in objects:
         other.visible = other.visible & ~hidden
-    objects.append(SceneObject(category, hidden))
+    objects.append(SceneObject(category, hidden, np.count_nonzero(hidden)))
     below = image[window]
     paint = _paint(generator, below[coverage >= 0.5].mean(axis=0), second)
     image = image.copy()
@@ -145,26 +153,35 @@ def _with_object(
     return image
 
 
-def _stays_visible(visible: np.ndarray, hidden: np.ndarray) -> bool:
-    # Against what is seen now, so a second occluder is judged against a smaller rest: stricter
-    # limits there would leave crowded scenes without their last objects.
-    return np.count_nonzero(visible & ~hidden) >= _LEAST_VISIBLE * np.count_nonzero(visible)
+def _stays_visible(item: SceneObject, hidden: np.ndarray) -> bool:
+    return np.count_nonzero(item.visible & ~hidden) >= _LEAST_VISIBLE * item.drawn_pixels
 
 
 def _paint(generator: np.random.Generator, below: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Float32 [P, P, 3]: two colours mixed by `second`, shaded by a linear gradient."""
+    """Float32 [P, P, 3]: a bright and, where `second` is 1, a dark colour, shaded linearly."""
     first_colour = _colour_unlike(generator, below)
-    second_colour = _colour_unlike(generator, first_colour)
+    second_colour = generator.uniform(0, 90, 3).astype(np.float32)
     paint = first_colour + second[:, :, None] * (second_colour - first_colour)
     ramp = np.linspace(-1, 1, second.shape[0], dtype=np.float32)
     slope = generator.uniform(-22, 22, 2).astype(np.float32)
     return paint + (slope[0] * ramp[:, None] + slope[1] * ramp[None, :])[:, :, None]
 
 
+def _bright_colour(generator: np.random.Generator) -> np.ndarray:
+    """Float32 [3], one channel at least 180: objects and clutter are brighter than what is behind.
+
+    With any colour on any background a network of one million weights learns little from 3,000
+    scenes (test mAP 0.23 after five epochs, 0.55 with this rule after four).
+    """
+    colour = generator.uniform(60, 255, 3).astype(np.float32)
+    colour[generator.integers(3)] = generator.uniform(180, 255)
+    return colour
+
+
 def _colour_unlike(generator: np.random.Generator, other: np.ndarray) -> np.ndarray:
     """A random colour at least `_LEAST_CONTRAST` away from `other`, float32 [3]."""
     while True:  # most of the colour cube is that far away from any colour
-        colour = generator.uniform(0, 255, 3).astype(np.float32)
+        colour = _bright_colour(generator)
         if np.linalg.norm(colour - other) >= _LEAST_CONTRAST:
             return colour
 

@@ -12,17 +12,17 @@ from PIL import Image, ImageDraw
 # Category and share of the scenes that hold it: from frequent to rare, as in real attribute data.
 SHAPE_RATIOS = {
     "disk": 0.40,
-    "arrow": 0.05,
+    "striped_disk": 0.03,
     "ring": 0.14,
     "square": 0.34,
+    "checkered_square": 0.05,
     "triangle": 0.28,
-    "checkered_square": 0.03,
+    "arrow": 0.08,
     "cross": 0.12,
     "star": 0.24,
     "hexagon": 0.20,
     "crescent": 0.17,
     "heart": 0.10,
-    "striped_disk": 0.08,
 }
 
 _SUPERSAMPLING = 4
@@ -53,15 +53,16 @@ def _heart() -> np.ndarray:
 
 
 _CIRCLE = _arc(1.0, 0, 360, (0, 0))
-_SQUARE = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * 0.85
+_HALF_SIDE = math.sqrt(0.5)  # of a square with its corners on the unit circle
+_SQUARE = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * _HALF_SIDE
 _CROSS_CORNER = [(0.33, -1), (0.33, -0.33), (1, -0.33)]
-_OUTLINES = {
+_SHAPES = {
     "disk": _CIRCLE,
     "ring": _CIRCLE,
     "striped_disk": _CIRCLE,
     "square": _SQUARE,
     "checkered_square": _SQUARE,
-    "triangle": _regular_polygon(3) + (0, 0.2),
+    "triangle": _regular_polygon(3),
     "star": _regular_polygon(5, 0.42),
     "hexagon": _regular_polygon(6),
     "cross": np.concatenate(
@@ -72,6 +73,10 @@ _OUTLINES = {
     "arrow": np.array(
         [(-1, -0.3), (0.1, -0.3), (0.1, -0.85), (1, 0), (0.1, 0.85), (0.1, 0.3), (-1, 0.3)]
     ),
+}
+# Every shape touches the unit circle and stays inside it.
+_OUTLINES = {
+    name: points / np.linalg.norm(points, axis=1).max() for name, points in _SHAPES.items()
 }
 
 
@@ -121,8 +126,7 @@ def _pattern_cells(checkered: bool) -> list[np.ndarray]:
     """Rectangles of the second colour over the square from -1 to 1."""
     edges = np.linspace(-1, 1, _PATTERN_CELLS + 1)
     if checkered:
-        # The checks fill the square itself, which is smaller than the unit circle.
-        edges = edges * 0.85
+        edges = edges * _HALF_SIDE
     cells = []
     for row in range(_PATTERN_CELLS):
         for column in range(_PATTERN_CELLS if checkered else 1):
