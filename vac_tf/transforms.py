@@ -197,20 +197,24 @@ def parse_weights(text: str, transforms: tuple[Transform, ...]) -> dict[str, flo
     """Weight of each transform's loss term, by `spec`, from `"1"` or `"hflip:0.6,scale:0.8"`.
 
     Raises:
-        ValueError: not a number, a negative number, or kinds that do not match the transforms.
+        ValueError: not a number, a negative number, a kind named twice, or kinds that do not
+            match the transforms.
     """
     try:
         if ":" not in text:
-            weights = {transform.kind: float(text) for transform in transforms}
-            float(text)
+            weight = float(text)
+            pairs = [(kind, weight) for kind in {transform.kind for transform in transforms}]
         else:
-            pairs = (item.strip().split(":") for item in text.split(","))
-            weights = {kind: float(number) for kind, number in pairs}
+            items = (item.strip().split(":") for item in text.split(","))
+            pairs = [(kind, float(number)) for kind, number in items]
     except ValueError:
         raise ValueError(
             f"consistency_weight {text!r}: expected one number, or per kind of transform,"
             " as in hflip:0.6,scale:0.8."
         ) from None
+    weights = dict(pairs)
+    if len(weights) != len(pairs):
+        raise ValueError(f"consistency_weight {text!r}: a kind of transform is named twice.")
     kinds = {transform.kind for transform in transforms}
     if set(weights) != kinds:
         raise ValueError(
