@@ -55,10 +55,18 @@ class ExportConfig:
         32, "Validation images on which the exported files must equal the Keras network."
     )
 
+    tolerance: float = _setting(
+        1e-3,
+        "Largest difference of a probability from the Keras network (of logits and heatmaps:"
+        " relative to their largest value).",
+    )
+
     def __post_init__(self):
         _check_choices(self)
         _check_needed(self, ("run_dir", "bundle_dir"))
         _check_at_least_one(self, ("parity_images",))
+        if not 0.0 < self.tolerance < 1.0:
+            raise ValueError(f"tolerance must lie between 0 and 1, got {self.tolerance}.")
         if self.opset not in OPSETS:
             raise ValueError(
                 f"opset must lie in {OPSETS.start}..{OPSETS.stop - 1}, got {self.opset}."

@@ -89,9 +89,14 @@ def prepare(
     if box is not None:
         pixels = crop(pixels, box, preprocessing.max_pixels)
     resized = resize(pixels, preprocessing.height, preprocessing.width, preprocessing.resize_kernel)
-    if preprocessing.input_dtype == "uint8":
-        return np.rint(resized).astype(np.uint8)
-    return resized.astype(np.float32, copy=False)
+    return to_input_dtype(resized, preprocessing.input_dtype)
+
+
+def to_input_dtype(images: np.ndarray, input_dtype: str) -> np.ndarray:
+    """Pixels in 0..255 as float32, or rounded to uint8."""
+    if input_dtype == "uint8":
+        return np.rint(images).astype(np.uint8)
+    return images.astype(np.float32, copy=False)
 
 
 def decode(data: bytes, max_pixels: int, apply_exif_orientation: bool = False) -> np.ndarray:

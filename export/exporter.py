@@ -1,0 +1,135 @@
+"""From a finished run to a bundle that has been proved equal to it."""
+
+import dataclasses
+import importlib.metadata
+import os
+import platform
+import time
+from typing import Any
+
+import numpy as np
+
+from export.bundle import (
+    ONNX_FILE,
+    SAVED_MODEL_FOLDER,
+    ModelDescription,
+    new_bundle,
+    write_bundle_file,
+)
+from export.config import ExportConfig
+from export.inference import InferenceNetwork
+from export.onnx_writer import write_onnx
+from export.parity_gate import check_bundle, load_parity_images
+from export.preprocessing import Preprocessing
+from export.saved_model_writer import write_saved_model
+from vac_tf.config import TrainConfig
+from vac_tf.datasets import Split
+from vac_tf.datasets.image_source import ImageSettings
+from vac_tf.datasets.selection import read_run_splits
+from vac_tf.models.saving import load_network
+from vac_tf.run_folder import RunFolder
+from vac_tf.training.run_data import image_settings, leave_bad_images_out
+
+_PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """What was written.
+
+    Attributes:
+        bundle_dir: The bundle.
+        signatures: Signatures of the SavedModel.
+        parity: Differences from the Keras network, as in `bundle.json`.
+        seconds: Wall time.
+    """
+
+    bundle_dir: str
+    signatures: tuple[str, ...]
+    parity: dict[str, Any]
+    seconds: float
+
+    def __str__(self) -> str:
+        figures = [at for runs in self.parity["outputs"].values() for at in runs.values()]
+        largest = max(at["probabilities"] for at in figures)
+        decisions = sum(at["decisions"] for at in figures)
+        changed = sum(at["decisions_changed"] for at in figures)
+        return (
+            f"Wrote {self.bundle_dir} ({ONNX_FILE}, {SAVED_MODEL_FOLDER}/ with"
+            f" {', '.join(self.signatures)}) in {self.seconds:.0f} s. On"
+            f" {self.parity['images']} validation images probabilities differ from the Keras"
+            f" network by at most {largest:.1e}; {changed} of {decisions} decisions differ."
+        )
+
+
+def export_run(config: ExportConfig) -> ExportReport:
+    """Exports the best network of a run, and checks every file before the bundle appears.
+
+    Raises:
+        ValueError: when the run or its validation images cannot be read, or `bundle_dir` cannot
+            be written; ExportParityError when an exported file differs from the network. Then
+            there is no new bundle.
+    """
+    start = time.monotonic()
+    with new_bundle(config.bundle_dir) as folder:
+        run = RunFolder(config.run_dir)
+        train_config = run.read_config()
+        settings = image_settings(train_config)
+        description = describe_run(run, train_config, settings, config.input_dtype)
+        network = InferenceNetwork(load_network(run.network_file), description.preprocessing)
+        split = read_parity_split(train_config, settings, config)
+        split = split.with_labels(description.label_names)
+        images = load_parity_images(split, settings, description)
+
+        write_onnx(os.path.join(folder, ONNX_FILE), network, description, config.opset)
+        saved_model = os.path.join(folder, SAVED_MODEL_FOLDER)
+        signatures = write_saved_model(saved_model, network, description)
+        parity = check_bundle(folder, network, description, images, config.tolerance)
+        write_bundle_file(folder, description, parity)
+    return ExportReport(config.bundle_dir, signatures, parity, time.monotonic() - start)
+
+
+def describe_run(
+    run: RunFolder, train_config: TrainConfig, settings: ImageSettings, input_dtype: str
+) -> ModelDescription:
+    """What the exported file says of itself."""
+    label_names = tuple(run.read_json("labels.json")["label_names"])
+    has_evaluation = os.path.isfile(run.file("evaluation.json"))
+    return ModelDescription(
+        label_names=label_names,
+        thresholds=(0.5,) * len(label_names),
+        preprocessing=Preprocessing(
+            height=settings.image_size,
+            width=settings.image_size,
+            resize_kernel=settings.resize_kernel,
+            max_pixels=settings.max_pixels,
+            apply_exif_orientation=settings.apply_exif_orientation,
+            input_dtype=input_dtype,
+        ),
+        unknown_labels=train_config.unknown_labels,
+        training_config=dataclasses.asdict(train_config),
+        evaluation=run.read_json("evaluation.json") if has_evaluation else None,
+        versions=_versions(),
+    )
+
+
+def read_parity_split(
+    train_config: TrainConfig, settings: ImageSettings, config: ExportConfig
+) -> Split:
+    """Up to `parity_images` validation images of the run, spread evenly over the split."""
+    if config.data_dir:
+        train_config = dataclasses.replace(train_config, data_dir=config.data_dir)
+    split = read_run_splits(train_config).validation
+    count = min(config.parity_images, len(split))
+    split = split.select(np.linspace(0, len(split) - 1, count).round().astype(int))
+    return leave_bad_images_out(split, settings)[0] if train_config.skip_bad_images else split
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue  # Either onnxruntime or onnxruntime-gpu is installed.
+    return versions

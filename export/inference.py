@@ -1,0 +1,61 @@
+"""The network as production runs it: images in 0..255 -> logits, probabilities, heatmaps."""
+
+import keras
+import tensorflow as tf
+
+from export.preprocessing import Preprocessing
+from vac_tf.datasets.decoding import decode_image
+from vac_tf.models.fused_batch_norm import rebuild_network
+from vac_tf.resizing import resize_images
+
+
+class InferenceNetwork:
+    """A trained network in float32 with a fixed image size, and its serving functions.
+
+    Attributes:
+        network: The Keras network that holds the weights.
+
+    Args:
+        network: Functional `keras.Model`, `images` -> `logits`, `heatmaps`; of any precision.
+        preprocessing: Image size, resize kernel and dtype of the exported input.
+    """
+
+    def __init__(self, network: keras.Model, preprocessing: Preprocessing):
+        # A network in mixed precision exports to a graph that ONNX Runtime refuses or distorts.
+        self.network = rebuild_network(network, fused=False, dtype="float32")
+        self._preprocessing = preprocessing
+        size = (preprocessing.height, preprocessing.width, 3)
+        self._predict(tf.zeros((1, *size)))  # Some layers make their state at the first call.
+        self.images_signature = tf.TensorSpec(
+            (None, *size), preprocessing.input_dtype, name="images"
+        )
+        self.bytes_signature = tf.TensorSpec((None,), tf.string, name="encoded_images")
+
+    def _predict(self, images):
+        outputs = self.network(tf.cast(images, tf.float32), training=False)
+        return {
+            "logits": outputs["logits"],
+            "probabilities": tf.sigmoid(outputs["logits"]),
+            "heatmaps": outputs["heatmaps"],
+        }
+
+    def predict(self, images):
+        """`[B, H, W, 3]` RGB in 0..255 -> `logits`, `probabilities`, `heatmaps`."""
+        return self._predict(images)
+
+    def classify(self, images):
+        """As `predict`, without the heatmaps: a small answer for a server."""
+        outputs = self._predict(images)
+        return {name: outputs[name] for name in ("logits", "probabilities")}
+
+    def classify_bytes(self, encoded_images):
+        """Encoded images `[B]` -> `logits`, `probabilities`; decoded and resized as in training."""
+        settings = self._preprocessing
+
+        def load(contents):
+            pixels = decode_image(contents, "encoded_images", settings.max_pixels)
+            image = resize_images(pixels, settings.height, settings.resize_kernel)
+            return tf.ensure_shape(image, (settings.height, settings.width, 3))
+
+        signature = tf.TensorSpec((settings.height, settings.width, 3), tf.float32)
+        return self.classify(tf.map_fn(load, encoded_images, fn_output_signature=signature))

@@ -1,0 +1,196 @@
+"""Runs the exported files of a bundle on validation images, against the Keras network."""
+
+import dataclasses
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from export.bundle import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
+from export.image_file import load_input, read_image_file
+from export.inference import InferenceNetwork
+from export.onnx_writer import BATCH_AXIS
+from export.parity import (
+    Candidate,
+    ExportParityError,
+    OutputNamesError,
+    OutputShapeError,
+    check_candidates,
+    check_pixels,
+    raise_failures,
+)
+from export.preprocessing import to_input_dtype
+from export.session import INPUT_NAME, OUTPUT_NAMES, NetworkSession
+from export.sources import ScoringInput
+from vac_tf.datasets import Split
+from vac_tf.datasets.image_source import ImageSettings, ImageSource
+
+_PIXEL_TOLERANCE = {"bilinear": 0.01, "nearest": 0.0}
+_REFERENCE_BATCH = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class ParityImages:
+    """The images of a split, made ready by the training pipeline and by the scorer.
+
+    Attributes:
+        pipeline: float32 `[N, H, W, 3]` in 0..255, from tf.data.
+        scorer: The same images through the scorer's decoder.
+        whole: As `pipeline`, without the boxes of the split: what `serve_bytes` sees.
+        encoded: N encoded images.
+    """
+
+    pipeline: np.ndarray
+    scorer: np.ndarray
+    whole: np.ndarray
+    encoded: list[bytes]
+
+
+def load_parity_images(
+    split: Split, settings: ImageSettings, description: ModelDescription
+) -> ParityImages:
+    """Loads all images of `split` in both ways.
+
+    Raises:
+        ValueError: for an image that one of them cannot read.
+    """
+    in_float = dataclasses.replace(description.preprocessing, input_dtype="float32")
+    boxes = [None] * len(split) if split.boxes is None else map(tuple, split.boxes.tolist())
+    inputs = [
+        ScoringInput(path, path, box) for path, box in zip(split.image_paths, boxes, strict=True)
+    ]
+    pipeline = _resized(split, settings)
+    whole = dataclasses.replace(split, boxes=None)
+    return ParityImages(
+        pipeline=pipeline,
+        scorer=np.stack([load_input(value, in_float) for value in inputs]),
+        whole=pipeline if split.boxes is None else _resized(whole, settings),
+        encoded=[read_image_file(path) for path in split.image_paths],
+    )
+
+
+def _resized(split: Split, settings: ImageSettings) -> np.ndarray:
+    source = ImageSource(split, settings)
+    return np.stack([source.resized(index).numpy() for index in range(len(split))])
+
+
+def check_bundle(
+    folder: str,
+    network: InferenceNetwork,
+    description: ModelDescription,
+    images: ParityImages,
+    tolerance: float,
+) -> dict[str, Any]:
+    """Compares `model.onnx` and `saved_model/` in `folder` with the Keras network.
+
+    Returns:
+        The report that goes into `bundle.json`: differences in grey levels, and per way of
+        running and batch size the largest difference of each output and the decisions.
+
+    Raises:
+        ExportParityError: a subclass by the first failure, holding all of them.
+    """
+    preprocessing = description.preprocessing
+    thresholds = np.array(description.thresholds, np.float32)
+    pixel_tolerance = _PIXEL_TOLERANCE[preprocessing.resize_kernel]
+    failures, pixel_difference = check_pixels(images.scorer, images.pipeline, pixel_tolerance)
+    session = NetworkSession(os.path.join(folder, ONNX_FILE), "cpu")
+    failures += _check_declared_shapes(session, network, description)
+    candidates = _candidates(folder, session, network, images, preprocessing.input_dtype)
+    found, report = check_candidates(candidates, thresholds, tolerance)
+    raise_failures(failures + found)
+    result = {
+        "images": len(images.encoded),
+        "tolerance": tolerance,
+        "pixels": pixel_difference,
+        "outputs": report,
+    }
+    if preprocessing.input_dtype == "uint8":
+        result["uint8_rounding"] = _rounding_effect(network, images, thresholds)
+    return result
+
+
+def _candidates(folder, session, network, images, dtype) -> list[Candidate]:
+    saved_model = tf.saved_model.load(os.path.join(folder, SAVED_MODEL_FOLDER))
+    pipeline = to_input_dtype(images.pipeline, dtype)
+    reference = reference_outputs(network, pipeline)
+    candidates = [
+        Candidate("onnx", session.run, pipeline, reference),
+        Candidate("onnx_scorer", session.run, to_input_dtype(images.scorer, dtype), reference),
+    ]
+    classification = ("logits", "probabilities")
+    served = {
+        "serving_default": (pipeline, _only(reference, classification)),
+        "serve_heatmaps": (pipeline, reference),
+        "serve_bytes": (
+            images.encoded,
+            _only(reference_outputs(network, images.whole), classification),
+        ),
+    }
+    return candidates + [
+        Candidate(name, _caller(saved_model, name), *served[name])
+        for name in saved_model.signatures
+    ]
+
+
+def reference_outputs(network: InferenceNetwork, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Outputs of the Keras network for `[N, H, W, 3]`, as NumPy arrays by name."""
+    parts = [
+        network.predict(tf.constant(images[start : start + _REFERENCE_BATCH]))
+        for start in range(0, len(images), _REFERENCE_BATCH)
+    ]
+    return {name: np.concatenate([part[name].numpy() for part in parts]) for name in parts[0]}
+
+
+def _caller(saved_model, name):
+    signature = saved_model.signatures[name]
+    (argument,) = signature.structured_input_signature[1]
+
+    def call(inputs):
+        outputs = signature(**{argument: tf.constant(inputs)})
+        return {key: value.numpy() for key, value in outputs.items()}
+
+    return call
+
+
+def _only(outputs, names):
+    return {name: outputs[name] for name in names}
+
+
+def _check_declared_shapes(session, network, description) -> list[ExportParityError]:
+    height, width, _ = network.images_signature.shape[1:]
+    outputs = session.output_shapes
+    if set(session.input_shapes) != {INPUT_NAME} or set(outputs) != set(OUTPUT_NAMES):
+        return [
+            OutputNamesError(
+                f"{ONNX_FILE}: {list(session.input_shapes)} -> {list(outputs)}; expected"
+                f" {[INPUT_NAME]} -> {list(OUTPUT_NAMES)}."
+            )
+        ]
+    num_labels = len(description.label_names)
+    heatmaps = network.network.compute_output_shape((1, height, width, 3))["heatmaps"]
+    expected = {
+        INPUT_NAME: [BATCH_AXIS, height, width, 3],
+        "logits": [BATCH_AXIS, num_labels],
+        "probabilities": [BATCH_AXIS, num_labels],
+        "heatmaps": [BATCH_AXIS, *heatmaps[1:]],
+    }
+    declared = session.input_shapes | outputs
+    return [
+        OutputShapeError(f"{ONNX_FILE} declares {name} as {declared[name]}; expected {shape}.")
+        for name, shape in expected.items()
+        if declared[name] != shape
+    ]
+
+
+def _rounding_effect(network, images, thresholds) -> dict[str, float]:
+    exact = reference_outputs(network, images.pipeline)["probabilities"]
+    rounded_images = to_input_dtype(images.pipeline, "uint8")
+    rounded = reference_outputs(network, rounded_images)["probabilities"]
+    changed = (exact > thresholds) != (rounded > thresholds)
+    return {
+        "probabilities": float(np.abs(exact - rounded).max()),
+        "decisions": int(changed.size),
+        "decisions_changed": int(changed.sum()),
+    }

@@ -1,0 +1,39 @@
+"""The network as a TensorFlow SavedModel with three signatures."""
+
+import json
+import os
+
+import keras
+
+from export.bundle import ModelDescription
+from export.inference import InferenceNetwork
+
+
+def write_saved_model(
+    folder: str, network: InferenceNetwork, description: ModelDescription
+) -> tuple[str, ...]:
+    """Writes `serving_default`, `serve_heatmaps` and `serve_bytes`, and the description.
+
+    The description lies in `assets.extra/model.json`, the folder that TensorFlow leaves to users.
+    `serve_bytes` is left out for a run that turned images as their EXIF says: TensorFlow has no
+    operation that reads it, and unturned images would get other scores than in training.
+
+    Returns:
+        Names of the signatures written.
+    """
+    archive = keras.export.ExportArchive()
+    archive.track(network.network)
+    endpoints = {
+        "serving_default": (network.classify, network.images_signature),
+        "serve_heatmaps": (network.predict, network.images_signature),
+    }
+    if not description.preprocessing.apply_exif_orientation:
+        endpoints["serve_bytes"] = (network.classify_bytes, network.bytes_signature)
+    for name, (function, signature) in endpoints.items():
+        archive.add_endpoint(name, function, input_signature=[signature])
+    archive.write_out(folder, verbose=False)
+    extra = os.path.join(folder, "assets.extra")
+    os.makedirs(extra)
+    with open(os.path.join(extra, "model.json"), "w", encoding="utf-8") as file:
+        json.dump(description.to_json(), file, indent=1)
+    return tuple(endpoints)
