@@ -8,11 +8,11 @@ from PIL import Image, ImageDraw
 from vac_tf.datasets.scene_shapes import SHAPE_RATIOS, shape_masks
 
 # Lengths are in units of 1/96 of the side of the image.
-_SMALLEST_DIAMETER = 18.0
+_SMALLEST_DIAMETER = 20.0
 _LARGEST_DIAMETER = 60.0
 _LARGEST_TILT = 18.0  # degrees
 _SECOND_INSTANCE = 0.2  # probability that a category that is present occurs once more
-_LEAST_VISIBLE = 0.5  # part of every object that later objects leave visible
+_LEAST_VISIBLE = 0.6  # part of every object that later objects leave visible
 _PLACEMENTS = 12  # attempts before an object is given up
 _LEAST_CONTRAST = 80.0  # distance of an object's colour from what it covers, in RGB space
 

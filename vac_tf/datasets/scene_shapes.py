@@ -20,13 +20,12 @@ SHAPE_RATIOS = {
     "arrow": 0.08,
     "cross": 0.12,
     "star": 0.24,
-    "hexagon": 0.20,
+    "dotted_hexagon": 0.10,
     "crescent": 0.17,
-    "heart": 0.10,
+    "heart": 0.20,
 }
 
 _SUPERSAMPLING = 4
-_PATTERN_CELLS = 5  # stripes or checks across a shape
 
 
 def _regular_polygon(corners: int, inner_ratio: float = 1.0) -> np.ndarray:
@@ -64,7 +63,7 @@ _SHAPES = {
     "checkered_square": _SQUARE,
     "triangle": _regular_polygon(3),
     "star": _regular_polygon(5, 0.42),
-    "hexagon": _regular_polygon(6),
+    "dotted_hexagon": _regular_polygon(6),
     "cross": np.concatenate(
         [np.array(_CROSS_CORNER) @ ((c, s), (-s, c)) for c, s in ((1, 0), (0, 1), (-1, 0), (0, -1))]
     ),
@@ -77,6 +76,41 @@ _SHAPES = {
 # Every shape touches the unit circle and stays inside it.
 _OUTLINES = {
     name: points / np.linalg.norm(points, axis=1).max() for name, points in _SHAPES.items()
+}
+
+
+def _rectangle(left: float, top: float, right: float, bottom: float) -> np.ndarray:
+    return np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+
+
+def _stripes(count: int) -> list[np.ndarray]:
+    """Every second of `count` bands across the unit circle."""
+    edges = np.linspace(-1, 1, count + 1)
+    return [_rectangle(-1, edges[i], 1, edges[i + 1]) for i in range(1, count, 2)]
+
+
+def _checks(count: int) -> list[np.ndarray]:
+    """Every second of `count` x `count` cells of the square inside the unit circle."""
+    edges = np.linspace(-_HALF_SIDE, _HALF_SIDE, count + 1)
+    return [
+        _rectangle(edges[column], edges[row], edges[column + 1], edges[row + 1])
+        for row in range(count)
+        for column in range(count)
+        if (row + column) % 2
+    ]
+
+
+def _dots(radius: float) -> list[np.ndarray]:
+    """A dot in the middle and six around it."""
+    centres = np.concatenate([[(0, 0)], _regular_polygon(6) * 0.55])
+    return [_CIRCLE * radius + centre for centre in centres]
+
+
+# Polygons of the second colour, for the categories that have one.
+_PATTERNS = {
+    "striped_disk": _stripes(5),
+    "checkered_square": _checks(5),
+    "dotted_hexagon": _dots(0.17),
 }
 
 
@@ -93,7 +127,7 @@ def shape_masks(
 
     Returns:
         coverage float32 [P, P] in 0..1, and float32 [P, P] in 0..1: the part of each pixel that
-        takes the second colour (stripes or checks).
+        takes the second colour (stripes, checks, dots).
     """
     size = math.ceil(diameter) + 4
     radius = diameter / 2
@@ -113,29 +147,13 @@ def shape_masks(
     if category == "ring":
         pen.polygon(placed(_CIRCLE * 0.58), fill=0)
     coverage = _shrunk(canvas)
-    if category not in ("striped_disk", "checkered_square"):
+    if category not in _PATTERNS:
         return coverage, np.zeros_like(coverage)
     pattern = Image.new("L", canvas.size)
     pen = ImageDraw.Draw(pattern)
-    for cell in _pattern_cells(checkered=category == "checkered_square"):
-        pen.polygon(placed(cell), fill=255)
+    for points in _PATTERNS[category]:
+        pen.polygon(placed(points), fill=255)
     return coverage, _shrunk(pattern)
-
-
-def _pattern_cells(checkered: bool) -> list[np.ndarray]:
-    """Rectangles of the second colour over the square from -1 to 1."""
-    edges = np.linspace(-1, 1, _PATTERN_CELLS + 1)
-    if checkered:
-        edges = edges * _HALF_SIDE
-    cells = []
-    for row in range(_PATTERN_CELLS):
-        for column in range(_PATTERN_CELLS if checkered else 1):
-            if (row + column) % 2 == 0:
-                continue
-            left, right = edges[[column, column + 1]] if checkered else (-1.0, 1.0)
-            top, bottom = edges[[row, row + 1]]
-            cells.append(np.array([(left, top), (right, top), (right, bottom), (left, bottom)]))
-    return cells
 
 
 def _shrunk(canvas: Image.Image) -> np.ndarray:

@@ -19,7 +19,7 @@ from vac_tf.datasets.scene_shapes import SHAPE_RATIOS
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split
 
 # Raised with every change of what is drawn, so that no cache of older scenes is read.
-GENERATOR_VERSION = 2
+GENERATOR_VERSION = 3
 
 _SPLITS = ("train", "val", "test")
 _SMALLEST_IMAGE = 32
