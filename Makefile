@@ -1,0 +1,36 @@
+# Every target works by itself on a fresh machine with Python 3.11: it first builds .venv.
+# Another interpreter: make PYTHON=/path/to/python3.11 test
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV_PYTHON := .venv/bin/python
+INSTALLED := .venv/.installed
+
+.PHONY: environment lint test test-slow demo clean
+
+environment: $(INSTALLED)
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 is needed, this is %d.%d: make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
+	$(PYTHON) -m venv .venv
+	$(VENV_PYTHON) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(VENV_PYTHON) -m pip check
+	touch $(INSTALLED)
+
+lint: environment
+	$(VENV_PYTHON) -m ruff check
+	$(VENV_PYTHON) -m ruff format --check
+
+test: environment lint
+	$(VENV_PYTHON) -m pytest -m "not slow"
+
+# Builds of all backbones and all recipes, the installed wheel, and other long tests.
+test-slow: environment
+	$(VENV_PYTHON) -m pytest -m slow
+
+demo: environment
+	$(VENV_PYTHON) demo.py
+
+# Back to a fresh clone; training runs (runs/) stay.
+clean:
+	rm -rf .venv .pytest_cache .ruff_cache dist demo_output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
