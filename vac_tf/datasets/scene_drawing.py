@@ -168,10 +168,11 @@ def _paint(generator: np.random.Generator, below: np.ndarray, second: np.ndarray
 
 
 def _bright_colour(generator: np.random.Generator) -> np.ndarray:
-    """Float32 [3], one channel at least 180: objects and clutter are brighter than what is behind.
+    """Float32 [3], one channel at least 180.
 
-    With any colour on any background a network of one million weights learns little from 3,000
-    scenes (test mAP 0.23 after five epochs, 0.55 with this rule after four).
+    Objects and clutter are brighter than what is behind them: with any colour on any background
+    a network of one million weights had learnt next to nothing from 3,000 scenes after five
+    epochs (test mAP 0.23, chance 0.17); with this rule ten epochs give 0.85.
     """
     colour = generator.uniform(60, 255, 3).astype(np.float32)
     colour[generator.integers(3)] = generator.uniform(180, 255)
