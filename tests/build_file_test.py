@@ -130,5 +130,7 @@ def test_every_package_is_pinned_once():
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", pin) for pin in pins)
     names = [re.sub(r"[-_.]+", "_", pin.split("==")[0]).lower() for pin in pins]
     assert len(set(names)) == len(names)
+    scoring = (REPOSITORY / "requirements-scoring.txt").read_text(encoding="utf-8")
+    assert set(re.findall(r"^[\w.-]+==[\w.]+", scoring, re.MULTILINE)) <= set(pins)
     needed = {package for packages in update_build.PACKAGES.values() for package in packages}
     assert needed <= set(names)

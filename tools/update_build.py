@@ -46,7 +46,8 @@ PACKAGES = {
     "scipy": ("scipy",),
     "sklearn": ("scikit_learn",),
     "tensorboard": ("tensorboard",),
-    "tensorflow": ("tensorflow",),
+    # tf.summary needs TensorBoard, on which TensorFlow 2.21 no longer depends.
+    "tensorflow": ("tensorboard", "tensorflow"),
     # Only in the other environment of requirements-tfa.txt, which Bazel does not build.
     "tensorflow_addons": (),
     "tf2onnx": ("tf2onnx",),

@@ -1,0 +1,253 @@
+"""The directions and limits of the house, read from the syntax trees of its files.
+
+Imports inside functions count as well, unless a rule says otherwise.
+"""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tools import python_imports
+from tools.python_imports import (
+    REPOSITORY,
+    imported_names,
+    reached_files,
+    syntax_tree,
+    third_party_modules,
+)
+
+if not (REPOSITORY / ".git").exists():
+    pytest.skip("the files are listed by git, and this is no checkout", allow_module_level=True)
+
+FILES = python_imports.python_files()
+SOURCES = [path for path in FILES if not path.startswith("tests/")]
+LIBRARY = [path for path in FILES if path.startswith("vac_tf/")]
+AT_THE_TOP = [path for path in FILES if "/" not in path]
+# A program parses flags; other scripts at the top (the demo) start programs.
+PROGRAMS = [
+    path for path in AT_THE_TOP if "flags.program.run_program" in imported_names(syntax_tree(path))
+]
+READERS = "split table coco wider pa100k scenes held_out boxes description selection".split()
+WITHOUT_TENSORFLOW = [
+    "vac_tf/config.py",
+    "vac_tf/metrics.py",
+    "vac_tf/inconsistency.py",
+    "vac_tf/metrics_table.py",
+    "vac_tf/datasets/__init__.py",
+    *(f"vac_tf/datasets/{name}.py" for name in READERS),
+    *(path for path in FILES if path == "vac_tf/saliency_metrics.py"),
+]
+TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}
+MOST_LINES = 300
+MOST_LINES_OF_A_PROGRAM = 60
+
+
+def names(path):
+    return imported_names(syntax_tree(path))
+
+
+def imports_any(path, forbidden):
+    """The forbidden modules, or names inside them, that a file imports."""
+    prefixes = tuple(f"{name}." for name in forbidden)
+    return sorted(name for name in names(path) if f"{name}.".startswith(prefixes))
+
+
+def third_party(paths):
+    return set().union(*(third_party_modules(names(path), FILES) for path in paths))
+
+
+def offenders(paths, faults):
+    """Path -> its faults, for the files that have any."""
+    return {path: found for path in paths if (found := faults(path))}
+
+
+def longer_than(path, most):
+    """The number of lines of a file, when it has too many."""
+    lines = len((REPOSITORY / path).read_text(encoding="utf-8").splitlines())
+    return lines if lines > most else None
+
+
+def stem(path):
+    return path.split("/")[-1].removesuffix(".py")
+
+
+def is_script(path):
+    """Whether a file can be started: it compares `__name__` with "__main__"."""
+    tree = syntax_tree(path)
+    return any(isinstance(n, ast.Constant) and n.value == "__main__" for n in ast.walk(tree))
+
+
+def test_the_rules_see_the_files_they_are_about():
+    assert {"train.py", "evaluate.py", "score.py"} <= set(PROGRAMS)
+    assert set(WITHOUT_TENSORFLOW) <= set(FILES)
+    assert len(LIBRARY) > 40
+
+
+# ---- Directions
+
+
+def test_the_library_knows_neither_flags_nor_export():
+    forbidden = ["flags", "export", "absl.flags", "absl.app"]
+    forbidden += [path.removesuffix(".py") for path in AT_THE_TOP]
+    assert offenders(LIBRARY, lambda path: imports_any(path, forbidden)) == {}
+
+
+def test_absl_flags_only_in_programs_and_flags():
+    others = [path for path in SOURCES if not path.startswith("flags/") and not is_script(path)]
+    assert offenders(others, lambda path: imports_any(path, ("absl.flags", "absl.app"))) == {}
+
+
+def test_export_knows_no_flags():
+    paths = [path for path in FILES if path.startswith("export/")]
+    assert offenders(paths, lambda path: imports_any(path, ("flags", "absl.flags"))) == {}
+
+
+def test_flags_know_only_configs():
+    paths = [path for path in FILES if path.startswith("flags/")]
+    allowed = {"vac_tf/__init__.py", "vac_tf/config.py", "export/__init__.py", "export/config.py"}
+    reached = reached_files(paths, FILES)
+    assert reached - set(paths) <= allowed
+    assert third_party(reached) == {"absl"}
+
+
+def test_metrics_and_readers_reach_no_tensorflow():
+    def reached(path):
+        return sorted(third_party(reached_files([path], FILES)) & TENSORFLOW)
+
+    assert offenders(WITHOUT_TENSORFLOW, reached) == {}
+
+
+def test_the_scorer_reaches_neither_tensorflow_nor_the_library():
+    reached = reached_files(["score.py"], FILES)
+    assert "export/scorer.py" in reached
+    assert not [path for path in reached if path.startswith("vac_tf")]
+    assert third_party(reached) <= {"PIL", "absl", "numpy", "onnxruntime", "pyarrow"}
+
+
+def module(path):
+    return path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        ([module(path) for path in WITHOUT_TENSORFLOW], sorted(TENSORFLOW)),
+        (["score"], [*sorted(TENSORFLOW), "vac_tf", "onnx", "scipy", "matplotlib"]),
+    ],
+    ids=["metrics and readers", "scorer"],
+)
+def test_they_import_where_the_absent_modules_are_not_installed(modules, absent):
+    """What the syntax trees cannot see: what third-party packages import themselves."""
+    # None in sys.modules makes an import fail as though the module were not installed.
+    source = f"import sys\nfor name in {absent}: sys.modules[name] = None\n"
+    source += "\n".join(f"import {name}" for name in modules)
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_programs_import_their_job_only_when_it_starts():
+    """So that --help and a wrong flag are answered at once, without loading TensorFlow."""
+    for path in PROGRAMS:
+        at_the_top = ast.Module([n for n in syntax_tree(path).body if not _is_block(n)], [])
+        start = python_imports.internal_files(imported_names(at_the_top), FILES)
+        assert third_party(reached_files(start, FILES)) & TENSORFLOW == set(), path
+
+
+def _is_block(node):
+    return isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.If))
+
+
+# ---- Limits
+
+
+def test_programs_are_short():
+    assert offenders(PROGRAMS, lambda path: longer_than(path, MOST_LINES_OF_A_PROGRAM)) == {}
+
+
+def test_files_are_of_readable_length():
+    assert offenders(SOURCES, lambda path: longer_than(path, MOST_LINES)) == {}
+
+
+def test_no_bare_assert_outside_tests():
+    """`python -O` drops asserts; a ValueError says what was expected."""
+
+    def asserts(path):
+        return [n.lineno for n in ast.walk(syntax_tree(path)) if isinstance(n, ast.Assert)]
+
+    assert offenders(SOURCES, asserts) == {}
+
+
+def test_no_error_is_swallowed():
+    """Catching everything is for code that names the error and uses it, or raises again."""
+
+    def silent(path):
+        handlers = [n for n in ast.walk(syntax_tree(path)) if isinstance(n, ast.ExceptHandler)]
+        return [
+            handler.lineno
+            for handler in handlers
+            if getattr(handler.type, "id", "Exception") in ("Exception", "BaseException")
+            and handler.name is None
+            and not any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+            and not isinstance(handler.type, (ast.Tuple, ast.Attribute))
+        ]
+
+    assert offenders(SOURCES, silent) == {}
+
+
+# ---- Names
+
+
+def test_no_file_is_named_after_a_library():
+    libraries = third_party(FILES) | {"absl", "keras", "onnx", "tensorflow"}
+    assert [path for path in FILES if stem(path) in libraries] == []
+    # Only what lies at the top can hide a module of Python itself.
+    top = {path.split("/")[0].removesuffix(".py") for path in FILES}
+    assert top & set(sys.stdlib_module_names) == set()
+
+
+def test_every_file_has_a_telling_name():
+    vague = {"util", "utils", "common", "helper", "helpers", "misc"}
+    assert [path for path in FILES if vague & set(stem(path).split("_"))] == []
+
+
+# ---- The rules themselves: each notices what it forbids
+
+
+def test_imports_are_seen_wherever_they_stand():
+    source = """
+import numpy as np
+from a.b import c
+def later():
+    from keras import ops
+    import tensorflow.io
+"""
+    seen = imported_names(ast.parse(source))
+    assert seen == {"numpy", "a.b.c", "keras.ops", "tensorflow.io"}
+    with pytest.raises(ValueError, match="Relative import in line 1"):
+        imported_names(ast.parse("from . import sibling"))
+
+
+def test_modules_are_resolved_with_the_packages_around_them():
+    files = ["a/__init__.py", "a/b.py", "a/c/__init__.py", "d.py", "b.py"]
+    resolve = python_imports.internal_files
+    assert resolve(["a.b.name"], files) == {"a/__init__.py", "a/b.py"}
+    assert resolve(["a.c"], files) == {"a/__init__.py", "a/c/__init__.py"}
+    assert resolve(["d.name", "numpy.b"], files) == {"d.py"}
+    assert third_party_modules(["a.b", "os.path", "numpy.linalg", "d"], files) == {"numpy"}
+
+
+def test_forbidden_imports_are_found():
+    assert imports_any("flags/training.py", ["absl.flags"]) == ["absl.flags"]
+    assert imports_any("flags/training.py", ["vac_tf", "fla"]) == ["vac_tf.config.TrainConfig"]
+    assert imports_any("vac_tf/losses.py", ["keras", "vac"]) != []
+
+
+def test_what_is_reached_is_reached_through_others():
+    reached = reached_files(["train.py"], FILES)
+    assert "vac_tf/resizing.py" in reached  # train -> run -> transforms -> resizing
+    assert "tensorflow" in third_party(reached)
+    assert "vac_tf/datasets/__init__.py" in reached_files(["vac_tf/datasets/pipeline.py"], FILES)
