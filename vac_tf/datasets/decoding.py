@@ -10,6 +10,7 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _GIF = b"GIF8"
 _BMP = b"BM"
 _RIFF = b"RIFF"
+_HEADER_BYTES = 40  # More than any of the headers read here.
 
 
 def decode_image(contents, path, max_pixels: int):
@@ -25,39 +26,26 @@ def decode_image(contents, path, max_pixels: int):
 
     Raises:
         tf.errors.InvalidArgumentError: not an image of these formats, truncated, too large, a
-            16-bit PNG, or a BMP with a palette (which TensorFlow would decode wrongly).
+            16-bit PNG, a BMP with a palette (which TensorFlow would decode wrongly), a WebP with
+            alpha or animation, or a GIF whose first frame is smaller than its canvas.
+            Called eagerly, the message is the bare reason.
     """
-    is_jpeg = _starts_with(contents, _JPEG)
-    is_png = _starts_with(contents, _PNG)
-    is_gif = _starts_with(contents, _GIF)
-    is_bmp = _starts_with(contents, _BMP)
-    is_webp = _starts_with(contents, _RIFF) & (tf.strings.substr(contents, 8, 4) == b"WEBP")
-    known = is_jpeg | is_png | is_gif | is_bmp | is_webp
-    with tf.control_dependencies(
-        [_require(known, path, "not a JPEG, PNG, BMP, GIF or WebP image")]
-    ):
-        contents = tf.identity(contents)
-    size = tf.case(
-        [
-            (is_jpeg, lambda: tf.image.extract_jpeg_shape(contents)[:2]),
-            (is_png, lambda: _png_size(contents, path)),
-            (is_gif, lambda: _integers(contents, 6, tf.uint16, 2)[::-1]),
-            (is_bmp, lambda: _bmp_size(contents, path)),
-        ],
-        default=lambda: _webp_size(contents, path),
-    )
+    size = _header_size(contents, path)
     pixels = tf.cast(size[0], tf.int64) * tf.cast(size[1], tf.int64)
-    with tf.control_dependencies(
-        [_require(pixels <= max_pixels, path, f"more than {max_pixels} pixels (max_pixels)")]
-    ):
+    reason = f"more than {max_pixels} pixels (max_pixels)"
+    with tf.control_dependencies([_require(pixels <= max_pixels, path, reason)]):
         contents = tf.identity(contents)
     # decode_image takes no dct_method; TensorFlow's default is up to 20 grey levels off Pillow.
     image = tf.cond(
-        is_jpeg,
+        _starts_with(_header(contents), _JPEG),
         lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
         lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
     )
-    return tf.ensure_shape(image, (None, None, 3))
+    # TensorFlow gives the frame, Pillow the canvas; a box would lie elsewhere.
+    is_whole = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
+    reason = "a GIF whose first frame does not fill its canvas; convert it to PNG"
+    with tf.control_dependencies([_require(is_whole, path, reason)]):
+        return tf.ensure_shape(tf.identity(image), (None, None, 3))
 
 
 def orient(image, orientation):
@@ -103,74 +91,102 @@ def crop(image, corners):
     return tf.ensure_shape(tf.cond(touches, cut, lambda: image), (None, None, 3))
 
 
-def _starts_with(contents, magic):
-    return tf.equal(tf.strings.substr(contents, 0, len(magic)), magic)
+def _header_size(contents, path):
+    """int32 `[2]`: height and width in pixels, of a file of a known format."""
+    header = _header(contents)
+    is_jpeg, is_png, is_gif, is_bmp = (
+        _starts_with(header, magic) for magic in (_JPEG, _PNG, _GIF, _BMP)
+    )
+    is_webp = _starts_with(header, _RIFF) & tf.equal(tf.strings.substr(header, 8, 4), b"WEBP")
+    is_known = is_jpeg | is_png | is_gif | is_bmp | is_webp
+    requirements = [
+        _require(is_known, path, "not a JPEG, PNG, BMP, GIF or WebP image"),
+        _require(is_jpeg | (tf.strings.length(contents) >= 26), path, "the header is truncated"),
+    ]
+    with tf.control_dependencies(requirements):
+        contents = tf.identity(contents)
+    return tf.case(
+        [
+            (is_jpeg, lambda: tf.image.extract_jpeg_shape(contents)[:2]),
+            (is_png, lambda: _png_size(header, path)),
+            (is_gif, lambda: _integers(header, 6, tf.uint16, 2)[::-1]),
+            (is_bmp, lambda: _bmp_size(header, path)),
+        ],
+        default=lambda: _webp_size(header, path),
+    )
+
+
+def _header(contents):
+    """The first bytes, filled up with zeros: reading past the end is an error of its own.
+
+    Such an error would quote the raw bytes, which Python cannot even turn into an exception.
+    """
+    return tf.strings.join([tf.strings.substr(contents, 0, _HEADER_BYTES), bytes(_HEADER_BYTES)])
+
+
+def _starts_with(header, magic):
+    return tf.equal(tf.strings.substr(header, 0, len(magic)), magic)
 
 
 def _require(condition, path, reason):
-    return tf.debugging.Assert(condition, [path, reason])
+    if not tf.executing_eagerly():
+        return tf.debugging.Assert(condition, [path, reason])
+    if not condition:
+        raise tf.errors.InvalidArgumentError(None, None, reason)
+    return None
 
 
-def _integers(contents, position, dtype, count, big_endian=False):
+def _integers(header, position, dtype, count, big_endian=False):
     """int32 `[count]` unsigned integers of `dtype` at a byte position."""
-    raw = tf.strings.substr(contents, position, count * dtype.size)
+    raw = tf.strings.substr(header, position, count * dtype.size)
     values = tf.io.decode_raw(raw, dtype, little_endian=not big_endian)
     return tf.cast(values, tf.int32)
 
 
-def _png_size(contents, path):
-    with tf.control_dependencies(
-        [
-            _require(tf.strings.length(contents) > 24, path, "truncated PNG header"),
-            _require(
-                _integers(contents, 24, tf.uint8, 1)[0] <= 8,
-                path,
-                "a PNG of 16 bits per channel; convert it to 8 bits",
-            ),
-        ]
-    ):
-        width_height = _integers(contents, 16, tf.int32, 2, big_endian=True)
+def _png_size(header, path):
+    depth = _integers(header, 24, tf.uint8, 1)[0]
+    reason = "a PNG of 16 bits per channel; convert it to 8 bits"
+    with tf.control_dependencies([_require(depth <= 8, path, reason)]):
+        width_height = _integers(header, 16, tf.int32, 2, big_endian=True)
     return width_height[::-1]
 
 
-def _bmp_size(contents, path):
-    with tf.control_dependencies(
-        [
-            _require(tf.strings.length(contents) > 30, path, "truncated BMP header"),
-            _require(
-                _integers(contents, 28, tf.uint16, 1)[0] >= 24,
-                path,
-                "a BMP with a palette; convert it to 24 bits or to PNG",
-            ),
-        ]
-    ):
-        width_height = _integers(contents, 18, tf.int32, 2)
+def _bmp_size(header, path):
+    bits = _integers(header, 28, tf.uint16, 1)[0]
+    compression = _integers(header, 30, tf.int32, 1)[0]
+    is_plain = ((bits == 24) | (bits == 32)) & (compression == 0)
+    reason = "a BMP with a palette or compression; convert it to 24 bits or to PNG"
+    with tf.control_dependencies([_require(is_plain, path, reason)]):
+        width_height = _integers(header, 18, tf.int32, 2)
     return tf.abs(width_height[::-1])
 
 
-def _webp_size(contents, path):
+def _webp_size(header, path):
     """Height and width from the header of the three kinds of WebP files."""
-    with tf.control_dependencies(
-        [_require(tf.strings.length(contents) >= 30, path, "truncated WebP header")]
-    ):
-        kind = tf.strings.substr(contents, 12, 4)
-    header = _integers(contents, 20, tf.uint8, 10)
+    kind = tf.strings.substr(header, 12, 4)
+    is_extended, is_lossless = tf.equal(kind, b"VP8X"), tf.equal(kind, b"VP8L")
+    values = _integers(header, 20, tf.uint8, 10)
+    # TensorFlow decodes alpha and animations to four channels only.
+    has_alpha_or_frames = (is_extended & (tf.bitwise.bitwise_and(values[0], 0x12) != 0)) | (
+        is_lossless & (tf.bitwise.bitwise_and(values[4], 0x10) != 0)
+    )
+    reason = "a WebP with alpha or animation; convert it to PNG or to plain WebP"
+    with tf.control_dependencies([_require(~has_alpha_or_frames, path, reason)]):
+        values = tf.identity(values)
 
     def extended():
-        return header[7] + header[8] * 256 + header[9] * 65536 + 1, (
-            header[4] + header[5] * 256 + header[6] * 65536 + 1
+        return values[7] + values[8] * 256 + values[9] * 65536 + 1, (
+            values[4] + values[5] * 256 + values[6] * 65536 + 1
         )
 
     def lossless():
-        bits = header[1] + header[2] * 256 + header[3] * 65536
+        bits = values[1] + values[2] * 256 + values[3] * 65536
         width = bits % 16384 + 1
-        height = bits // 16384 + header[4] * 1024
+        height = bits // 16384 + values[4] * 1024
         return height % 16384 + 1, width
 
     def lossy():
-        return (header[8] + header[9] * 256) % 16384, (header[6] + header[7] * 256) % 16384
+        return (values[8] + values[9] * 256) % 16384, (values[6] + values[7] * 256) % 16384
 
-    height, width = tf.case(
-        [(tf.equal(kind, b"VP8X"), extended), (tf.equal(kind, b"VP8L"), lossless)], default=lossy
-    )
+    height, width = tf.case([(is_extended, extended), (is_lossless, lossless)], default=lossy)
     return tf.stack([height, width])

@@ -4,6 +4,8 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import os
+import re
+import threading
 
 import numpy as np
 import tensorflow as tf
@@ -25,6 +27,14 @@ class ImageSettings:
     resize_kernel: str = "bilinear"
     max_pixels: int = 89_478_485
     apply_exif_orientation: bool = False
+
+    def __post_init__(self):
+        readable = 2 * Image.MAX_IMAGE_PIXELS
+        if self.apply_exif_orientation and self.max_pixels > readable:
+            raise ValueError(
+                f"apply_exif_orientation reads images of at most {readable} pixels, got max_pixels"
+                f" {self.max_pixels}."
+            )
 
 
 class ImageSource:
@@ -129,10 +139,15 @@ class ImageSource:
         key = repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns, corners, upright))
         file = os.path.join(cache_dir, hashlib.sha256(key.encode()).hexdigest() + ".tensor")
         if not os.path.exists(file):
-            partial = f"{file}.{os.getpid()}.partial"
-            with open(partial, "wb") as stream:
-                stream.write(self._serialized(index))
-            os.replace(partial, file)
+            # An image may stand in several rows, which are written at the same time.
+            partial = f"{file}.{os.getpid()}.{threading.get_ident()}.partial"
+            try:
+                with open(partial, "wb") as stream:
+                    stream.write(self._serialized(index))
+                os.replace(partial, file)
+            finally:
+                if os.path.exists(partial):
+                    os.remove(partial)
         return file
 
 
@@ -148,12 +163,14 @@ def _in_parallel(function, items):
 
 
 def _one_line(error):
-    return " ".join(str(error.message).split())
+    """The message of a TensorFlow error without the names of nodes and operations."""
+    return " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error.message)).split())
 
 
 def _exif_orientation(path):
     try:
         with Image.open(path) as image:
-            return image.getexif().get(_EXIF_ORIENTATION, 1)
-    except OSError:
-        return 1  # The decoder reports unreadable files, with the reason.
+            code = image.getexif().get(_EXIF_ORIENTATION, 1)
+    except (OSError, Image.DecompressionBombError):
+        return 1  # The decoder reports unreadable and too large files, with the reason.
+    return code if code in range(1, 9) else 1  # A damaged tag may hold anything.

@@ -1,0 +1,120 @@
+"""Image files made for tests, in every format and kind that occurs."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image
+
+
+def photograph(height=47, width=61, channels=4, seed=0) -> Image.Image:
+    """A smooth random RGBA (or RGB) image, so that lossy formats have something to keep."""
+    small = np.random.default_rng(seed).integers(0, 256, (9, 11, channels)).astype("uint8")
+    return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
+
+
+def encode(image: Image.Image, image_format: str, **options) -> bytes:
+    stream = io.BytesIO()
+    image.save(stream, image_format, **options)
+    return stream.getvalue()
+
+
+def good_images() -> dict[str, bytes]:
+    """Name -> file contents; all of them decode to the pixels that Pillow gives."""
+    rgba = photograph()
+    rgb = rgba.convert("RGB")
+    grey, palette = rgb.convert("L"), rgb.convert("P")
+    return {
+        "jpeg": encode(rgb, "JPEG"),
+        "jpeg_grey": encode(grey, "JPEG"),
+        "jpeg_cmyk": encode(rgb.convert("CMYK"), "JPEG"),
+        "jpeg_progressive": encode(rgb, "JPEG", progressive=True),
+        "png": encode(rgb, "PNG"),
+        "png_grey": encode(grey, "PNG"),
+        "png_grey_alpha": encode(rgba.convert("LA"), "PNG"),
+        "png_palette": encode(palette, "PNG"),
+        "png_transparent_palette": encode(palette, "PNG", transparency=3),
+        "png_alpha": encode(rgba, "PNG"),
+        "png_1bit": encode(rgb.convert("1"), "PNG"),
+        "gif": encode(palette, "GIF"),
+        "gif_animated": encode(
+            palette, "GIF", save_all=True, append_images=[grey.convert("P"), palette]
+        ),
+        "webp_lossy": encode(rgb, "WEBP", quality=80),
+        "webp_lossless": encode(rgb, "WEBP", lossless=True),
+        "webp_extended": encode(rgb, "WEBP", exif=Image.Exif()),
+        "bmp": encode(rgb, "BMP"),
+        "bmp_32bit": encode(rgba, "BMP"),
+        "png_1x1": encode(rgb.crop((0, 0, 1, 1)), "PNG"),
+        "webp_1x1": encode(rgb.crop((0, 0, 1, 1)), "WEBP", lossless=True),
+    }
+
+
+def refused_images() -> dict[str, tuple[bytes, str]]:
+    """Name -> file contents and a part of the reason why they are refused."""
+    good = good_images()
+    rgba = photograph()
+    sixteen_bits = Image.fromarray(np.asarray(rgba)[:, :, 0].astype("uint16") * 257)
+    unknown = "not a JPEG, PNG, BMP, GIF or WebP"
+    return {
+        "text": (b"these are words, not pixels, whatever the file is called", unknown),
+        "short_text": (b"hi", unknown),
+        "empty": (b"", unknown),
+        "tiff": (encode(rgba, "TIFF"), unknown),
+        "png_16bit": (encode(sixteen_bits, "PNG"), "16 bits per channel"),
+        "bmp_palette": (encode(rgba.convert("P"), "BMP"), "BMP with a palette"),
+        "webp_alpha": (encode(rgba, "WEBP", quality=80), "WebP with alpha"),
+        "webp_alpha_lossless": (encode(rgba, "WEBP", lossless=True), "WebP with alpha"),
+        "gif_small_frame": (_gif_on_a_larger_canvas(), "does not fill its canvas"),
+        "jpeg_header_only": (good["jpeg"][:20], "Invalid JPEG data"),
+        "jpeg_truncated": (good["jpeg"][: len(good["jpeg"]) // 2], "Invalid JPEG data"),
+        "png_header_only": (good["png"][:20], "header is truncated"),
+        "png_truncated": (good["png"][: len(good["png"]) // 2], "Invalid PNG data"),
+        "bmp_truncated": (good["bmp"][: len(good["bmp"]) // 2], "Input size should match"),
+        "webp_truncated": (
+            good["webp_lossy"][: len(good["webp_lossy"]) // 2],
+            "Failed to decode WebP",
+        ),
+        "gif_truncated": (good["gif"][: len(good["gif"]) // 2], "Invalid GIF data"),
+    }
+
+
+def huge_images(side=20_000) -> dict[str, bytes]:
+    """Headers of images of `side` x `side` pixels; there are no pixels behind them."""
+    png = b"\x89PNG\r\n\x1a\n" + _png_chunk(
+        b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    )
+    png += _png_chunk(b"IDAT", zlib.compress(bytes(1000))) + _png_chunk(b"IEND", b"")
+    jpeg = good_images()["jpeg"]
+    frame = jpeg.index(b"\xff\xc0") + 5
+    gif = bytearray(good_images()["gif"])
+    gif[6:10] = struct.pack("<HH", side, side)
+    bmp = bytearray(good_images()["bmp"])
+    bmp[18:26] = struct.pack("<ii", side, -side)
+    return {
+        "png": png,
+        "jpeg": jpeg[:frame] + struct.pack(">HH", side, side) + jpeg[frame + 4 :],
+        "gif": bytes(gif),
+        "bmp": bytes(bmp),
+        "webp": b"RIFF\x64\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + _webp_size(side) * 2 + bytes(90),
+    }
+
+
+def _png_chunk(kind, contents):
+    return (
+        struct.pack(">I", len(contents))
+        + kind
+        + contents
+        + struct.pack(">I", zlib.crc32(kind + contents))
+    )
+
+
+def _webp_size(side):
+    return struct.pack("<I", side - 1)[:3]
+
+
+def _gif_on_a_larger_canvas():
+    gif = bytearray(good_images()["gif"])
+    gif[6:10] = struct.pack("<HH", 100, 100)
+    return bytes(gif)
