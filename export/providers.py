@@ -46,7 +46,9 @@ def gpu_is_visible() -> bool:
     """Whether the NVIDIA driver shows a GPU that CUDA_VISIBLE_DEVICES does not hide."""
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
         return False
-    return bool(glob.glob("/dev/nvidia[0-9]*") or glob.glob("/proc/driver/nvidia/gpus/*"))
+    # The last is a GPU under the Windows Subsystem for Linux.
+    devices = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*", "/dev/dxg")
+    return any(glob.glob(pattern) for pattern in devices)
 
 
 def diagnose(wanted: str, available: Sequence[str], gpu_visible: bool) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 
-import keras
+import tensorflow as tf
 
 from export.bundle import ModelDescription
 from export.inference import InferenceNetwork
@@ -21,17 +21,20 @@ def write_saved_model(
     Returns:
         Names of the signatures written.
     """
-    archive = keras.export.ExportArchive()
-    archive.track(network.network)
     endpoints = {
         "serving_default": (network.classify, network.images_signature),
         "serve_heatmaps": (network.predict, network.images_signature),
     }
     if not description.preprocessing.apply_exif_orientation:
         endpoints["serve_bytes"] = (network.classify_bytes, network.bytes_signature)
-    for name, (function, signature) in endpoints.items():
-        archive.add_endpoint(name, function, input_signature=[signature])
-    archive.write_out(folder, verbose=False)
+    # Not keras.export.ExportArchive: its files hold every weight twice.
+    module = tf.Module()
+    module.weights = [variable.value for variable in network.network.variables]
+    signatures = {
+        name: tf.function(function, input_signature=[signature])
+        for name, (function, signature) in endpoints.items()
+    }
+    tf.saved_model.save(module, folder, signatures=signatures)
     extra = os.path.join(folder, "assets.extra")
     os.makedirs(extra)
     with open(os.path.join(extra, "model.json"), "w", encoding="utf-8") as file:

@@ -159,6 +159,13 @@ def test_the_onnx_file_declares_names_and_shapes(bundle):
     assert "BatchNormalization" not in operators
 
 
+def test_the_saved_model_holds_each_weight_once(bundle, run):
+    prefix = str(bundle / "saved_model/variables/variables")
+    stored = sum(np.prod(shape) for name, shape in tf.train.list_variables(prefix))
+    network = exporter.load_network(run.network_file)
+    assert stored == pytest.approx(sum(np.prod(value.shape) for value in network.variables), abs=1)
+
+
 def test_the_onnx_file_describes_itself(bundle, run):
     session = onnxruntime.InferenceSession(str(bundle / "model.onnx"))
     properties = session.get_modelmeta().custom_metadata_map
