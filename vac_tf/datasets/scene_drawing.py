@@ -170,9 +170,8 @@ def _paint(generator: np.random.Generator, below: np.ndarray, second: np.ndarray
 def _bright_colour(generator: np.random.Generator) -> np.ndarray:
     """Float32 [3], one channel at least 180.
 
-    Objects and clutter are brighter than what is behind them: with any colour on any background
-    a network of one million weights had learnt next to nothing from 3,000 scenes after five
-    epochs (test mAP 0.23, chance 0.17); with this rule ten epochs give 0.85.
+    Objects and clutter are brighter than what is behind them: edges of one polarity let a network
+    of one million weights learn the shapes from 3,000 scenes (test mAP 0.85 after ten epochs).
     """
     colour = generator.uniform(60, 255, 3).astype(np.float32)
     colour[generator.integers(3)] = generator.uniform(180, 255)
