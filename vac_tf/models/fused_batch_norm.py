@@ -41,7 +41,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _fits(self, inputs):
         is_last_axis = self.axis in (-1, 3)
-        return len(inputs.shape) == 4 and is_last_axis and not self.synchronized
+        is_plain = not self.synchronized and not self.renorm
+        return len(inputs.shape) == 4 and is_last_axis and is_plain
 
     def _move(self, statistic, batch_value):
         value = self._float32(statistic) * self.momentum + batch_value * (1.0 - self.momentum)
