@@ -4,6 +4,7 @@ A field's help text is `metadata["help"]`; a closed list of values is `metadata[
 """
 
 import dataclasses
+import sys
 from collections.abc import Collection
 from typing import Any, TypeVar
 
@@ -35,13 +36,15 @@ def define(
             absl_flags.DEFINE_enum(
                 field.name, field.default, list(choices), help_text, flag_values=flag_values
             )
-            continue
-        if field.type not in _DEFINE:
+        elif field.type in _DEFINE:
+            _DEFINE[field.type](field.name, field.default, help_text, flag_values=flag_values)
+        else:
             raise ValueError(
                 f"Field {config_class.__name__}.{field.name} has the type {field.type!r}."
                 " Expected one of: bool, int, float, str."
             )
-        _DEFINE[field.type](field.name, field.default, help_text, flag_values=flag_values)
+        # A key flag of the program: `--help` shows it, as `--helpfull` would.
+        flag_values.register_key_flag_for_module(sys.argv[0], flag_values[field.name])
 
 
 def from_flags(

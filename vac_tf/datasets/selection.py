@@ -30,6 +30,7 @@ def dataset_options(config: TrainConfig) -> dict:
         "image_size": config.scenes_image_size,
         "train_images": config.scenes_train_images,
         "seed": config.scenes_seed,
+        "with_objects": False,  # Masks of the whole of COCO would take over a gigabyte.
     }
 
 

@@ -1,0 +1,115 @@
+"""README's commands are run word by word, on tiny data; flags that only shrink them are added."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHRINK_TRAINING = (
+    *("--epochs=1", "--batch_size=4", "--max_images=12", "--image_size=48"),
+    *("--backbone=small", "--backbone_weights=none", "--precision=float32"),
+)
+
+
+def commands():
+    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+    return [line.split() for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_every_program_that_readme_names_exists():
+    programs = set(re.findall(r"python (\w+\.py)", README)) - {"PROGRAM.py"}
+    assert {"train.py", "evaluate.py", "export_model.py", "score.py"} <= programs
+    for program in programs:
+        assert (ROOT / program).exists(), program
+
+
+def test_library_example_runs_as_printed():
+    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    result = subprocess.run(
+        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    expected = re.findall(r"print\(.*\)  # (.*)", example)
+    assert result.stdout.strip().splitlines() == expected
+
+
+def test_commands_run_in_order(tmp_path):
+    _write_data(tmp_path)
+    assert len(commands()) >= 8
+    for python, program, *arguments in commands():
+        assert python == "python"
+        shrink = SHRINK_TRAINING if program == "train.py" else ()
+        if any("scale:" in argument for argument in arguments):
+            shrink = (*shrink, "--transforms=hflip,scale:32")
+        subprocess.run(
+            [sys.executable, str(ROOT / program), *arguments, *shrink], cwd=tmp_path, check=True
+        )
+    evaluation = json.loads((tmp_path / "runs/mine/evaluation.json").read_text())
+    assert 0.0 <= evaluation["label_based"]["mAP"] <= 1.0
+    assert (tmp_path / "bundles/mine/bundle.json").exists()
+    assert (tmp_path / "scores.parquet").exists()
+
+
+def _write_data(folder):
+    """A table, COCO, WIDER and photographs, all of noise, in the folders that README names."""
+    os.symlink(ROOT / "flags", folder / "flags")
+    generator = np.random.default_rng(0)
+
+    def image(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(generator.integers(0, 255, (40, 48, 3), "uint8")).save(path)
+
+    for split, count in (("train", 20), ("test", 6)):
+        with open(_made(folder / f"data/mine/{split}.csv"), "w", newline="") as stream:
+            table = csv.writer(stream)
+            table.writerow(["image", "cat", "dog"])
+            for number in range(count):
+                image(folder / f"data/mine/{split}/{number}.jpg")
+                table.writerow([f"{split}/{number}.jpg", number % 2, (number + 1) % 2])
+    for split in ("train", "val"):
+        _write_coco(folder / "data/coco", split, image)
+    for part in ("trainval", "test"):
+        _write_wider(folder / "data/wider", part, image)
+    for number in range(3):
+        image(folder / f"photos/{number}.jpg")
+
+
+def _write_coco(folder, split, image):
+    images = [{"id": n, "file_name": f"{n:012d}.jpg", "height": 40, "width": 48} for n in range(20)]
+    for entry in images:
+        image(folder / f"{split}2017" / entry["file_name"])
+    box = {"bbox": [4, 4, 10, 10], "segmentation": [[4, 4, 14, 4, 14, 14]], "area": 50}
+    annotations = [
+        {"id": n, "image_id": n, "category_id": 1 + n % 2, "iscrowd": 0, **box} for n in range(20)
+    ]
+    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
+    content = {"images": images, "annotations": annotations, "categories": categories}
+    _made(folder / f"annotations/instances_{split}2017.json").write_text(json.dumps(content))
+
+
+def _write_wider(folder, part, image):
+    images = []
+    for number in range(8):
+        name = f"{'train' if part == 'trainval' else 'test'}/0--Parade/{number}.jpg"
+        image(folder / "Image" / name)
+        attribute = [1, -1] if number % 2 else [-1, 1]
+        target = {"attribute": attribute, "bbox": [2.0, 2.0, 20.0, 30.0]}
+        images.append({"file_name": name, "scene_id": 0, "targets": [target]})
+    content = {
+        "images": images,
+        "attribute_id_map": {"0": "Male", "1": "longHair"},
+        "scene_id_map": {"0": "Parade"},
+    }
+    _made(folder / f"wider_attribute_{part}.json").write_text(json.dumps(content))
+
+
+def _made(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

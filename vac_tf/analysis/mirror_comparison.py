@@ -1,0 +1,81 @@
+"""Where several runs look in an image and in its mirror image."""
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.analysis.heatmap_overlay import draw_mirror_comparison
+from vac_tf.datasets.image_source import ImageSource
+from vac_tf.datasets.pipeline import evaluation_batches
+from vac_tf.datasets.selection import read_run_split
+from vac_tf.models.saving import load_network
+from vac_tf.run_folder import RunFolder
+from vac_tf.training.run_data import image_settings
+from vac_tf.transforms import HorizontalFlip
+
+
+def compare_under_flip(
+    run_dirs: dict[str, str], split_name: str, path: str, num_examples: int = 3, num_images=300
+) -> None:
+    """Draws the examples of a split on which the first run's heatmaps follow the flip least.
+
+    Shown are labels that are present and that every run finds (probability above 0.5), at most
+    one example per label, among the first `num_images` images.
+
+    Args:
+        run_dirs: Name to show -> run folder; all of the same dataset and image size.
+        split_name: Split that the images come from.
+        path: The PNG to write.
+        num_examples: Examples side by side.
+
+    Raises:
+        ValueError: a missing run, or no label that every run finds.
+    """
+    folders = {name: RunFolder(run_dir) for name, run_dir in run_dirs.items()}
+    first = next(iter(folders.values()))
+    config = first.read_config()
+    label_names = first.read_json("labels.json")["label_names"]
+    split = read_run_split(config, split_name).with_labels(label_names)
+    split = split.select(range(min(num_images, len(split))))
+    source = ImageSource(split, image_settings(config))
+    images = np.concatenate([x.numpy() for x, _ in evaluation_batches(source, split.labels, 64)])
+
+    maps, found = {}, split.labels == 1
+    for name, folder in folders.items():
+        network = load_network(folder.network_file)
+        original, flipped = (_outputs(network, views) for views in (images, images[:, :, ::-1]))
+        maps[name] = original["heatmaps"], flipped["heatmaps"]
+        found &= original["logits"] > 0
+    examples = _least_consistent(*next(iter(maps.values())), found, num_examples)
+    if not examples:
+        raise ValueError(f"No label of the {split_name} split is found by all of {list(run_dirs)}.")
+    draw_mirror_comparison(
+        np.stack([images[image] for image, _ in examples]),
+        {name: tuple(_chosen(stack, examples) for stack in pair) for name, pair in maps.items()},
+        [f"“{label_names[label].replace('_', ' ')}”" for _, label in examples],
+        path,
+    )
+
+
+def _outputs(network, images):
+    batches = tf.data.Dataset.from_tensor_slices(np.ascontiguousarray(images)).batch(64)
+    return network.predict(batches, verbose=0)
+
+
+def _least_consistent(original, flipped, found, num_examples):
+    """(image, label) pairs by falling relative inconsistency, one per label and image."""
+    expected = HorizontalFlip().heatmaps(original).numpy()
+    difference = np.mean((expected - flipped) ** 2, axis=(1, 2))
+    relative = np.where(found, difference / np.maximum(original.var(axis=(1, 2)), 1e-12), -1.0)
+    examples = []
+    for flat in np.argsort(-relative, axis=None):
+        image, label = (int(index) for index in np.unravel_index(flat, relative.shape))
+        is_new = all(image != other[0] and label != other[1] for other in examples)
+        if found[image, label] and is_new:
+            examples.append((image, label))
+        if len(examples) == num_examples:
+            break
+    return examples
+
+
+def _chosen(stack, examples):
+    return np.stack([stack[image, :, :, label] for image, label in examples])
