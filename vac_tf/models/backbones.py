@@ -6,6 +6,7 @@ authors used PyTorch's ResNet (v1.5, RGB mean and standard deviation).
 
 import dataclasses
 import os
+import zipfile
 
 import keras
 
@@ -143,7 +144,7 @@ def _load_weights(features, name, path):
         )
     try:
         features.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
         raise ValueError(
             f"The weights in {path!r} do not fit backbone {name!r}: {error}"
         ) from error

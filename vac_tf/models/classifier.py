@@ -64,4 +64,4 @@ def build_classifier(
 def with_features(network):
     """The same network (shared weights) whose outputs also hold `features` `[B, h, w, C]`."""
     features = network.get_layer(FEATURES_LAYER).input
-    return keras.Model(network.inputs, {**network.output, "features": features})
+    return keras.Model(network.inputs[0], {**network.output, "features": features})

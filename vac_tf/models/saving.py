@@ -1,6 +1,8 @@
 """Networks to and from one `.keras` file, atomically and with stock batch normalisation."""
 
 import os
+import zipfile
+import zlib
 
 import keras
 
@@ -33,5 +35,5 @@ def load_network(path: str):
         raise ValueError(f"No network at {path!r}. Expected the .keras file that train.py wrote.")
     try:
         return keras.models.load_model(path, compile=False)
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path!r} cannot be read as a .keras file: {error}") from error

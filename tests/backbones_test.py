@@ -1,0 +1,62 @@
+"""Backbones by name, and their weight files."""
+
+import keras
+import numpy as np
+import pytest
+
+from vac_tf.models.backbones import BACKBONES, build_backbone, get_backbone
+
+
+def test_unknown_backbone_lists_the_known_ones():
+    with pytest.raises(ValueError, match="Unknown backbone 'resnet51'. Known .*small, resnet50"):
+        get_backbone("resnet51")
+    with pytest.raises(ValueError) as error:
+        build_backbone("vgg", (32, 32, 3))
+    assert all(name in str(error.value) for name in BACKBONES)
+
+
+@pytest.mark.parametrize("spelling", ["ResNet50V2", "resnet50_v2", "resnet-50-v2"])
+def test_case_and_hyphens_do_not_matter(spelling):
+    assert get_backbone(spelling) is BACKBONES["resnet50v2"]
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_weight_files_are_loaded(tmp_path, suffix):
+    keras.utils.set_random_seed(0)
+    trained = build_backbone("small", (None, None, 3))
+    path = str(tmp_path / f"trained{suffix}")
+    (trained.save if suffix == ".keras" else trained.save_weights)(path)
+    loaded = build_backbone("small", (None, None, 3), path)
+    for weight, expected in zip(loaded.get_weights(), trained.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    fresh = build_backbone("small", (None, None, 3), "none")
+    assert not np.array_equal(fresh.get_weights()[0], trained.get_weights()[0])
+
+
+def test_missing_weight_file_is_named():
+    with pytest.raises(ValueError, match=r"'absent\.keras' not found. Expected 'imagenet', 'none'"):
+        build_backbone("small", (None, None, 3), "absent.keras")
+
+
+@pytest.mark.filterwarnings("ignore:Skipping nested container")
+@pytest.mark.parametrize("suffix", [".keras", ".weights.h5"])
+def test_weights_of_another_network_are_refused(tmp_path, suffix):
+    inputs = keras.Input((None, None, 3))
+    other = keras.Model(inputs, keras.layers.Conv2D(4, 3, name="other")(inputs))
+    path = str(tmp_path / f"other{suffix}")
+    (other.save if suffix == ".keras" else other.save_weights)(path)
+    with pytest.raises(ValueError, match=f"The weights in '.*other{suffix}' do not fit backbone"):
+        build_backbone("small", (None, None, 3), path)
+
+
+@pytest.mark.parametrize("name", ["noise.keras", "noise.weights.h5", "noise.bin"])
+def test_files_that_hold_no_weights_are_refused(tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"these are no weights")
+    with pytest.raises(ValueError, match=f"The weights in '.*{name}' do not fit backbone 'small'"):
+        build_backbone("small", (None, None, 3), str(path))
+
+
+def test_small_network_has_no_published_weights():
+    with pytest.raises(ValueError, match="no ImageNet weights for backbone 'small'"):
+        build_backbone("small", (None, None, 3), "imagenet")
