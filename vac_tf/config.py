@@ -151,7 +151,8 @@ class TrainConfig:
 
     def __post_init__(self):
         check_choices(self)
-        for name in ("image_size", "batch_size", "epochs", "max_pixels", "scenes_train_images"):
+        counts = ("image_size", "batch_size", "epochs", "max_pixels", "scenes_train_images")
+        for name in (*counts, "schedule_step_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         if not 0.0 <= self.validation_fraction < 1.0:

@@ -1,0 +1,114 @@
+"""Flags made from a config: every field, its default and its help, defined once."""
+
+import dataclasses
+
+import pytest
+from absl import flags as absl_flags
+
+from flags import dataclass_flags, evaluation, training
+from vac_tf.config import EvaluationConfig, TrainConfig
+
+PROGRAMS = [(training, TrainConfig), (evaluation, EvaluationConfig)]
+
+
+def parse(define, *arguments):
+    flag_values = absl_flags.FlagValues()
+    define(flag_values)
+    flag_values(["program", *arguments])
+    return flag_values
+
+
+@pytest.mark.parametrize("program, config_class", PROGRAMS)
+def test_flags_carry_every_field_with_default_and_help(program, config_class):
+    flag_values = parse(program.define)
+    for field in dataclasses.fields(config_class):
+        flag = flag_values[field.name]
+        assert flag.default == field.default and type(flag.default) is field.type
+        assert field.metadata["help"] in flag.help  # absl puts the values of an enum before it.
+        assert field.metadata["help"].endswith(".")
+
+
+def test_no_flags_give_the_default_config():
+    assert training.to_config(parse(training.define)) == TrainConfig()
+    expected = EvaluationConfig(run_dir="run")
+    assert evaluation.to_config(parse(evaluation.define, "--run_dir=run")) == expected
+
+
+def test_given_flags_reach_the_config():
+    arguments = (
+        "--run_dir=run",
+        "--nofused_batch_norm",
+        "--paper_protocol",
+        "--epochs=3",
+        "--learning_rate=0.5",
+        "--dropout=-1",
+        "--precision=mixed_float16",
+        "--transforms=hflip,scale:192",
+    )
+    expected = TrainConfig(
+        run_dir="run",
+        fused_batch_norm=False,
+        paper_protocol=True,
+        epochs=3,
+        learning_rate=0.5,
+        dropout=-1.0,
+        precision="mixed_float16",
+        transforms="hflip,scale:192",
+    )
+    assert training.to_config(parse(training.define, *arguments)) == expected
+
+
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--precision=float8", "float32|mixed_bfloat16|mixed_float16"),
+        ("--dataset=imagenet", "scenes|coco|wider|pa100k|table"),
+        ("--epochs=many", "epochs"),
+        ("--learning_rate=fast", "learning_rate"),
+        ("--paper_protocol=perhaps", "paper_protocol"),
+        ("--epoch=3", "Did you mean"),
+    ],
+)
+def test_bad_flags_are_refused_by_name(argument, message):
+    with pytest.raises(absl_flags.Error) as error:
+        parse(training.define, argument)
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "argument, message",
+    [
+        ("--epochs=0", "epochs must be at least 1, got 0"),
+        ("--validation_fraction=1", r"validation_fraction must lie in \[0, 1\), got 1.0"),
+        ("--dataset=coco", "dataset 'coco' needs data_dir"),
+    ],
+)
+def test_the_config_checks_what_flags_cannot(argument, message):
+    with pytest.raises(ValueError, match=message):
+        training.to_config(parse(training.define, argument))
+
+
+@dataclasses.dataclass(frozen=True)
+class Example:
+    name: str = dataclasses.field(default="a", metadata={"help": "A name."})
+    size: int = dataclasses.field(default=3, metadata={"help": "A size.", "choices": None})
+
+
+def test_fields_may_be_left_out_and_given_otherwise():
+    def define(flag_values):
+        dataclass_flags.define(Example, flag_values, skip=("size",))
+
+    flag_values = parse(define, "--name=b")
+    assert "size" not in flag_values
+    config = dataclass_flags.from_flags(Example, flag_values, size=9)
+    assert config == Example("b", 9)
+    assert dataclass_flags.from_flags(Example, flag_values, name="c") == Example("c", 3)
+
+
+def test_a_field_of_another_type_is_a_fault_of_the_program():
+    @dataclasses.dataclass(frozen=True)
+    class Bad:
+        sizes: tuple = dataclasses.field(default=(), metadata={"help": "Sizes."})
+
+    with pytest.raises(ValueError, match="Bad.sizes has the type"):
+        dataclass_flags.define(Bad, absl_flags.FlagValues())
