@@ -38,11 +38,8 @@ def main():
         run("evaluate.py", f"--run_dir={run_dir}", "--split=test")
     bundle, scores = f"{output}/bundle", f"{output}/scores.csv"
     run("export_model.py", f"--run_dir={runs['consistent']}", f"--bundle_dir={bundle}")
-    config = TrainConfig()
-    folder = scenes_folder(
-        f"{output}/scenes", config.scenes_image_size, FLAGS.images, config.scenes_seed
-    )
-    images = f"--images={folder / 'test'}"
+    size, seed = TrainConfig.scenes_image_size, TrainConfig.scenes_seed
+    images = f"--images={scenes_folder(f'{output}/scenes', size, FLAGS.images, seed)}/test"
     run("score.py", f"--model={bundle}/model.onnx", images, f"--output={scores}")
 
     # Imported here: --help needs no TensorFlow.
