@@ -78,7 +78,10 @@ class RunFolder:
                 f"{self.file('config.json')}: unknown settings {unknown}; it was written by another"
                 " version of this project."
             )
-        return TrainConfig(**values)
+        try:
+            return TrainConfig(**values)
+        except ValueError as error:
+            raise ValueError(f"{self.file('config.json')}: {error}") from error
 
     def read_json(self, name: str):
         """The contents of a JSON file of the folder; ValueError when missing or damaged."""

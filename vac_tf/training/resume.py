@@ -2,6 +2,7 @@
 
 import io
 import json
+import zipfile
 
 import keras
 import numpy as np
@@ -41,18 +42,27 @@ def load_state(path: str, trainer: keras.Model) -> dict:
     """Assigns every variable of the trainer from the file and returns the progress.
 
     Raises:
-        ValueError: when the file does not fit the trainer.
+        FileNotFoundError: when there is no state yet.
+        ValueError: when the file is damaged or does not fit the trainer; nothing is assigned.
     """
-    with np.load(path) as arrays:
-        variables = _variables(trainer)
-        if len(arrays.files) != len(variables) + 1:
-            raise ValueError(
-                f"{path} holds {len(arrays.files) - 1} variables, the run has {len(variables)}; it"
-                " was written by another version. Start in a new --run_dir."
-            )
-        for number, variable in enumerate(variables):
-            variable.assign(arrays[f"variable_{number}"])
-        return json.loads(arrays[_PROGRESS].tobytes())
+    variables = _variables(trainer)
+    try:
+        with np.load(path) as arrays:
+            values = [arrays[f"variable_{number}"] for number in range(len(arrays.files) - 1)]
+            progress = json.loads(arrays[_PROGRESS].tobytes())
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f"{path} cannot be read as the state of a run: {error}. Remove it to start this run"
+            " anew, or use a new --run_dir."
+        ) from error
+    if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
+        raise ValueError(
+            f"{path} holds {len(values)} variables, the run has {len(variables)}, and their shapes"
+            " are not the same; it was written by another version. Start in a new --run_dir."
+        )
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+    return progress
 
 
 def _variables(trainer):
