@@ -10,6 +10,8 @@ import keras
 class NonFiniteLossError(RuntimeError):
     """A loss term is not finite; the message names the term and the step."""
 
+    exit_code = 1
+
 
 class TrainingInterrupted(Exception):
     """The run was asked to end (Ctrl-C, SIGTERM) and did, at a point it can resume from."""

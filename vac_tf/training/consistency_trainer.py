@@ -56,7 +56,7 @@ class ConsistencyTrainer(keras.Model):
         _check(pairs, PAIRS, "pairs")
         _check(level, LEVELS, "consistency_level")
         if pairs == "grid":
-            _check_grid(transforms)
+            check_grid(transforms)
         self.network = network
         self.transforms = tuple(transforms)
         self.weights_by_spec = weights or {transform.spec: 1.0 for transform in transforms}
@@ -201,7 +201,8 @@ def _check(value, known, name):
         raise ValueError(f"Unknown {name} {value!r}. Expected one of: {', '.join(known)}.")
 
 
-def _check_grid(transforms):
+def check_grid(transforms: tuple[Transform, ...]) -> None:
+    """Raises ValueError unless there is exactly one flip and one scaling, as `grid` needs."""
     kinds = sorted(transform.kind for transform in transforms)
     if kinds != ["hflip", "scale"]:
         raise ValueError(

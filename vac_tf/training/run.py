@@ -23,6 +23,7 @@ from vac_tf.training.callbacks import (
     StopRequest,
 )
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
+from vac_tf.training.method_check import check_method
 from vac_tf.training.resume import load_state, save_state
 from vac_tf.training.run_data import RunData, read_run_data
 from vac_tf.training.schedules import build_optimizer
@@ -44,6 +45,7 @@ def run(config: TrainConfig) -> dict:
     """
     folder = RunFolder(config.run_dir)
     folder.check(config)
+    check_method(config)
     keras.utils.set_random_seed(config.seed)
 
     # ---- Data
