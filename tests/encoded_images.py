@@ -66,7 +66,12 @@ def refused_images() -> dict[str, tuple[bytes, str]]:
         "bmp_palette": (encode(rgba.convert("P"), "BMP"), "BMP with a palette"),
         "webp_alpha": (encode(rgba, "WEBP", quality=80), "WebP with alpha"),
         "webp_alpha_lossless": (encode(rgba, "WEBP", lossless=True), "WebP with alpha"),
+        "bmp_os2": (_bmp_with_os2_header(), "OS/2 header"),
+        "bmp_compressed": (good["bmp"][:30] + b"\1" + good["bmp"][31:], "compression"),
         "gif_small_frame": (_gif_on_a_larger_canvas(), "does not fill its canvas"),
+        "gif_moved_frame": (_gif_with_moved_frame(), "does not fill its canvas"),
+        "gif_without_frame": (good["gif"][:40] + b"!\xfe\xff", "does not fill its canvas"),
+        "gif_of_no_version": (b"GIF88a" + good["gif"][6:], unknown),
         "jpeg_header_only": (good["jpeg"][:20], "Invalid JPEG data"),
         "jpeg_truncated": (good["jpeg"][: len(good["jpeg"]) // 2], "Invalid JPEG data"),
         "png_header_only": (good["png"][:20], "header is truncated"),
@@ -118,3 +123,21 @@ def _gif_on_a_larger_canvas():
     gif = bytearray(good_images()["gif"])
     gif[6:10] = struct.pack("<HH", 100, 100)
     return bytes(gif)
+
+
+def _gif_with_moved_frame():
+    """A frame as large as its canvas that starts five pixels further right and down."""
+    gif = good_images()["gif"]
+    moved = bytearray(gif)
+    frame = gif.index(b"," + struct.pack("<HHHH", 0, 0, 61, 47))
+    moved[frame + 1 : frame + 5] = struct.pack("<HH", 5, 5)
+    return bytes(moved)
+
+
+def _bmp_with_os2_header():
+    """24 bits per pixel, and pixels that look like the depth of a newer header."""
+    row = bytearray(3 * 61 + 1)
+    row[2:4] = struct.pack("<H", 24)
+    pixels = bytes(row) * 47
+    header = b"BM" + struct.pack("<IHHI", 26 + len(pixels), 0, 0, 26)
+    return header + struct.pack("<IHHHH", 12, 61, 47, 1, 24) + pixels
