@@ -23,8 +23,8 @@ from vac_tf.training.run_data import read_run_data
 
 
 @pytest.fixture
-def config(tiny_settings, tmp_path):
-    return TrainConfig(run_dir=str(tmp_path / "run"), **tiny_settings)
+def config(tiny_settings, tiny_backbone, tmp_path):
+    return TrainConfig(run_dir=str(tmp_path / "run"), backbone=tiny_backbone, **tiny_settings)
 
 
 def with_two_steps(config, **changes):

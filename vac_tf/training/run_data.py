@@ -75,11 +75,20 @@ def known_labels(labels: np.ndarray, unknown_labels: str) -> np.ndarray:
 
 
 def leave_bad_images_out(split: Split, settings: ImageSettings) -> tuple[Split, list]:
-    """The split without unreadable images, and (path, reason) of each; none is replaced."""
+    """The split without unreadable images, and (path, reason) of each; none is replaced.
+
+    Raises:
+        DatasetError: when no image is left.
+    """
     bad = ImageSource(split, settings).find_bad_images()
     skipped = [(split.image_paths[index], reason) for index, reason in bad]
     for path, reason in skipped:
         logging.warning("Skipped %s: %s", path, reason)
+    if len(bad) == len(split):
+        raise DatasetError(
+            f"None of the {len(split)} images of {split.name} can be used, the first because:"
+            f" {skipped[0][0]}: {skipped[0][1]}."
+        )
     if skipped:
         logging.warning("Skipped %d of %d images of %s.", len(bad), len(split), split.name)
     bad_indices = {index for index, _ in bad}
