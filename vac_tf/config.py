@@ -190,3 +190,8 @@ class EvaluationConfig:
         check_choices(self)
         if not self.run_dir:
             raise ValueError("run_dir is needed: the folder that train.py wrote.")
+        # Found out here, not after an hour of predictions.
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
+        if not 0.0 <= self.threshold <= 1.0:
+            raise ValueError(f"threshold must be a probability in 0..1, got {self.threshold}.")

@@ -36,7 +36,7 @@ def evaluate(config: EvaluationConfig) -> dict:
     split, skipped = _read_split(config, run_config, labels["label_names"])
 
     source = ImageSource(split, image_settings(run_config))
-    transforms = _table2_transforms(run_config) if config.inconsistency else {}
+    transforms = _table2_transforms(run_config, network) if config.inconsistency else {}
     stride = get_backbone(run_config.backbone).stride
     with naming_bad_images(source):
         scores, inconsistency = _predict(
@@ -83,23 +83,24 @@ def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) 
     return leave_bad_images_out(split, image_settings(run_config))
 
 
-def _table2_transforms(run_config: TrainConfig) -> dict[str, Transform]:
+def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]:
     """Flip, scaling by 6/7, a quarter turn and a shift by one cell, whatever the run trained with.
 
-    The scaled size is the multiple of the stride nearest to 6/7: 192 for 224 pixels and 256 for
-    288, as in the paper.
+    The scaled size is the multiple of the stride nearest to 6/7 but below the image's: 192 for
+    224 pixels and 256 for 288, as in the paper. Images of one heatmap cell leave out what cannot
+    be measured on them.
     """
     stride = get_backbone(run_config.backbone).stride
-    scaled = max(round(run_config.image_size * 6 / 7 / stride), 1) * stride
-    transforms = {
-        "hflip": HorizontalFlip(),
-        "scale": Scaling(scaled, run_config.resize_kernel),
-        "rotate": Rotation(1),
-        "translate": Translation(stride, 0),
-    }
-    if run_config.image_size < 2 * stride:
-        logging.warning("Images of one heatmap cell: no inconsistency under translation.")
-        del transforms["translate"]
+    cells = round(run_config.image_size * 6 / 7 / stride)
+    cells -= cells * stride >= run_config.image_size
+    transforms = {"hflip": HorizontalFlip(), "rotate": Rotation(1)}
+    if cells:
+        transforms["scale"] = Scaling(cells * stride, run_config.resize_kernel)
+    if run_config.image_size >= 2 * stride:
+        transforms["translate"] = Translation(stride, 0)
+    left_out = {"scale", "translate"} - set(transforms)
+    if left_out:
+        logging.warning("Images of one heatmap cell: no inconsistency of %s.", sorted(left_out))
     return transforms
 
 
