@@ -5,6 +5,7 @@ import logging
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.encoded_images import encode, photograph
 from vac_tf.config import TrainConfig
@@ -160,3 +161,57 @@ def test_check_data_lists_every_problem(config, capsys):
     assert f"unreadable {path}: not a JPEG" in found
     assert "rejected" in found and "train.csv, line 12" in found
     assert "1 rows rejected, 0 images unreadable" in found
+
+
+@pytest.mark.parametrize("policy, expected", [("ignore", np.nan), ("negative", 0), ("release", 0)])
+def test_validation_loss_and_metrics_each_take_unknown_labels_their_way(config, policy, expected):
+    with open(f"{config.data_dir}/val.csv", "w") as stream:
+        stream.write("image,cat,dog\nval0.png,1,\n")
+    data = read_run_data(dataclasses.replace(config, unknown_labels=policy))
+    ((_, scored),) = data.validation
+    ((_, lost),) = data.validation_for_loss
+    np.testing.assert_array_equal(scored, [[1, np.nan]])
+    np.testing.assert_array_equal(lost, [[1, expected]])
+
+
+@pytest.mark.parametrize("header", ["image,cat,cow", "image,dog,cat"])
+def test_a_run_is_not_continued_on_other_labels(config, header):
+    run(config)
+    run(config)
+    for split in ROWS:
+        path = f"{config.data_dir}/{split}.csv"
+        with open(path) as stream:
+            _, *rows = stream.read().splitlines()
+        with open(path, "w") as stream:
+            stream.write("\n".join([header, *rows]) + "\n")
+    with pytest.raises(ValueError, match="label_names .*of labels.json differ"):
+        run(config)
+
+
+def test_a_run_is_not_continued_on_other_rows(config):
+    run(config)
+    with open(f"{config.data_dir}/train.csv", "a") as stream:
+        stream.write("test0.png,1,1\n")
+    with pytest.raises(ValueError, match="training data is not .* positive_ratio of labels.json"):
+        run(config)
+
+
+def test_data_may_be_mended_before_the_first_step(config):
+    path = f"{config.data_dir}/train3.png"
+    with open(path, "rb") as stream:
+        whole = stream.read()
+    spoil(config, "train3.png")
+    with pytest.raises(DatasetError, match="train3.png"):
+        run(config)
+    spoil(config, "train3.png", whole)
+    with open(f"{config.data_dir}/train.csv", "a") as stream:
+        stream.write("test0.png,1,1\n")
+    assert run(config)["steps"] == 3
+
+
+def test_lack_of_memory_is_not_searched_for_in_the_images(config):
+    data = read_run_data(config)
+    spoil(config, "train3.png")
+    error = tf.errors.ResourceExhaustedError(None, None, "out of memory")
+    with pytest.raises(tf.errors.ResourceExhaustedError), data.naming_bad_images():
+        raise error

@@ -56,6 +56,7 @@ def run(config: TrainConfig) -> dict:
 
     # ---- Run folder, state of an earlier process
     folder.claim(config)
+    data.check_unchanged(folder)
     folder.write_json("labels.json", data.labels_description())
     progress = {"epoch": 0, "step": 0, "history": [], "best": {}, "best_epoch": 0, "winner": ""}
     try:
@@ -154,7 +155,7 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request):
 def _validate(config, folder, trainer, data, progress):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
     with data.naming_bad_images():
-        terms = trainer.evaluate(data.validation, return_dict=True, verbose=0)
+        terms = trainer.evaluate(data.validation_for_loss, return_dict=True, verbose=0)
         logs = {f"validation_{name}": value for name, value in terms.items()}
         logs["validation_mAP"] = _score(config, folder, trainer, data, progress, "raw")
         if config.ema_decay:
