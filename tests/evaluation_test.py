@@ -13,9 +13,10 @@ import pytest
 from vac_tf.config import EvaluationConfig, TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.selection import read_run_split
-from vac_tf.evaluation import evaluate
+from vac_tf.evaluation import _table2_transforms, evaluate
 from vac_tf.inconsistency import mean_squared_difference
 from vac_tf.metrics import evaluate_multilabel
+from vac_tf.models import build_classifier
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.saving import load_network
 from vac_tf.prediction import predict
@@ -151,22 +152,35 @@ def test_conventions_can_be_chosen(run_dir):
 
 
 @pytest.mark.parametrize(
-    "size, specs",
+    "backbone, size, specs",
     [
-        (224, ["scale:192", "translate:32:0"]),
-        (288, ["scale:256", "translate:32:0"]),
-        (64, ["scale:32", "translate:32:0"]),
-        (48, ["scale:32"]),
-        (32, []),
+        ("mobilenetv2", 224, ["scale:192", "translate:32:0"]),
+        ("mobilenetv2", 288, ["scale:256", "translate:32:0"]),
+        ("mobilenetv2", 96, ["scale:64", "translate:32:0"]),
+        ("mobilenetv2", 32, []),
+        ("small", 96, ["scale:80", "translate:16:0"]),
+        ("small", 40, ["scale:32", "translate:16:0"]),
     ],
 )
-def test_sizes_of_table_2(size, specs):
-    from vac_tf.evaluation import _table2_transforms
-
-    transforms = _table2_transforms(TrainConfig(backbone="resnet50", image_size=size))
+def test_sizes_of_table_2(networks, backbone, size, specs):
+    config = TrainConfig(backbone=backbone, image_size=size)
+    transforms = _table2_transforms(config, networks[backbone])
     found = [transforms[kind].spec for kind in ("scale", "translate") if kind in transforms]
     assert found == specs
     assert {"hflip", "rotate"} <= set(transforms)
+
+
+@pytest.mark.slow
+def test_sizes_of_a_backbone_with_fewer_cells_than_its_stride_says():
+    network = build_classifier("inceptionv3", 2)
+    for size, kinds in ((96, set()), (160, {"scale", "translate"})):
+        config = TrainConfig(backbone="inceptionv3", image_size=size)
+        assert set(_table2_transforms(config, network)) == {"hflip", "rotate"} | kinds
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return {name: build_classifier(name, 2) for name in ("mobilenetv2", "small")}
 
 
 def test_missing_runs_and_parts_of_runs_are_named(run_dir, tmp_path):

@@ -87,20 +87,29 @@ def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]
     """Flip, scaling by 6/7, a quarter turn and a shift by one cell, whatever the run trained with.
 
     The scaled size is the multiple of the stride nearest to 6/7 but below the image's: 192 for
-    224 pixels and 256 for 288, as in the paper. Images of one heatmap cell leave out what cannot
-    be measured on them.
+    224 pixels and 256 for 288, as in the paper. Small images leave out what has no heatmap: a
+    smaller image of no cell, a shift of the only cell.
     """
-    stride = get_backbone(run_config.backbone).stride
-    cells = round(run_config.image_size * 6 / 7 / stride)
-    cells -= cells * stride >= run_config.image_size
+    size, stride = run_config.image_size, get_backbone(run_config.backbone).stride
+
+    def cells(image_size):
+        # InceptionV3 has fewer than image_size / stride, and takes no images below 75 pixels.
+        try:
+            shapes = network.compute_output_shape((1, image_size, image_size, 3))
+        except ValueError:
+            return 0
+        return shapes["heatmaps"][1]
+
+    scaled = round(size * 6 / 7 / stride) * stride
+    scaled -= stride if scaled >= size else 0
     transforms = {"hflip": HorizontalFlip(), "rotate": Rotation(1)}
-    if cells:
-        transforms["scale"] = Scaling(cells * stride, run_config.resize_kernel)
-    if run_config.image_size >= 2 * stride:
+    if scaled and cells(scaled) >= 1:
+        transforms["scale"] = Scaling(scaled, run_config.resize_kernel)
+    if cells(size) >= 2:
         transforms["translate"] = Translation(stride, 0)
-    left_out = {"scale", "translate"} - set(transforms)
+    left_out = sorted({"scale", "translate"} - set(transforms))
     if left_out:
-        logging.warning("Images of one heatmap cell: no inconsistency of %s.", sorted(left_out))
+        logging.warning("Images of %d pixels are too small to measure: %s.", size, left_out)
     return transforms
 
 
