@@ -7,6 +7,9 @@ import zlib
 import numpy as np
 from PIL import Image
 
+# Left, top, width and height of the frame of `photograph()`.
+_GIF_FRAME = b"," + struct.pack("<HHHH", 0, 0, 61, 47)
+
 
 def photograph(height=47, width=61, channels=4, seed=0) -> Image.Image:
     """A smooth random RGBA (or RGB) image, so that lossy formats have something to keep."""
@@ -92,14 +95,15 @@ def huge_images(side=20_000) -> dict[str, bytes]:
     )
     png += _png_chunk(b"IDAT", zlib.compress(bytes(1000))) + _png_chunk(b"IEND", b"")
     jpeg = good_images()["jpeg"]
-    frame = jpeg.index(b"\xff\xc0") + 5
+    jpeg_frame = jpeg.index(b"\xff\xc0") + 5
     gif = bytearray(good_images()["gif"])
-    gif[6:10] = struct.pack("<HH", side, side)
+    frame = gif.index(_GIF_FRAME) + 5
+    gif[6:10] = gif[frame : frame + 4] = struct.pack("<HH", side, side)
     bmp = bytearray(good_images()["bmp"])
     bmp[18:26] = struct.pack("<ii", side, -side)
     return {
         "png": png,
-        "jpeg": jpeg[:frame] + struct.pack(">HH", side, side) + jpeg[frame + 4 :],
+        "jpeg": jpeg[:jpeg_frame] + struct.pack(">HH", side, side) + jpeg[jpeg_frame + 4 :],
         "gif": bytes(gif),
         "bmp": bytes(bmp),
         "webp": b"RIFF\x64\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + _webp_size(side) * 2 + bytes(90),
@@ -127,11 +131,10 @@ def _gif_on_a_larger_canvas():
 
 def _gif_with_moved_frame():
     """A frame as large as its canvas that starts five pixels further right and down."""
-    gif = good_images()["gif"]
-    moved = bytearray(gif)
-    frame = gif.index(b"," + struct.pack("<HHHH", 0, 0, 61, 47))
-    moved[frame + 1 : frame + 5] = struct.pack("<HH", 5, 5)
-    return bytes(moved)
+    gif = bytearray(good_images()["gif"])
+    frame = gif.index(_GIF_FRAME) + 1
+    gif[frame : frame + 4] = struct.pack("<HH", 5, 5)
+    return bytes(gif)
 
 
 def _bmp_with_os2_header():

@@ -215,3 +215,13 @@ def test_lack_of_memory_is_not_searched_for_in_the_images(config):
     error = tf.errors.ResourceExhaustedError(None, None, "out of memory")
     with pytest.raises(tf.errors.ResourceExhaustedError), data.naming_bad_images():
         raise error
+
+
+def test_a_validation_part_that_is_trained_on_is_refused(config):
+    with pytest.raises(ValueError, match="4 images of split 'val' are also in .* split 'val'"):
+        read_run_splits(dataclasses.replace(config, train_split="val"))
+    with open(f"{config.data_dir}/val.csv", "a") as stream:
+        stream.write("train2.png,1,1\n")
+    with pytest.raises(ValueError, match="1 images .*train2.png.* --validation_fraction"):
+        read_run_splits(config)
+    assert len(read_run_splits(dataclasses.replace(config, validation_fraction=0.3)).train) == 7

@@ -63,19 +63,25 @@ def orient(image, orientation):
     return tf.ensure_shape(tf.case(branches, default=lambda: image), (None, None, 3))
 
 
-def crop(image, corners):
-    """Cuts `corners` (left, top, right, bottom; int32 `[4]`, pixels) out of `[H, W, 3]`.
+def crop(image, corners, path="", max_pixels: int = 2**62):
+    """Cuts `corners` (left, top, right, bottom; `[4]`, pixels) out of `[H, W, 3]`.
 
     What lies outside the image is black; a box that does not touch the image gives the whole
     image (as in the authors' release).
+
+    Raises:
+        tf.errors.InvalidArgumentError: naming `path`, when the box has more than `max_pixels`.
     """
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
-    left, top, right, bottom = tf.unstack(corners)
+    height, width = tf.unstack(tf.shape(image, tf.int64)[:2])
+    left, top, right, bottom = tf.unstack(tf.cast(corners, tf.int64))
     first_row, last_row = tf.maximum(top, 0), tf.minimum(bottom, height)
     first_column, last_column = tf.maximum(left, 0), tf.minimum(right, width)
 
     def cut():
-        inside = image[first_row:last_row, first_column:last_column]
+        area = (right - left) * (bottom - top)
+        reason = f"a box of more than {max_pixels} pixels (max_pixels)"
+        with tf.control_dependencies([_require(area <= max_pixels, path, reason)]):
+            inside = tf.identity(image[first_row:last_row, first_column:last_column])
         return tf.pad(
             inside,
             [
