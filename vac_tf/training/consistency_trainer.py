@@ -13,6 +13,7 @@ from vac_tf.transforms import HorizontalFlip, Scaling, Transform
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")
+LOSSES = ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy")
 
 
 class ConsistencyTrainer(keras.Model):
@@ -37,7 +38,8 @@ class ConsistencyTrainer(keras.Model):
             before momentum, as PyTorch's SGD does. It is no part of the reported loss.
 
     Raises:
-        ValueError: an unknown level or pairs, or `grid` without exactly one flip and one scaling.
+        ValueError: an unknown level, pairs or loss, or `grid` without exactly one flip and one
+            scaling.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ConsistencyTrainer(keras.Model):
         super().__init__()
         _check(pairs, PAIRS, "pairs")
         _check(level, LEVELS, "consistency_level")
+        _check(loss, LOSSES, "loss")
         if pairs == "grid":
             check_grid(transforms)
         self.network = network
