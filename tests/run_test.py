@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 import os
+import signal
 
 import keras
 import numpy as np
@@ -17,6 +18,7 @@ from vac_tf.models.saving import load_network
 from vac_tf.prediction import predict
 from vac_tf.run_folder import RunFolder
 from vac_tf.training import run as run_module
+from vac_tf.training.callbacks import TrainingInterrupted
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run import run
 from vac_tf.training.run_data import read_run_data
@@ -127,6 +129,21 @@ def test_early_stopping_keeps_the_best_network(config, monkeypatch):
     assert account["epochs"] == 4 and account["best"] == {"raw": 0.5}
     assert [os.path.basename(path) for path in saved] == ["network.keras"] * 2
     assert len(log_rows(config)) == 4
+
+
+def test_ctrl_c_during_validation_ends_after_the_epoch(config, monkeypatch):
+    def predict_and_interrupt(network, batches):
+        os.kill(os.getpid(), signal.SIGINT)
+        return predict(network, batches)
+
+    config = with_two_steps(config, epochs=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(run_module, "predict", predict_and_interrupt)
+        with pytest.raises(TrainingInterrupted, match="Interrupted by SIGINT") as error:
+            run(config)
+    assert error.value.exit_code == 130 and len(log_rows(config)) == 1
+    assert run(config)["steps"] == 4 and len(log_rows(config)) == 2
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
