@@ -11,6 +11,11 @@ from typing import Any
 DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
+# Settings of TrainConfig by the range that their values must lie in.
+_NOT_NEGATIVE = ("weight_decay", "warmup_epochs", "gradient_clip_norm", "early_stopping_epochs")
+_NOT_NEGATIVE += ("max_images", "seed", "scenes_seed", "checkpoint_seconds")
+_FRACTIONS = ("validation_fraction", "momentum", "batch_norm_momentum", "ema_decay")
+
 
 def setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
     """A dataclass field with its help text and, optionally, its closed list of values."""
@@ -155,10 +160,16 @@ class TrainConfig:
         for name in (*counts, "schedule_step_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if not 0.0 <= self.validation_fraction < 1.0:
-            raise ValueError(
-                f"validation_fraction must lie in [0, 1), got {self.validation_fraction}."
-            )
+        for name in _NOT_NEGATIVE:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
+        for name in _FRACTIONS:
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
+        if not (self.dropout == -1 or 0.0 <= self.dropout < 1.0):
+            raise ValueError(f"dropout must lie in [0, 1) or be -1, got {self.dropout}.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}.")
         if self.dataset != "scenes" and not self.data_dir:
             raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")
 
