@@ -120,8 +120,9 @@ def test_a_pointwise_network_is_perfectly_consistent(tiny_settings, tmp_path):
     head.kernel.assign(np.random.default_rng(0).integers(-9, 10, head.kernel.shape))
     folder = RunFolder(str(tmp_path))
     folder.claim(config)
-    labels = {"label_names": list(split.label_names), "selected_on": "nothing"}
-    folder.write_json("labels.json", labels)
+    folder.write_json("labels.json", {"label_names": list(split.label_names)})
+    selection = {"weights": "raw", "epoch": 1, "selected_on": "nothing"}
+    folder.write_json("selection.json", selection)
     network.save(folder.network_file)
     found = evaluate(EvaluationConfig(run_dir=str(tmp_path)))["inconsistency"]
     for kind in ("hflip", "rotate", "translate"):

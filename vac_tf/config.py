@@ -72,7 +72,7 @@ class TrainConfig:
     )
     max_pixels: int = setting(89_478_485, "Refuse images with more pixels, before decoding.")
     apply_exif_orientation: bool = setting(
-        False, "Turn JPEG images as their EXIF says; the paper's tools ignored it."
+        False, "Turn images as their EXIF says; the paper's tools ignored it."
     )
     resize_kernel: str = setting(
         "bilinear", "bilinear (antialiased) or nearest (the 2019 release).", ("bilinear", "nearest")

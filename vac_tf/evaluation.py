@@ -32,6 +32,7 @@ def evaluate(config: EvaluationConfig) -> dict:
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config()
     labels = folder.read_json("labels.json")
+    selection = folder.read_json("selection.json")
     network = load_network(folder.network_file)
     split, skipped = _read_split(config, run_config, labels["label_names"])
 
@@ -60,8 +61,10 @@ def evaluate(config: EvaluationConfig) -> dict:
     evaluation["conventions"] |= {
         "dataset": run_config.dataset,
         "split": config.split,
-        "selected_on": labels["selected_on"],
-        "selected_on_this_split": labels["selected_on"].startswith(f"{config.split} split"),
+        "selected_on": selection["selected_on"],
+        "selected_on_this_split": selection["selected_on"].startswith(f"{config.split} split"),
+        "selected_epoch": selection["epoch"],
+        "selected_weights": selection["weights"],
         "skipped_images": len(skipped),
         "inconsistency": {name: transform.spec for name, transform in transforms.items()},
     }

@@ -179,6 +179,8 @@ def _score(config, folder, trainer, data, progress, kind):
     if score > max(best.values(), default=-1.0):
         save_network(trainer.network, folder.network_file)
         progress["winner"], progress["best_epoch"] = kind, progress["epoch"] + 1
+        selected = {"weights": kind, "epoch": progress["epoch"] + 1, "validation_mAP": score}
+        folder.write_json("selection.json", selected | {"selected_on": data.selected_on})
     if score > best.get(kind, -1.0):
         best[kind] = score
         if config.ema_decay:
