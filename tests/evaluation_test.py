@@ -73,6 +73,8 @@ def test_evaluation_has_every_group(evaluation):
         },
     }
     assert expected.items() <= evaluation["conventions"].items()
+    assert evaluation["conventions"]["selected_weights"] in ("raw", "ema")
+    assert evaluation["conventions"]["selected_epoch"] in (1, 2)
 
 
 def test_metrics_are_those_of_the_networks_probabilities(evaluation, test_batches, finished_run):

@@ -71,18 +71,17 @@ def test_missing_run_ends_with_one_line(tmp_path):
     assert_one_line(result, 2, f"No config.json in '{tmp_path}'")
 
 
-def test_check_data_prints_and_sets_the_exit_code(tiny_settings, tmp_path):
-    data_dir = shutil.copytree(tiny_settings["data_dir"], tmp_path / "data")
-    arguments = [f"--data_dir={data_dir}", "--check_data"]
-    for name in ("scenes_train_images", "scenes_image_size"):
-        arguments.append(f"--{name}={tiny_settings[name]}")
-    result = start("train.py", *arguments)
-    assert result.returncode == 0, result.stderr
-    assert "0 rows rejected, 0 images unreadable" in result.stdout
+def test_check_data_lists_and_sets_the_exit_code(finished_run, tmp_path):
+    data_dir = shutil.copytree(finished_run.data_dir, tmp_path / "data")
     image = next(data_dir.glob("scenes_*/val/*.png"))
     image.write_bytes(b"no image")
+    arguments = [f"--data_dir={data_dir}", "--check_data"]
+    for name in ("scenes_train_images", "scenes_image_size"):
+        arguments.append(f"--{name}={getattr(finished_run, name)}")
     result = start("train.py", *arguments)
-    assert result.returncode == 1 and f"unreadable {image}: not a JPEG" in result.stdout
+    assert result.returncode == 1, result.stderr
+    assert f"unreadable {image}: not a JPEG" in result.stdout
+    assert "0 rows rejected, 1 images unreadable" in result.stdout
 
 
 def test_evaluate_prints_the_table_and_writes_the_file(finished_run, tmp_path):

@@ -50,6 +50,7 @@ def test_a_run_writes_its_folder(finished_run):
         "network.keras",
         "network_ema.keras",
         "network_raw.keras",
+        "selection.json",
         "tensorboard",
     }
     assert os.listdir(folder.file("last")) == ["state.npz"]
@@ -88,6 +89,12 @@ def test_the_saved_networks_are_the_ones_that_were_scored(finished_run):
         assert account["best"][kind] == max(float(row[column]) for row in rows)
         assert found == pytest.approx(account["best"][kind], abs=1e-4)
     assert account["winner"] == max(account["best"], key=account["best"].get)
+    selection = folder.read_json("selection.json")
+    assert selection["weights"] == account["winner"]
+    assert selection["validation_mAP"] == account["best"][account["winner"]]
+    column = {"raw": "validation_mAP", "ema": "validation_mAP_ema"}[account["winner"]]
+    chosen = rows[selection["epoch"] - 1]
+    assert float(chosen[column]) == pytest.approx(selection["validation_mAP"])
     networks = [
         load_network(folder.file(name)).get_weights()
         for name in ("network.keras", f"network_{account['winner']}.keras")
