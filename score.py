@@ -1,6 +1,7 @@
 """Scores images with an exported network: one row per image, in input order.
 
     python score.py --model=bundle/model.onnx --images=photos --output=scores.parquet
+    python score.py --model=bundle/model.onnx --describe
 
 The model file holds labels, thresholds and image size; nothing else is needed. An image that
 cannot be scored gets a row with its status and error; the last line counts them. Exit code 0,
@@ -11,8 +12,11 @@ neither TensorFlow nor this project's library. Starts in about a second; a small
 some 5 ms per image and core after that.
 """
 
+import json
+
 from absl import flags as absl_flags
 
+from export.model_file import describe_model
 from export.scorer import score
 from flags import scoring
 from flags.program import run_program
@@ -20,6 +24,9 @@ from flags.program import run_program
 
 def main() -> int:
     config = scoring.to_config(absl_flags.FLAGS)
+    if config.describe:
+        print(json.dumps(describe_model(config.model), indent=1, ensure_ascii=False))
+        return 0
     report = score(config)
     print(report)
     return 1 if config.strict and report.errors else 0

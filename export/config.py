@@ -99,10 +99,13 @@ class ScoringConfig:
         -1.0, "Decide every label above this probability; below 0: the model's own thresholds."
     )
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
+    describe: bool = _setting(
+        False, "Print what the model file says of itself, as JSON, and score nothing."
+    )
 
     def __post_init__(self):
         _check_choices(self)
-        _check_needed(self, ("model", "images", "output"))
+        _check_needed(self, ("model",) if self.describe else ("model", "images", "output"))
         _check_at_least_one(self, ("batch_size", "decoders"))
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
