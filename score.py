@@ -2,10 +2,13 @@
 
     python score.py --model=bundle/model.onnx --images=photos --output=scores.parquet
     python score.py --model=bundle/model.onnx --describe
+    python score.py ... --shard=1/2 & python score.py ... --shard=2/2
+    python score.py --merge --output=scores.parquet
 
 The model file holds labels, thresholds and image size; nothing else is needed. An image that
 cannot be scored gets a row with its status and error; the last line counts them. Exit code 0,
-with --strict 1 when an image got no scores, 2 when the job could not run.
+with --strict 1 when an image got no scores, 2 when the job could not run. The same command after
+the job was killed goes on where it stopped.
 
 Needs onnxruntime, numpy, Pillow, absl-py, and for Parquet pyarrow (requirements-scoring.txt);
 neither TensorFlow nor this project's library. Starts in about a second; a small network takes
@@ -16,6 +19,7 @@ import json
 
 from absl import flags as absl_flags
 
+from export.assembly import merge
 from export.model_file import describe_model
 from export.scorer import score
 from flags import scoring
@@ -27,7 +31,7 @@ def main() -> int:
     if config.describe:
         print(json.dumps(describe_model(config.model), indent=1, ensure_ascii=False))
         return 0
-    report = score(config)
+    report = merge(config.output) if config.merge else score(config)
     print(report)
     return 1 if config.strict and report.errors else 0
 

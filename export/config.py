@@ -98,6 +98,17 @@ class ScoringConfig:
     threshold: float = _setting(
         -1.0, "Decide every label above this probability; below 0: the model's own thresholds."
     )
+    rows_per_shard: int = _setting(
+        10_000,
+        "Rows of a part on disk: what a job that was killed has to do again at most (rounded up"
+        " to whole batches).",
+    )
+    shard: str = _setting(
+        "",
+        "i/n, such as 1/4: score this share of the rows only, for several processes or machines;"
+        " --merge joins them.",
+    )
+    merge: bool = _setting(False, "Join the n shards of --output in input order.")
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
     describe: bool = _setting(
         False, "Print what the model file says of itself, as JSON, and score nothing."
@@ -105,7 +116,13 @@ class ScoringConfig:
 
     def __post_init__(self):
         _check_choices(self)
-        _check_needed(self, ("model",) if self.describe else ("model", "images", "output"))
-        _check_at_least_one(self, ("batch_size", "decoders"))
+        _check_needed(self, self._needed)
+        _check_at_least_one(self, ("batch_size", "decoders", "rows_per_shard"))
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        if self.describe:
+            return ("model",)
+        return ("output",) if self.merge else ("model", "images", "output")

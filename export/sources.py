@@ -4,8 +4,10 @@ import csv
 import dataclasses
 import functools
 import glob
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
@@ -39,15 +41,26 @@ class Source:
 
     Attributes:
         count: Number of rows.
+        sha256: Hash of all rows in order: paths as given, and boxes.
         read: Starts a new pass over the rows.
         has_boxes: Whether rows may carry a box.
         left_out: Files of a folder that were left out for their suffix.
     """
 
     count: int
+    sha256: str
     read: Callable[[], Iterator[ScoringInput]]
     has_boxes: bool = False
     left_out: int = 0
+
+    @classmethod
+    def survey(cls, read: Callable[[], Iterator[ScoringInput]], **facts: Any) -> "Source":
+        """A source whose rows were counted and hashed in one pass."""
+        digest, count = hashlib.sha256(), 0
+        for row in read():
+            count += 1
+            digest.update(repr((row.image, row.box, row.problem is None)).encode())
+        return cls(count, digest.hexdigest(), read, **facts)
 
 
 def open_source(images: str, image_root: str = "") -> Source:
@@ -86,9 +99,7 @@ def _what_was_expected(images: str, source: Source) -> str:
 
 
 def _paths_source(paths: Sequence[str], left_out: int = 0) -> Source:
-    return Source(
-        len(paths), lambda: (ScoringInput(path, path) for path in paths), left_out=left_out
-    )
+    return Source.survey(lambda: (ScoringInput(path, path) for path in paths), left_out=left_out)
 
 
 def _folder_source(folder: str) -> Source:
@@ -126,7 +137,7 @@ def _list_source(path: str, suffix: str, root: str) -> Source:
         for row in reader():
             yield _scoring_input(row, root)
 
-    return Source(sum(1 for _ in reader()), read, has_boxes)
+    return Source.survey(read, has_boxes=has_boxes)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,0 +1,68 @@
+"""One batch, from the files of its inputs to its rows."""
+
+import dataclasses
+
+import numpy as np
+
+from export.image_file import load_input
+from export.image_header import ImageError
+from export.preprocessing import Preprocessing
+from export.rows import RowBlock
+from export.session import NetworkSession
+from export.sources import ScoringInput
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedInput:
+    """An input with its pixels, or with the reason why there are none."""
+
+    scoring_input: ScoringInput
+    pixels: np.ndarray | None = None
+    error: ImageError | None = None
+
+
+def load(scoring_input: ScoringInput, preprocessing: Preprocessing) -> LoadedInput:
+    """Reads, decodes and resizes an input; a bad one gets its error instead of pixels."""
+    try:
+        return LoadedInput(scoring_input, load_input(scoring_input, preprocessing))
+    except ImageError as error:
+        return LoadedInput(scoring_input, error=error)
+
+
+def score_batch(
+    session: NetworkSession,
+    thresholds: np.ndarray,
+    batch: list[LoadedInput],
+    batch_size: int,
+) -> RowBlock:
+    """Runs the network on up to `batch_size` inputs.
+
+    The batch always has its full size: row i of the result comes from slot i, and the slots of
+    failed inputs and behind the last input are black images whose outputs are dropped. So no row
+    can shift, and a GPU sees one shape only.
+
+    Args:
+        session: The network.
+        thresholds: float32 `[L]`; a label is decided when its probability is above its own.
+        batch: The loaded inputs.
+        batch_size: Number of slots.
+    """
+    preprocessing = session.description.preprocessing
+    shape = (batch_size, preprocessing.height, preprocessing.width, 3)
+    images = np.zeros(shape, preprocessing.input_dtype)
+    for slot, loaded in enumerate(batch):
+        if loaded.error is None:
+            images[slot] = loaded.pixels
+    statuses = ["ok" if loaded.error is None else loaded.error.status for loaded in batch]
+    errors = [None if loaded.error is None else str(loaded.error) for loaded in batch]
+    probabilities = np.zeros((len(batch), len(thresholds)), np.float32)
+    if "ok" in statuses:
+        probabilities = session.run(images, ("probabilities",))["probabilities"][: len(batch)]
+    for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)):
+        if statuses[row] == "ok":
+            statuses[row] = "not_finite"
+            errors[row] = "The network's probabilities are not finite."
+    scored = np.array([status == "ok" for status in statuses])
+    decisions = (probabilities > thresholds) & scored[:, None]
+    inputs = [loaded.scoring_input for loaded in batch]
+    return RowBlock(inputs, statuses, errors, probabilities, decisions)
