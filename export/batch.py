@@ -8,8 +8,8 @@ from export.image_file import load_input
 from export.image_header import ImageError
 from export.preprocessing import Preprocessing
 from export.rows import RowBlock
+from export.scoring_input import ScoringInput
 from export.session import NetworkSession
-from export.sources import ScoringInput
 
 
 @dataclasses.dataclass(frozen=True)

@@ -80,8 +80,9 @@ class ScoringConfig:
     model: str = _setting("", "The model.onnx of a bundle; it holds labels, sizes and thresholds.")
     images: str = _setting(
         "",
-        "A folder (read recursively, sorted), an image, a quoted glob, or a list: .csv or .parquet"
-        " with a column image and optionally x, y, w, h, or .txt with one path per line.",
+        "A folder (read recursively, sorted), an image, a .tar, a quoted glob (of images or of"
+        " tars), a list: .csv or .parquet with a column image and optionally x, y, w, h, or .txt"
+        " with one path per line; or - for one path per line of the standard input.",
     )
     image_root: str = _setting(
         "", "Folder from which relative paths of a list start (default: the list's folder)."

@@ -7,7 +7,7 @@ import numpy as np
 
 from export.image_header import ImageError
 from export.preprocessing import Preprocessing, prepare
-from export.sources import ScoringInput
+from export.scoring_input import ScoringInput
 
 
 def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.ndarray:
@@ -22,22 +22,34 @@ def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.
     """
     if scoring_input.problem:
         raise ImageError("bad_row", scoring_input.problem)
-    return prepare(read_image_file(scoring_input.path), preprocessing, scoring_input.box)
+    return prepare(
+        read_image_file(scoring_input.path, scoring_input.member), preprocessing, scoring_input.box
+    )
 
 
-def read_image_file(path: str) -> bytes:
-    """The bytes of an image file.
+def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
+    """The bytes of an image file, or of the part of it from a first byte on.
+
+    Args:
+        path: The file.
+        member: First byte and number of bytes; None: the whole file.
 
     Raises:
-        ImageError: `missing`, or `unreadable` for what is not a regular file or denies access.
+        ImageError: `missing`, `bad_row` for what no path can be, or `unreadable` for what is not
+            a regular file or denies access.
     """
     try:
         # A pipe or a device would block, or never end.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ImageError("unreadable", f"{path!r} is not a regular file.")
         with open(path, "rb") as file:
-            return file.read()
+            if member is None:
+                return file.read()
+            file.seek(member[0])
+            return file.read(member[1])
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError("missing", f"No such file: {path!r}") from error
+    except ValueError as error:  # A zero byte.
+        raise ImageError("bad_row", f"{path!r} is no path: {error}.") from error
     except OSError as error:
         raise ImageError("unreadable", f"{path!r} cannot be read: {error.strerror}.") from error

@@ -8,7 +8,7 @@ import pyarrow
 from pyarrow import parquet
 
 from export.rows import Columns, RowBlock, printable_path
-from export.sources import BOX_COLUMNS
+from export.scoring_input import BOX_COLUMNS
 
 _VALUES_PER_ROW_GROUP = 1_000_000
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.sources import BOX_COLUMNS, ScoringInput
+from export.scoring_input import BOX_COLUMNS, ScoringInput
 
 LABEL_PREFIX = "label:"
 

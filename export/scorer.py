@@ -23,10 +23,11 @@ from export.config import ScoringConfig
 from export.parts import Job, ShardFolder, open_shard, start_or_continue
 from export.progress import Progress
 from export.rows import Columns
+from export.scoring_input import Source
 from export.scoring_report import ScoringReport
 from export.session import NetworkSession
 from export.shard import Shard
-from export.sources import Source, open_source
+from export.sources import open_source
 from export.writers import check_output
 
 _Item = TypeVar("_Item")

@@ -15,7 +15,7 @@ import numpy as np
 
 from export.atomic_file import replace_file
 from export.rows import Columns, RowBlock, printable_path
-from export.sources import BOX_COLUMNS
+from export.scoring_input import BOX_COLUMNS
 
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
 
