@@ -110,6 +110,11 @@ class ScoringConfig:
         " --merge joins them.",
     )
     merge: bool = _setting(False, "Join the n shards of --output in input order.")
+    max_error_share: float = _setting(
+        0.5,
+        "Stop when more than this share of the images of a part fails, of at least 100 (a folder"
+        " is not mounted); 1: never. The same command goes on.",
+    )
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
     describe: bool = _setting(
         False, "Print what the model file says of itself, as JSON, and score nothing."
@@ -121,6 +126,10 @@ class ScoringConfig:
         _check_at_least_one(self, ("batch_size", "decoders", "rows_per_shard"))
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
+        if not 0.0 <= self.max_error_share <= 1.0:
+            raise ValueError(
+                f"max_error_share must lie between 0 and 1, got {self.max_error_share}."
+            )
 
     @property
     def _needed(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from export.assembly import assemble
 from export.batch import LoadedInput, load, score_batch
 from export.bundle import hash_labels
 from export.config import ScoringConfig
+from export.error_share import ErrorShare
 from export.parts import Job, ShardFolder, open_shard, start_or_continue
 from export.progress import Progress
 from export.rows import Columns
@@ -42,9 +43,9 @@ def score(config: ScoringConfig) -> ScoringReport:
     The same call after the process died goes on behind its last finished part.
 
     Raises:
-        ValueError: when the model, the images or the output cannot be used at all, or the output
-            has the state of another job. A single bad image is no exception but a row with its
-            status.
+        ValueError: when the model, the images or the output cannot be used at all, when the output
+            has the state of another job, or when most images fail. A single bad image is no
+            exception but a row with its status.
     """
     check_output(config.output)
     shard = Shard.parse(config.shard)
@@ -124,10 +125,12 @@ def _write_parts(
     """Scores what is left of a shard: parts from number `first`, `done` rows being there."""
     rows = len(folder.shard.rows(folder.job.rows, config.batch_size))
     per_part = _rows_per_part(config)
+    error_share = ErrorShare(config.max_error_share)
     with Progress(rows, done) as progress:
         for number in range(first, -(-rows // per_part)):
             left = min(per_part, rows - number * per_part)
             counts = collections.Counter()
+            error_share.begin_part()
             with folder.new_part(number, counts) as writer:
                 while left:
                     batch = list(itertools.islice(loaded, min(left, config.batch_size)))
@@ -136,6 +139,7 @@ def _write_parts(
                     block = score_batch(session, thresholds, batch, config.batch_size)
                     writer.write(block)
                     counts.update(block.statuses)
+                    error_share.update(block.statuses, block.errors)
                     left -= len(batch)
                     progress.update(len(batch), sum(s != "ok" for s in block.statuses))
 
