@@ -3,12 +3,13 @@
 import contextlib
 import os
 import shutil
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
 
 from export.atomic_file import write_json
-from export.parts import Job, Part, find_shards, job_folder, open_shard
+from export.parts import Job, Part, find_shards, heatmap_folder, job_folder, open_shard
 from export.scoring_report import ScoringReport
 from export.writers import check_output, open_writer
 
@@ -79,6 +80,7 @@ def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter:
         for part in parts:
             writer.append_part(part.path)
     write_json(manifest_file(output), {"counts": dict(sorted(counts.items())), **job.to_json()})
+    _move_heatmaps(output)
     # Renamed first: a folder that is half removed would look like the state of a job.
     removed = f"{job_folder(output)}.removed"
     if os.path.exists(removed):
@@ -86,3 +88,12 @@ def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter:
     os.rename(job_folder(output), removed)
     shutil.rmtree(removed)
     return counts
+
+
+def _move_heatmaps(output: str) -> None:
+    """Puts the folder of heatmap files beside the output; an older one goes with the parts."""
+    folder, target = heatmap_folder(output), f"{output}.heatmaps"
+    if os.path.isdir(folder):
+        if os.path.exists(target):
+            os.rename(target, tempfile.mkdtemp(dir=job_folder(output)))
+        os.rename(folder, target)

@@ -115,6 +115,17 @@ class ScoringConfig:
         "Stop when more than this share of the images of a part fails, of at least 100 (a folder"
         " is not mounted); 1: never. The same command goes on.",
     )
+    logits: bool = _setting(False, "Write the logits too, in columns logit:<label>.")
+    heatmaps: str = _setting(
+        "none",
+        "Where the network looked for each decided label: peaks (column peaks: peak, centroid and"
+        " box in pixels of the image), and also PNG files in OUTPUT.heatmaps: maps (8 bits, the"
+        " network's grid) or overlays (laid over the picture).",
+        ("none", "peaks", "maps", "overlays"),
+    )
+    heatmap_labels: str = _setting(
+        "", "Labels to write heatmaps of, separated by commas (default: all)."
+    )
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
     describe: bool = _setting(
         False, "Print what the model file says of itself, as JSON, and score nothing."

@@ -1,20 +1,37 @@
 """One input of a scoring job, from its path to the network's input."""
 
+import dataclasses
 import os
 import stat
 
 import numpy as np
 
+from export.heatmap_files import shrink_picture
 from export.image_header import ImageError
-from export.preprocessing import Preprocessing, prepare
+from export.preprocessing import Preprocessing, cut_out, fit
 from export.scoring_input import ScoringInput
 
 
-def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.ndarray:
-    """Reads, decodes, crops and resizes one input.
+@dataclasses.dataclass(frozen=True)
+class ImageView:
+    """What the network sees of an image.
 
-    Returns:
-        `[height, width, 3]` RGB in 0..255, float32 or uint8 as the model says.
+    Attributes:
+        values: `[height, width, 3]` RGB in 0..255, float32 or uint8 as the model says.
+        corners: Its left, top, right, bottom in pixels of the image file (turned as EXIF says,
+            where the model wants that).
+        picture: The same in at most 512 x 512 pixels, uint8, where asked for.
+    """
+
+    values: np.ndarray
+    corners: tuple[int, int, int, int]
+    picture: np.ndarray | None = None
+
+
+def load_view(
+    scoring_input: ScoringInput, preprocessing: Preprocessing, with_picture: bool = False
+) -> ImageView:
+    """Reads, decodes, crops and resizes one input.
 
     Raises:
         ImageError: with the status of the row: `bad_row`, `missing`, `unreadable`, `too_large`
@@ -22,9 +39,15 @@ def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.
     """
     if scoring_input.problem:
         raise ImageError("bad_row", scoring_input.problem)
-    return prepare(
-        read_image_file(scoring_input.path, scoring_input.member), preprocessing, scoring_input.box
-    )
+    data = read_image_file(scoring_input.path, scoring_input.member)
+    pixels, corners = cut_out(data, preprocessing, scoring_input.box)
+    picture = shrink_picture(pixels) if with_picture else None
+    return ImageView(fit(pixels, preprocessing), corners, picture)
+
+
+def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.ndarray:
+    """The values of `load_view` alone."""
+    return load_view(scoring_input, preprocessing).values
 
 
 def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:

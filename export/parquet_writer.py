@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
+from export.heatmap_peaks import PIXEL_FIELDS
 from export.rows import Columns, RowBlock, printable_path
 from export.scoring_input import BOX_COLUMNS
 
@@ -22,6 +23,9 @@ class ParquetRows:
         fields += [(name, pyarrow.float64()) for name in columns.leading[3:]]
         fields += [(name, pyarrow.float32()) for name in columns.labels]
         fields += [("decisions", pyarrow.list_(pyarrow.string()))]
+        fields += [(name, pyarrow.float32()) for name in columns.logits]
+        if columns.has_peaks:
+            fields += [("peaks", pyarrow.list_(_peak_type()))]
         self._schema = pyarrow.schema(fields, properties)
         self._writer = parquet.ParquetWriter(file, self._schema)
         self._rows_per_group = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
@@ -73,4 +77,16 @@ class ParquetRows:
         offsets = np.concatenate([[0], np.cumsum(block.decisions.sum(axis=1))]).astype(np.int32)
         decided = names.take(pyarrow.array(np.nonzero(block.decisions)[1]))
         arrays += [pyarrow.ListArray.from_arrays(offsets, decided, mask=pyarrow.array(failed))]
+        if self._columns.has_logits:
+            arrays += [pyarrow.array(column, mask=failed) for column in block.logits.T.copy()]
+        if self._columns.has_peaks:
+            scored = zip(block.peaks, failed, strict=True)
+            peaks = [None if is_failed else value for value, is_failed in scored]
+            arrays.append(pyarrow.array(peaks, pyarrow.list_(_peak_type())))
         return pyarrow.table(arrays, schema=self._schema)
+
+
+def _peak_type():
+    fields = [("label", pyarrow.string()), ("value", pyarrow.float64())]
+    fields += [(name, pyarrow.float64()) for name in PIXEL_FIELDS]
+    return pyarrow.struct([*fields, ("file", pyarrow.string())])

@@ -152,6 +152,11 @@ def job_folder(output: str) -> str:
     return f"{output}.parts"
 
 
+def heatmap_folder(output: str) -> str:
+    """Where the heatmap files of all shards lie while the job runs."""
+    return os.path.join(job_folder(output), "heatmaps")
+
+
 @contextlib.contextmanager
 def open_shard(output: str, shard: Shard) -> Iterator[ShardFolder]:
     """The folder of a shard, made where needed and locked while the body runs.

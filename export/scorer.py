@@ -17,17 +17,17 @@ from typing import Any, TypeVar
 import numpy as np
 
 from export.assembly import assemble
-from export.batch import LoadedInput, load, score_batch
+from export.batch import LoadedInput, load
 from export.bundle import hash_labels
 from export.config import ScoringConfig
-from export.error_share import ErrorShare
-from export.parts import Job, ShardFolder, open_shard, start_or_continue
-from export.progress import Progress
+from export.heatmap_rows import HeatmapRows
+from export.parts import Job, heatmap_folder, open_shard, start_or_continue
 from export.rows import Columns
 from export.scoring_input import Source
 from export.scoring_report import ScoringReport
 from export.session import NetworkSession
 from export.shard import Shard
+from export.shard_scorer import ShardScorer, rows_per_part
 from export.sources import open_source
 from export.writers import check_output
 
@@ -54,15 +54,18 @@ def score(config: ScoringConfig) -> ScoringReport:
     thresholds = np.array(session.description.thresholds, np.float32)
     if config.threshold >= 0.0:
         thresholds[:] = config.threshold
-    columns = Columns(session.description.label_names, source.has_boxes)
+    label_names = session.description.label_names
+    heatmaps = HeatmapRows(config, label_names, heatmap_folder(config.output))
+    columns = Columns(label_names, source.has_boxes, config.logits, config.heatmaps != "none")
     job = Job(_settings(config, session, source, thresholds), columns, source.count)
 
     start = time.monotonic()
     with open_shard(config.output, shard) as folder:
         finished = start_or_continue(config.output, folder, job)
         resumed = sum(part.rows for part in finished)
+        scorer = ShardScorer(config, session, thresholds, heatmaps)
         with _load_ahead(config, session, source, shard, resumed) as loaded:
-            _write_parts(config, session, thresholds, folder, loaded, len(finished), resumed)
+            scorer.write_parts(folder, loaded, finished)
         parts = list(folder.parts())
         counts = collections.Counter({"ok": 0})
         for part in parts:
@@ -91,15 +94,13 @@ def _settings(
         "format": check_output(config.output),
         "thresholds": thresholds.tolist(),
         "batch_size": config.batch_size,
-        "rows_per_part": _rows_per_part(config),
+        "rows_per_part": rows_per_part(config),
+        "logits": config.logits,
+        "heatmaps": config.heatmaps,
+        "heatmap_labels": config.heatmap_labels,
         "provider": session.provider,
         "versions": versions,
     }
-
-
-def _rows_per_part(config: ScoringConfig) -> int:
-    """Whole batches: so a row's place in its batch does not depend on where a job went on."""
-    return -(-config.rows_per_shard // config.batch_size) * config.batch_size
 
 
 @contextlib.contextmanager
@@ -107,41 +108,14 @@ def _load_ahead(config, session, source, shard, resumed) -> Iterator[Iterator[Lo
     """The inputs of a shard that are still to do, loaded."""
     rows = shard.rows(source.count, config.batch_size)
     inputs = itertools.islice(source.read(), rows.start + resumed, rows.stop)
-    function = functools.partial(load, preprocessing=session.description.preprocessing)
+    function = functools.partial(
+        load,
+        preprocessing=session.description.preprocessing,
+        with_picture=config.heatmaps == "overlays",
+    )
     # Two batches ahead: one is decoded while the network computes another.
     with map_ahead(function, inputs, config.decoders, 2 * config.batch_size) as loaded:
         yield loaded
-
-
-def _write_parts(
-    config: ScoringConfig,
-    session: NetworkSession,
-    thresholds: np.ndarray,
-    folder: ShardFolder,
-    loaded: Iterator[LoadedInput],
-    first: int,
-    done: int,
-) -> None:
-    """Scores what is left of a shard: parts from number `first`, `done` rows being there."""
-    rows = len(folder.shard.rows(folder.job.rows, config.batch_size))
-    per_part = _rows_per_part(config)
-    error_share = ErrorShare(config.max_error_share)
-    with Progress(rows, done) as progress:
-        for number in range(first, -(-rows // per_part)):
-            left = min(per_part, rows - number * per_part)
-            counts = collections.Counter()
-            error_share.begin_part()
-            with folder.new_part(number, counts) as writer:
-                while left:
-                    batch = list(itertools.islice(loaded, min(left, config.batch_size)))
-                    if not batch:
-                        raise ValueError(f"{config.images!r} lost rows while it was read.")
-                    block = score_batch(session, thresholds, batch, config.batch_size)
-                    writer.write(block)
-                    counts.update(block.statuses)
-                    error_share.update(block.statuses, block.errors)
-                    left -= len(batch)
-                    progress.update(len(batch), sum(s != "ok" for s in block.statuses))
 
 
 @contextlib.contextmanager

@@ -78,6 +78,7 @@ class _TextRows:
 
     def write(self, block: RowBlock) -> None:
         texts = block.probabilities.astype(str)
+        logits = block.logits.astype(str) if self._columns.has_logits else None
         for row, scoring_input in enumerate(block.inputs):
             leading = [
                 printable_path(scoring_input.image),
@@ -87,8 +88,17 @@ class _TextRows:
             if self._columns.has_boxes:
                 leading += scoring_input.box or [None] * len(BOX_COLUMNS)
             scored = block.statuses[row] == "ok"
-            decided = self._label_names[block.decisions[row]] if scored else None
-            self._write_row(leading, texts[row] if scored else None, decided)
+            if not scored:
+                empty = len(self._columns.all) - len(leading)
+                self._write_row([*leading, *[None] * empty])
+                continue
+            decided = self._label_names[block.decisions[row]]
+            values = [*self._numbers(texts[row]), self._list_of_names(decided)]
+            if logits is not None:
+                values.extend(self._numbers(logits[row]))
+            if self._columns.has_peaks:
+                values.append(self._list_of_objects(block.peaks[row]))
+            self._write_row([*leading, *values])
 
     def append_part(self, path: str) -> None:
         """Adds the rows of a file of the same format, which has no header."""
@@ -100,7 +110,7 @@ class _TextRows:
 
 
 class _CsvRows(_TextRows):
-    """Decisions are joined with `|`; a `|` inside a name is written `\\|`."""
+    """Decisions are joined with `|`, a `|` inside a name is written `\\|`; peaks are JSON."""
 
     def __init__(self, file, columns: Columns, header: bool):
         super().__init__(file, columns)
@@ -109,12 +119,17 @@ class _CsvRows(_TextRows):
         if header:
             self._csv.writerow(columns.all)
 
-    def _write_row(self, leading, probabilities, decided) -> None:
-        if probabilities is None:
-            self._csv.writerow([*leading, *[None] * len(self._label_names), None])
-            return
-        joined = "|".join(name.replace("|", "\\|") for name in decided)
-        self._csv.writerow([*leading, *probabilities, joined])
+    def _write_row(self, values) -> None:
+        self._csv.writerow(values)
+
+    def _numbers(self, texts):
+        return texts
+
+    def _list_of_names(self, names):
+        return "|".join(name.replace("|", "\\|") for name in names)
+
+    def _list_of_objects(self, objects):
+        return json.dumps(objects, ensure_ascii=False)
 
 
 class _Utf8:
@@ -128,10 +143,15 @@ class _Utf8:
 
 
 class _JsonLinesRows(_TextRows):
-    def _write_row(self, leading, probabilities, decided) -> None:
-        if probabilities is None:
-            values = [None] * (len(self._label_names) + 1)
-        else:
-            values = [*map(float, probabilities), list(decided)]
-        row = dict(zip(self._columns.all, [*leading, *values], strict=True))
+    def _write_row(self, values) -> None:
+        row = dict(zip(self._columns.all, values, strict=True))
         self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+    def _numbers(self, texts):
+        return map(float, texts)
+
+    def _list_of_names(self, names):
+        return list(names)
+
+    def _list_of_objects(self, objects):
+        return objects

@@ -54,16 +54,16 @@ class Died(BaseException):
 
 def run_until_row(job, output, monkeypatch, row, **changes):
     """Runs a job that dies while it loads a row."""
-    original, seen = batch.load_input, []
+    original, seen = batch.load_view, []
 
-    def load_input(*arguments):
+    def load_view(*arguments):
         seen.append(None)
         if len(seen) > row:
             raise Died
         return original(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(batch, "load_input", load_input)
+        patch.setattr(batch, "load_view", load_view)
         with pytest.raises(Died):
             run(job, output, decoders=1, **changes)
 
@@ -118,11 +118,11 @@ from export import batch
 from flags.program import run_program
 from absl import flags
 import score
-original = batch.load_input
+original = batch.load_view
 def slowly(*arguments):
     time.sleep(0.004)
     return original(*arguments)
-batch.load_input = slowly
+batch.load_view = slowly
 score.scoring.define(flags.FLAGS)
 run_program(score.main)
 """
