@@ -4,6 +4,7 @@
     python score.py --model=bundle/model.onnx --describe
     python score.py ... --shard=1/2 & python score.py ... --shard=2/2
     python score.py --merge --output=scores.parquet
+    python score.py --doctor
 
 The model file holds labels, thresholds and image size; nothing else is needed. An image that
 cannot be scored gets a row with its status and error; the last line counts them. Exit code 0,
@@ -19,19 +20,32 @@ import json
 
 from absl import flags as absl_flags
 
-from export.assembly import merge
-from export.model_file import describe_model
-from export.scorer import score
 from flags import scoring
 from flags.program import run_program
 
 
 def main() -> int:
+    # Each job is imported where it starts: --doctor runs where ONNX Runtime cannot be imported.
     config = scoring.to_config(absl_flags.FLAGS)
+    if config.doctor:
+        from export.doctor import consult_doctor
+
+        text, is_well = consult_doctor(config.model, config.providers)
+        print(text)
+        return 0 if is_well else 1
     if config.describe:
+        from export.model_file import describe_model
+
         print(json.dumps(describe_model(config.model), indent=1, ensure_ascii=False))
         return 0
-    report = merge(config.output) if config.merge else score(config)
+    if config.merge:
+        from export.assembly import merge
+
+        report = merge(config.output)
+    else:
+        from export.scorer import score
+
+        report = score(config)
     print(report)
     return 1 if config.strict and report.errors else 0
 

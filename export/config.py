@@ -126,9 +126,18 @@ class ScoringConfig:
     heatmap_labels: str = _setting(
         "", "Labels to write heatmaps of, separated by commas (default: all)."
     )
+    metrics_file: str = _setting(
+        "", "File of Prometheus metrics, replaced every five seconds while the job runs (.prom)."
+    )
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
     describe: bool = _setting(
         False, "Print what the model file says of itself, as JSON, and score nothing."
+    )
+
+    doctor: bool = _setting(
+        False,
+        "Say what is installed, whether the GPU can be used (with --model: by opening it), and"
+        " how to mend what is wrong; score nothing.",
     )
 
     def __post_init__(self):
@@ -144,6 +153,8 @@ class ScoringConfig:
 
     @property
     def _needed(self) -> tuple[str, ...]:
+        if self.doctor:
+            return ()
         if self.describe:
             return ("model",)
         return ("output",) if self.merge else ("model", "images", "output")

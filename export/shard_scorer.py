@@ -11,6 +11,7 @@ from export.batch import LoadedInput, score_batch
 from export.config import ScoringConfig
 from export.error_share import ErrorShare
 from export.heatmap_rows import HeatmapRows
+from export.metrics_file import MetricsFile
 from export.parts import Part, ShardFolder
 from export.progress import Progress
 from export.rows import RowBlock
@@ -59,7 +60,10 @@ class ShardScorer:
         per_part = rows_per_part(self._config)
         error_share = ErrorShare(self._config.max_error_share)
         self._heatmaps.begin()
-        with Progress(len(shard_rows), sum(part.rows for part in finished)) as progress:
+        with (
+            Progress(len(shard_rows), sum(part.rows for part in finished)) as progress,
+            self._metrics(folder, len(shard_rows), finished) as metrics,
+        ):
             for number in range(len(finished), -(-len(shard_rows) // per_part)):
                 rows = shard_rows[number * per_part : (number + 1) * per_part]
                 counts = collections.Counter()
@@ -71,7 +75,20 @@ class ShardScorer:
                         error_share.update(block.statuses, block.errors)
                         errors = sum(status != "ok" for status in block.statuses)
                         progress.update(len(block.inputs), errors)
+                        metrics.update(collections.Counter(block.statuses))
                     self._heatmaps.end_part()
+
+    def _metrics(self, folder: ShardFolder, rows: int, finished: Sequence[Part]) -> MetricsFile:
+        facts = {
+            "output": self._config.output,
+            "shard": str(folder.shard),
+            "model_sha256": self._session.sha256,
+            "provider": self._session.provider,
+        }
+        counts = collections.Counter()
+        for part in finished:
+            counts.update(part.counts)
+        return MetricsFile(self._config.metrics_file, rows, counts, facts)
 
     def _blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
         """The scores of the rows with these numbers."""
