@@ -17,6 +17,7 @@ some 5 ms per image and core after that.
 """
 
 import json
+import os
 
 from absl import flags as absl_flags
 
@@ -51,5 +52,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    # Arrow's own allocator keeps what was freed: some 40 MB more in a job of many rows.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     scoring.define(absl_flags.FLAGS)
     run_program(main)

@@ -52,7 +52,7 @@ class HostFacts:
 
 def examine_host() -> HostFacts:
     """Looks at this host. Nothing is changed; libraries of CUDA are loaded into this process."""
-    installed = {d.name.lower(): d.version for d in importlib.metadata.distributions()}
+    installed = {d.name.lower(): d.version for d in importlib.metadata.distributions() if d.name}
     # NVIDIA's wheels bring the libraries of CUDA.
     names = [*_PACKAGES, *sorted(name for name in installed if name.startswith("nvidia-"))]
     packages = {name: installed[name] for name in names if name in installed}

@@ -12,6 +12,7 @@ from export.rows import Columns, RowBlock, printable_path
 from export.scoring_input import BOX_COLUMNS
 
 _VALUES_PER_ROW_GROUP = 1_000_000
+_MOST_ROWS_PER_GROUP = 10_000  # A group is in memory whole, with its texts.
 
 
 class ParquetRows:
@@ -28,7 +29,8 @@ class ParquetRows:
             fields += [("peaks", pyarrow.list_(_peak_type()))]
         self._schema = pyarrow.schema(fields, properties)
         self._writer = parquet.ParquetWriter(file, self._schema)
-        self._rows_per_group = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
+        rows = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
+        self._rows_per_group = min(rows, _MOST_ROWS_PER_GROUP)
         self._waiting: list[Any] = []
         self._rows_waiting = 0
 

@@ -96,6 +96,14 @@ def test_row_groups_do_not_depend_on_the_parts(job, tmp_path, monkeypatch):
     assert parquet.ParquetFile(tmp_path / "s.parquet").num_row_groups > 3
 
 
+def test_row_groups_have_a_largest_size(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_writer, "_MOST_ROWS_PER_GROUP", 60)
+    run(job, tmp_path / "s.parquet")
+    metadata = parquet.read_metadata(tmp_path / "s.parquet")
+    sizes = [metadata.row_group(number).num_rows for number in range(metadata.num_row_groups)]
+    assert sizes == [60, 60, 30]
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_job_that_died_goes_on_and_ends_as_if_unbroken(job, tmp_path, monkeypatch, name):
     (tmp_path / "whole").mkdir()
