@@ -13,6 +13,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shutil
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -76,6 +77,17 @@ class Job:
         ]
 
 
+def _read_job(path: str) -> Job:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Job.from_json(json.load(file))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path!r} is not the state of a job of this version ({type(error).__name__}: {error})."
+            " Remove its folder to start afresh."
+        ) from error
+
+
 def _short(value: Any) -> str:
     text = json.dumps(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
@@ -95,8 +107,7 @@ class ShardFolder:
         self.shard = shard
         self.job: Job | None = None
         if os.path.exists(self._job_file):
-            with open(self._job_file, encoding="utf-8") as file:
-                self.job = Job.from_json(json.load(file))
+            self.job = _read_job(self._job_file)
 
     @property
     def _job_file(self) -> str:
@@ -193,6 +204,8 @@ def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
     """
     if folder.job is None or not folder.has_parts:
         folder.begin(job)
+        if folder.shard.count == 1 and os.path.isdir(heatmap_folder(output)):
+            shutil.rmtree(heatmap_folder(output))  # Of a job that finished no part.
     for other in find_shards(output):
         what = [f"it has {other.shard.count} shards, now {folder.shard.count}"]
         if other.shard.count == folder.shard.count:

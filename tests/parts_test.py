@@ -214,6 +214,23 @@ def test_a_job_without_finished_parts_is_no_obstacle(job, tmp_path, monkeypatch)
     assert run(job, tmp_path / "scores.csv", batch_size=8).resumed == 0
 
 
+def test_heatmap_files_of_a_job_without_finished_parts_are_forgotten(job, tmp_path, monkeypatch):
+    output = tmp_path / "scores.csv"
+    run_until_row(job, output, monkeypatch, 10, heatmaps="maps", rows_per_shard=100)
+    assert list((folder_of(output) / "heatmaps").rglob("*.png"))
+    run(job, output)
+    assert not Path(f"{output}.heatmaps").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"rows": 1, "settings": {}, "columns": {}}'])
+def test_a_state_that_cannot_be_read_is_named(job, tmp_path, monkeypatch, content):
+    output = tmp_path / "scores.csv"
+    run_until_row(job, output, monkeypatch, 60)
+    (folder_of(output) / "shard-1-of-1/job.json").write_text(content)
+    with pytest.raises(ValueError, match="job.json' is not the state .* Remove its folder"):
+        run(job, output)
+
+
 def test_two_jobs_for_one_output(job, tmp_path):
     output = tmp_path / "scores.csv"
     with open_shard(str(output), Shard()):
