@@ -1,30 +1,58 @@
 """Scores images with an exported network: one row per image, in input order.
 
     python score.py --model=bundle/model.onnx --images=photos --output=scores.parquet
+    python score.py --model=bundle/model.onnx --describe
+    python score.py ... --shard=1/2 & python score.py ... --shard=2/2
+    python score.py --merge --output=scores.parquet
+    python score.py --doctor
 
 The model file holds labels, thresholds and image size; nothing else is needed. An image that
 cannot be scored gets a row with its status and error; the last line counts them. Exit code 0,
-with --strict 1 when an image got no scores, 2 when the job could not run.
+with --strict 1 when an image got no scores, 2 when the job could not run. The same command after
+the job was killed goes on where it stopped.
 
 Needs onnxruntime, numpy, Pillow, absl-py, and for Parquet pyarrow (requirements-scoring.txt);
 neither TensorFlow nor this project's library. Starts in about a second; a small network takes
 some 5 ms per image and core after that.
 """
 
+import json
+import os
+
 from absl import flags as absl_flags
 
-from export.scorer import score
 from flags import scoring
 from flags.program import run_program
 
 
 def main() -> int:
+    # Each job is imported where it starts: --doctor runs where ONNX Runtime cannot be imported.
     config = scoring.to_config(absl_flags.FLAGS)
-    report = score(config)
+    if config.doctor:
+        from export.doctor import consult_doctor
+
+        text, is_well = consult_doctor(config.model, config.providers)
+        print(text)
+        return 0 if is_well else 1
+    if config.describe:
+        from export.model_file import describe_model
+
+        print(json.dumps(describe_model(config.model), indent=1, ensure_ascii=False))
+        return 0
+    if config.merge:
+        from export.assembly import merge
+
+        report = merge(config.output)
+    else:
+        from export.scorer import score
+
+        report = score(config)
     print(report)
     return 1 if config.strict and report.errors else 0
 
 
 if __name__ == "__main__":
+    # Arrow's own allocator keeps what was freed: some 40 MB more in a job of many rows.
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     scoring.define(absl_flags.FLAGS)
     run_program(main)

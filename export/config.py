@@ -81,8 +81,9 @@ class ScoringConfig:
     model: str = _setting("", "The model.onnx of a bundle; it holds labels, sizes and thresholds.")
     images: str = _setting(
         "",
-        "A folder (read recursively, sorted), an image, a quoted glob, or a list: .csv or .parquet"
-        " with a column image and optionally x, y, w, h, or .txt with one path per line.",
+        "A folder (read recursively, sorted), an image, a .tar, a quoted glob (of images or of"
+        " tars), a list: .csv or .parquet with a column image and optionally x, y, w, h, or .txt"
+        " with one path per line; or - for one path per line of the standard input.",
     )
     image_root: str = _setting(
         "", "Folder from which relative paths of a list start (default: the list's folder)."
@@ -99,11 +100,62 @@ class ScoringConfig:
     threshold: float = _setting(
         -1.0, "Decide every label above this probability; below 0: the model's own thresholds."
     )
+    rows_per_shard: int = _setting(
+        10_000,
+        "Rows of a part on disk: what a job that was killed has to do again at most (rounded up"
+        " to whole batches).",
+    )
+    shard: str = _setting(
+        "",
+        "i/n, such as 1/4: score this share of the rows only, for several processes or machines;"
+        " --merge joins them.",
+    )
+    merge: bool = _setting(False, "Join the n shards of --output in input order.")
+    max_error_share: float = _setting(
+        0.5,
+        "Stop when more than this share of the images of a part fails, of at least 100 (a folder"
+        " is not mounted); 1: never. The same command goes on.",
+    )
+    logits: bool = _setting(False, "Write the logits too, in columns logit:<label>.")
+    heatmaps: str = _setting(
+        "none",
+        "Where the network looked for each decided label: peaks (column peaks: peak, centroid and"
+        " box in pixels of the image), and also PNG files in OUTPUT.heatmaps: maps (8 bits, the"
+        " network's grid) or overlays (laid over the picture).",
+        ("none", "peaks", "maps", "overlays"),
+    )
+    heatmap_labels: str = _setting(
+        "", "Labels to write heatmaps of, separated by commas (default: all)."
+    )
+    metrics_file: str = _setting(
+        "", "File of Prometheus metrics, replaced every five seconds while the job runs (.prom)."
+    )
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
+    describe: bool = _setting(
+        False, "Print what the model file says of itself, as JSON, and score nothing."
+    )
+
+    doctor: bool = _setting(
+        False,
+        "Say what is installed, whether the GPU can be used (with --model: by opening it), and"
+        " how to mend what is wrong; score nothing.",
+    )
 
     def __post_init__(self):
         _check_choices(self)
-        _check_needed(self, ("model", "images", "output"))
-        _check_at_least_one(self, ("batch_size", "decoders"))
+        _check_needed(self, self._needed)
+        _check_at_least_one(self, ("batch_size", "decoders", "rows_per_shard"))
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
+        if not 0.0 <= self.max_error_share <= 1.0:
+            raise ValueError(
+                f"max_error_share must lie between 0 and 1, got {self.max_error_share}."
+            )
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        if self.doctor:
+            return ()
+        if self.describe:
+            return ("model",)
+        return ("output",) if self.merge else ("model", "images", "output")

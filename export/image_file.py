@@ -1,20 +1,37 @@
 """One input of a scoring job, from its path to the network's input."""
 
+import dataclasses
 import os
 import stat
 
 import numpy as np
 
+from export.heatmap_files import shrink_picture
 from export.image_header import ImageError
-from export.preprocessing import Preprocessing, prepare
-from export.sources import ScoringInput
+from export.preprocessing import Preprocessing, cut_out, fit
+from export.scoring_input import ScoringInput
 
 
-def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.ndarray:
+@dataclasses.dataclass(frozen=True)
+class ImageView:
+    """What the network sees of an image.
+
+    Attributes:
+        values: `[height, width, 3]` RGB in 0..255, float32 or uint8 as the model says.
+        corners: Its left, top, right, bottom in pixels of the image file (turned as EXIF says,
+            where the model wants that).
+        picture: The same in at most 512 x 512 pixels, uint8, where asked for.
+    """
+
+    values: np.ndarray
+    corners: tuple[int, int, int, int]
+    picture: np.ndarray | None = None
+
+
+def load_view(
+    scoring_input: ScoringInput, preprocessing: Preprocessing, with_picture: bool = False
+) -> ImageView:
     """Reads, decodes, crops and resizes one input.
-
-    Returns:
-        `[height, width, 3]` RGB in 0..255, float32 or uint8 as the model says.
 
     Raises:
         ImageError: with the status of the row: `bad_row`, `missing`, `unreadable`, `too_large`
@@ -22,22 +39,40 @@ def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.
     """
     if scoring_input.problem:
         raise ImageError("bad_row", scoring_input.problem)
-    return prepare(read_image_file(scoring_input.path), preprocessing, scoring_input.box)
+    data = read_image_file(scoring_input.path, scoring_input.member)
+    pixels, corners = cut_out(data, preprocessing, scoring_input.box)
+    picture = shrink_picture(pixels) if with_picture else None
+    return ImageView(fit(pixels, preprocessing), corners, picture)
 
 
-def read_image_file(path: str) -> bytes:
-    """The bytes of an image file.
+def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.ndarray:
+    """The values of `load_view` alone."""
+    return load_view(scoring_input, preprocessing).values
+
+
+def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
+    """The bytes of an image file, or of the part of it from a first byte on.
+
+    Args:
+        path: The file.
+        member: First byte and number of bytes; None: the whole file.
 
     Raises:
-        ImageError: `missing`, or `unreadable` for what is not a regular file or denies access.
+        ImageError: `missing`, `bad_row` for what no path can be, or `unreadable` for what is not
+            a regular file or denies access.
     """
     try:
         # A pipe or a device would block, or never end.
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise ImageError("unreadable", f"{path!r} is not a regular file.")
         with open(path, "rb") as file:
-            return file.read()
+            if member is None:
+                return file.read()
+            file.seek(member[0])
+            return file.read(member[1])
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError("missing", f"No such file: {path!r}") from error
+    except ValueError as error:  # A zero byte.
+        raise ImageError("bad_row", f"{path!r} is no path: {error}.") from error
     except OSError as error:
         raise ImageError("unreadable", f"{path!r} cannot be read: {error.strerror}.") from error

@@ -21,8 +21,8 @@ from export.parity import (
     raise_failures,
 )
 from export.preprocessing import to_input_dtype
+from export.scoring_input import ScoringInput
 from export.session import INPUT_NAME, OUTPUT_NAMES, NetworkSession
-from export.sources import ScoringInput
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings, ImageSource
 

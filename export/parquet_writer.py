@@ -1,47 +1,66 @@
 """Score rows to Parquet: float32 probabilities and decisions as lists of strings."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow
 from pyarrow import parquet
 
+from export.heatmap_peaks import PIXEL_FIELDS
 from export.rows import Columns, RowBlock, printable_path
-from export.sources import BOX_COLUMNS
+from export.scoring_input import BOX_COLUMNS
 
 _VALUES_PER_ROW_GROUP = 1_000_000
+_MOST_ROWS_PER_GROUP = 10_000  # A group is in memory whole, with its texts.
 
 
 class ParquetRows:
     """Row groups of a size that depends on the number of labels only."""
 
-    def __init__(self, file, columns: Columns):
+    def __init__(self, file, columns: Columns, properties: Mapping[str, str] | None = None):
         self._columns = columns
         fields = [(name, pyarrow.string()) for name in ("image", "status", "error")]
         fields += [(name, pyarrow.float64()) for name in columns.leading[3:]]
         fields += [(name, pyarrow.float32()) for name in columns.labels]
         fields += [("decisions", pyarrow.list_(pyarrow.string()))]
-        self._schema = pyarrow.schema(fields)
+        fields += [(name, pyarrow.float32()) for name in columns.logits]
+        if columns.has_peaks:
+            fields += [("peaks", pyarrow.list_(_peak_type()))]
+        self._schema = pyarrow.schema(fields, properties)
         self._writer = parquet.ParquetWriter(file, self._schema)
-        self._rows_per_group = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
+        rows = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
+        self._rows_per_group = min(rows, _MOST_ROWS_PER_GROUP)
         self._waiting: list[Any] = []
         self._rows_waiting = 0
 
     def write(self, block: RowBlock) -> None:
-        self._waiting.append(self._table(block))
-        self._rows_waiting += len(block.inputs)
+        self._add(self._table(block))
+
+    def append_part(self, path: str) -> None:
+        """Adds the rows of a file with the same columns."""
+        with parquet.ParquetFile(path) as part:
+            for group in range(part.num_row_groups):
+                self._add(part.read_row_group(group).cast(self._schema))
+
+    def _add(self, table) -> None:
+        self._waiting.append(table)
+        self._rows_waiting += table.num_rows
         if self._rows_waiting >= self._rows_per_group:
             table = pyarrow.concat_tables(self._waiting)
             whole = table.num_rows - table.num_rows % self._rows_per_group
-            self._writer.write_table(table.slice(0, whole), self._rows_per_group)
+            self._write(table.slice(0, whole))
             self._waiting = [table.slice(whole)]
             self._rows_waiting -= whole
+
+    def _write(self, table) -> None:
+        # In one piece: pages could end where the pieces end.
+        self._writer.write_table(table.combine_chunks(), self._rows_per_group)
 
     def close(self) -> None:
         try:
             if self._rows_waiting:
-                table = pyarrow.concat_tables(self._waiting)
-                self._writer.write_table(table, self._rows_per_group)
+                self._write(pyarrow.concat_tables(self._waiting))
             self._writer.close()
         finally:
             self._writer.is_open = False  # Else pyarrow tries once more when it is collected.
@@ -60,4 +79,16 @@ class ParquetRows:
         offsets = np.concatenate([[0], np.cumsum(block.decisions.sum(axis=1))]).astype(np.int32)
         decided = names.take(pyarrow.array(np.nonzero(block.decisions)[1]))
         arrays += [pyarrow.ListArray.from_arrays(offsets, decided, mask=pyarrow.array(failed))]
+        if self._columns.has_logits:
+            arrays += [pyarrow.array(column, mask=failed) for column in block.logits.T.copy()]
+        if self._columns.has_peaks:
+            scored = zip(block.peaks, failed, strict=True)
+            peaks = [None if is_failed else value for value, is_failed in scored]
+            arrays.append(pyarrow.array(peaks, pyarrow.list_(_peak_type())))
         return pyarrow.table(arrays, schema=self._schema)
+
+
+def _peak_type():
+    fields = [("label", pyarrow.string()), ("value", pyarrow.float64())]
+    fields += [(name, pyarrow.float64()) for name in PIXEL_FIELDS]
+    return pyarrow.struct([*fields, ("file", pyarrow.string())])

@@ -85,9 +85,27 @@ def prepare(
     Raises:
         ImageError: with the status of the row, see `decode` and `crop`.
     """
+    return fit(cut_out(data, preprocessing, box)[0], preprocessing)
+
+
+def cut_out(
+    data: bytes, preprocessing: Preprocessing, box: tuple[float, ...] | None = None
+) -> tuple[np.ndarray, tuple[int, int, int, int]]:
+    """Decodes and crops one image; arguments and errors as `prepare`.
+
+    Returns:
+        uint8 RGB `[H, W, 3]`, and its left, top, right, bottom in pixels of the decoded image.
+    """
     pixels = decode(data, preprocessing.max_pixels, preprocessing.apply_exif_orientation)
-    if box is not None:
-        pixels = crop(pixels, box, preprocessing.max_pixels)
+    height, width = pixels.shape[:2]
+    if box is None:
+        return pixels, (0, 0, width, height)
+    cut = crop(pixels, box, preprocessing.max_pixels)
+    return cut, box_corners(box, height, width)
+
+
+def fit(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
+    """Resizes uint8 `[H, W, 3]` to the network's input, in the dtype that it takes."""
     resized = resize(pixels, preprocessing.height, preprocessing.width, preprocessing.resize_kernel)
     return to_input_dtype(resized, preprocessing.input_dtype)
 
@@ -161,17 +179,15 @@ def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndar
         ImageError: `bad_row` for a box that is not finite or not of positive size, `too_large`
             above the limit.
     """
-    x, y, box_width, box_height = box
-    if not all(math.isfinite(value) for value in box) or min(box_width, box_height) <= 0:
+    if not all(math.isfinite(value) for value in box) or min(box[2:]) <= 0:
         raise ImageError(
             "bad_row", f"The box {tuple(box)} (x, y, width, height) needs a positive, finite size."
         )
-    left, top = round(x), round(y)
-    right, bottom = max(round(x + box_width), left + 1), max(round(y + box_height), top + 1)
     height, width = pixels.shape[:2]
+    left, top, right, bottom = box_corners(box, height, width)
     inner_left, inner_right = max(left, 0), min(right, width)
     inner_top, inner_bottom = max(top, 0), min(bottom, height)
-    if inner_left >= inner_right or inner_top >= inner_bottom:
+    if (left, top, right, bottom) == (0, 0, width, height):
         return pixels
     if (right - left) * (bottom - top) > max_pixels:
         raise ImageError(
@@ -184,6 +200,16 @@ def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndar
         inner_top:inner_bottom, inner_left:inner_right
     ]
     return cut
+
+
+def box_corners(box: tuple[float, ...], height: int, width: int) -> tuple[int, int, int, int]:
+    """Left, top, right, bottom of what `crop` cuts out of an image of `height` x `width`."""
+    x, y, box_width, box_height = box
+    left, top = round(x), round(y)
+    right, bottom = max(round(x + box_width), left + 1), max(round(y + box_height), top + 1)
+    if left >= width or top >= height or right <= 0 or bottom <= 0:
+        return 0, 0, width, height
+    return left, top, right, bottom
 
 
 def resize(pixels: np.ndarray, height: int, width: int, kernel: str) -> np.ndarray:

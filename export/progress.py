@@ -13,15 +13,17 @@ class Progress:
 
     Args:
         total: Number of rows of the job.
+        done: Number of rows that an earlier process did.
         stream: Where to write; default: standard error.
     """
 
-    def __init__(self, total: int, stream: TextIO | None = None):
+    def __init__(self, total: int, done: int = 0, stream: TextIO | None = None):
         self._total = total
         self._stream = stream or sys.stderr
         self._on_terminal = self._stream.isatty()
         self._interval = 0.5 if self._on_terminal else 30.0
-        self._done = self._errors = 0
+        self._done = self._done_before = done
+        self._errors = 0
         self._start = self._last_report = time.monotonic()
 
     def __enter__(self) -> "Progress":
@@ -48,9 +50,9 @@ class Progress:
 
     def line(self, seconds: float) -> str:
         """The progress after `seconds` as one line of text."""
-        rate = self._done / max(seconds, 1e-9)
-        left = (self._total - self._done) / rate if self._done else float("inf")
-        percent = 100.0 * self._done / self._total
+        rate = (self._done - self._done_before) / max(seconds, 1e-9)
+        left = (self._total - self._done) / rate if rate else float("inf")
+        percent = 100.0 * self._done / max(self._total, 1)
         return (
             f"{self._done}/{self._total} images ({percent:.0f} %), {rate:.1f} images/s,"
             f" {self._errors} errors, {_clock(left)} left"

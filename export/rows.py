@@ -1,18 +1,20 @@
 """Score rows before they are written: their columns and their values.
 
 Columns: `image`, `status`, `error`, then `x`, `y`, `w`, `h` when the inputs had boxes, one
-probability per label, `decisions`. A label that bears the name of another column gets the
-prefix `label:`.
+probability per label, `decisions`; on request one `logit:` column per label, and `peaks`, one entry
+per decided label. A label that bears the name of another column gets the prefix `label:`.
 """
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from export.sources import BOX_COLUMNS, ScoringInput
+from export.scoring_input import BOX_COLUMNS, ScoringInput
 
 LABEL_PREFIX = "label:"
+LOGIT_PREFIX = "logit:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,6 +27,9 @@ class RowBlock:
         errors: N messages; None for a row with scores.
         probabilities: float32 `[N, L]`; without meaning where the status is not `ok`.
         decisions: bool `[N, L]`; False where the status is not `ok`.
+        logits: float32 `[N, L]`, where asked for.
+        peaks: N lists of the heatmaps of decided labels, see `export/heatmap_rows.py`, where
+            asked for.
     """
 
     inputs: Sequence[ScoringInput]
@@ -32,14 +37,18 @@ class RowBlock:
     errors: Sequence[str | None]
     probabilities: np.ndarray
     decisions: np.ndarray
+    logits: np.ndarray | None = None
+    peaks: Sequence[list[dict[str, Any]]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Names of the labels and whether boxes are written."""
+    """Names of the labels, and which of the columns that are optional are written."""
 
     label_names: tuple[str, ...]
     has_boxes: bool = False
+    has_logits: bool = False
+    has_peaks: bool = False
 
     @property
     def leading(self) -> tuple[str, ...]:
@@ -49,19 +58,32 @@ class Columns:
     @property
     def labels(self) -> tuple[str, ...]:
         """One distinct column name per label."""
-        taken = {*self.leading, "decisions"}
-        names = []
-        for name in self.label_names:
-            while name in taken:
-                name = LABEL_PREFIX + name
-            taken.add(name)
-            names.append(name)
-        return tuple(names)
+        return _distinct(self.label_names, LABEL_PREFIX, {*self.leading, "decisions", "peaks"})
+
+    @property
+    def logits(self) -> tuple[str, ...]:
+        """One distinct column name per label for its logit, or none."""
+        if not self.has_logits:
+            return ()
+        names = [LOGIT_PREFIX + name for name in self.labels]
+        return _distinct(names, LOGIT_PREFIX, {*self.leading, *self.labels, "decisions", "peaks"})
 
     @property
     def all(self) -> tuple[str, ...]:
         """All columns in the order of the file."""
-        return (*self.leading, *self.labels, "decisions")
+        peaks = ("peaks",) if self.has_peaks else ()
+        return (*self.leading, *self.labels, "decisions", *self.logits, *peaks)
+
+
+def _distinct(names: Sequence[str], prefix: str, taken: set[str]) -> tuple[str, ...]:
+    """The names, with the prefix before those that are taken."""
+    taken, result = set(taken), []
+    for name in names:
+        while name in taken:
+            name = prefix + name
+        taken.add(name)
+        result.append(name)
+    return tuple(result)
 
 
 def printable_path(path: str) -> str:

@@ -1,151 +1,121 @@
-"""Batch scoring: every input gets exactly one row, in input order, whatever happens to it."""
+"""Batch scoring: every input gets exactly one row, in input order, whatever happens to it.
+
+Rows are written in parts (`export/parts.py`), so a job that was killed goes on where it stopped,
+and assembled at the end (`export/assembly.py`).
+"""
 
 import collections
 import concurrent.futures
 import contextlib
-import dataclasses
 import functools
+import importlib.metadata
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import numpy as np
 
+from export.assembly import assemble
+from export.batch import LoadedInput, load
+from export.bundle import hash_labels
 from export.config import ScoringConfig
-from export.image_file import load_input
-from export.image_header import ImageError
-from export.preprocessing import Preprocessing
-from export.progress import Progress
-from export.rows import Columns, RowBlock
+from export.heatmap_rows import HeatmapRows
+from export.parts import Job, heatmap_folder, open_shard, start_or_continue
+from export.rows import Columns
+from export.scoring_input import Source
+from export.scoring_report import ScoringReport
 from export.session import NetworkSession
-from export.sources import ScoringInput, open_source
-from export.writers import check_output, open_writer
+from export.shard import Shard
+from export.shard_scorer import ShardScorer, rows_per_part
+from export.sources import open_source
+from export.writers import check_output
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-@dataclasses.dataclass(frozen=True)
-class ScoringReport:
-    """What a scoring job did.
-
-    Attributes:
-        counts: Number of rows by status, `ok` first.
-        seconds: Wall time from the first image to the finished file.
-        output: The file written.
-        provider: Execution provider that the network ran on.
-        left_out: Files of the folder that were left out for their suffix.
-    """
-
-    counts: Mapping[str, int]
-    seconds: float
-    output: str
-    provider: str
-    left_out: int = 0
-
-    @property
-    def errors(self) -> int:
-        """Number of rows without scores."""
-        return sum(self.counts.values()) - self.counts["ok"]
-
-    def __str__(self) -> str:
-        rows = sum(self.counts.values())
-        counts = ", ".join(f"{status}: {count}" for status, count in self.counts.items())
-        left_out = f" ({self.left_out} files are no images)" if self.left_out else ""
-        return (
-            f"{rows} images{left_out} in {self.seconds:.1f} s on {self.provider} ->"
-            f" {self.output}; {counts}; errors: {self.errors}"
-        )
+# Packages whose version may change the last digits of a score.
+_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow")
 
 
 def score(config: ScoringConfig) -> ScoringReport:
-    """Scores all images of a job and writes one row for each.
+    """Scores all images of a job, or of one shard of it, and writes one row for each.
+
+    The same call after the process died goes on behind its last finished part.
 
     Raises:
-        ValueError: when the model, the images or the output cannot be used at all. A single bad
-            image is no exception but a row with its status.
+        ValueError: when the model, the images or the output cannot be used at all, when the output
+            has the state of another job, or when most images fail. A single bad image is no
+            exception but a row with its status.
     """
     check_output(config.output)
+    shard = Shard.parse(config.shard)
     session = NetworkSession(config.model, config.providers)
     source = open_source(config.images, config.image_root)
-    description = session.description
-    thresholds = np.array(description.thresholds, np.float32)
+    thresholds = np.array(session.description.thresholds, np.float32)
     if config.threshold >= 0.0:
         thresholds[:] = config.threshold
+    label_names = session.description.label_names
+    heatmaps = HeatmapRows(config, label_names, heatmap_folder(config.output))
+    columns = Columns(label_names, source.has_boxes, config.logits, config.heatmaps != "none")
+    job = Job(_settings(config, session, source, thresholds), columns, source.count)
 
     start = time.monotonic()
-    counts = collections.Counter({"ok": 0})
-    load = functools.partial(_load, preprocessing=description.preprocessing)
-    columns = Columns(description.label_names, source.has_boxes)
-    with (
-        open_writer(config.output, columns) as writer,
-        Progress(source.count) as progress,
-        # Two batches ahead: one is decoded while the network computes another.
-        map_ahead(load, source.read(), config.decoders, 2 * config.batch_size) as loaded,
-    ):
-        while batch := list(itertools.islice(loaded, config.batch_size)):
-            block = score_batch(session, thresholds, batch, config.batch_size)
-            writer.write(block)
-            counts.update(block.statuses)
-            progress.update(len(batch), sum(status != "ok" for status in block.statuses))
+    with open_shard(config.output, shard) as folder:
+        finished = start_or_continue(config.output, folder, job)
+        resumed = sum(part.rows for part in finished)
+        scorer = ShardScorer(config, session, thresholds, heatmaps)
+        with _load_ahead(config, session, source, shard, resumed) as loaded:
+            scorer.write_parts(folder, loaded, finished)
+        parts = list(folder.parts())
+        counts = collections.Counter({"ok": 0})
+        for part in parts:
+            counts.update(part.counts)
+        output = folder.path
+        if shard.count == 1:
+            assemble(config.output, job, parts)
+            output = config.output
     seconds = time.monotonic() - start
-    return ScoringReport(counts, seconds, config.output, session.provider, source.left_out)
+    return ScoringReport(counts, seconds, output, session.provider, source.left_out, resumed)
 
 
-@dataclasses.dataclass(frozen=True)
-class LoadedInput:
-    """An input with its pixels, or with the reason why there are none."""
+def _settings(
+    config: ScoringConfig, session: NetworkSession, source: Source, thresholds: np.ndarray
+) -> dict[str, Any]:
+    """All that decides the bytes of the output, as plain values."""
+    versions = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return {
+        "model_sha256": session.sha256,
+        "label_names_sha256": hash_labels(session.description.label_names),
+        "images_sha256": source.sha256,
+        "image_root": config.image_root,
+        "format": check_output(config.output),
+        "thresholds": thresholds.tolist(),
+        "batch_size": config.batch_size,
+        "rows_per_part": rows_per_part(config),
+        "logits": config.logits,
+        "heatmaps": config.heatmaps,
+        "heatmap_labels": config.heatmap_labels,
+        "provider": session.provider,
+        "versions": versions,
+    }
 
-    scoring_input: ScoringInput
-    pixels: np.ndarray | None = None
-    error: ImageError | None = None
 
-
-def _load(scoring_input: ScoringInput, preprocessing: Preprocessing) -> LoadedInput:
-    try:
-        return LoadedInput(scoring_input, load_input(scoring_input, preprocessing))
-    except ImageError as error:
-        return LoadedInput(scoring_input, error=error)
-
-
-def score_batch(
-    session: NetworkSession,
-    thresholds: np.ndarray,
-    batch: list[LoadedInput],
-    batch_size: int,
-) -> RowBlock:
-    """Runs the network on up to `batch_size` inputs.
-
-    The batch always has its full size: row i of the result comes from slot i, and the slots of
-    failed inputs and behind the last input are black images whose outputs are dropped. So no row
-    can shift, and a GPU sees one shape only.
-
-    Args:
-        session: The network.
-        thresholds: float32 `[L]`; a label is decided when its probability is above its own.
-        batch: The loaded inputs.
-        batch_size: Number of slots.
-    """
-    preprocessing = session.description.preprocessing
-    shape = (batch_size, preprocessing.height, preprocessing.width, 3)
-    images = np.zeros(shape, preprocessing.input_dtype)
-    for slot, loaded in enumerate(batch):
-        if loaded.error is None:
-            images[slot] = loaded.pixels
-    statuses = ["ok" if loaded.error is None else loaded.error.status for loaded in batch]
-    errors = [None if loaded.error is None else str(loaded.error) for loaded in batch]
-    probabilities = np.zeros((len(batch), len(thresholds)), np.float32)
-    if "ok" in statuses:
-        probabilities = session.run(images, ("probabilities",))["probabilities"][: len(batch)]
-    for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)):
-        if statuses[row] == "ok":
-            statuses[row] = "not_finite"
-            errors[row] = "The network's probabilities are not finite."
-    scored = np.array([status == "ok" for status in statuses])
-    decisions = (probabilities > thresholds) & scored[:, None]
-    inputs = [loaded.scoring_input for loaded in batch]
-    return RowBlock(inputs, statuses, errors, probabilities, decisions)
+@contextlib.contextmanager
+def _load_ahead(config, session, source, shard, resumed) -> Iterator[Iterator[LoadedInput]]:
+    """The inputs of a shard that are still to do, loaded."""
+    rows = shard.rows(source.count, config.batch_size)
+    inputs = itertools.islice(source.read(), rows.start + resumed, rows.stop)
+    function = functools.partial(
+        load,
+        preprocessing=session.description.preprocessing,
+        with_picture=config.heatmaps == "overlays",
+    )
+    # Two batches ahead: one is decoded while the network computes another.
+    with map_ahead(function, inputs, config.decoders, 2 * config.batch_size) as loaded:
+        yield loaded
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import numpy as np
 import onnxruntime
 
 from export.bundle import ModelDescription
+from export.model_file import check_bundle_checksum, hash_file
 from export.providers import check_provider, choose_providers, gpu_is_visible
 
 INPUT_NAME = "images"
@@ -18,6 +19,7 @@ class NetworkSession:
     Attributes:
         description: What the file says of itself.
         provider: Name of the execution provider in use.
+        sha256: Hash of the file.
 
     Args:
         path: The ONNX file.
@@ -25,11 +27,15 @@ class NetworkSession:
 
     Raises:
         ValueError: when the file is missing, no ONNX, of a newer operator set than this ONNX
-            Runtime knows, or without a description; ProviderError when the GPU asked for
-            cannot be used.
+            Runtime knows, without a description, or not the file that the bundle.json beside it
+            lists; ProviderError when the GPU asked for cannot be used.
     """
 
     def __init__(self, path: str, providers: str = "cpu"):
+        if not os.path.isfile(path):
+            raise ValueError(f"No model at {path!r}. Expected the model.onnx of a bundle.")
+        self.sha256 = hash_file(path)
+        check_bundle_checksum(path, self.sha256)
         self._session = _open_session(path, providers)
         self.description = ModelDescription.from_properties(
             self._session.get_modelmeta().custom_metadata_map, path
@@ -62,8 +68,6 @@ class NetworkSession:
 
 
 def _open_session(path: str, choice: str) -> onnxruntime.InferenceSession:
-    if not os.path.isfile(path):
-        raise ValueError(f"No model at {path!r}. Expected the model.onnx of a bundle.")
     available = onnxruntime.get_available_providers()
     gpu_visible = gpu_is_visible()
     providers = choose_providers(choice, available, gpu_visible)

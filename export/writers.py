@@ -7,50 +7,49 @@ import contextlib
 import csv
 import json
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
+from export.atomic_file import replace_file
 from export.rows import Columns, RowBlock, printable_path
-from export.sources import BOX_COLUMNS
+from export.scoring_input import BOX_COLUMNS
 
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
 
 
 @contextlib.contextmanager
-def open_writer(path: str, columns: Columns) -> Iterator[Any]:
+def open_writer(
+    path: str, columns: Columns, properties: Mapping[str, str] | None = None, header: bool = True
+) -> Iterator[Any]:
     """A writer with `write(block)`; `path` is replaced when the body ends without exception.
+
+    Args:
+        path: The file.
+        columns: Its columns.
+        properties: What Parquet stores about the file as a whole.
+        header: Whether CSV begins with the names of the columns.
 
     Raises:
         ValueError: for a suffix other than .parquet, .csv, .jsonl, or a folder that does not
             exist or cannot be written.
     """
     suffix = check_output(path)
-    folder, name = os.path.split(path)
-    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
-    try:
-        file = open(partial, "wb")
-    except OSError as error:
-        raise ValueError(f"Cannot write in the folder of {path!r}: {error.strerror}.") from error
-    try:
-        with file:
-            # Closed after a failure too: pyarrow would try it later, when the file is closed.
-            with contextlib.closing(_writer_class(suffix)(file, columns)) as writer:
-                yield writer
-        os.replace(partial, path)
-    except BaseException:
-        os.remove(partial)
-        raise
+    with replace_file(path) as file:
+        if suffix == ".parquet":
+            # Imported here: the other formats need no pyarrow, and it takes long to load.
+            from export.parquet_writer import ParquetRows
 
-
-def _writer_class(suffix: str):
-    if suffix == ".parquet":
-        # Imported here: the other formats need no pyarrow, and it takes long to load.
-        from export.parquet_writer import ParquetRows
-
-        return ParquetRows
-    return {".csv": _CsvRows, ".jsonl": _JsonLinesRows}[suffix]
+            rows = ParquetRows(file, columns, properties)
+        elif suffix == ".csv":
+            rows = _CsvRows(file, columns, header)
+        else:
+            rows = _JsonLinesRows(file, columns)
+        # Closed after a failure too: pyarrow would try it later, when the file is closed.
+        with contextlib.closing(rows) as writer:
+            yield writer
 
 
 def check_output(path: str) -> str:
@@ -79,6 +78,7 @@ class _TextRows:
 
     def write(self, block: RowBlock) -> None:
         texts = block.probabilities.astype(str)
+        logits = block.logits.astype(str) if self._columns.has_logits else None
         for row, scoring_input in enumerate(block.inputs):
             leading = [
                 printable_path(scoring_input.image),
@@ -88,28 +88,48 @@ class _TextRows:
             if self._columns.has_boxes:
                 leading += scoring_input.box or [None] * len(BOX_COLUMNS)
             scored = block.statuses[row] == "ok"
-            decided = self._label_names[block.decisions[row]] if scored else None
-            self._write_row(leading, texts[row] if scored else None, decided)
+            if not scored:
+                empty = len(self._columns.all) - len(leading)
+                self._write_row([*leading, *[None] * empty])
+                continue
+            decided = self._label_names[block.decisions[row]]
+            values = [*self._numbers(texts[row]), self._list_of_names(decided)]
+            if logits is not None:
+                values.extend(self._numbers(logits[row]))
+            if self._columns.has_peaks:
+                values.append(self._list_of_objects(block.peaks[row]))
+            self._write_row([*leading, *values])
+
+    def append_part(self, path: str) -> None:
+        """Adds the rows of a file of the same format, which has no header."""
+        with open(path, "rb") as part:
+            shutil.copyfileobj(part, self._file, 1 << 20)
 
     def close(self) -> None:
         self._file.flush()
 
 
 class _CsvRows(_TextRows):
-    """Decisions are joined with `|`; a `|` inside a name is written `\\|`."""
+    """Decisions are joined with `|`, a `|` inside a name is written `\\|`; peaks are JSON."""
 
-    def __init__(self, file, columns: Columns):
+    def __init__(self, file, columns: Columns, header: bool):
         super().__init__(file, columns)
         self._text = _Utf8(file)
         self._csv = csv.writer(self._text, lineterminator="\n")
-        self._csv.writerow(columns.all)
+        if header:
+            self._csv.writerow(columns.all)
 
-    def _write_row(self, leading, probabilities, decided) -> None:
-        if probabilities is None:
-            self._csv.writerow([*leading, *[None] * len(self._label_names), None])
-            return
-        joined = "|".join(name.replace("|", "\\|") for name in decided)
-        self._csv.writerow([*leading, *probabilities, joined])
+    def _write_row(self, values) -> None:
+        self._csv.writerow(values)
+
+    def _numbers(self, texts):
+        return texts
+
+    def _list_of_names(self, names):
+        return "|".join(name.replace("|", "\\|") for name in names)
+
+    def _list_of_objects(self, objects):
+        return json.dumps(objects, ensure_ascii=False)
 
 
 class _Utf8:
@@ -123,10 +143,15 @@ class _Utf8:
 
 
 class _JsonLinesRows(_TextRows):
-    def _write_row(self, leading, probabilities, decided) -> None:
-        if probabilities is None:
-            values = [None] * (len(self._label_names) + 1)
-        else:
-            values = [*map(float, probabilities), list(decided)]
-        row = dict(zip(self._columns.all, [*leading, *values], strict=True))
+    def _write_row(self, values) -> None:
+        row = dict(zip(self._columns.all, values, strict=True))
         self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+
+    def _numbers(self, texts):
+        return map(float, texts)
+
+    def _list_of_names(self, names):
+        return list(names)
+
+    def _list_of_objects(self, objects):
+        return objects

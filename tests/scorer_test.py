@@ -303,22 +303,25 @@ def test_program_ends_with_one_line_for_a_users_error(model, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["scores.csv", "scores.parquet", "scores.jsonl"])
-def test_a_full_disk_leaves_the_older_file_whole(model, folder, tmp_path, name):
+def test_a_full_disk_leaves_the_older_file_whole_and_a_job_to_go_on(model, folder, tmp_path, name):
     save_colour(folder / "a.png", 250, 0, 0)
     (folder / "list.txt").write_text("".join(f"a.png\nmissing_{i}.png\n" for i in range(200)))
     output = tmp_path / name
     output.write_text("older scores")
+    flags = [f"--model={model}", f"--images={folder / 'list.txt'}", f"--output={output}"]
     result = score_program(
-        f"--model={model}",
-        f"--images={folder / 'list.txt'}",
-        f"--output={output}",
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        *flags, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
     )
     assert result.returncode == 2
     assert "File too large" in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr and "Exception ignored" not in result.stderr
     assert output.read_text() == "older scores"
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "photos", name]
+    parts = f"{name}.parts"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["model.onnx", "photos", name, parts]
+    shard = tmp_path / parts / "shard-1-of-1"
+    assert sorted(path.name for path in shard.iterdir()) == ["job.json", "lock"]
+    assert score_program(*flags).returncode == 0
+    assert output.read_bytes() != b"older scores" and not (tmp_path / parts).exists()
 
 
 def test_scoring_imports_neither_tensorflow_nor_the_library(model, folder, tmp_path):

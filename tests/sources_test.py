@@ -1,12 +1,14 @@
 """What a scoring job finds to score, and in which order."""
 
+import io
 import os
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
-from export.sources import ScoringInput, open_source
+from export.scoring_input import ScoringInput
+from export.sources import open_source
 
 
 def make_files(folder, *names):
@@ -119,7 +121,9 @@ def test_names_that_are_not_utf8_survive_a_text_list(tmp_path):
         ("list.csv", "image\n", "holds no images"),
         ("list.csv", "", "no column image"),
         ("list.txt", "\n\n", "holds no images"),
+        ("list.csv", 'image\na.jpg\n"b.jpg\nc.jpg\n', "after line 2: .* A quote not closed"),
         ("list.parquet", "no parquet", "no Parquet file"),
+        ("photos.tar.gz", "", "is a compressed tar. Decompress it first"),
     ],
 )
 def test_unusable_lists(tmp_path, name, content, message):
@@ -157,3 +161,44 @@ def test_an_unreadable_folder_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "scandir", deny)
     with pytest.raises(ValueError, match="locked.*cannot be read: Permission denied"):
         open_source(str(tmp_path))
+
+
+def test_standard_input_is_a_list_of_lines(monkeypatch):
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"b c.jpg\n\n/abs/caf\xe9.jpg\n")))
+    source = open_source("-")
+    rows = list(source.read())
+    assert source.count == 2
+    assert [row.path for row in rows] == ["b c.jpg", "/abs/caf\udce9.jpg"]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"\n")))
+    with pytest.raises(ValueError, match="'-' holds no images"):
+        open_source("-")
+
+
+def test_line_breaks_in_paths_survive_csv_and_folders(tmp_path):
+    make_files(tmp_path, "two\nlines.jpg", "caf\udce9.jpg", " a b .jpg")
+    expected = sorted(
+        str(tmp_path / name) for name in ("two\nlines.jpg", "caf\udce9.jpg", " a b .jpg")
+    )
+    assert images_of(open_source(str(tmp_path))) == expected
+    (tmp_path / "list.csv").write_text('image\n"two\nlines.jpg"\n')
+    assert images_of(open_source(str(tmp_path / "list.csv"))) == ["two\nlines.jpg"]
+
+
+def test_the_hash_of_a_list_is_that_of_its_rows_in_order(tmp_path):
+    hashes = {
+        open_source(str(_list(tmp_path, text))).sha256
+        for text in (
+            "image\na\nb\n",
+            "image\nb\na\n",
+            "image\na\n",
+            "image,x,y,w,h\na,1,2,3,4\nb,,,,\n",
+        )
+    }
+    assert len(hashes) == 4
+    again = open_source(str(_list(tmp_path, "image,other\na,1\nb,2\n"))).sha256
+    assert again == open_source(str(_list(tmp_path, "image\na\nb\n"))).sha256
+
+
+def _list(folder, text):
+    (folder / "rows.csv").write_text(text)
+    return folder / "rows.csv"

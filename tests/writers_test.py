@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from export import parquet_writer
 from export.rows import Columns, RowBlock
-from export.sources import ScoringInput
+from export.scoring_input import ScoringInput
 from export.writers import open_writer
 
 FORMATS = ("scores.parquet", "scores.csv", "scores.jsonl")

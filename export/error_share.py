@@ -1,0 +1,49 @@
+"""Stops a job most of whose inputs fail: a folder is not mounted, a list is of another machine."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+FEWEST_ROWS = 100
+
+
+class ErrorShare:
+    """Watches the share of rows without scores.
+
+    Looked at are the rows since the beginning of the part that is being written (of several,
+    where parts have fewer than 100 rows): so a part that is full of errors because a mount went
+    away in the middle is never finished, and is done again when the same command goes on.
+
+    Args:
+        most: The largest share that is no reason to stop; 1 never stops.
+    """
+
+    def __init__(self, most: float):
+        self._most = most
+        self._counts: Counter = Counter()
+        self._first_error = ""
+
+    def begin_part(self) -> None:
+        """Begins to count anew, if enough rows were counted."""
+        if sum(self._counts.values()) >= FEWEST_ROWS:
+            self._counts.clear()
+            self._first_error = ""
+
+    def update(self, statuses: Sequence[str], errors: Sequence[str | None]) -> None:
+        """Takes note of rows.
+
+        Raises:
+            ValueError: when more than the share has failed, of at least 100 rows.
+        """
+        self._counts.update(statuses)
+        self._first_error = self._first_error or next(filter(None, errors), "")
+        rows = sum(self._counts.values())
+        failed = rows - self._counts["ok"]
+        if rows < FEWEST_ROWS or failed <= self._most * rows:
+            return
+        counts = ", ".join(f"{s}: {n}" for s, n in self._counts.items() if s != "ok")
+        raise ValueError(
+            f"Stopped: {failed} of the last {rows} images failed ({counts}), more than"
+            f" --max_error_share={self._most:g}. The first: {self._first_error} Is a folder not"
+            " mounted, or --image_root wrong? Finished parts are kept and the same command goes"
+            " on behind them; with --max_error_share=1 it does so whatever fails."
+        )

@@ -1,0 +1,72 @@
+"""Heatmaps as PNG files: 8-bit maps of the network's own grid, or laid over the picture."""
+
+import os
+import re
+
+import numpy as np
+from PIL import Image, PngImagePlugin
+
+OVERLAY_SIDE = 512
+_ROWS_PER_FOLDER = 1000
+# From dark blue over green and yellow to red; one column per channel.
+_COLOURS = np.array([[0, 0, 96], [0, 128, 255], [64, 224, 96], [255, 224, 0], [224, 0, 0]])
+
+
+def file_name(row: int, label: int, label_name: str) -> str:
+    """Path of a row's heatmap inside the folder of heatmaps; distinct by its numbers.
+
+    Args:
+        row: Number of the row in the whole job, from 0.
+        label: Index of the label.
+        label_name: Its name, of which what is safe in file names is kept.
+    """
+    readable = re.sub(r"[^A-Za-z0-9]+", "-", label_name)[:40].strip("-")
+    return f"{row // _ROWS_PER_FOLDER:06}/{row:09}_{label:03}_{readable}.png"
+
+
+def write_map(path: str, heatmap: np.ndarray) -> None:
+    """Writes `[h, w]` as 8-bit grey: 0 is the smallest value, 255 the largest.
+
+    Both stand in the PNG's text as `minimum` and `maximum`:
+    value = minimum + grey / 255 * (maximum - minimum).
+    """
+    minimum, maximum = float(heatmap.min()), float(heatmap.max())
+    scale = 255.0 / (maximum - minimum) if maximum > minimum else 0.0
+    text = PngImagePlugin.PngInfo()
+    text.add_text("minimum", repr(minimum))
+    text.add_text("maximum", repr(maximum))
+    grey = np.rint((heatmap.astype(np.float64) - minimum) * scale).astype(np.uint8)
+    _write(path, Image.fromarray(grey), text)
+
+
+def write_overlay(path: str, heatmap: np.ndarray, picture: np.ndarray) -> None:
+    """Writes the positive part of `[h, w]` in colours over the picture.
+
+    Args:
+        path: The file.
+        heatmap: float `[h, w]`.
+        picture: uint8 RGB `[H, W, 3]`: what the network saw.
+    """
+    positive = np.maximum(heatmap, 0.0).astype(np.float32)
+    strength = positive / max(float(positive.max()), np.finfo(np.float32).tiny)
+    size = (picture.shape[1], picture.shape[0])
+    strength = np.asarray(Image.fromarray(strength).resize(size, Image.Resampling.BILINEAR))
+    anchors = np.linspace(0.0, 1.0, len(_COLOURS))
+    colours = np.stack([np.interp(strength, anchors, c) for c in _COLOURS.T], axis=-1)
+    opacity = 0.6 * strength[..., None]
+    mixed = picture * (1.0 - opacity) + colours * opacity
+    _write(path, Image.fromarray(np.rint(mixed).astype(np.uint8)))
+
+
+def shrink_picture(pixels: np.ndarray) -> np.ndarray:
+    """uint8 RGB with sides of at most 512 pixels: whole photographs would fill the queues."""
+    image = Image.fromarray(pixels)
+    image.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE), Image.Resampling.BILINEAR)
+    return np.asarray(image)
+
+
+def _write(path: str, image: Image.Image, text: PngImagePlugin.PngInfo | None = None) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    partial = f"{path}.{os.getpid()}.partial"
+    image.save(partial, "PNG", pnginfo=text)
+    os.replace(partial, path)

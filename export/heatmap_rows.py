@@ -1,0 +1,106 @@
+"""The heatmaps of a batch's decided labels, as values of the column `peaks` and as files."""
+
+import csv
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from export.batch import LoadedInput
+from export.config import ScoringConfig
+from export.heatmap_files import file_name, write_map, write_overlay
+from export.heatmap_peaks import describe_peak
+from export.rows import RowBlock
+
+
+def selected_labels(text: str, label_names: Sequence[str]) -> np.ndarray:
+    """Which labels `--heatmap_labels` names, bool `[L]`; an empty text names all.
+
+    Raises:
+        ValueError: for a name that is no label.
+    """
+    names = next(csv.reader([text], skipinitialspace=True), []) or list(label_names)
+    unknown = [name for name in names if name not in label_names]
+    if unknown:
+        raise ValueError(
+            f"--heatmap_labels has no labels of the model: {', '.join(unknown)}. Expected some of:"
+            f" {', '.join(label_names)}."
+        )
+    return np.isin(label_names, names)
+
+
+class HeatmapRows:
+    """Makes the column `peaks`.
+
+    Args:
+        config: Says what to write: nothing, peaks, or peaks and files.
+        label_names: The model's labels.
+        folder: Where files go.
+
+    Raises:
+        ValueError: when the files would become images of the job, or a label is unknown.
+    """
+
+    def __init__(self, config: ScoringConfig, label_names: Sequence[str], folder: str):
+        self._mode = config.heatmaps
+        self._label_names = label_names
+        self._selected = selected_labels(config.heatmap_labels, label_names)
+        self._folder = folder
+        if self.has_files:
+            images, output = (os.path.realpath(p) for p in (config.images, config.output))
+            if os.path.isdir(images) and f"{output}/".startswith(f"{images}/"):
+                raise ValueError(
+                    f"--heatmaps={self._mode} would write images into {config.images!r}, where"
+                    " --images looks for them. Give an --output outside."
+                )
+
+    @property
+    def has_files(self) -> bool:
+        """Whether files are written."""
+        return self._mode in ("maps", "overlays")
+
+    def begin(self) -> None:
+        """Makes the folder of files, which may stay empty."""
+        if self.has_files:
+            os.makedirs(self._folder, exist_ok=True)
+
+    def end_part(self) -> None:
+        """Brings the files of a part to the disk, before the part is said to be finished."""
+        if self.has_files:
+            os.sync()  # One fsync per small file would cost more than the network.
+
+    def peaks(
+        self,
+        block: RowBlock,
+        batch: Sequence[LoadedInput],
+        heatmaps: np.ndarray | None,
+        first_row: int,
+    ) -> list[list[dict[str, Any]]]:
+        """One list per row: label, peak, centroid, box and file of each decided label.
+
+        Args:
+            block: The rows.
+            batch: Their inputs.
+            heatmaps: float32 `[N, h, w, L]`; not looked at where no row has decisions.
+            first_row: Number of the first row in the whole job.
+        """
+        peaks = []
+        for row, decided in enumerate(block.decisions & self._selected):
+            entries = []
+            for label in map(int, np.flatnonzero(decided)):
+                heatmap, view = heatmaps[row, :, :, label], batch[row].view
+                entry = {"label": self._label_names[label], **describe_peak(heatmap, view.corners)}
+                entry["file"] = None
+                if self.has_files and entry["value"] is not None:
+                    entry["file"] = file_name(first_row + row, label, entry["label"])
+                    self._write(os.path.join(self._folder, entry["file"]), heatmap, view.picture)
+                entries.append(entry)
+            peaks.append(entries)
+        return peaks
+
+    def _write(self, path: str, heatmap: np.ndarray, picture: np.ndarray | None) -> None:
+        if self._mode == "maps":
+            write_map(path, heatmap)
+        else:
+            write_overlay(path, heatmap, picture)

@@ -1,0 +1,61 @@
+"""The model file as a whole: its hash, its bundle's checksum, and what it says of itself."""
+
+import hashlib
+import json
+import os
+from typing import Any
+
+from export.bundle import BUNDLE_FILE
+
+
+def hash_file(path: str) -> str:
+    """SHA-256 of a file in hexadecimal digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_bundle_checksum(path: str, sha256: str) -> None:
+    """Compares a model with the `bundle.json` beside it, where there is one that lists it.
+
+    Args:
+        path: The model file.
+        sha256: Its hash.
+
+    Raises:
+        ValueError: when the checksums differ, or `bundle.json` cannot be read.
+    """
+    bundle_file = os.path.join(os.path.dirname(path), BUNDLE_FILE)
+    if not os.path.exists(bundle_file):
+        return
+    try:
+        with open(bundle_file, encoding="utf-8") as file:
+            expected = json.load(file)["sha256"].get(os.path.basename(path))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(
+            f"{bundle_file!r} cannot be read ({type(error).__name__}: {error}), so"
+            f" {path!r} cannot be checked. Export the run again with export_model.py."
+        ) from error
+    if expected not in (None, sha256):
+        raise ValueError(
+            f"{path!r} was changed after its export: its SHA-256 is {sha256}, {bundle_file!r}"
+            f" says {expected}. Copy the whole bundle again, or export the run again."
+        )
+
+
+def describe_model(path: str) -> dict[str, Any]:
+    """All that a model file says of itself, with its hash and its declared shapes.
+
+    Raises:
+        ValueError: as NetworkSession.
+    """
+    # Imported here: the rest of this file needs no ONNX Runtime.
+    from export.session import NetworkSession
+
+    session = NetworkSession(path, "cpu")
+    return {
+        "file": path,
+        "sha256": session.sha256,
+        **session.description.to_json(),
+        "inputs": session.input_shapes,
+        "outputs": session.output_shapes,
+    }

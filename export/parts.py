@@ -1,0 +1,221 @@
+"""The finished parts of a scoring job, on disk beside its output, and what they belong to.
+
+    scores.parquet.parts/shard-1-of-1/job.json             the settings that all parts share
+                                      part-000000.parquet  some thousand rows
+                                      part-000000.json     its hash and counts, written after it
+                                      lock
+
+A part counts when its JSON exists and its hash fits. So a job that was killed at any moment goes
+on behind its last whole part.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from export.atomic_file import write_json
+from export.folder_lock import lock_folder
+from export.model_file import hash_file
+from export.rows import Columns
+from export.shard import Shard
+from export.writers import open_writer
+
+JOB_FILE = "job.json"
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A finished part: its file, its number of rows by status, its hash."""
+
+    path: str
+    counts: Mapping[str, int]
+    sha256: str
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return sum(self.counts.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What all parts of an output must have in common.
+
+    Attributes:
+        settings: Plain values by name; a difference in any of them makes other scores.
+        columns: Columns of the output.
+        rows: Number of rows of the whole job.
+    """
+
+    settings: Mapping[str, Any]
+    columns: Columns
+    rows: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as plain values."""
+        columns = dataclasses.asdict(self.columns)
+        columns["label_names"] = list(self.columns.label_names)
+        return {"rows": self.rows, "settings": dict(self.settings), "columns": columns}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Job":
+        """Reads `to_json` back."""
+        columns = dict(values["columns"], label_names=tuple(values["columns"]["label_names"]))
+        return cls(values["settings"], Columns(**columns), values["rows"])
+
+    def differences(self, other: "Job") -> list[str]:
+        """What differs, one line each: the name, the value here, the value there."""
+        here, there = (dict(job.settings, rows=job.rows) for job in (self, other))
+        names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+        return [
+            f"{name} was {_short(there.get(name))}, is {_short(here.get(name))}" for name in names
+        ]
+
+
+def _read_job(path: str) -> Job:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return Job.from_json(json.load(file))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path!r} is not the state of a job of this version ({type(error).__name__}: {error})."
+            " Remove its folder to start afresh."
+        ) from error
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+class ShardFolder:
+    """The parts of one shard; made by `open_shard`, which holds its lock.
+
+    Attributes:
+        path: The folder.
+        shard: Which shard it is.
+        job: What its parts belong to, or None for a folder without a job.
+    """
+
+    def __init__(self, path: str, shard: Shard):
+        self.path = path
+        self.shard = shard
+        self.job: Job | None = None
+        if os.path.exists(self._job_file):
+            self.job = _read_job(self._job_file)
+
+    @property
+    def _job_file(self) -> str:
+        return os.path.join(self.path, JOB_FILE)
+
+    def begin(self, job: Job) -> None:
+        """Makes the folder that of `job`."""
+        self.job = job
+        write_json(self._job_file, job.to_json())
+
+    def forget(self) -> None:
+        """Makes it a folder without a job again."""
+        self.job = None
+        os.remove(self._job_file)
+
+    def _file(self, number: int, suffix: str) -> str:
+        return os.path.join(self.path, f"part-{number:06}{suffix}")
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether at least one part is finished."""
+        return os.path.exists(self._file(0, ".json"))
+
+    def parts(self) -> Iterator[Part]:
+        """The finished parts in order, up to the first that is missing or damaged."""
+        number = 0
+        while os.path.exists(record := self._file(number, ".json")):
+            with open(record, encoding="utf-8") as file:
+                values = json.load(file)
+            path = self._file(number, self.job.settings["format"])
+            part = Part(path, values["counts"], values["sha256"])
+            if not os.path.exists(path) or hash_file(path) != part.sha256:
+                return
+            yield part
+            number += 1
+
+    @contextlib.contextmanager
+    def new_part(self, number: int, counts: Counter) -> Iterator[Any]:
+        """A writer for a part; it is finished when the body ends without exception.
+
+        Args:
+            number: Its number, from 0.
+            counts: Number of its rows by status, complete when the body ends.
+        """
+        path = self._file(number, self.job.settings["format"])
+        with open_writer(path, self.job.columns, header=False) as writer:
+            yield writer
+        write_json(self._file(number, ".json"), {"counts": counts, "sha256": hash_file(path)})
+
+
+def job_folder(output: str) -> str:
+    """Where the parts of an output lie while its job runs."""
+    return f"{output}.parts"
+
+
+def heatmap_folder(output: str) -> str:
+    """Where the heatmap files of all shards lie while the job runs."""
+    return os.path.join(job_folder(output), "heatmaps")
+
+
+@contextlib.contextmanager
+def open_shard(output: str, shard: Shard) -> Iterator[ShardFolder]:
+    """The folder of a shard, made where needed and locked while the body runs.
+
+    Raises:
+        ValueError: when it cannot be written, or another process works on it.
+    """
+    path = os.path.join(job_folder(output), shard.folder_name)
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"Cannot write beside {output!r}: {error.strerror}.") from error
+    with lock_folder(path):
+        yield ShardFolder(path, shard)
+
+
+def find_shards(output: str) -> list[ShardFolder]:
+    """All shards of an output that have a job, by number."""
+    folder = job_folder(output)
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    shards = []
+    for name in names:
+        if name.startswith("shard-"):
+            number, count = name.removeprefix("shard-").split("-of-")
+            shards.append(ShardFolder(os.path.join(folder, name), Shard(int(number), int(count))))
+    return sorted((s for s in shards if s.job), key=lambda s: (s.shard.count, s.shard.number))
+
+
+def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
+    """The parts of `job` that are finished already, after a check that they are of this job.
+
+    Raises:
+        ValueError: when the output has parts of another job; the message says what differs.
+    """
+    if folder.job is None or not folder.has_parts:
+        folder.begin(job)
+        if folder.shard.count == 1 and os.path.isdir(heatmap_folder(output)):
+            shutil.rmtree(heatmap_folder(output))  # Of a job that finished no part.
+    for other in find_shards(output):
+        what = [f"it has {other.shard.count} shards, now {folder.shard.count}"]
+        if other.shard.count == folder.shard.count:
+            what = job.differences(other.job) if other.has_parts else []
+        if what:
+            if not folder.has_parts:
+                folder.forget()
+            raise ValueError(
+                f"{job_folder(output)!r} holds the state of another job: {'; '.join(what)}."
+                " Repeat the earlier command to finish that job, or remove the folder to start"
+                " afresh."
+            )
+    return list(folder.parts())

@@ -1,0 +1,61 @@
+"""One `ScoringInput` per row to score, and where they come from."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+IMAGE_SUFFIXES = frozenset(
+    (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
+    # Not supported, but an image that the user put there: it gets a row that says so.
+    + (".tif", ".tiff", ".avif", ".heic", ".heif", ".jp2")
+)
+BOX_COLUMNS = ("x", "y", "w", "h")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ScoringInput:
+    """One row to score.
+
+    Attributes:
+        image: The path as given: the identity of the row.
+        path: The file to open.
+        box: x, y, width, height in pixels, or None for the whole image.
+        problem: Why this row of a list cannot be read, or None.
+        member: First byte and number of bytes of the image inside the file `path`, or None for
+            the whole file.
+    """
+
+    image: str
+    path: str
+    box: tuple[float, ...] | None = None
+    problem: str | None = None
+    member: tuple[int, int] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Inputs that can be counted and then read in order.
+
+    Attributes:
+        count: Number of rows.
+        sha256: Hash of all rows in order: paths as given, and boxes.
+        read: Starts a new pass over the rows.
+        has_boxes: Whether rows may carry a box.
+        left_out: Files of a folder that were left out for their suffix.
+    """
+
+    count: int
+    sha256: str
+    read: Callable[[], Iterator[ScoringInput]]
+    has_boxes: bool = False
+    left_out: int = 0
+
+    @classmethod
+    def survey(cls, read: Callable[[], Iterator[ScoringInput]], **facts: Any) -> "Source":
+        """A source whose rows were counted and hashed in one pass."""
+        digest, count = hashlib.sha256(), 0
+        for row in read():
+            count += 1
+            digest.update(repr((row.image, row.box, row.problem is None, row.member)).encode())
+        return cls(count, digest.hexdigest(), read, **facts)

@@ -1,0 +1,40 @@
+"""What a scoring job did, as the last line of the program says it."""
+
+import dataclasses
+from collections.abc import Mapping
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoringReport:
+    """What a scoring job did.
+
+    Attributes:
+        counts: Number of rows by status, `ok` first.
+        seconds: Wall time from the first image to the finished file.
+        output: The file written.
+        provider: Execution provider that the network ran on.
+        left_out: Files of the folder that were left out for their suffix.
+        resumed: Number of rows that an earlier process had scored.
+    """
+
+    counts: Mapping[str, int]
+    seconds: float
+    output: str
+    provider: str
+    left_out: int = 0
+    resumed: int = 0
+
+    @property
+    def errors(self) -> int:
+        """Number of rows without scores."""
+        return sum(self.counts.values()) - self.counts["ok"]
+
+    def __str__(self) -> str:
+        rows = sum(self.counts.values())
+        counts = ", ".join(f"{status}: {count}" for status, count in self.counts.items())
+        left_out = f" ({self.left_out} files are no images)" if self.left_out else ""
+        resumed = f" ({self.resumed} of them before)" if self.resumed else ""
+        return (
+            f"{rows} images{left_out}{resumed} in {self.seconds:.1f} s on {self.provider} ->"
+            f" {self.output}; {counts}; errors: {self.errors}"
+        )

@@ -1,0 +1,107 @@
+"""Scores the rows of one shard, part by part."""
+
+import collections
+import dataclasses
+import itertools
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from export.batch import LoadedInput, score_batch
+from export.config import ScoringConfig
+from export.error_share import ErrorShare
+from export.heatmap_rows import HeatmapRows
+from export.metrics_file import MetricsFile
+from export.parts import Part, ShardFolder
+from export.progress import Progress
+from export.rows import RowBlock
+from export.session import NetworkSession
+
+
+def rows_per_part(config: ScoringConfig) -> int:
+    """Whole batches: so a row's place in its batch does not depend on where a job went on."""
+    return -(-config.rows_per_shard // config.batch_size) * config.batch_size
+
+
+class ShardScorer:
+    """Turns loaded inputs into the parts of a shard.
+
+    Args:
+        config: The job.
+        session: The network.
+        thresholds: float32 `[L]`; a label is decided when its probability is above its own.
+        heatmaps: Makes what the job asks for of heatmaps.
+    """
+
+    def __init__(
+        self,
+        config: ScoringConfig,
+        session: NetworkSession,
+        thresholds: np.ndarray,
+        heatmaps: HeatmapRows,
+    ):
+        self._config = config
+        self._session = session
+        self._thresholds = thresholds
+        self._heatmaps = heatmaps
+        optional = {"logits": config.logits, "heatmaps": config.heatmaps != "none"}
+        wanted = tuple(name for name, is_wanted in optional.items() if is_wanted)
+        self._outputs = ("probabilities", *wanted)
+
+    def write_parts(
+        self, folder: ShardFolder, loaded: Iterator[LoadedInput], finished: Sequence[Part]
+    ) -> None:
+        """Writes the parts behind those that are finished.
+
+        Raises:
+            ValueError: when most images fail, or fewer rows come than the job has.
+        """
+        shard_rows = folder.shard.rows(folder.job.rows, self._config.batch_size)
+        per_part = rows_per_part(self._config)
+        error_share = ErrorShare(self._config.max_error_share)
+        self._heatmaps.begin()
+        with (
+            Progress(len(shard_rows), sum(part.rows for part in finished)) as progress,
+            self._metrics(folder, len(shard_rows), finished) as metrics,
+        ):
+            for number in range(len(finished), -(-len(shard_rows) // per_part)):
+                rows = shard_rows[number * per_part : (number + 1) * per_part]
+                counts = collections.Counter()
+                error_share.begin_part()
+                with folder.new_part(number, counts) as writer:
+                    for block in self._blocks(rows, loaded):
+                        writer.write(block)
+                        counts.update(block.statuses)
+                        error_share.update(block.statuses, block.errors)
+                        errors = sum(status != "ok" for status in block.statuses)
+                        progress.update(len(block.inputs), errors)
+                        metrics.update(collections.Counter(block.statuses))
+                    self._heatmaps.end_part()
+
+    def _metrics(self, folder: ShardFolder, rows: int, finished: Sequence[Part]) -> MetricsFile:
+        facts = {
+            "output": self._config.output,
+            "shard": str(folder.shard),
+            "model_sha256": self._session.sha256,
+            "provider": self._session.provider,
+        }
+        counts = collections.Counter()
+        for part in finished:
+            counts.update(part.counts)
+        return MetricsFile(self._config.metrics_file, rows, counts, facts)
+
+    def _blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
+        """The scores of the rows with these numbers."""
+        size = self._config.batch_size
+        for first_row in range(rows.start, rows.stop, size):
+            batch = list(itertools.islice(loaded, min(size, rows.stop - first_row)))
+            if first_row + len(batch) < min(first_row + size, rows.stop):
+                raise ValueError(f"{self._config.images!r} lost rows while it was read.")
+            block, outputs = score_batch(
+                self._session, self._thresholds, batch, size, self._outputs
+            )
+            if "heatmaps" in self._outputs:
+                heatmaps = outputs.get("heatmaps")
+                peaks = self._heatmaps.peaks(block, batch, heatmaps, first_row)
+                block = dataclasses.replace(block, peaks=peaks)
+            yield block

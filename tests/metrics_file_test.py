@@ -1,0 +1,85 @@
+"""Prometheus metrics of a job, while it runs and when it has ended."""
+
+import re
+
+import pytest
+
+from export import metrics_file
+from export.config import ScoringConfig
+from export.metrics_file import MetricsFile
+from export.model_file import hash_file
+from export.scorer import score
+from tests.onnx_models import write_channel_mean_model
+
+LINE = re.compile(r'(?P<name>\w+)(?P<labels>\{(\w+="([^"\\]|\\.)*",?)+\})? (?P<value>\S+)')
+
+
+def parse(text):
+    """Metrics by name and labels; every line must be one of Prometheus' text format."""
+    assert text.endswith("\n")
+    values, declared = {}, set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            declared.add(line.split()[2])
+        elif not line.startswith("# HELP "):
+            match = LINE.fullmatch(line)
+            assert match and match["name"] in declared, line
+            values[match["name"] + (match["labels"] or "")] = float(match["value"])
+    return values
+
+
+def test_a_job_ends_with_its_counts(tmp_path):
+    (tmp_path / "list.txt").write_text("gone.png\n" * 7)
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    metrics = tmp_path / "job.prom"
+    output = str(tmp_path / "scores.csv")
+    score(
+        ScoringConfig(
+            model=model,
+            images=str(tmp_path / "list.txt"),
+            output=output,
+            metrics_file=str(metrics),
+        )
+    )
+    values = parse(metrics.read_text())
+    assert values['vac_scoring_images_total{status="missing"}'] == 7
+    assert values['vac_scoring_images_total{status="ok"}'] == 0
+    assert values["vac_scoring_images_expected"] == 7
+    assert values["vac_scoring_finished"] == 1
+    assert f'model_sha256="{hash_file(model)}"' in metrics.read_text()
+    assert 'shard="1/1"' in metrics.read_text()
+
+
+def test_it_is_written_at_once_then_every_five_seconds_and_after_a_failure(tmp_path, monkeypatch):
+    path, now = tmp_path / "job.prom", [100.0]
+    monkeypatch.setattr(metrics_file.time, "monotonic", lambda: now[0])
+
+    def ok():
+        return parse(path.read_text())['vac_scoring_images_total{status="ok"}']
+
+    with pytest.raises(RuntimeError):
+        with MetricsFile(str(path), 100, {"ok": 10, "missing": 2}, {"output": "s"}) as metrics:
+            assert ok() == 10 and parse(path.read_text())["vac_scoring_images_resumed"] == 12
+            now[0] += 1.0
+            metrics.update({"ok": 5})
+            assert ok() == 10
+            now[0] += 5.0
+            metrics.update({"ok": 5, "missing": 1})
+            assert ok() == 20
+            metrics.update({"ok": 1})
+            raise RuntimeError
+    values = parse(path.read_text())
+    assert ok() == 21 and values["vac_scoring_finished"] == 0
+    assert values["vac_scoring_seconds"] == 6.0
+
+
+def test_labels_are_escaped():
+    text = MetricsFile("", 1, {}, {"output": 'a "b"\\c\nd\udce9'}).text(0.0, False)
+    assert parse(text)
+    assert 'output="a \\"b\\"\\\\c\\nd\\\\xe9"' in text
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match="Cannot write in the folder of .*nowhere/job.prom"):
+        with MetricsFile(str(tmp_path / "nowhere/job.prom"), 1, {}, {}):
+            pass
