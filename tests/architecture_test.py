@@ -30,6 +30,7 @@ PROGRAMS = [
     path for path in AT_THE_TOP if "flags.program.run_program" in imported_names(syntax_tree(path))
 ]
 READERS = "split table coco wider pa100k scenes held_out boxes description selection".split()
+READERS += "salicon saliency_split saliency_results fixation_density scene_fixations".split()
 WITHOUT_TENSORFLOW = [
     "vac_tf/config.py",
     "vac_tf/metrics.py",
