@@ -16,10 +16,15 @@ from flags.program import run_program
 
 def main():
     config = saliency.to_config()
+    if config.check_data:
+        from vac_tf.datasets.saliency_check import check_saliency_data
+
+        return 0 if check_saliency_data(config) else 1
     from vac_tf.saliency_table import format_saliency_table
     from vac_tf.training.saliency_run import run_saliency
 
     print(format_saliency_table(run_saliency(config)))
+    return 0
 
 
 if __name__ == "__main__":

@@ -43,6 +43,9 @@ class SaliencyConfig:
     scenes_train_images: int = same_as_training("scenes_train_images")
     scenes_seed: int = same_as_training("scenes_seed")
     scenes_image_size: int = same_as_training("scenes_image_size")
+    check_data: bool = setting(
+        False, "Open every image, print what the splits hold and every rejected row, then stop."
+    )
     skip_bad_images: bool = same_as_training("skip_bad_images")
     max_pixels: int = same_as_training("max_pixels")
     apply_exif_orientation: bool = same_as_training("apply_exif_orientation")

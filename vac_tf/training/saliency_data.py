@@ -54,18 +54,21 @@ def evaluation_split_name(config: SaliencyConfig) -> str:
     return config.evaluation_split or _EVALUATION_SPLITS[config.dataset]
 
 
-def read_saliency_split(config: SaliencyConfig, name: str) -> SaliencySplit:
+def read_saliency_split(
+    config: SaliencyConfig, name: str, rejected: list | None = None
+) -> SaliencySplit:
     """One split of the run's data set, cut to `max_images`."""
     if config.dataset == "scenes":
         split = read_scene_fixations(
             config.data_dir,
             name,
+            rejected=rejected,
             image_size=config.scenes_image_size,
             train_images=config.scenes_train_images,
             seed=config.scenes_seed,
         )
     else:
-        split = read_salicon(config.data_dir, name)
+        split = read_salicon(config.data_dir, name, rejected=rejected)
     if 0 < config.max_images < len(split):
         split = split.select(range(config.max_images))
     return split
