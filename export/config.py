@@ -50,6 +50,7 @@ class ExportConfig:
         "Type of the images the exported networks take; uint8 rounds after the resize.",
         ("float32", "uint8"),
     )
+    precisions: str = _setting("fp32", "Precisions to export.", ("fp32",))
     opset: int = _setting(18, "ONNX operator set.")
     parity_images: int = _setting(
         32, "Validation images on which the exported files must equal the Keras network."

@@ -122,9 +122,8 @@ def decode(data: bytes, max_pixels: int, apply_exif_orientation: bool = False) -
                     f" {image.size[0]}x{image.size[1]}.",
                 )
             image.load()
-            if apply_exif_orientation:
-                return _to_rgb(ImageOps.exif_transpose(image))
-            return _to_rgb(image)
+            upright = ImageOps.exif_transpose(image) if apply_exif_orientation else image
+            return _to_rgb(upright, header.format)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Broken files make Pillow raise nearly any type; the row says it.
@@ -132,12 +131,19 @@ def decode(data: bytes, max_pixels: int, apply_exif_orientation: bool = False) -
         raise ImageError("unreadable", message) from error
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
+def _to_rgb(image: Image.Image, image_format: str) -> np.ndarray:
     if image.mode == "CMYK":
-        # TensorFlow's formula; Pillow's own conversion differs by one grey level.
-        inverted = 255 - np.asarray(image).astype(np.int32)
-        return (inverted[..., :3] * inverted[..., 3:] // 255).astype(np.uint8)
-    return np.asarray(image.convert("RGB"))
+        # TensorFlow's formula; Pillow's own conversion differs by one grey level, and takes the
+        # inks for inverted also in files without the Adobe marker.
+        inks = np.asarray(image).astype(np.int32)
+        light = 255 - inks if "adobe" in image.info else inks
+        return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
+    pixels = np.asarray(image.convert("RGB"))
+    if image_format == "GIF" and "transparency" in image.info:
+        # TensorFlow makes transparent pixels black, Pillow gives them their palette's colour.
+        is_opaque = np.asarray(image) != image.info["transparency"]
+        return pixels * is_opaque[..., None].astype(np.uint8)
+    return pixels
 
 
 def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndarray:

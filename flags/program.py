@@ -1,4 +1,4 @@
-"""How every program starts and ends: one clear line for a user's error, and its exit code."""
+"""How every program starts and ends: one clear message for a user's error, and its exit code."""
 
 import logging
 import sys
@@ -15,7 +15,7 @@ def run_program(main_function: Callable[[], int | None]) -> None:
     """Parses the flags, calls `main_function` and exits with its result.
 
     A ValueError or OSError (a wrong flag, bad data, a full disk) ends the program with exit code
-    2 and its message in one line, Ctrl-C with 130, and an exception that has an `exit_code` (an
+    2 and its message, Ctrl-C with 130, and an exception that has an `exit_code` (an
     interrupted training run) with that code. Any other exception is a fault of the program and
     keeps its traceback.
     """
@@ -42,5 +42,5 @@ def run_program(main_function: Callable[[], int | None]) -> None:
 
 
 def _end(message: str, exit_code: int) -> int:
-    print(" ".join(message.split()), file=sys.stderr)
+    print(message, file=sys.stderr)
     return exit_code

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,3 +26,47 @@ def real_data() -> Callable[[str], Path]:
         return folder
 
     return find
+
+
+@pytest.fixture(scope="session")
+def tiny_settings(tmp_path_factory) -> dict[str, Any]:
+    """Settings of a run that takes seconds: 48 generated images of 32 pixels, 2 x 6 steps."""
+    return {
+        "data_dir": str(tmp_path_factory.mktemp("scenes")),
+        "scenes_train_images": 48,
+        "scenes_image_size": 32,
+        "image_size": 32,
+        "batch_size": 8,
+        "epochs": 2,
+        "transforms": "hflip",
+        "ema_decay": 0.9,
+    }
+
+
+@pytest.fixture(scope="session")
+def finished_run(tiny_settings, tmp_path_factory):
+    """The config of a finished run with `tiny_settings`; its folder must not be changed."""
+    from vac_tf.config import TrainConfig
+    from vac_tf.training.run import run
+
+    config = TrainConfig(run_dir=str(tmp_path_factory.mktemp("runs") / "tiny"), **tiny_settings)
+    run(config)
+    return config
+
+
+@pytest.fixture
+def tiny_backbone(monkeypatch) -> str:
+    """Name of a backbone of one convolution, stride 16: most of a run is then not making graphs."""
+    import keras
+
+    from vac_tf.models.backbones import BACKBONES, TORCH, Backbone
+
+    def build(input_shape, weights, include_top):
+        del weights, include_top
+        images = keras.Input(input_shape)
+        features = keras.layers.Conv2D(8, 16, strides=16, padding="same", use_bias=False)(images)
+        features = keras.layers.BatchNormalization()(features)
+        return keras.Model(images, keras.layers.Activation("relu")(features))
+
+    monkeypatch.setitem(BACKBONES, "tiny", Backbone(build, TORCH, stride=16))
+    return "tiny"

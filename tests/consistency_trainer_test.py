@@ -5,46 +5,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tests.small_trainer import (
+    ALL_TRANSFORMS,
+    RATIO,
+    build_batch,
+    build_network,
+    build_trainer,
+    numbers,
+)
 from vac_tf import losses
-from vac_tf.models.cam_head import CAMHead
-from vac_tf.training.callbacks import NonFiniteLossError, StopOnNonFiniteLoss
-from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.transforms import parse_transforms
-
-STRIDE = 8
-RATIO = np.array([0.1, 0.5, 0.8], "float32")
-ALL_TRANSFORMS = "hflip,rotate:1,translate:8:0,scale:16"
-
-
-def build_network(dtype="float32"):
-    keras.utils.set_random_seed(0)
-    images = keras.Input((None, None, 3), name="images")
-    features = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
-    # Fields that overlap and padding: not equivariant under any of the transforms.
-    convolution = keras.layers.Conv2D(6, 2 * STRIDE, STRIDE, padding="same", dtype=dtype)
-    features = convolution(features)
-    features = keras.layers.BatchNormalization(momentum=0.5, dtype=dtype)(features)
-    features = keras.layers.Activation("relu", dtype=dtype)(features)
-    return keras.Model(images, CAMHead(3, name="cam_head")(features))
-
-
-def build_trainer(transforms="", network=None, **options):
-    transforms = parse_transforms(transforms, "nearest")
-    return ConsistencyTrainer(
-        network or build_network(), RATIO, transforms, stride=STRIDE, **options
-    )
 
 
 @pytest.fixture(scope="module")
 def batch():
-    generator = np.random.default_rng(0)
-    images = generator.uniform(0, 255, (4, 24, 24, 3)).astype("float32")
-    labels = (generator.random((4, 3)) < 0.5).astype("float32")
-    return tf.constant(images), tf.constant(labels)
-
-
-def numbers(terms):
-    return {name: float(value) for name, value in terms.items()}
+    return build_batch()
 
 
 def view(network, images):
@@ -226,66 +201,6 @@ def test_views_of_equal_size_share_their_batch_statistics(batch):
     assert not np.allclose(apart.weights[statistic], before.weights[statistic], rtol=1e-3)
 
 
-@pytest.mark.parametrize("loss_scale", [None, 1024.0])
-def test_coupled_weight_decay_equals_sgd_by_hand(batch, loss_scale):
-    images, labels = batch
-    decay, rate, momentum = 0.05, 0.1, 0.9
-    trainer = build_trainer("hflip", coupled_weight_decay=decay)
-    optimizer = keras.optimizers.SGD(rate, momentum=momentum)
-    if loss_scale:
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=loss_scale)
-    trainer.compile(optimizer=optimizer)
-    reference = build_trainer("hflip")
-    velocities = [np.zeros(v.shape) for v in reference.trainable_variables]
-    reported = []
-    for _ in range(3):
-        logs = trainer.train_step((images, labels))
-        with tf.GradientTape() as tape:
-            loss = reference.loss_terms(images, labels, training=True)["loss"]
-        reported.append(float(loss))
-        variables = reference.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        for number, (variable, gradient) in enumerate(zip(variables, gradients, strict=True)):
-            total = gradient.numpy() + decay * variable.numpy()
-            velocities[number] = momentum * velocities[number] - rate * total
-            variable.assign_add(velocities[number])
-    for weight, expected in zip(trainer.weights, reference.weights, strict=True):
-        np.testing.assert_allclose(weight, expected, rtol=2e-4, atol=2e-6)
-    # The decay is no part of the reported loss.
-    assert float(logs["loss"]) == pytest.approx(np.mean(reported), rel=1e-4)
-
-
-def test_test_step_gives_the_terms_of_the_same_weights_in_inference(batch):
-    images, labels = batch
-    trainer = build_trainer(ALL_TRANSFORMS)
-    trainer.compile(optimizer=keras.optimizers.SGD(0.01))
-    trainer.train_step((images, labels))
-    trainer.reset_metrics()
-    before = [weight.numpy() for weight in trainer.network.weights]
-    logs = numbers(trainer.test_step((images, labels)))
-    assert logs == pytest.approx(numbers(trainer.loss_terms(images, labels, training=False)))
-    for weight, old in zip(trainer.network.weights, before, strict=True):
-        np.testing.assert_array_equal(weight, old)
-
-
-def test_reported_terms_are_means_over_images(batch):
-    images, labels = batch
-    trainer = build_trainer("hflip,scale:16")
-    trainer.compile(optimizer=keras.optimizers.SGD(0.01))
-    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(3)
-    logs = trainer.evaluate(dataset, return_dict=True, verbose=0)
-    whole = numbers(trainer.loss_terms(images, labels, training=False))
-    logs.pop("heatmap_size"), whole.pop("heatmap_size")  # A root of a mean has no mean.
-    assert logs == pytest.approx(whole, rel=1e-5)
-
-
-def test_mixed_precision_keeps_losses_in_float32(batch):
-    images, labels = batch
-    trainer = build_trainer("hflip,scale:16", build_network("mixed_bfloat16"), level="features")
-    terms = trainer.loss_terms(images, labels, training=True)
-    assert {value.dtype for value in terms.values()} == {tf.float32}
-
-
 @pytest.mark.parametrize(
     "transforms", ["", "hflip", "scale:16", "hflip,scale:16,scale:32", "hflip,rotate:1"]
 )
@@ -294,31 +209,7 @@ def test_grid_needs_one_flip_and_one_scaling(transforms):
         build_trainer(transforms, pairs="grid")
 
 
-@pytest.mark.parametrize("options", [{"pairs": "ring"}, {"level": "pixels"}])
+@pytest.mark.parametrize("options", [{"pairs": "ring"}, {"level": "pixels"}, {"loss": "focal"}])
 def test_unknown_settings_are_refused(options):
     with pytest.raises(ValueError, match="Unknown .* Expected one of: "):
         build_trainer("hflip", **options)
-
-
-def fit(trainer, datasets, first_step=0):
-    trainer.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
-    trainer.fit(datasets, verbose=0, shuffle=False, callbacks=[StopOnNonFiniteLoss(first_step)])
-
-
-def test_a_non_finite_loss_names_its_term_and_step(batch):
-    images, labels = batch
-    bad = tf.concat([images[:3], np.nan * images[3:]], axis=0)
-    dataset = tf.data.Dataset.from_tensor_slices((bad, labels)).batch(1)
-    message = r"classification_loss is not finite at step 104\. Lower the learning rate"
-    with pytest.raises(NonFiniteLossError, match=message):
-        fit(build_trainer("hflip"), dataset, first_step=100)
-
-
-def test_heatmaps_that_overflow_name_the_consistency_term(batch):
-    images, labels = batch
-    trainer = build_trainer("hflip")
-    kernel = trainer.network.get_layer("cam_head").kernel
-    kernel.assign(1e25 * kernel)
-    dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
-    with pytest.raises(NonFiniteLossError, match="consistency_hflip is not finite at step 1"):
-        fit(trainer, dataset)

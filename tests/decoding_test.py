@@ -101,3 +101,13 @@ def test_box_beside_the_image_gives_the_whole_image():
     pixels = tf.constant(np.asarray(photograph(7, 5, channels=3)))
     for corners in ([5, 0, 9, 7], [-3, 0, 0, 7], [0, 7, 5, 9], [0, -4, 5, 0]):
         np.testing.assert_array_equal(crop(pixels, tf.constant(corners)), pixels)
+
+
+def test_a_huge_box_is_refused_before_it_takes_memory():
+    pixels = tf.constant(np.asarray(photograph(7, 5, channels=3)))
+    for corners in ([0, 0, 10**5, 10**5], [-(10**9), 0, 3 * 10**9, 2]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="a box of more than 100 pixels"):
+            crop(pixels, tf.constant(corners, tf.int64), "photo.png", max_pixels=100)
+    beside = tf.constant([5, 0, 10**9, 10**9])
+    np.testing.assert_array_equal(crop(pixels, beside, "photo.png", max_pixels=100), pixels)
+    assert crop(pixels, tf.constant([0, 0, 10, 10]), "photo.png", max_pixels=100).shape[0] == 10

@@ -7,6 +7,9 @@ import zlib
 import numpy as np
 from PIL import Image
 
+# Left, top, width and height of the frame of `photograph()`.
+_GIF_FRAME = b"," + struct.pack("<HHHH", 0, 0, 61, 47)
+
 
 def photograph(height=47, width=61, channels=4, seed=0) -> Image.Image:
     """A smooth random RGBA (or RGB) image, so that lossy formats have something to keep."""
@@ -66,7 +69,12 @@ def refused_images() -> dict[str, tuple[bytes, str]]:
         "bmp_palette": (encode(rgba.convert("P"), "BMP"), "BMP with a palette"),
         "webp_alpha": (encode(rgba, "WEBP", quality=80), "WebP with alpha"),
         "webp_alpha_lossless": (encode(rgba, "WEBP", lossless=True), "WebP with alpha"),
+        "bmp_os2": (_bmp_with_os2_header(), "OS/2 header"),
+        "bmp_compressed": (good["bmp"][:30] + b"\1" + good["bmp"][31:], "compression"),
         "gif_small_frame": (_gif_on_a_larger_canvas(), "does not fill its canvas"),
+        "gif_moved_frame": (_gif_with_moved_frame(), "does not fill its canvas"),
+        "gif_without_frame": (good["gif"][:40] + b"!\xfe\xff", "does not fill its canvas"),
+        "gif_of_no_version": (b"GIF88a" + good["gif"][6:], unknown),
         "jpeg_header_only": (good["jpeg"][:20], "Invalid JPEG data"),
         "jpeg_truncated": (good["jpeg"][: len(good["jpeg"]) // 2], "Invalid JPEG data"),
         "png_header_only": (good["png"][:20], "header is truncated"),
@@ -87,14 +95,15 @@ def huge_images(side=20_000) -> dict[str, bytes]:
     )
     png += _png_chunk(b"IDAT", zlib.compress(bytes(1000))) + _png_chunk(b"IEND", b"")
     jpeg = good_images()["jpeg"]
-    frame = jpeg.index(b"\xff\xc0") + 5
+    jpeg_frame = jpeg.index(b"\xff\xc0") + 5
     gif = bytearray(good_images()["gif"])
-    gif[6:10] = struct.pack("<HH", side, side)
+    frame = gif.index(_GIF_FRAME) + 5
+    gif[6:10] = gif[frame : frame + 4] = struct.pack("<HH", side, side)
     bmp = bytearray(good_images()["bmp"])
     bmp[18:26] = struct.pack("<ii", side, -side)
     return {
         "png": png,
-        "jpeg": jpeg[:frame] + struct.pack(">HH", side, side) + jpeg[frame + 4 :],
+        "jpeg": jpeg[:jpeg_frame] + struct.pack(">HH", side, side) + jpeg[jpeg_frame + 4 :],
         "gif": bytes(gif),
         "bmp": bytes(bmp),
         "webp": b"RIFF\x64\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + _webp_size(side) * 2 + bytes(90),
@@ -118,3 +127,20 @@ def _gif_on_a_larger_canvas():
     gif = bytearray(good_images()["gif"])
     gif[6:10] = struct.pack("<HH", 100, 100)
     return bytes(gif)
+
+
+def _gif_with_moved_frame():
+    """A frame as large as its canvas that starts five pixels further right and down."""
+    gif = bytearray(good_images()["gif"])
+    frame = gif.index(_GIF_FRAME) + 1
+    gif[frame : frame + 4] = struct.pack("<HH", 5, 5)
+    return bytes(gif)
+
+
+def _bmp_with_os2_header():
+    """24 bits per pixel, and pixels that look like the depth of a newer header."""
+    row = bytearray(3 * 61 + 1)
+    row[2:4] = struct.pack("<H", 24)
+    pixels = bytes(row) * 47
+    header = b"BM" + struct.pack("<IHHI", 26 + len(pixels), 0, 0, 26)
+    return header + struct.pack("<IHHHH", 12, 61, 47, 1, 24) + pixels

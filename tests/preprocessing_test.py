@@ -10,8 +10,10 @@ from PIL import Image
 
 from export.image_header import ImageError, read_header
 from export.preprocessing import Preprocessing, crop, decode, prepare, resize
+from tests.encoded_images import refused_images
 
 LIMIT = 10_000_000
+REFUSED_IN_TRAINING = refused_images()
 
 
 def photo(height=47, width=61, seed=0):
@@ -40,6 +42,17 @@ def tensorflow_decode(data):
     return tf.io.decode_image(data, channels=3, expand_animations=False).numpy()
 
 
+def without_adobe_marker(data):
+    start = data.index(b"\xff\xee")
+    (length,) = struct.unpack_from(">H", data, start + 2)
+    return data[:start] + data[start + 2 + length :]
+
+
+def transparent_gif():
+    image = Image.fromarray(photo()).convert("P")
+    return encode(image, "GIF", transparency=image.getpixel((30, 20)))
+
+
 RGB = Image.fromarray(photo())
 CMYK = Image.fromarray(np.concatenate([photo(), photo(seed=1)[..., :1]], -1), "CMYK")
 RGBA = Image.fromarray(np.concatenate([photo(), photo(seed=1)[..., :1]], -1), "RGBA")
@@ -50,6 +63,7 @@ ENCODED = {
     "progressive jpeg": encode(RGB, "JPEG", progressive=True),
     "grey jpeg": encode(RGB.convert("L"), "JPEG"),
     "cmyk jpeg": encode(CMYK, "JPEG", quality=95),
+    "cmyk jpeg without the Adobe marker": without_adobe_marker(encode(CMYK, "JPEG", quality=95)),
     "png": encode(RGB, "PNG"),
     "grey png": encode(RGB.convert("L"), "PNG"),
     "grey png with alpha": encode(RGB.convert("LA"), "PNG"),
@@ -61,6 +75,7 @@ ENCODED = {
     "bmp": encode(RGB, "BMP"),
     "32-bit bmp": encode(RGBA, "BMP"),
     "gif": encode(RGB.convert("P"), "GIF"),
+    "gif with a transparent colour": transparent_gif(),
     "animated gif": encode(
         RGB.convert("P"),
         "GIF",
@@ -75,6 +90,11 @@ ENCODED = {
 @pytest.mark.parametrize("name", ENCODED)
 def test_decode_equals_tensorflow(name):
     np.testing.assert_array_equal(decode(ENCODED[name], LIMIT), tensorflow_decode(ENCODED[name]))
+
+
+def test_a_transparent_colour_of_a_gif_is_black_when_turned_upright_too():
+    data = ENCODED["gif with a transparent colour"]
+    np.testing.assert_array_equal(decode(data, LIMIT, True), tensorflow_decode(data))
 
 
 @pytest.mark.parametrize("name", ENCODED)
@@ -172,6 +192,12 @@ BAD = {
         "unsupported",
     ),
 }
+
+
+@pytest.mark.parametrize("name", REFUSED_IN_TRAINING)
+def test_what_training_refuses_is_refused(name):
+    with pytest.raises(ImageError):
+        decode(REFUSED_IN_TRAINING[name][0], LIMIT)
 
 
 @pytest.mark.parametrize("name", BAD)

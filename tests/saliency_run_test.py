@@ -36,7 +36,8 @@ TINY = {
 def data_dir(tmp_path_factory):
     folder = tmp_path_factory.mktemp("salicon")
     write_json(folder, random_looks(12))
-    write_json(folder, random_looks(4, seed=1), split="val")
+    looks = [(100 + image, worker, points) for image, worker, points in random_looks(4, seed=1)]
+    write_json(folder, looks, split="val")
     return str(folder)
 
 
@@ -109,10 +110,13 @@ def test_a_folder_of_another_config_is_refused(finished):
         run_saliency(SaliencyConfig(**{**vars(config), "losses": "kld"}))
 
 
-def test_the_named_metric_selects(data_dir, tmp_path):
+def test_the_named_metric_selects_and_other_data_are_refused(tmp_path):
+    write_json(tmp_path, random_looks(6))
+    looks = [(100 + image, worker, points) for image, worker, points in random_looks(3, seed=1)]
+    write_json(tmp_path, looks, split="val")
     config = SaliencyConfig(
-        run_dir=str(tmp_path),
-        data_dir=data_dir,
+        run_dir=str(tmp_path / "run"),
+        data_dir=str(tmp_path),
         **{**TINY, "epochs": 1},
         best_metric="nss",
         ema_decay=0.5,
@@ -121,12 +125,17 @@ def test_the_named_metric_selects(data_dir, tmp_path):
     )
     evaluation = run_saliency(config)
     assert evaluation["conventions"]["selected_on_this_split"]
-    with np.load(tmp_path / "last" / "state.npz") as state:
+    with np.load(tmp_path / "run" / "last" / "state.npz") as state:
         progress = json.loads(state["progress"].tobytes())
     row = progress["history"][0]
     assert progress["best"]["raw"] == pytest.approx(row["validation_nss"])
     assert progress["best"]["ema"] == pytest.approx(row["validation_nss_ema"])
-    assert (tmp_path / "network_ema.keras").exists()
+    assert (tmp_path / "run" / "network_ema.keras").exists()
+    selection = json.loads((tmp_path / "run" / "selection.json").read_text())
+    assert selection["validation_nss"] == max(progress["best"].values())
+    write_json(tmp_path, random_looks(6, seed=9))
+    with pytest.raises(ValueError, match="The fixations are not what they were"):
+        run_saliency(config)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +146,7 @@ def test_the_named_metric_selects(data_dir, tmp_path):
         ({"dataset": "salicon"}, "needs data_dir"),
         ({"validation_fraction": 0.0}, "validation_fraction"),
         ({"target_size": -1}, "target_size"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
         ({"run_dir": ""}, "run_dir is needed"),
     ],
 )

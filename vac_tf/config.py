@@ -11,6 +11,11 @@ from typing import Any
 DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
+# Settings of TrainConfig by the range that their values must lie in.
+_NOT_NEGATIVE = ("weight_decay", "warmup_epochs", "gradient_clip_norm", "early_stopping_epochs")
+_NOT_NEGATIVE += ("max_images", "seed", "scenes_seed", "checkpoint_seconds")
+_FRACTIONS = ("validation_fraction", "momentum", "batch_norm_momentum", "ema_decay")
+
 
 def setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
     """A dataclass field with its help text and, optionally, its closed list of values."""
@@ -26,6 +31,20 @@ def check_choices(config: Any) -> None:
             raise ValueError(
                 f"Unknown {field.name} {value!r}. Expected one of: {', '.join(choices)}."
             )
+
+
+def check_ranges(config: Any) -> None:
+    """Raises ValueError for a setting of a training run that is out of its range."""
+    for name in _NOT_NEGATIVE:
+        if not getattr(config, name) >= 0:
+            raise ValueError(f"{name} must not be negative, got {getattr(config, name)}.")
+    for name in _FRACTIONS:
+        if not 0.0 <= getattr(config, name) < 1.0:
+            raise ValueError(f"{name} must lie in [0, 1), got {getattr(config, name)}.")
+    if not (config.dropout == -1 or 0.0 <= config.dropout < 1.0):
+        raise ValueError(f"dropout must lie in [0, 1) or be -1, got {config.dropout}.")
+    if not config.learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, got {config.learning_rate}.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +86,7 @@ class TrainConfig:
     )
     max_pixels: int = setting(89_478_485, "Refuse images with more pixels, before decoding.")
     apply_exif_orientation: bool = setting(
-        False, "Turn JPEG images as their EXIF says; the paper's tools ignored it."
+        False, "Turn images as their EXIF says; the paper's tools ignored it."
     )
     resize_kernel: str = setting(
         "bilinear", "bilinear (antialiased) or nearest (the 2019 release).", ("bilinear", "nearest")
@@ -155,10 +174,7 @@ class TrainConfig:
         for name in (*counts, "schedule_step_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if not 0.0 <= self.validation_fraction < 1.0:
-            raise ValueError(
-                f"validation_fraction must lie in [0, 1), got {self.validation_fraction}."
-            )
+        check_ranges(self)
         if self.dataset != "scenes" and not self.data_dir:
             raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")
 
@@ -190,3 +206,8 @@ class EvaluationConfig:
         check_choices(self)
         if not self.run_dir:
             raise ValueError("run_dir is needed: the folder that train.py wrote.")
+        # Found out here, not after an hour of predictions.
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
+        if not 0.0 <= self.threshold <= 1.0:
+            raise ValueError(f"threshold must be a probability in 0..1, got {self.threshold}.")

@@ -32,11 +32,12 @@ def evaluate(config: EvaluationConfig) -> dict:
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config()
     labels = folder.read_json("labels.json")
+    selection = folder.read_json("selection.json")
     network = load_network(folder.network_file)
     split, skipped = _read_split(config, run_config, labels["label_names"])
 
     source = ImageSource(split, image_settings(run_config))
-    transforms = _table2_transforms(run_config) if config.inconsistency else {}
+    transforms = _table2_transforms(run_config, network) if config.inconsistency else {}
     stride = get_backbone(run_config.backbone).stride
     with naming_bad_images(source):
         scores, inconsistency = _predict(
@@ -60,8 +61,10 @@ def evaluate(config: EvaluationConfig) -> dict:
     evaluation["conventions"] |= {
         "dataset": run_config.dataset,
         "split": config.split,
-        "selected_on": labels["selected_on"],
-        "selected_on_this_split": labels["selected_on"].startswith(f"{config.split} split"),
+        "selected_on": selection["selected_on"],
+        "selected_on_this_split": selection["selected_on"].startswith(f"{config.split} split"),
+        "selected_epoch": selection["epoch"],
+        "selected_weights": selection["weights"],
         "skipped_images": len(skipped),
         "inconsistency": {name: transform.spec for name, transform in transforms.items()},
     }
@@ -83,23 +86,33 @@ def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) 
     return leave_bad_images_out(split, image_settings(run_config))
 
 
-def _table2_transforms(run_config: TrainConfig) -> dict[str, Transform]:
+def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]:
     """Flip, scaling by 6/7, a quarter turn and a shift by one cell, whatever the run trained with.
 
-    The scaled size is the multiple of the stride nearest to 6/7: 192 for 224 pixels and 256 for
-    288, as in the paper.
+    The scaled size is the multiple of the stride nearest to 6/7 but below the image's: 192 for
+    224 pixels and 256 for 288, as in the paper. Small images leave out what has no heatmap: a
+    smaller image of no cell, a shift of the only cell.
     """
-    stride = get_backbone(run_config.backbone).stride
-    scaled = max(round(run_config.image_size * 6 / 7 / stride), 1) * stride
-    transforms = {
-        "hflip": HorizontalFlip(),
-        "scale": Scaling(scaled, run_config.resize_kernel),
-        "rotate": Rotation(1),
-        "translate": Translation(stride, 0),
-    }
-    if run_config.image_size < 2 * stride:
-        logging.warning("Images of one heatmap cell: no inconsistency under translation.")
-        del transforms["translate"]
+    size, stride = run_config.image_size, get_backbone(run_config.backbone).stride
+
+    def cells(image_size):
+        # InceptionV3 has fewer than image_size / stride, and takes no images below 75 pixels.
+        try:
+            shapes = network.compute_output_shape((1, image_size, image_size, 3))
+        except ValueError:
+            return 0
+        return shapes["heatmaps"][1]
+
+    scaled = round(size * 6 / 7 / stride) * stride
+    scaled -= stride if scaled >= size else 0
+    transforms = {"hflip": HorizontalFlip(), "rotate": Rotation(1)}
+    if scaled and cells(scaled) >= 1:
+        transforms["scale"] = Scaling(scaled, run_config.resize_kernel)
+    if cells(size) >= 2:
+        transforms["translate"] = Translation(stride, 0)
+    left_out = sorted({"scale", "translate"} - set(transforms))
+    if left_out:
+        logging.warning("Images of %d pixels are too small to measure: %s.", size, left_out)
     return transforms
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from vac_tf.config import TrainConfig, check_choices, setting
+from vac_tf.config import TrainConfig, check_choices, check_ranges, setting
 
 
 def same_as_training(name: str, default: Any = None) -> Any:
@@ -106,6 +106,7 @@ class SaliencyConfig:
         for name in ("target_size", "human_observers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
+        check_ranges(self)
         if not self.validation_split and not 0.0 < self.validation_fraction < 1.0:
             raise ValueError(
                 f"validation_fraction must lie between 0 and 1, got {self.validation_fraction};"
@@ -142,3 +143,8 @@ class SaliencyEvaluationConfig:
             raise ValueError("Give either run_dir or result_file.")
         if self.result_file and not self.data_dir:
             raise ValueError("result_file needs data_dir, the folder of the images and fixations.")
+        if self.batch_size < 1 or self.human_observers < 0:
+            raise ValueError(
+                "batch_size must be at least 1 and human_observers not negative, got"
+                f" {self.batch_size} and {self.human_observers}."
+            )

@@ -76,13 +76,15 @@ def evaluate_saliency_run(
         centre_bias,
         human_observers,
     )
-    data = folder.read_json("saliency_data.json")
+    selection = folder.read_json("selection.json")
     evaluation["conventions"] |= {
         "dataset": config.dataset,
         "simulated_fixations": config.dataset == "scenes",
         "split": split_name,
-        "selected_on": data["selected_on"],
-        "selected_on_this_split": data["selected_on"] == f"{split_name} split",
+        "selected_on": selection["selected_on"],
+        "selected_on_this_split": selection["selected_on"] == f"{split_name} split",
+        "selected_epoch": selection["epoch"],
+        "selected_weights": selection["weights"],
     }
     folder.write_json("saliency_evaluation.json", evaluation)
     return evaluation

@@ -14,10 +14,15 @@ from vac_tf.resizing import resize_images
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
-    """What all transforms share. `spec` is the text that `parse_transforms` reads."""
+    """What all transforms share.
+
+    Each also has `images(images)`, the transformed `[B, H, W, C]`, and
+    `heatmaps(heatmaps, stride)`, where the cells of `[B, h, w, L]`, `stride` pixels wide, go.
+    """
 
     @property
     def spec(self) -> str:
+        """The text that `parse_transforms` reads."""
         raise TypeError(f"{type(self).__name__} must define spec.")
 
     @property

@@ -7,10 +7,11 @@ import tensorflow as tf
 
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
-_GIF = b"GIF8"
+_GIF_87, _GIF_89 = b"GIF87a", b"GIF89a"
 _BMP = b"BM"
 _RIFF = b"RIFF"
 _HEADER_BYTES = 40  # More than any of the headers read here.
+_BMP_HEADERS = (40, 52, 56, 64, 108, 124)  # Sizes that Pillow reads; 12 is OS/2.
 
 
 def decode_image(contents, path, max_pixels: int):
@@ -26,8 +27,9 @@ def decode_image(contents, path, max_pixels: int):
 
     Raises:
         tf.errors.InvalidArgumentError: not an image of these formats, truncated, too large, a
-            16-bit PNG, a BMP with a palette (which TensorFlow would decode wrongly), a WebP with
-            alpha or animation, or a GIF whose first frame is smaller than its canvas.
+            16-bit PNG, a BMP with a palette (which TensorFlow would decode wrongly), compression
+            or an OS/2 header, a WebP with alpha or animation, or a GIF whose first frame does not
+            fill its canvas.
             Called eagerly, the message is the bare reason.
     """
     size = _header_size(contents, path)
@@ -41,11 +43,7 @@ def decode_image(contents, path, max_pixels: int):
         lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
         lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
     )
-    # TensorFlow gives the frame, Pillow the canvas; a box would lie elsewhere.
-    is_whole = tf.reduce_all(tf.equal(tf.shape(image)[:2], size))
-    reason = "a GIF whose first frame does not fill its canvas; convert it to PNG"
-    with tf.control_dependencies([_require(is_whole, path, reason)]):
-        return tf.ensure_shape(tf.identity(image), (None, None, 3))
+    return tf.ensure_shape(image, (None, None, 3))
 
 
 def orient(image, orientation):
@@ -65,19 +63,25 @@ def orient(image, orientation):
     return tf.ensure_shape(tf.case(branches, default=lambda: image), (None, None, 3))
 
 
-def crop(image, corners):
-    """Cuts `corners` (left, top, right, bottom; int32 `[4]`, pixels) out of `[H, W, 3]`.
+def crop(image, corners, path="", max_pixels: int = 2**62):
+    """Cuts `corners` (left, top, right, bottom; `[4]`, pixels) out of `[H, W, 3]`.
 
     What lies outside the image is black; a box that does not touch the image gives the whole
     image (as in the authors' release).
+
+    Raises:
+        tf.errors.InvalidArgumentError: naming `path`, when the box has more than `max_pixels`.
     """
-    height, width = tf.shape(image)[0], tf.shape(image)[1]
-    left, top, right, bottom = tf.unstack(corners)
+    height, width = tf.unstack(tf.shape(image, tf.int64)[:2])
+    left, top, right, bottom = tf.unstack(tf.cast(corners, tf.int64))
     first_row, last_row = tf.maximum(top, 0), tf.minimum(bottom, height)
     first_column, last_column = tf.maximum(left, 0), tf.minimum(right, width)
 
     def cut():
-        inside = image[first_row:last_row, first_column:last_column]
+        area = (right - left) * (bottom - top)
+        reason = f"a box of more than {max_pixels} pixels (max_pixels)"
+        with tf.control_dependencies([_require(area <= max_pixels, path, reason)]):
+            inside = tf.identity(image[first_row:last_row, first_column:last_column])
         return tf.pad(
             inside,
             [
@@ -94,9 +98,8 @@ def crop(image, corners):
 def _header_size(contents, path):
     """int32 `[2]`: height and width in pixels, of a file of a known format."""
     header = _header(contents)
-    is_jpeg, is_png, is_gif, is_bmp = (
-        _starts_with(header, magic) for magic in (_JPEG, _PNG, _GIF, _BMP)
-    )
+    is_jpeg, is_png, is_bmp = (_starts_with(header, magic) for magic in (_JPEG, _PNG, _BMP))
+    is_gif = _starts_with(header, _GIF_87) | _starts_with(header, _GIF_89)
     is_webp = _starts_with(header, _RIFF) & tf.equal(tf.strings.substr(header, 8, 4), b"WEBP")
     is_known = is_jpeg | is_png | is_gif | is_bmp | is_webp
     requirements = [
@@ -109,7 +112,7 @@ def _header_size(contents, path):
         [
             (is_jpeg, lambda: tf.image.extract_jpeg_shape(contents)[:2]),
             (is_png, lambda: _png_size(header, path)),
-            (is_gif, lambda: _integers(header, 6, tf.uint16, 2)[::-1]),
+            (is_gif, lambda: _gif_size(contents, path)),
             (is_bmp, lambda: _bmp_size(header, path)),
         ],
         default=lambda: _webp_size(header, path),
@@ -151,11 +154,42 @@ def _png_size(header, path):
     return width_height[::-1]
 
 
+def _gif_size(contents, path):
+    """Height and width of the canvas, after a check that the first frame fills it.
+
+    TensorFlow gives the frame and Pillow the canvas; a box would lie elsewhere.
+    """
+    # Zeros behind the end: a search that finds no frame reads a frame of no size there.
+    data = tf.cast(tf.io.decode_raw(contents, tf.uint8), tf.int32)
+    length = tf.size(data)
+    data = tf.pad(data, [[0, 13]])
+    palette = tf.where(data[10] >= 128, tf.bitwise.left_shift(6, data[10] % 8), 0)
+
+    def is_extension(position, is_inside):
+        return (position < length) & (is_inside | tf.equal(data[position], 0x21))
+
+    def skip(position, is_inside):
+        # Inside: blocks of data[position] bytes, the last of none. Outside: marker and label.
+        step = tf.where(is_inside, data[position] + 1, 2)
+        return tf.minimum(position + step, length), ~is_inside | (data[position] != 0)
+
+    start = tf.minimum(13 + palette, length)
+    position, _ = tf.while_loop(is_extension, skip, (start, tf.constant(False)))
+    values = data[position + 1 : position + 9] + 256 * data[position + 2 : position + 10]
+    canvas = data[6:10] + 256 * data[7:11]
+    is_whole = tf.reduce_all(tf.equal(values[::2], [0, 0, canvas[0], canvas[2]]))
+    reason = "a GIF whose first frame does not fill its canvas; convert it to PNG"
+    with tf.control_dependencies([_require(is_whole, path, reason)]):
+        return tf.stack([canvas[2], canvas[0]])
+
+
 def _bmp_size(header, path):
+    header_bytes = _integers(header, 14, tf.int32, 1)[0]
     bits = _integers(header, 28, tf.uint16, 1)[0]
     compression = _integers(header, 30, tf.int32, 1)[0]
     is_plain = ((bits == 24) | (bits == 32)) & (compression == 0)
-    reason = "a BMP with a palette or compression; convert it to 24 bits or to PNG"
+    is_plain &= tf.reduce_any(tf.equal(header_bytes, _BMP_HEADERS))
+    reason = "a BMP with a palette, compression or an OS/2 header; convert it to 24 bits or to PNG"
     with tf.control_dependencies([_require(is_plain, path, reason)]):
         width_height = _integers(header, 18, tf.int32, 2)
     return tf.abs(width_height[::-1])

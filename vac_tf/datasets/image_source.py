@@ -56,7 +56,7 @@ class ImageSource:
         self._paths = tf.constant(list(split.image_paths), tf.string)
         self._has_boxes = split.boxes is not None
         corners = crop_boxes(split.boxes) if self._has_boxes else np.zeros((len(split), 4))
-        self._corners = tf.constant(corners.astype("int32"))
+        self._corners = tf.constant(corners.astype("int64"))
         self._orientations = None
         if settings.apply_exif_orientation:
             codes = [_exif_orientation(path) for path in split.image_paths]
@@ -100,7 +100,9 @@ class ImageSource:
         image = decode_image(tf.io.read_file(path), path, self.settings.max_pixels)
         if self._orientations is not None:
             image = orient(image, self._orientations[index])
-        return crop(image, self._corners[index]) if self._has_boxes else image
+        if not self._has_boxes:
+            return image
+        return crop(image, self._corners[index], path, self.settings.max_pixels)
 
     def _reason(self, index):
         try:

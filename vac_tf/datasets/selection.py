@@ -52,7 +52,8 @@ def read_run_splits(config: TrainConfig) -> RunSplits:
     is the test split, as the papers' authors did.
 
     Raises:
-        ValueError: when the two splits have different labels, or data is missing or bad.
+        ValueError: when the two splits have different labels or share images, or data is missing
+            or bad.
     """
     train = read_run_split(config, config.train_split)
     test = TEST_SPLITS[config.dataset]
@@ -75,4 +76,17 @@ def read_run_splits(config: TrainConfig) -> RunSplits:
     else:
         validation = read_run_split(config, config.validation_split)
         selected_on = f"{config.validation_split} split"
+    check_disjoint(train, validation)
     return RunSplits(train, validation.with_labels(train.label_names), selected_on)
+
+
+def check_disjoint(train: Split, validation: Split) -> None:
+    """Raises ValueError when splits share images: WIDER's val, say, is part of its trainval."""
+    shared = set(train.image_paths).intersection(validation.image_paths)
+    if shared:
+        raise ValueError(
+            f"{len(shared)} images of split {validation.name!r} are also in the training split"
+            f" {train.name!r}, such as {min(shared)}: the best network would be selected on images"
+            " that it has learnt by heart. Use --validation_fraction=0.1, or another"
+            " --validation_split."
+        )

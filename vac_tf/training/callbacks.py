@@ -1,5 +1,6 @@
 """What happens between the steps of an epoch: stopping safely, and saving where it stands."""
 
+import logging
 import math
 import signal
 import time
@@ -9,6 +10,8 @@ import keras
 
 class NonFiniteLossError(RuntimeError):
     """A loss term is not finite; the message names the term and the step."""
+
+    exit_code = 1
 
 
 class TrainingInterrupted(Exception):
@@ -23,7 +26,11 @@ class TrainingInterrupted(Exception):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is active, instead of dying at once."""
+    """Notes SIGINT and SIGTERM while it is active, instead of dying at once.
+
+    A second signal ends the run where it is: a validation may still take long, and the last saved
+    state is whole.
+    """
 
     def __init__(self):
         self.signal_number = None
@@ -38,9 +45,13 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number, frame):
+        if self.signal_number is not None:
+            raise TrainingInterrupted(number)
         self.signal_number = number
+        logging.warning("Stopping at the next point to continue from; once more: at once.")
 
     def raise_if_any(self):
+        """Raises TrainingInterrupted if a signal came."""
         if self.signal_number is not None:
             raise TrainingInterrupted(self.signal_number)
 

@@ -14,6 +14,7 @@ from vac_tf.transforms import HorizontalFlip, Scaling, Transform
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")
+LOSSES = ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy")
 
 
 class ConsistencyTrainer(keras.Model):
@@ -38,7 +39,8 @@ class ConsistencyTrainer(keras.Model):
             before momentum, as PyTorch's SGD does. It is no part of the reported loss.
 
     Raises:
-        ValueError: an unknown level or pairs, or `grid` without exactly one flip and one scaling.
+        ValueError: an unknown level, pairs or loss, or `grid` without exactly one flip and one
+            scaling.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class ConsistencyTrainer(keras.Model):
         super().__init__()
         _check(pairs, PAIRS, "pairs")
         _check(level, LEVELS, "consistency_level")
+        _check(loss, LOSSES, "loss")
         if pairs == "grid":
-            _check_grid(transforms)
+            check_grid(transforms)
         self.network = network
         self.transforms = tuple(transforms)
         self.weights_by_spec = weights or {transform.spec: 1.0 for transform in transforms}
@@ -188,7 +191,8 @@ def _check(value, known, name):
         raise ValueError(f"Unknown {name} {value!r}. Expected one of: {', '.join(known)}.")
 
 
-def _check_grid(transforms):
+def check_grid(transforms: tuple[Transform, ...]) -> None:
+    """Raises ValueError unless there is exactly one flip and one scaling, as `grid` needs."""
     kinds = sorted(transform.kind for transform in transforms)
     if kinds != ["hflip", "scale"]:
         raise ValueError(

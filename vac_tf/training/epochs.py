@@ -94,16 +94,22 @@ def score_weights(config, trainer, name: str, score: Callable[[str], float]) -> 
     return logs
 
 
-def keep_best(config, folder: RunFolder, network, progress: dict, kind: str, score: float) -> None:
-    """Saves the network if its score (higher is better) is the best so far, of all or its kind."""
+def keep_best(config, folder: RunFolder, network, progress: dict, kind: str, score: float) -> bool:
+    """Saves the network if its score (higher is better) is the best so far, of all or its kind.
+
+    Returns:
+        Whether it is the best of all, and so the network of the run from now on.
+    """
     best = progress["best"]
-    if score > max(best.values(), default=-float("inf")):
+    is_best = score > max(best.values(), default=-float("inf"))
+    if is_best:
         save_network(network, folder.network_file)
         progress["winner"], progress["best_epoch"] = kind, progress["epoch"] + 1
     if score > best.get(kind, -float("inf")):
         best[kind] = score
         if config.ema_decay:
             save_network(network, folder.file(f"network_{kind}.keras"))
+    return is_best
 
 
 def _train_epoch(config, folder, trainer, data, progress, stop_request):

@@ -10,6 +10,7 @@ from vac_tf.prediction import predict
 from vac_tf.run_folder import RunFolder
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
+from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import RunData, read_run_data
 from vac_tf.transforms import parse_transforms, parse_weights
 
@@ -28,6 +29,7 @@ def run(config: TrainConfig) -> dict:
     """
     folder = RunFolder(config.run_dir)
     folder.check(config)
+    check_method(config)
     keras.utils.set_random_seed(config.seed)
 
     # ---- Data
@@ -38,6 +40,7 @@ def run(config: TrainConfig) -> dict:
 
     # ---- Run folder, state of an earlier process
     folder.claim(config)
+    data.check_unchanged(folder)
     folder.write_json("labels.json", data.labels_description())
 
     # ---- Epochs
@@ -91,7 +94,7 @@ def build_trainer(config: TrainConfig, data: RunData) -> ConsistencyTrainer:
 def _validate(config, folder, trainer, data, progress):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
     with data.naming_bad_images():
-        terms = trainer.evaluate(data.validation, return_dict=True, verbose=0)
+        terms = trainer.evaluate(data.validation_for_loss, return_dict=True, verbose=0)
         logs = {f"validation_{name}": value for name, value in terms.items()}
         logs |= score_weights(
             config,
@@ -113,7 +116,9 @@ def _score(config, folder, trainer, data, progress, kind):
             "No label has a positive in the validation part, so no network can be selected on it."
             " Use a larger --validation_fraction or another --validation_split."
         )
-    keep_best(config, folder, trainer.network, progress, kind, score)
+    if keep_best(config, folder, trainer.network, progress, kind, score):
+        selected = {"weights": kind, "epoch": progress["epoch"] + 1, "validation_mAP": score}
+        folder.write_json("selection.json", selected | {"selected_on": data.selected_on})
     return score
 
 

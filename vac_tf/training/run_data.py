@@ -13,15 +13,28 @@ from vac_tf.datasets import DatasetError, Split
 from vac_tf.datasets.image_source import ImageSettings, ImageSource
 from vac_tf.datasets.pipeline import Augmentation, TrainingBatches, evaluation_batches
 from vac_tf.datasets.selection import read_run_splits
+from vac_tf.run_folder import RunFolder
 from vac_tf.transforms import parse_transforms
 
 
 @dataclasses.dataclass(frozen=True)
 class RunData:
-    """Batches and label facts of a run. `skipped` lists (path, reason) of images left out."""
+    """Batches and label facts of a run.
+
+    Attributes:
+        training: Batches to train on.
+        validation: Batches to score, unknown labels NaN.
+        validation_for_loss: The same with unknown labels as the loss takes them in training.
+        validation_source: The images of both.
+        label_names: L names, in the order of the columns.
+        positive_ratio: float64 `[L]`, p of Equation 3.
+        selected_on: What selects the best network, in words.
+        skipped: (path, reason) of images left out.
+    """
 
     training: TrainingBatches
     validation: tf.data.Dataset
+    validation_for_loss: tf.data.Dataset
     validation_source: ImageSource
     label_names: tuple[str, ...]
     positive_ratio: np.ndarray
@@ -37,6 +50,22 @@ class RunData:
             "skipped_images": [list(row) for row in self.skipped],
         }
 
+    def check_unchanged(self, folder: RunFolder) -> None:
+        """Raises ValueError when the run in `folder` has begun with other labels or rows.
+
+        Its columns would be other labels from now on, and its epochs other batches.
+        """
+        if not os.path.exists(folder.state_file):
+            return
+        written, now = folder.read_json("labels.json"), self.labels_description()
+        changed = [name for name in ("label_names", "positive_ratio") if written[name] != now[name]]
+        if changed:
+            raise ValueError(
+                f"The training data is not what it was when the run in {folder.path!r} began:"
+                f" {' and '.join(changed)} of labels.json differ. Restore the data, or start in a"
+                " new --run_dir."
+            )
+
     @contextlib.contextmanager
     def naming_bad_images(self):
         """Turns a TensorFlow error about an image into a DatasetError that names the file."""
@@ -49,6 +78,8 @@ def naming_bad_images(*sources: ImageSource):
     """Turns a TensorFlow error inside into a DatasetError that names the first bad image."""
     try:
         yield
+    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError):
+        raise  # The device's, not a file's: opening every image would only take long.
     except tf.errors.OpError as error:
         for source in sources:
             for index, reason in source.find_bad_images(first_only=True):
@@ -75,11 +106,20 @@ def known_labels(labels: np.ndarray, unknown_labels: str) -> np.ndarray:
 
 
 def leave_bad_images_out(split: Split, settings: ImageSettings) -> tuple[Split, list]:
-    """The split without unreadable images, and (path, reason) of each; none is replaced."""
+    """The split without unreadable images, and (path, reason) of each; none is replaced.
+
+    Raises:
+        DatasetError: when no image is left.
+    """
     bad = ImageSource(split, settings).find_bad_images()
     skipped = [(split.image_paths[index], reason) for index, reason in bad]
     for path, reason in skipped:
         logging.warning("Skipped %s: %s", path, reason)
+    if len(bad) == len(split):
+        raise DatasetError(
+            f"None of the {len(split)} images of {split.name} can be used, the first because:"
+            f" {skipped[0][0]}: {skipped[0][1]}."
+        )
     if skipped:
         logging.warning("Skipped %d of %d images of %s.", len(bad), len(split), split.name)
     bad_indices = {index for index, _ in bad}
@@ -106,6 +146,7 @@ def read_run_data(config: TrainConfig) -> RunData:
     cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
     train_source = ImageSource(train, settings, config.cache, cache_dir)
     validation_source = ImageSource(validation, settings, config.cache, cache_dir)
+    loss_labels = known_labels(validation.labels, config.unknown_labels)
     return RunData(
         training=TrainingBatches(
             train_source,
@@ -118,9 +159,10 @@ def read_run_data(config: TrainConfig) -> RunData:
             config.drop_remainder,
         ),
         validation=evaluation_batches(validation_source, validation.labels, config.batch_size),
+        validation_for_loss=evaluation_batches(validation_source, loss_labels, config.batch_size),
         validation_source=validation_source,
         label_names=train.label_names,
-        positive_ratio=np.nan_to_num(positive_ratio, nan=0.0),
+        positive_ratio=positive_ratio,
         selected_on=splits.selected_on,
         skipped=skipped,
     )

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 import logging
 import os
 
@@ -15,6 +16,8 @@ from vac_tf.datasets.pipeline import TrainingBatches, evaluation_batches
 from vac_tf.datasets.salicon import read_salicon
 from vac_tf.datasets.saliency_split import SaliencySplit
 from vac_tf.datasets.scene_fixations import read_scene_fixations
+from vac_tf.datasets.selection import check_disjoint
+from vac_tf.run_folder import RunFolder
 from vac_tf.saliency_config import SaliencyConfig
 from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
 
@@ -45,8 +48,24 @@ class SaliencyData:
             "training_images": len(self.training.source.split),
             "validation_images": len(self.validation_source.split),
             "selected_on": self.selected_on,
+            "fingerprint": self._fingerprint(),
             "skipped_images": [list(row) for row in self.skipped],
         }
+
+    def check_unchanged(self, folder: RunFolder) -> None:
+        """Raises ValueError when the run in `folder` has begun with other fixations."""
+        if not os.path.exists(folder.state_file):
+            return
+        if folder.read_json("saliency_data.json")["fingerprint"] != self._fingerprint():
+            raise ValueError(
+                f"The fixations are not what they were when the run in {folder.path!r} began."
+                " Restore the data, or start in a new --run_dir."
+            )
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(self.training.labels.numpy().tobytes())
+        digest.update(self.validation_targets.tobytes())
+        return digest.hexdigest()[:24]
 
 
 def evaluation_split_name(config: SaliencyConfig) -> str:
@@ -124,4 +143,5 @@ def _splits(config) -> tuple[SaliencySplit, SaliencySplit, str]:
             config.validation_split,
         )
     validation = read_saliency_split(config, config.validation_split)
+    check_disjoint(train, validation)
     return train, validation, f"{config.validation_split} split"

@@ -43,6 +43,7 @@ def run_saliency(config: SaliencyConfig) -> dict:
     # ---- Data, network, trainer
     data = read_saliency_data(config)
     trainer = build_saliency_trainer(config, data.training.steps_per_epoch)
+    data.check_unchanged(folder)
     folder.write_json("saliency_data.json", data.description())
 
     # ---- Epochs
@@ -93,6 +94,7 @@ def _validate(config, folder, trainer, data, progress):
         logs = {f"validation_loss_{name}": value for name, value in terms.items() if name != "loss"}
         logs["validation_loss"] = terms["loss"]
         summary = {}
+        name = f"validation_{config.best_metric}"
 
         def score(kind):
             densities = _predict(config, trainer, data)
@@ -107,10 +109,11 @@ def _validate(config, folder, trainer, data, progress):
                     " more of them (--validation_fraction) or another --best_metric."
                 )
             higher_is_better = value if METRICS[config.best_metric] else -value
-            keep_best(config, folder, trainer.network, progress, kind, higher_is_better)
+            if keep_best(config, folder, trainer.network, progress, kind, higher_is_better):
+                selected = {"weights": kind, "epoch": progress["epoch"] + 1, name: value}
+                folder.write_json("selection.json", selected | {"selected_on": data.selected_on})
             return value
 
-        name = f"validation_{config.best_metric}"
         return logs | score_weights(config, trainer, name, score) | summary
 
 

@@ -1,0 +1,35 @@
+"""Configs refuse values that no run can use, naming the setting and the value."""
+
+import pytest
+
+from vac_tf.config import TrainConfig
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("weight_decay", -1e-4),
+        ("gradient_clip_norm", -1.0),
+        ("warmup_epochs", float("nan")),
+        ("max_images", -1),
+        ("seed", -1),
+        ("ema_decay", 1.0),
+        ("momentum", -0.1),
+        ("batch_norm_momentum", 1.5),
+        ("validation_fraction", 1.0),
+        ("dropout", 1.0),
+        ("dropout", -0.5),
+        ("epochs", 0),
+        ("batch_size", 0),
+    ],
+)
+def test_values_out_of_range_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must .* got {value}"):
+        TrainConfig(**{name: value})
+
+
+def test_the_ends_of_the_ranges_are_allowed():
+    TrainConfig(dropout=-1, ema_decay=0.0, momentum=0.0, weight_decay=0.0, learning_rate=1e-9)
+    TrainConfig(dropout=0.0, ema_decay=0.9999, batch_norm_momentum=0.0, validation_fraction=0.99)

@@ -1,0 +1,93 @@
+"""Programs as a user starts them: help, exit codes, one clear line for a mistake."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from tools.python_imports import REPOSITORY
+
+
+def start(program, *arguments):
+    return subprocess.run(
+        [sys.executable, program, *arguments],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+def assert_one_line(result, exit_code, *parts):
+    """The exit code, and a last line that holds `parts`; no traceback."""
+    assert result.returncode == exit_code, result.stderr
+    assert "Traceback" not in result.stderr
+    last = result.stderr.strip().splitlines()[-1]
+    for part in parts:
+        assert part in last
+
+
+@pytest.mark.parametrize(
+    "program, flags",
+    [
+        ("train.py", ("--run_dir", "--consistency_weight", "hflip,scale:192,rotate:1")),
+        ("evaluate.py", ("--run_dir", "--[no]inconsistency", "<step|voc12|voc07>")),
+    ],
+)
+def test_help_shows_every_flag(program, flags):
+    result = start(program, "--help")
+    assert result.returncode == 1 and result.stderr == ""  # absl's exit code for help.
+    assert f"python {program} --run_dir=" in result.stdout
+    for flag in flags:
+        assert flag in result.stdout
+
+
+def test_misspelt_flag_is_refused_with_a_proposal():
+    result = start("train.py", "--epoch=3")
+    assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert "Unknown command line flag 'epoch'. Did you mean: epochs" in result.stderr
+
+
+def test_leftover_words_are_refused():
+    assert_one_line(start("evaluate.py", "runs/one"), 2, "Unexpected arguments: runs/one")
+
+
+def test_misspelt_transform_ends_with_one_line(tmp_path):
+    result = start("train.py", f"--run_dir={tmp_path / 'run'}", "--transforms=hlfip")
+    assert_one_line(result, 2, "Unknown transform 'hlfip'. Known transforms: hflip, scale:PIXELS")
+    assert not (tmp_path / "run").exists()
+
+
+def test_missing_data_folder_ends_with_one_line(tmp_path):
+    arguments = (f"--run_dir={tmp_path / 'run'}", "--dataset=coco", "--data_dir=/nowhere")
+    assert_one_line(start("train.py", *arguments), 2, "/nowhere")
+
+
+def test_missing_run_ends_with_one_line(tmp_path):
+    result = start("evaluate.py", f"--run_dir={tmp_path}")
+    assert_one_line(result, 2, f"No config.json in '{tmp_path}'")
+
+
+def test_check_data_lists_and_sets_the_exit_code(finished_run, tmp_path):
+    data_dir = shutil.copytree(finished_run.data_dir, tmp_path / "data")
+    image = next(data_dir.glob("scenes_*/val/*.png"))
+    image.write_bytes(b"no image")
+    arguments = [f"--data_dir={data_dir}", "--check_data"]
+    for name in ("scenes_train_images", "scenes_image_size"):
+        arguments.append(f"--{name}={getattr(finished_run, name)}")
+    result = start("train.py", *arguments)
+    assert result.returncode == 1, result.stderr
+    assert f"unreadable {image}: not a JPEG" in result.stdout
+    assert "0 rows rejected, 1 images unreadable" in result.stdout
+
+
+def test_evaluate_prints_the_table_and_writes_the_file(finished_run, tmp_path):
+    run_dir = shutil.copytree(finished_run.run_dir, tmp_path / "run")
+    result = start("evaluate.py", f"--run_dir={run_dir}", "--split=test")
+    assert result.returncode == 0, result.stderr
+    evaluation = json.loads((run_dir / "evaluation.json").read_text())
+    assert f"{100 * evaluation['label_based']['mAP']:.1f}" in result.stdout
+    assert "mAP" in result.stdout and "hflip" in result.stdout
