@@ -30,6 +30,7 @@ PROGRAMS = [
     path for path in AT_THE_TOP if "flags.program.run_program" in imported_names(syntax_tree(path))
 ]
 READERS = "split table coco wider pa100k scenes held_out boxes description selection".split()
+READERS += "salicon saliency_split saliency_results fixation_density scene_fixations".split()
 WITHOUT_TENSORFLOW = [
     "vac_tf/config.py",
     "vac_tf/metrics.py",
@@ -37,7 +38,8 @@ WITHOUT_TENSORFLOW = [
     "vac_tf/metrics_table.py",
     "vac_tf/datasets/__init__.py",
     *(f"vac_tf/datasets/{name}.py" for name in READERS),
-    *(path for path in FILES if path == "vac_tf/saliency_metrics.py"),
+    "vac_tf/saliency_metrics.py",
+    "vac_tf/saliency_scores.py",
 ]
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}
 MOST_LINES = 300
@@ -107,6 +109,7 @@ def test_export_knows_no_flags():
 def test_flags_know_only_configs():
     paths = [path for path in FILES if path.startswith("flags/")]
     allowed = {"vac_tf/__init__.py", "vac_tf/config.py", "export/__init__.py", "export/config.py"}
+    allowed |= {"vac_tf/saliency_config.py"}
     reached = reached_files(paths, FILES)
     assert reached - set(paths) <= allowed
     assert third_party(reached) == {"absl"}

@@ -33,6 +33,20 @@ def check_choices(config: Any) -> None:
             )
 
 
+def check_ranges(config: Any) -> None:
+    """Raises ValueError for a setting of a training run that is out of its range."""
+    for name in _NOT_NEGATIVE:
+        if not getattr(config, name) >= 0:
+            raise ValueError(f"{name} must not be negative, got {getattr(config, name)}.")
+    for name in _FRACTIONS:
+        if not 0.0 <= getattr(config, name) < 1.0:
+            raise ValueError(f"{name} must lie in [0, 1), got {getattr(config, name)}.")
+    if not (config.dropout == -1 or 0.0 <= config.dropout < 1.0):
+        raise ValueError(f"dropout must lie in [0, 1) or be -1, got {config.dropout}.")
+    if not config.learning_rate > 0:
+        raise ValueError(f"learning_rate must be above 0, got {config.learning_rate}.")
+
+
 @dataclasses.dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides the outcome of a training run, and where it is written."""
@@ -160,16 +174,7 @@ class TrainConfig:
         for name in (*counts, "schedule_step_epochs"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in _NOT_NEGATIVE:
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
-        for name in _FRACTIONS:
-            if not 0.0 <= getattr(self, name) < 1.0:
-                raise ValueError(f"{name} must lie in [0, 1), got {getattr(self, name)}.")
-        if not (self.dropout == -1 or 0.0 <= self.dropout < 1.0):
-            raise ValueError(f"dropout must lie in [0, 1) or be -1, got {self.dropout}.")
-        if not self.learning_rate > 0:
-            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}.")
+        check_ranges(self)
         if self.dataset != "scenes" and not self.data_dir:
             raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")
 

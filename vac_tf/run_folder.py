@@ -9,7 +9,16 @@ from vac_tf.config import TrainConfig
 
 # Settings that do not change what a run computes; they may differ when it is continued.
 _FREE_SETTINGS = frozenset(
-    {"run_dir", "cache", "cache_dir", "checkpoint_seconds", "check_data", "data_dir"}
+    {
+        "run_dir",
+        "cache",
+        "cache_dir",
+        "checkpoint_seconds",
+        "check_data",
+        "data_dir",
+        "evaluation_split",
+        "human_observers",
+    }
 )
 
 
@@ -31,7 +40,7 @@ class RunFolder:
         """Everything that a resume needs."""
         return self.file(os.path.join("last", "state.npz"))
 
-    def check(self, config: TrainConfig) -> None:
+    def check(self, config) -> None:
         """Raises ValueError, listing every difference, if the folder holds another config's run."""
         if not config.run_dir:
             raise ValueError("run_dir is needed: the folder that the run is written to.")
@@ -45,7 +54,7 @@ class RunFolder:
                 + "\nUse the same flags to continue it, or another --run_dir."
             )
 
-    def claim(self, config: TrainConfig) -> None:
+    def claim(self, config) -> None:
         """Makes the folder for a run of `config`, or checks that it holds that very run.
 
         Raises:
@@ -64,22 +73,22 @@ class RunFolder:
         if not os.path.exists(self.file("config.json")):
             self.write_json("config.json", dataclasses.asdict(config))
 
-    def read_config(self) -> TrainConfig:
-        """The config of the run.
+    def read_config(self, config_class: type = TrainConfig):
+        """The config of the run, a `config_class`.
 
         Raises:
             ValueError: no run here, or one written by a version with other settings.
         """
         values = self.read_json("config.json")
-        known = {field.name for field in dataclasses.fields(TrainConfig)}
+        known = {field.name for field in dataclasses.fields(config_class)}
         unknown = sorted(set(values) - known)
         if unknown:
             raise ValueError(
                 f"{self.file('config.json')}: unknown settings {unknown}; it was written by another"
-                " version of this project."
+                " version or another program of this project."
             )
         try:
-            return TrainConfig(**values)
+            return config_class(**values)
         except ValueError as error:
             raise ValueError(f"{self.file('config.json')}: {error}") from error
 

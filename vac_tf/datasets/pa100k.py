@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from vac_tf.datasets.image_files import FolderListings
+from vac_tf.datasets.matlab_file import read_matlab_file
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split, report_bad_row
 
 _SPLITS = {
@@ -49,7 +50,7 @@ def read_pa100k(
         raise DatasetError(f"Unknown split {split!r} of PA-100K. Known: {', '.join(_SPLITS)}.")
     data_dir = Path(data_dir)
     file = _find_annotation(data_dir)
-    content = _load(file)
+    content = read_matlab_file(file)
     label_names = tuple(_strings(content, "attributes", file))
     paths: list[str] = []
     labels: list[np.ndarray] = []
@@ -91,23 +92,6 @@ def _find_annotation(data_dir: Path) -> Path:
     raise DatasetError(
         f"There is no annotation.mat in {data_dir} or {data_dir / 'annotation'}. Expected PA-100K."
     )
-
-
-def _load(file: Path) -> dict[str, Any]:
-    # Imported here: no other dataset needs scipy.
-    from scipy.io import loadmat
-
-    try:
-        return loadmat(file)
-    except MemoryError:
-        raise
-    # scipy reports a damaged file by whatever its parser happens to fail on: IndexError,
-    # TypeError, zlib.error, NotImplementedError (MATLAB 7.3), its own MatReadError, ...
-    except Exception as error:
-        raise DatasetError(
-            f"{file}: not a readable MATLAB 5 file ({type(error).__name__}: {error}). It may be"
-            " cut short; download it again."
-        ) from error
 
 
 def _strings(content: dict[str, Any], key: str, file: Path) -> list[str]:

@@ -76,12 +76,12 @@ def read_run_splits(config: TrainConfig) -> RunSplits:
     else:
         validation = read_run_split(config, config.validation_split)
         selected_on = f"{config.validation_split} split"
-    _check_disjoint(train, validation)
+    check_disjoint(train, validation)
     return RunSplits(train, validation.with_labels(train.label_names), selected_on)
 
 
-def _check_disjoint(train: Split, validation: Split) -> None:
-    """Refuses, for example, WIDER's val, which is part of its trainval."""
+def check_disjoint(train: Split, validation: Split) -> None:
+    """Raises ValueError when splits share images: WIDER's val, say, is part of its trainval."""
     shared = set(train.image_paths).intersection(validation.image_paths)
     if shared:
         raise ValueError(

@@ -2,9 +2,8 @@
 
 import keras
 
-from vac_tf.models.backbones import build_backbone, get_backbone
 from vac_tf.models.cam_head import CAMHead
-from vac_tf.models.fused_batch_norm import rebuild_network
+from vac_tf.models.features import image_features
 
 FEATURES_LAYER = "cam_head"
 
@@ -47,16 +46,15 @@ def build_classifier(
     Raises:
         ValueError: unknown backbone or pooling, or weights that are missing or do not fit.
     """
-    image_shape = (image_size, image_size, 3)
-    body = rebuild_network(
-        build_backbone(backbone, image_shape, weights),
-        fused=fused_batch_norm,
-        dtype=None if precision == "float32" else precision,
-        batch_norm_momentum=batch_norm_momentum,
+    images, features = image_features(
+        backbone,
+        image_size,
+        weights,
         dropout=dropout,
+        batch_norm_momentum=batch_norm_momentum,
+        fused_batch_norm=fused_batch_norm,
+        precision=precision,
     )
-    images = keras.Input(image_shape, name="images", dtype="float32")
-    features = body(get_backbone(backbone).normalization(images))
     head = CAMHead(num_labels, pooling, detach_heatmap_kernel, name=FEATURES_LAYER)
     return keras.Model(images, head(features), name=f"{backbone}_classifier")
 

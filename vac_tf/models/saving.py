@@ -29,7 +29,9 @@ def load_network(path: str):
     Raises:
         ValueError: when the file is missing or cannot be read as a `.keras` file.
     """
-    from vac_tf.models.cam_head import CAMHead  # noqa: F401  Registers the layer.
+    # Registers the layers.
+    from vac_tf.models.cam_head import CAMHead  # noqa: F401
+    from vac_tf.models.saliency import CentrePrior  # noqa: F401
 
     if not os.path.isfile(path):
         raise ValueError(f"No network at {path!r}. Expected the .keras file that train.py wrote.")

@@ -9,6 +9,7 @@ from keras import ops
 
 from vac_tf import losses
 from vac_tf.models.classifier import with_features
+from vac_tf.training.steps import take_gradient_step, update_means
 from vac_tf.transforms import HorizontalFlip, Scaling, Transform
 
 LEVELS = ("features", "heatmaps", "logits")
@@ -83,27 +84,18 @@ class ConsistencyTrainer(keras.Model):
         return self.network(images, training=training)
 
     def train_step(self, data):
-        import tensorflow as tf
-
         images, labels = data
-        with tf.GradientTape() as tape:
-            terms = self.loss_terms(images, labels, training=True)
-            loss = self.optimizer.scale_loss(terms["loss"])
-        variables = self.trainable_variables
-        gradients = tape.gradient(loss, variables)
-        if self.coupled_weight_decay:
-            # The gradients carry the loss scale of mixed precision; so must the decay.
-            decay = self.optimizer.scale_loss(ops.convert_to_tensor(self.coupled_weight_decay))
-            gradients = [
-                gradient + decay * ops.cast(variable, gradient.dtype)
-                for gradient, variable in zip(gradients, variables, strict=True)
-            ]
-        self.optimizer.apply_gradients(zip(gradients, variables, strict=True))
-        return self._update(terms, images)
+        terms = take_gradient_step(
+            self,
+            lambda: self.loss_terms(images, labels, training=True),
+            self.coupled_weight_decay,
+        )
+        return update_means(self._means, terms, images)
 
     def test_step(self, data):
         images, labels = data
-        return self._update(self.loss_terms(images, labels, training=False), images)
+        terms = self.loss_terms(images, labels, training=False)
+        return update_means(self._means, terms, images)
 
     def loss_terms(self, images, labels, training):
         """All terms of the loss of one batch.
@@ -192,11 +184,6 @@ class ConsistencyTrainer(keras.Model):
         expected = transform.heatmaps(first, self.stride)
         mask = None if mask.all() else mask
         return ops.mean(losses.attention_consistency(expected, second, mask))
-
-    def _update(self, terms, images):
-        for name, mean in self._means.items():
-            mean.update_state(terms[name], sample_weight=ops.cast(ops.shape(images)[0], "float32"))
-        return {name: mean.result() for name, mean in self._means.items()}
 
 
 def _check(value, known, name):

@@ -1,0 +1,32 @@
+"""Trains a network to predict where people look, and evaluates it beside the baselines.
+
+    python train_saliency.py --run_dir=runs/saliency
+
+trains the small network on the generated scenes with SIMULATED fixations. On real ones:
+
+    python train_saliency.py --dataset=salicon --data_dir=SALICON --image_size=256
+        --run_dir=runs/salicon
+
+The same command again continues an interrupted run, and evaluates a finished one again.
+"""
+
+from flags import saliency
+from flags.program import run_program
+
+
+def main():
+    config = saliency.to_config()
+    if config.check_data:
+        from vac_tf.datasets.saliency_check import check_saliency_data
+
+        return 0 if check_saliency_data(config) else 1
+    from vac_tf.saliency_table import format_saliency_table
+    from vac_tf.training.saliency_run import run_saliency
+
+    print(format_saliency_table(run_saliency(config)))
+    return 0
+
+
+if __name__ == "__main__":
+    saliency.define()
+    run_program(main)

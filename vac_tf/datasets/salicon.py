@@ -1,0 +1,191 @@
+"""SALICON: the official fixation JSON, and data sets written in its layout."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vac_tf.datasets.image_files import FolderListings
+from vac_tf.datasets.json_file import read_json_object
+from vac_tf.datasets.salicon_release import is_release, read_release
+from vac_tf.datasets.saliency_split import SaliencySplit
+from vac_tf.datasets.split import DatasetError, RejectedRow, report_bad_row
+
+
+def read_salicon(
+    data_dir: str | os.PathLike, split: str, *, rejected: list[RejectedRow] | None = None
+) -> SaliencySplit:
+    """Reads one split of SALICON (Jiang, Huang, Duan and Zhao, CVPR 2015) or in its layout.
+
+    Either the fixation JSON: `fixations_SPLIT.json` in `data_dir` or `data_dir/annotations`, whose
+    annotations hold one worker's `fixations` on one image as 1-based [row, column]; SPLIT is the
+    name given, or the only one that begins with it (`train` finds `fixations_train2014.json`).
+    The images lie in `images/SPLIT`, `images`, `SPLIT`, `data_dir` or any folder of `images`.
+
+    Or the 2017 release, see `vac_tf.datasets.salicon_release.read_release`.
+
+    A worker without any fixation on an image is as one who did not look at it.
+
+    Args:
+        data_dir: folder of the data set.
+        split: name of the split, such as "train" or "val".
+        rejected: None to raise on the first bad row, or a list that takes the rows left out: a
+            bad annotation is left out alone, an image that keeps no fixation as a whole.
+
+    Raises:
+        DatasetError: when a file is missing or damaged, a fixation lies outside its image, an
+            image has no fixations, or a worker is listed twice for an image.
+    """
+    if is_release(data_dir):
+        return read_release(data_dir, split, rejected=rejected)
+    file = _find_fixations(Path(data_dir), split)
+    content = read_json_object(file, ("images", "annotations"))
+    for key in ("images", "annotations"):
+        if not isinstance(content[key], list) or not all(isinstance(r, dict) for r in content[key]):
+            raise DatasetError(f"{file}: {key!r} must be a list of objects.")
+    images = _images(content["images"], file, rejected)
+    looks = _looks(content["annotations"], images, file, rejected)
+    folder = _image_folder(Path(data_dir), split, file, images)
+    kept = _with_fixations(images, looks, folder, file, rejected)
+    return SaliencySplit(
+        image_paths=tuple(os.path.join(folder, images[i]["file_name"]) for i in kept),
+        image_ids=tuple(str(identifier) for identifier in kept),
+        sizes=np.array([(images[i]["height"], images[i]["width"]) for i in kept]),
+        workers=tuple(tuple(looks[i]) for i in kept),
+        fixations=tuple(tuple(looks[i].values()) for i in kept),
+        name=split,
+        dataset="salicon",
+    )
+
+
+def _find_fixations(data_dir: Path, split: str) -> Path:
+    if not data_dir.is_dir():
+        raise DatasetError(f"data_dir {str(data_dir)!r} is no folder. Expected fixations_*.json.")
+    found = {}
+    for folder in (data_dir / "annotations", data_dir):
+        for path in sorted(folder.glob("fixations_*.json")):
+            found[path.stem.removeprefix("fixations_")] = path
+    candidates = [split] if split in found else [name for name in found if name.startswith(split)]
+    if len(candidates) == 1:
+        return found[candidates[0]]
+    if candidates:
+        raise DatasetError(
+            f"Split {split!r} is ambiguous in {data_dir}: found {candidates}. Name one of them."
+        )
+    raise DatasetError(
+        f"No fixations_{split}*.json in {data_dir} or {data_dir / 'annotations'}. Found splits:"
+        f" {', '.join(found) or 'none'}."
+    )
+
+
+def _images(rows: list[dict], file: Path, rejected: list | None) -> dict[Any, dict]:
+    """The rows of the images by id."""
+    images: dict[Any, dict] = {}
+    for index, row in enumerate(rows):
+        size = (row.get("height"), row.get("width"))
+        if not isinstance(row.get("id"), (int, str)) or not isinstance(row.get("file_name"), str):
+            reason = f"expected an `id` and a `file_name`, got {row}."
+        elif not all(_is_integer(side) and side > 0 for side in size):
+            reason = f"height and width must be positive integers, got {size}."
+        elif row["id"] in images:
+            reason = f"image id {row['id']!r} occurs twice."
+        else:
+            images[row["id"]] = row
+            continue
+        report_bad_row(rejected, file, f"images[{index}]", reason)
+    if not images:
+        raise DatasetError(f"{file}: there is no usable image.")
+    return images
+
+
+def _looks(
+    rows: list[dict], images: dict[Any, dict], file: Path, rejected: list | None
+) -> dict[Any, dict]:
+    """For each image id: worker -> int64 [F, 2] of 0-based row and column."""
+    looks: dict[Any, dict] = {identifier: {} for identifier in images}
+    seen = set()
+    for index, row in enumerate(rows):
+        image = images.get(row.get("image_id"))
+        look = (row.get("image_id"), row.get("worker_id"))
+        if image is None:
+            reason = f"unknown image id {row.get('image_id')!r}."
+        elif not isinstance(row.get("worker_id"), (int, str)):
+            reason = f"expected a `worker_id`, got {row.get('worker_id')!r}."
+        elif look in seen:
+            reason = (
+                f"worker {row['worker_id']!r} is listed twice for {image['file_name']}; join the"
+                " fixations into one annotation or remove one of them."
+            )
+        else:
+            seen.add(look)
+            points, reason = _points(row.get("fixations"), image)
+            if len(points) and not reason:
+                looks[row["image_id"]][row["worker_id"]] = points
+        if reason:
+            report_bad_row(rejected, file, f"annotations[{index}]", reason)
+    return looks
+
+
+def _points(fixations: Any, image: dict) -> tuple[np.ndarray, str]:
+    """int64 [F, 2], 0-based, and what is wrong with them."""
+    nothing = np.zeros((0, 2), np.int64)
+    is_list = isinstance(fixations, list) and all(
+        isinstance(p, list) and len(p) == 2 and _is_integer(p[0]) and _is_integer(p[1])
+        for p in fixations
+    )
+    if not is_list:
+        text = json.dumps(fixations)[:80]
+        return nothing, f"fixations must be a list of integer pairs [row, column], got {text}."
+    if not fixations:
+        return nothing, ""
+    points = np.array(fixations, np.int64)
+    outside = (points < 1) | (points > (image["height"], image["width"]))
+    if outside.any():
+        first = points[outside.any(axis=1)][0].tolist()
+        return nothing, (
+            f"fixation {first} lies outside {image['file_name']}: [row, column] count from 1 to"
+            f" [{image['height']}, {image['width']}]."
+        )
+    return points - 1, ""
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _image_folder(data_dir: Path, split: str, file: Path, images: dict[Any, dict]) -> Path:
+    """The folder that holds the images."""
+    full_name = file.stem.removeprefix("fixations_")
+    names = dict.fromkeys((f"images/{full_name}", f"images/{split}", "images", full_name, split))
+    folders = [data_dir / name for name in (*names, ".")]
+    folders += sorted(path for path in (data_dir / "images").glob("*") if path.is_dir())
+    listings = FolderListings()
+    for folder in folders:
+        if any(listings.has_file(str(folder / row["file_name"])) for row in images.values()):
+            return folder
+    first = next(iter(images.values()))["file_name"]
+    raise DatasetError(f"{file}: no image such as {first} in {', '.join(map(str, folders[:-1]))}.")
+
+
+def _with_fixations(images, looks, folder, file, rejected) -> list:
+    """Ids of the images that exist and that somebody looked at, in the order of the file."""
+    listings = FolderListings()
+    kept = []
+    for index, (identifier, row) in enumerate(images.items()):
+        path = str(folder / row["file_name"])
+        if not listings.has_file(path):
+            reason = f"image file {path} is missing."
+        elif not looks[identifier]:
+            reason = (
+                f"there are no fixations on {row['file_name']}; an image that nobody looked at"
+                " cannot be learnt from or scored."
+            )
+        else:
+            kept.append(identifier)
+            continue
+        report_bad_row(rejected, file, f"images[{index}]", reason)
+    if not kept:
+        raise DatasetError(f"{file}: no usable image among {len(images)}.")
+    return kept

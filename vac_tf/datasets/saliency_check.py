@@ -1,0 +1,67 @@
+"""The `--check_data` mode of saliency training: reads every file and says what the splits hold."""
+
+import numpy as np
+
+from vac_tf.datasets.image_source import ImageSource
+from vac_tf.datasets.saliency_split import SaliencySplit
+from vac_tf.datasets.split import DatasetError
+from vac_tf.saliency_config import SaliencyConfig
+from vac_tf.training.run_data import image_settings
+from vac_tf.training.saliency_data import evaluation_split_name, read_saliency_split
+
+
+def check_saliency_data(config: SaliencyConfig) -> bool:
+    """Prints counts, every rejected row and every unreadable image of the splits.
+
+    Looks at the training split, the validation split where one is named, and the split that is
+    evaluated, where it exists.
+
+    Returns:
+        Whether nothing was rejected.
+
+    Raises:
+        DatasetError: when the training split cannot be used at all.
+    """
+    is_clean = True
+    names = (config.train_split, config.validation_split, evaluation_split_name(config))
+    for name in dict.fromkeys(name for name in names if name):
+        print(f"== {config.dataset}, split {name}")
+        rejected = []
+        try:
+            split = read_saliency_split(config, name, rejected)
+        except DatasetError as error:
+            if name == config.train_split:
+                raise
+            print(f"not used: {error}")
+            continue
+        print(describe_fixations(split))
+        bad = ImageSource(split, image_settings(config)).find_bad_images()
+        for row in rejected:
+            print(f"rejected {row}")
+        for index, reason in bad:
+            print(f"unreadable {split.image_paths[index]}: {reason}")
+        print(f"{len(rejected)} rows rejected, {len(bad)} images unreadable.")
+        is_clean &= not rejected and not bad
+    return is_clean
+
+
+def describe_fixations(split: SaliencySplit) -> str:
+    """Counts of images, observers and fixations, and where the fixations lie on average."""
+    observers = [len(workers) for workers in split.workers]
+    fixations = [len(split.points(index)) for index in range(len(split))]
+    places = np.concatenate(
+        [(split.points(index) + 0.5) / split.sizes[index] for index in range(len(split))]
+    )
+    (row, column), (rows, columns) = places.mean(axis=0), places.std(axis=0)
+    sizes = sorted({tuple(size) for size in split.sizes.tolist()})
+    shown = ", ".join(f"{height}x{width}" for height, width in sizes[:5])
+    return (
+        f"{len(split)} images ({'maps published' if split.map_paths else 'maps from fixations'}),"
+        f" {len(sizes)} sizes (height x width): {shown}\n"
+        f"observers per image: {min(observers)} to {max(observers)}, median"
+        f" {np.median(observers):g}\n"
+        f"fixations: {sum(fixations)}, per image {min(fixations)} to {max(fixations)}, median"
+        f" {np.median(fixations):g}\n"
+        f"mean place (row, column; of 0..1): {row:.3f}, {column:.3f}; standard deviation"
+        f" {rows:.3f}, {columns:.3f}"
+    )

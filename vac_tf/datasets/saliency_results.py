@@ -1,0 +1,47 @@
+"""Result files of the SALICON challenge: one saliency map per image, as PNG in base64."""
+
+import base64
+import binascii
+import io
+import json
+import os
+
+import numpy as np
+from PIL import Image
+
+from vac_tf.datasets.split import DatasetError
+
+
+def read_saliency_results(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Reads a list of `{"image_id", "saliency_map"}`.
+
+    Returns:
+        image id, as text -> float64 [H, W] in 0..255.
+
+    Raises:
+        DatasetError: naming the row, when the file is no such list, an image is listed twice or a
+            map cannot be decoded.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            rows = json.load(file)
+    except FileNotFoundError as error:
+        raise DatasetError(f"There is no file {path}.") from error
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}).") from error
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DatasetError(f"{path}: expected a list of objects with image_id and saliency_map.")
+    maps: dict[str, np.ndarray] = {}
+    for index, row in enumerate(rows):
+        identifier = str(row.get("image_id"))
+        if identifier in maps:
+            raise DatasetError(f"{path}, row {index}: image {identifier} is listed twice.")
+        try:
+            contents = base64.b64decode(row["saliency_map"], validate=True)
+            with Image.open(io.BytesIO(contents)) as image:
+                maps[identifier] = np.asarray(image.convert("L"), np.float64)
+        except (KeyError, TypeError, OSError, binascii.Error) as error:
+            raise DatasetError(
+                f"{path}, row {index}: saliency_map must be a PNG in base64 ({error!r})."
+            ) from error
+    return maps

@@ -1,0 +1,200 @@
+"""Evaluation of saliency maps on one split, with the baselines beside them, always."""
+
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.datasets.fixation_density import fixation_density, split_density
+from vac_tf.datasets.image_source import ImageSource
+from vac_tf.datasets.pipeline import evaluation_batches
+from vac_tf.datasets.salicon import read_salicon
+from vac_tf.datasets.saliency_results import read_saliency_results
+from vac_tf.datasets.saliency_split import SaliencySplit, count_points
+from vac_tf.datasets.split import DatasetError
+from vac_tf.models.saving import load_network
+from vac_tf.run_folder import RunFolder
+from vac_tf.saliency_baselines import CentreBias, OtherFixations, observers_left_out
+from vac_tf.saliency_config import SaliencyConfig, SaliencyEvaluationConfig
+from vac_tf.saliency_density import saliency_density
+from vac_tf.saliency_scores import mean_scores, score_image
+from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
+from vac_tf.training.saliency_data import read_saliency_split
+
+_SEED = 0  # of the negatives that metrics draw, so that all evaluations draw the same
+
+
+def evaluate_saliency(config: SaliencyEvaluationConfig) -> dict:
+    """Evaluates a saliency run, or a result file of the SALICON challenge, on one split.
+
+    Returns:
+        What `score_split` returns; of a run it is written to `saliency_evaluation.json`.
+
+    Raises:
+        ValueError: no such run or split, or a bad image or result file.
+    """
+    if config.result_file:
+        return _evaluate_results(config)
+    folder = RunFolder(config.run_dir)
+    run_config = folder.read_config(SaliencyConfig)
+    values = {**vars(run_config), "max_images": config.max_images}
+    values |= {"train_split": config.train_split}
+    if config.data_dir:
+        values["data_dir"] = config.data_dir
+    return evaluate_saliency_run(
+        folder,
+        SaliencyConfig(**values),
+        config.split,
+        human_observers=config.human_observers,
+        batch_size=config.batch_size,
+    )
+
+
+def evaluate_saliency_run(
+    folder: RunFolder,
+    config: SaliencyConfig,
+    split_name: str,
+    human_observers: int,
+    batch_size: int,
+) -> dict:
+    """Evaluates the best network of a run, and writes `saliency_evaluation.json`."""
+    network = load_network(folder.network_file)
+    split = read_saliency_split(config, split_name)
+    if config.skip_bad_images:
+        split, _ = leave_bad_images_out(split, image_settings(config))
+    source = ImageSource(split, image_settings(config))
+    batches = evaluation_batches(source, np.zeros((len(split), 0), np.float32), batch_size)
+    with naming_bad_images(source):
+        logits = predict_logits(network, batches)
+    centre_bias = CentreBias(read_saliency_split(config, config.train_split))
+    evaluation = score_split(
+        split,
+        lambda index: saliency_density(logits[index], *split.sizes[index]),
+        centre_bias,
+        human_observers,
+    )
+    selection = folder.read_json("selection.json")
+    evaluation["conventions"] |= {
+        "dataset": config.dataset,
+        "simulated_fixations": config.dataset == "scenes",
+        "split": split_name,
+        "selected_on": selection["selected_on"],
+        "selected_on_this_split": selection["selected_on"] == f"{split_name} split",
+        "selected_epoch": selection["epoch"],
+        "selected_weights": selection["weights"],
+    }
+    folder.write_json("saliency_evaluation.json", evaluation)
+    return evaluation
+
+
+def predict_logits(network, batches) -> np.ndarray:
+    """The map of logits of every image, in order: float32 `[N, h, w]`."""
+
+    @tf.function(reduce_retracing=True)
+    def forward(images):
+        return tf.cast(network(images, training=False)["saliency"][..., 0], tf.float32)
+
+    return np.concatenate([forward(images).numpy() for images, _ in batches])
+
+
+def score_split(
+    split: SaliencySplit,
+    predict: Callable[[int], np.ndarray],
+    centre_bias: CentreBias,
+    human_observers: int = 5,
+) -> dict:
+    """Scores maps and baselines at the size of the images, in parallel.
+
+    `one_observer_out` predicts one observer's fixations from those of all others (a tenth of the
+    centre bias is mixed in, so that no place is impossible). Its truth is
+    one person's, so its KLD, CC and SIM compare with a sparse density and are no upper bound of
+    the other rows; NSS, the AUCs and the information gain are, roughly.
+
+    Args:
+        split: the images and their fixations.
+        predict: index of an image -> saliency `[H, W]`, not negative.
+        centre_bias: fitted on other images.
+        human_observers: observers left out in turn on each image; 0: all.
+
+    Returns:
+        `scores`: `model`, `centre_bias`, `one_observer_out` and `chance` (a constant map), each
+        metric -> `mean`, `standard_error`, `images`; and `conventions`.
+    """
+    others = OtherFixations(split, _SEED)
+
+    def score(index):
+        return _score_one(split, index, predict, centre_bias, others, human_observers)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        rows = list(pool.map(score, range(len(split))))
+    names = ("model", "centre_bias", "one_observer_out", "chance")
+    return {
+        "scores": {name: mean_scores([row[name] for row in rows if row[name]]) for name in names},
+        "conventions": {
+            "images": len(split),
+            "human_observers_per_image": human_observers or "all",
+            "shuffled_auc": "negatives: fixations of the other images of the split",
+            "information_gain": "bits per fixation beyond the centre bias of the training split",
+            "one_observer_out": "truth: one observer at a time; KLD, CC, SIM not comparable",
+            "seed": _SEED,
+        },
+    }
+
+
+def _score_one(split, index, predict, centre_bias, others, human_observers):
+    """Rows of scores of one image, by predictor."""
+    size = tuple(int(side) for side in split.sizes[index])
+    counts, density = split.counts(index), split_density(split, index)
+    other_counts, centre = others.counts(index), centre_bias.density(*size)
+    maps = {"model": predict(index), "centre_bias": centre, "chance": np.ones(size)}
+    rows = {
+        name: score_image(values, counts, density, other_counts, centre, _SEED)
+        for name, values in maps.items()
+    }
+    human = [
+        score_image(
+            0.9 * fixation_density(the_others, size) + 0.1 * centre,
+            count_points(own, size),
+            fixation_density(own, size),
+            other_counts,
+            centre,
+            _SEED,
+        )
+        for own, the_others in observers_left_out(split, index, human_observers, _SEED)
+    ]
+    rows["one_observer_out"] = {
+        name: float(np.mean([row[name] for row in human])) for name in (human[0] if human else ())
+    }
+    return rows
+
+
+def _evaluate_results(config: SaliencyEvaluationConfig) -> dict:
+    maps = read_saliency_results(config.result_file)
+    split = read_salicon(config.data_dir, config.split)
+    if 0 < config.max_images < len(split):
+        split = split.select(range(config.max_images))
+    missing = [name for name in split.image_ids if name not in maps]
+    if missing:
+        raise DatasetError(
+            f"{config.result_file}: no map of {len(missing)} of {len(split)} images of split"
+            f" {config.split!r}, the first being {missing[0]!r}."
+        )
+    for name, size in zip(split.image_ids, split.sizes, strict=True):
+        if maps[name].shape != tuple(size):
+            raise DatasetError(
+                f"{config.result_file}: the map of image {name!r} has {maps[name].shape} pixels"
+                f" (height, width), the image {tuple(int(side) for side in size)}."
+            )
+    if config.train_split == config.split:
+        logging.warning("The centre bias is fitted on the very split it is evaluated on.")
+    evaluation = score_split(
+        split,
+        lambda index: maps[split.image_ids[index]],
+        CentreBias(read_salicon(config.data_dir, config.train_split)),
+        config.human_observers,
+    )
+    evaluation["conventions"] |= {"split": config.split, "result_file": config.result_file}
+    return evaluation

@@ -1,0 +1,147 @@
+"""The data of a saliency run, ready to train on."""
+
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.datasets.fixation_density import saliency_targets
+from vac_tf.datasets.held_out import hold_out
+from vac_tf.datasets.image_source import ImageSource
+from vac_tf.datasets.pipeline import TrainingBatches, evaluation_batches
+from vac_tf.datasets.salicon import read_salicon
+from vac_tf.datasets.saliency_split import SaliencySplit
+from vac_tf.datasets.scene_fixations import read_scene_fixations
+from vac_tf.datasets.selection import check_disjoint
+from vac_tf.run_folder import RunFolder
+from vac_tf.saliency_config import SaliencyConfig
+from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
+
+# The fixations of SALICON's test images are not public.
+_EVALUATION_SPLITS = {"scenes": "test", "salicon": "val"}
+
+
+@dataclasses.dataclass(frozen=True)
+class SaliencyData:
+    """Batches of a run: targets are `[B, S, S, 2]`, see `saliency_targets`."""
+
+    training: TrainingBatches
+    validation: tf.data.Dataset
+    validation_source: ImageSource
+    validation_targets: np.ndarray
+    selected_on: str
+    skipped: list[tuple[str, str]]
+
+    @contextlib.contextmanager
+    def naming_bad_images(self):
+        """Turns a TensorFlow error about an image into a DatasetError that names the file."""
+        with naming_bad_images(self.training.source, self.validation_source):
+            yield
+
+    def description(self) -> dict:
+        """The contents of saliency_data.json."""
+        return {
+            "training_images": len(self.training.source.split),
+            "validation_images": len(self.validation_source.split),
+            "selected_on": self.selected_on,
+            "fingerprint": self._fingerprint(),
+            "skipped_images": [list(row) for row in self.skipped],
+        }
+
+    def check_unchanged(self, folder: RunFolder) -> None:
+        """Raises ValueError when the run in `folder` has begun with other fixations."""
+        if not os.path.exists(folder.state_file):
+            return
+        if folder.read_json("saliency_data.json")["fingerprint"] != self._fingerprint():
+            raise ValueError(
+                f"The fixations are not what they were when the run in {folder.path!r} began."
+                " Restore the data, or start in a new --run_dir."
+            )
+
+    def _fingerprint(self) -> str:
+        digest = hashlib.sha256(self.training.labels.numpy().tobytes())
+        digest.update(self.validation_targets.tobytes())
+        return digest.hexdigest()[:24]
+
+
+def evaluation_split_name(config: SaliencyConfig) -> str:
+    """The split that the run reports on."""
+    return config.evaluation_split or _EVALUATION_SPLITS[config.dataset]
+
+
+def read_saliency_split(
+    config: SaliencyConfig, name: str, rejected: list | None = None
+) -> SaliencySplit:
+    """One split of the run's data set, cut to `max_images`."""
+    if config.dataset == "scenes":
+        split = read_scene_fixations(
+            config.data_dir,
+            name,
+            rejected=rejected,
+            image_size=config.scenes_image_size,
+            train_images=config.scenes_train_images,
+            seed=config.scenes_seed,
+        )
+    else:
+        split = read_salicon(config.data_dir, name, rejected=rejected)
+    if 0 < config.max_images < len(split):
+        split = split.select(range(config.max_images))
+    return split
+
+
+def read_saliency_data(config: SaliencyConfig) -> SaliencyData:
+    """Reads the splits of a run and prepares their batches.
+
+    The best network is selected on images that are neither trained nor reported on: a held-out
+    part of the training images, unless a validation split is named.
+
+    Raises:
+        ValueError: unusable settings, or data that is missing or bad.
+    """
+    train, validation, selected_on = _splits(config)
+    settings, skipped = image_settings(config), []
+    if config.skip_bad_images:
+        train, skipped_train = leave_bad_images_out(train, settings)
+        validation, skipped_validation = leave_bad_images_out(validation, settings)
+        skipped = skipped_train + skipped_validation
+    cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
+    sources = [
+        ImageSource(split, settings, config.cache, cache_dir) for split in (train, validation)
+    ]
+    targets = [
+        saliency_targets(split, config.grid_size, cache_dir) for split in (train, validation)
+    ]
+    return SaliencyData(
+        training=TrainingBatches(
+            sources[0],
+            targets[0],
+            config.batch_size,
+            config.seed,
+            drop_remainder=config.drop_remainder,
+        ),
+        validation=evaluation_batches(sources[1], targets[1], config.batch_size),
+        validation_source=sources[1],
+        validation_targets=targets[1],
+        selected_on=selected_on,
+        skipped=skipped,
+    )
+
+
+def _splits(config) -> tuple[SaliencySplit, SaliencySplit, str]:
+    train = read_saliency_split(config, config.train_split)
+    if not config.validation_split:
+        train, validation = hold_out(train, config.validation_fraction, config.seed)
+        part = f"held-out {config.validation_fraction:g} of the {config.train_split} split"
+        return train, validation, part
+    if config.validation_split == evaluation_split_name(config):
+        logging.warning(
+            "The network is selected on the %s split, which is evaluated too: its figures flatter.",
+            config.validation_split,
+        )
+    validation = read_saliency_split(config, config.validation_split)
+    check_disjoint(train, validation)
+    return train, validation, f"{config.validation_split} split"

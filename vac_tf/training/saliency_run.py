@@ -1,0 +1,154 @@
+"""A saliency training run, from its config to its run folder and its evaluation."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.analysis.saliency_panels import saliency_panel
+from vac_tf.models.saliency import build_saliency_network
+from vac_tf.run_folder import RunFolder
+from vac_tf.saliency_config import SaliencyConfig
+from vac_tf.saliency_density import saliency_density
+from vac_tf.saliency_evaluation import evaluate_saliency_run, predict_logits
+from vac_tf.saliency_losses import parse_losses
+from vac_tf.saliency_scores import METRICS, mean_scores, score_image
+from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
+from vac_tf.training.saliency_data import SaliencyData, evaluation_split_name, read_saliency_data
+from vac_tf.training.saliency_trainer import SaliencyTrainer
+
+_PANELS = 6  # images in TensorBoard
+
+
+def run_saliency(config: SaliencyConfig) -> dict:
+    """Trains a saliency network into `config.run_dir`, or continues the run that lies there.
+
+    Then evaluates the best network, with the baselines beside it, into
+    `saliency_evaluation.json`.
+
+    Returns:
+        The contents of `saliency_evaluation.json`, see `vac_tf.saliency_evaluation`.
+
+    Raises:
+        ValueError: unusable settings, data or run folder.
+        NonFiniteLossError: naming the loss term and the step.
+        TrainingInterrupted: after SIGINT or SIGTERM, at a point that can be resumed.
+        OSError: the state could not be written; the previous one is whole.
+    """
+    folder = RunFolder(config.run_dir)
+    folder.check(config)
+    parse_losses(config.losses)
+    keras.utils.set_random_seed(config.seed)
+    folder.claim(config)
+
+    # ---- Data, network, trainer
+    data = read_saliency_data(config)
+    trainer = build_saliency_trainer(config, data.training.steps_per_epoch)
+    data.check_unchanged(folder)
+    folder.write_json("saliency_data.json", data.description())
+
+    # ---- Epochs
+    run_epochs(
+        config,
+        folder,
+        trainer,
+        data,
+        validate=lambda progress: _validate(config, folder, trainer, data, progress),
+        describe=lambda logs: _in_words(config, logs),
+    )
+
+    # ---- Evaluation, from the files of the run
+    return evaluate_saliency_run(
+        folder,
+        config,
+        evaluation_split_name(config),
+        human_observers=config.human_observers,
+        batch_size=config.batch_size,
+    )
+
+
+def build_saliency_trainer(config: SaliencyConfig, steps_per_epoch: int) -> SaliencyTrainer:
+    """The compiled trainer of a run, every variable of which exists."""
+    network = build_saliency_network(
+        config.backbone,
+        weights=config.backbone_weights,
+        centre_prior=config.centre_prior,
+        dropout=None if config.dropout < 0 else config.dropout,
+        batch_norm_momentum=config.batch_norm_momentum,
+        fused_batch_norm=config.fused_batch_norm,
+        precision=config.precision,
+    )
+    trainer = SaliencyTrainer(
+        network,
+        parse_losses(config.losses),
+        flip_seed=config.seed if config.augment == "hflip" else None,
+        coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
+    )
+    compile_trainer(config, trainer, steps_per_epoch)
+    return trainer
+
+
+def _validate(config, folder, trainer, data, progress):
+    """Scores the weights (and their average) on the validation part; keeps the best networks."""
+    with data.naming_bad_images():
+        terms = trainer.evaluate(data.validation, return_dict=True, verbose=0)
+        logs = {f"validation_loss_{name}": value for name, value in terms.items() if name != "loss"}
+        logs["validation_loss"] = terms["loss"]
+        summary = {}
+        name = f"validation_{config.best_metric}"
+
+        def score(kind):
+            densities = _predict(config, trainer, data)
+            scores = _grid_scores(densities, data)
+            if kind == "raw":
+                summary.update({f"validation_{name}": value for name, value in scores.items()})
+                _show(data, densities, step=int(trainer.optimizer.iterations))
+            value = scores[config.best_metric]
+            if np.isnan(value):
+                raise ValueError(
+                    f"best_metric {config.best_metric} is undefined on the validation images; use"
+                    " more of them (--validation_fraction) or another --best_metric."
+                )
+            higher_is_better = value if METRICS[config.best_metric] else -value
+            if keep_best(config, folder, trainer.network, progress, kind, higher_is_better):
+                selected = {"weights": kind, "epoch": progress["epoch"] + 1, name: value}
+                folder.write_json("selection.json", selected | {"selected_on": data.selected_on})
+            return value
+
+        return logs | score_weights(config, trainer, name, score) | summary
+
+
+def _predict(config, trainer, data: SaliencyData) -> list[np.ndarray]:
+    logits = predict_logits(trainer.network, data.validation)
+    return [saliency_density(image, config.grid_size, config.grid_size) for image in logits]
+
+
+def _grid_scores(densities, data: SaliencyData) -> dict[str, float]:
+    """Means of the metrics over the validation images, on the grid of the targets."""
+    targets = data.validation_targets
+    total = targets[..., 1].sum(axis=0)
+    rows = [
+        score_image(density, target[..., 1], target[..., 0], total - target[..., 1])
+        for density, target in zip(densities, targets, strict=True)
+    ]
+    scores = {name: values["mean"] for name, values in mean_scores(rows).items()}
+    # A single image has no others to be compared with.
+    return {name: float("nan") if value is None else value for name, value in scores.items()}
+
+
+def _show(data: SaliencyData, densities, step: int) -> None:
+    """Image, truth and prediction of a few validation images, for TensorBoard."""
+    count = min(_PANELS, len(densities))
+    panels = [
+        saliency_panel(
+            data.validation_source.resized(index).numpy(),
+            data.validation_targets[index, ..., 0],
+            densities[index],
+        )
+        for index in range(count)
+    ]
+    tf.summary.image("image, truth, prediction", np.stack(panels), step=step, max_outputs=count)
+
+
+def _in_words(config, logs):
+    value = logs[f"validation_{config.best_metric}"]
+    return f"loss {logs['loss']:.4f}, validation {config.best_metric} {value:.4f}"

@@ -1,0 +1,39 @@
+"""One training step of any trainer of this library: gradients, coupled decay, running means."""
+
+import tensorflow as tf
+from keras import ops
+
+
+def take_gradient_step(trainer, loss_terms, coupled_weight_decay: float = 0.0) -> dict:
+    """Moves the trainable weights of a compiled trainer down the gradient of its loss.
+
+    Args:
+        trainer: compiled `keras.Model`; the loss is scaled as its optimizer asks.
+        loss_terms: called once, under the tape; returns a dict of scalars with `loss`.
+        coupled_weight_decay: `decay * weight` is added to the gradient of every trainable weight,
+            before momentum, as PyTorch's SGD does. It is no part of the loss.
+
+    Returns:
+        What `loss_terms` returned.
+    """
+    with tf.GradientTape() as tape:
+        terms = loss_terms()
+        loss = trainer.optimizer.scale_loss(terms["loss"])
+    variables = trainer.trainable_variables
+    gradients = tape.gradient(loss, variables)
+    if coupled_weight_decay:
+        # The gradients carry the loss scale of mixed precision; so must the decay.
+        decay = trainer.optimizer.scale_loss(ops.convert_to_tensor(coupled_weight_decay))
+        gradients = [
+            gradient + decay * ops.cast(variable, gradient.dtype)
+            for gradient, variable in zip(gradients, variables, strict=True)
+        ]
+    trainer.optimizer.apply_gradients(zip(gradients, variables, strict=True))
+    return terms
+
+
+def update_means(means: dict, terms: dict, images) -> dict:
+    """Adds the terms of one batch to the running means, weighted by its images; returns them."""
+    for name, mean in means.items():
+        mean.update_state(terms[name], sample_weight=ops.cast(ops.shape(images)[0], "float32"))
+    return {name: mean.result() for name, mean in means.items()}
