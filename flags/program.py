@@ -1,6 +1,7 @@
 """How every program starts and ends: one clear message for a user's error, and its exit code."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -19,6 +20,9 @@ def run_program(main_function: Callable[[], int | None]) -> None:
     interrupted training run) with that code. Any other exception is a fault of the program and
     keeps its traceback.
     """
+
+    # Otherwise TensorFlow reports every CPU feature; its warnings stay.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
 
     def guarded(arguments: list[str]) -> int | None:
         absl_logging.set_verbosity(absl_logging.INFO)
