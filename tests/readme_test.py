@@ -13,10 +13,15 @@ from PIL import Image
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-SHRINK_TRAINING = (
-    *("--epochs=1", "--batch_size=4", "--max_images=12", "--image_size=48"),
-    *("--backbone=small", "--backbone_weights=none", "--precision=float32"),
-)
+TINY = ("--epochs=1", "--batch_size=4", "--max_images=12")
+TINY_NETWORK = ("--backbone=small", "--backbone_weights=none", "--precision=float32")
+SHRUNK = {
+    "train.py": (*TINY, *TINY_NETWORK, "--image_size=48"),
+    "train_saliency.py": (
+        *(*TINY, "--image_size=32", "--scenes_train_images=12", "--scenes_image_size=32"),
+        "--data_dir=data/scenes",
+    ),
+}
 
 
 def commands():
@@ -45,7 +50,7 @@ def test_commands_run_in_order(tmp_path):
     assert len(commands()) >= 8
     for python, program, *arguments in commands():
         assert python == "python"
-        shrink = SHRINK_TRAINING if program == "train.py" else ()
+        shrink = SHRUNK.get(program, ())
         if any("scale:" in argument for argument in arguments):
             shrink = (*shrink, "--transforms=hflip,scale:32")
         subprocess.run(
