@@ -17,6 +17,7 @@ from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models.saving import load_network
 from vac_tf.prediction import predict
 from vac_tf.run_folder import RunFolder
+from vac_tf.training import epochs
 from vac_tf.training import run as run_module
 from vac_tf.training.callbacks import TrainingInterrupted
 from vac_tf.training.method_check import check_method
@@ -130,7 +131,7 @@ def test_early_stopping_keeps_the_best_network(config, monkeypatch):
 
     monkeypatch.setattr(run_module, "predict", lambda network, batches: (None, None))
     monkeypatch.setattr(run_module, "evaluate_multilabel", scripted)
-    monkeypatch.setattr(run_module, "save_network", lambda network, path: saved.append(path))
+    monkeypatch.setattr(epochs, "save_network", lambda network, path: saved.append(path))
     config = with_two_steps(config, early_stopping_epochs=2, epochs=9)
     account = run(config)
     assert account["epochs"] == 4 and account["best"] == {"raw": 0.5}
