@@ -31,5 +31,7 @@ def test_values_out_of_range_are_refused(name, value):
 
 
 def test_the_ends_of_the_ranges_are_allowed():
-    TrainConfig(dropout=-1, ema_decay=0.0, momentum=0.0, weight_decay=0.0, learning_rate=1e-9)
-    TrainConfig(dropout=0.0, ema_decay=0.9999, batch_norm_momentum=0.0, validation_fraction=0.99)
+    lowest = dict(dropout=-1, ema_decay=0.0, momentum=0.0, weight_decay=0.0, learning_rate=1e-9)
+    assert lowest.items() <= vars(TrainConfig(**lowest)).items()
+    others = dict(dropout=0.0, ema_decay=0.9999, batch_norm_momentum=0.0, validation_fraction=0.99)
+    assert others.items() <= vars(TrainConfig(**others)).items()

@@ -32,7 +32,6 @@ def evaluate(config: EvaluationConfig) -> dict:
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config()
     labels = folder.read_json("labels.json")
-    selection = folder.read_json("selection.json")
     network = load_network(folder.network_file)
     split, skipped = _read_split(config, run_config, labels["label_names"])
 
@@ -58,22 +57,31 @@ def evaluate(config: EvaluationConfig) -> dict:
     )
     if config.inconsistency:
         evaluation["inconsistency"] = inconsistency
+    evaluation["conventions"] |= _describe_selection(folder, config.split)
     evaluation["conventions"] |= {
         "dataset": run_config.dataset,
         "split": config.split,
-        "selected_on": selection["selected_on"],
-        "selected_on_this_split": selection["selected_on"].startswith(f"{config.split} split"),
-        "selected_epoch": selection["epoch"],
-        "selected_weights": selection["weights"],
         "skipped_images": len(skipped),
         "inconsistency": {name: transform.spec for name, transform in transforms.items()},
     }
-    if evaluation["conventions"]["selected_on_this_split"]:
-        logging.warning(
-            "The network was selected on this very split (%s): its figures flatter.", config.split
-        )
     folder.write_json("evaluation.json", evaluation)
     return evaluation
+
+
+def _describe_selection(folder, split_name):
+    """How the network of the run was selected; warns when it was on the split evaluated now."""
+    selection = folder.read_json("selection.json")
+    on_this_split = selection["selected_on"].startswith(f"{split_name} split")
+    if on_this_split:
+        logging.warning(
+            "The network was selected on this very split (%s): its figures flatter.", split_name
+        )
+    return {
+        "selected_on": selection["selected_on"],
+        "selected_on_this_split": on_this_split,
+        "selected_epoch": selection["epoch"],
+        "selected_weights": selection["weights"],
+    }
 
 
 def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) -> tuple:
