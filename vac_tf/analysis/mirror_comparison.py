@@ -18,8 +18,9 @@ def compare_under_flip(
 ) -> None:
     """Draws the examples of a split on which the first run's heatmaps follow the flip least.
 
-    Shown are labels that are present and that every run finds (probability above 0.5), at most
-    one example per label, among the first `num_images` images.
+    Shown are labels that are present and that every run finds (probability above 0.5; where there
+    is none, labels that are present), at most one example per label, among the first `num_images`
+    images.
 
     Args:
         run_dirs: Name to show -> run folder; all of the same dataset and image size.
@@ -28,7 +29,7 @@ def compare_under_flip(
         num_examples: Examples side by side.
 
     Raises:
-        ValueError: a missing run, or no label that every run finds.
+        ValueError: a missing run, or images without any label.
     """
     folders = {name: RunFolder(run_dir) for name, run_dir in run_dirs.items()}
     first = next(iter(folders.values()))
@@ -39,15 +40,17 @@ def compare_under_flip(
     source = ImageSource(split, image_settings(config))
     images = np.concatenate([x.numpy() for x, _ in evaluation_batches(source, split.labels, 64)])
 
-    maps, found = {}, split.labels == 1
+    present = split.labels == 1
+    maps, found = {}, present
     for name, folder in folders.items():
         network = load_network(folder.network_file)
         original, flipped = (_outputs(network, views) for views in (images, images[:, :, ::-1]))
         maps[name] = original["heatmaps"], flipped["heatmaps"]
-        found &= original["logits"] > 0
-    examples = _least_consistent(*next(iter(maps.values())), found, num_examples)
+        found = found & (original["logits"] > 0)
+    shown = found if found.any() else present
+    examples = _least_consistent(*next(iter(maps.values())), shown, num_examples)
     if not examples:
-        raise ValueError(f"No label of the {split_name} split is found by all of {list(run_dirs)}.")
+        raise ValueError(f"No image of the {split_name} split has a label to show.")
     draw_mirror_comparison(
         np.stack([images[image] for image, _ in examples]),
         {name: tuple(_chosen(stack, examples) for stack in pair) for name, pair in maps.items()},
