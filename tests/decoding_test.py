@@ -8,7 +8,6 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tests.encoded_images import encode, good_images, huge_images, photograph, refused_images
-from vac_tf.datasets.boxes import resolve_crop
 from vac_tf.datasets.decoding import crop, decode_image, orient
 
 GOOD, REFUSED, HUGE = good_images(), refused_images(), huge_images()
@@ -73,6 +72,33 @@ def test_orientation_equals_pillow(code):
 def test_unknown_orientation_changes_nothing(code):
     image = tf.constant(np.asarray(photograph(7, 5, channels=3)))
     np.testing.assert_array_equal(orient(image, tf.constant(code)), image)
+
+
+def resolve_crop(
+    left: int, top: int, right: int, bottom: int, width: int, height: int
+) -> tuple[int, int, int, int]:
+    """The crop to take from an image of `width` x `height` pixels.
+
+    A crop that sticks out stays as it is (outside is black). One that has no pixel in common
+    with the image becomes the whole image, as in the 2019 release of VAC, which does so for a
+    box whose left or top corner lies beyond the image.
+
+    Returns:
+        left, top, right, bottom; right and bottom exclusive.
+    """
+    overlaps = left < width and top < height and right > 0 and bottom > 0
+    return (left, top, right, bottom) if overlaps else (0, 0, width, height)
+
+
+def test_only_a_crop_without_any_pixel_of_the_image_becomes_the_whole_image():
+    whole = (0, 0, 10, 8)
+    for left in range(-3, 13):
+        for top in range(-3, 11):
+            crop = (left, top, left + 2, top + 2)
+            columns = set(range(left, left + 2)) & set(range(10))
+            rows = set(range(top, top + 2)) & set(range(8))
+            expected = crop if columns and rows else whole
+            assert resolve_crop(*crop, width=10, height=8) == expected
 
 
 def test_crops_equal_pillow_inside_and_outside_of_the_image():

@@ -44,7 +44,7 @@ def evaluation(finished_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def test_batches(finished_run):
+def whole_test_split(finished_run):
     """(network, images, labels) of the test split, all in one batch."""
     config = dataclasses.replace(finished_run, validation_split="test", batch_size=16)
     ((images, labels),) = read_run_data(config).validation
@@ -77,8 +77,10 @@ def test_evaluation_has_every_group(evaluation):
     assert evaluation["conventions"]["selected_epoch"] in (1, 2)
 
 
-def test_metrics_are_those_of_the_networks_probabilities(evaluation, test_batches, finished_run):
-    network, images, labels = test_batches
+def test_metrics_are_those_of_the_networks_probabilities(
+    evaluation, whole_test_split, finished_run
+):
+    network, images, labels = whole_test_split
     found_labels, scores = predict(network, [(images[:7], labels[:7]), (images[7:], labels[7:])])
     split = read_run_split(finished_run, "test")
     np.testing.assert_array_equal(found_labels, split.labels)
@@ -88,8 +90,8 @@ def test_metrics_are_those_of_the_networks_probabilities(evaluation, test_batche
     assert evaluation["label_based"] == pytest.approx(expected["label_based"], rel=1e-5)
 
 
-def test_inconsistency_is_equation_5_over_the_whole_split(evaluation, test_batches):
-    network, images, _ = test_batches
+def test_inconsistency_is_equation_5_over_the_whole_split(evaluation, whole_test_split):
+    network, images, _ = whole_test_split
 
     def heatmaps(views):
         return network(views)["heatmaps"].numpy()

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from vac_tf.datasets import DatasetError, RejectedRow, Split, read_split
-from vac_tf.datasets.boxes import crop_boxes, resolve_crop
+from vac_tf.datasets.boxes import crop_boxes
 from vac_tf.datasets.description import describe
 from vac_tf.datasets.split import ObjectAnnotation
 
@@ -130,17 +130,6 @@ def test_a_crop_keeps_at_least_one_pixel():
     assert crop_boxes([[2.6, 2.6, 0.2, 0.2]]).tolist() == [[3, 3, 4, 4]]
     with pytest.raises(ValueError, match=r"\[N, 4\]"):
         crop_boxes([1, 2, 3, 4])
-
-
-def test_only_a_crop_without_any_pixel_of_the_image_becomes_the_whole_image():
-    whole = (0, 0, 10, 8)
-    for left in range(-3, 13):
-        for top in range(-3, 11):
-            crop = (left, top, left + 2, top + 2)
-            columns = set(range(left, left + 2)) & set(range(10))
-            rows = set(range(top, top + 2)) & set(range(8))
-            expected = crop if columns and rows else whole
-            assert resolve_crop(*crop, width=10, height=8) == expected
 
 
 def test_read_split_names_what_is_known(tmp_path):

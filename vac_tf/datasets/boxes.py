@@ -24,19 +24,3 @@ def crop_boxes(boxes: np.ndarray) -> np.ndarray:
     crops = np.rint(corners).astype(np.int64)
     crops[:, 2:] = np.maximum(crops[:, 2:], crops[:, :2] + 1)
     return crops
-
-
-def resolve_crop(
-    left: int, top: int, right: int, bottom: int, width: int, height: int
-) -> tuple[int, int, int, int]:
-    """The crop to take from an image of `width` x `height` pixels.
-
-    A crop that sticks out stays as it is (outside is black). One that has no pixel in common
-    with the image becomes the whole image, as in the 2019 release of VAC, which does so for a
-    box whose left or top corner lies beyond the image.
-
-    Returns:
-        left, top, right, bottom; right and bottom exclusive.
-    """
-    overlaps = left < width and top < height and right > 0 and bottom > 0
-    return (left, top, right, bottom) if overlaps else (0, 0, width, height)

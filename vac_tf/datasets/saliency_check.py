@@ -1,12 +1,12 @@
 """The `--check_data` mode of saliency training: reads every file and says what the splits hold."""
 
+from functools import partial
+
 import numpy as np
 
-from vac_tf.datasets.image_source import ImageSource
+from vac_tf.datasets.check import report_splits
 from vac_tf.datasets.saliency_split import SaliencySplit
-from vac_tf.datasets.split import DatasetError
 from vac_tf.saliency_config import SaliencyConfig
-from vac_tf.training.run_data import image_settings
 from vac_tf.training.saliency_data import evaluation_split_name, read_saliency_split
 
 
@@ -22,27 +22,9 @@ def check_saliency_data(config: SaliencyConfig) -> bool:
     Raises:
         DatasetError: when the training split cannot be used at all.
     """
-    is_clean = True
     names = (config.train_split, config.validation_split, evaluation_split_name(config))
-    for name in dict.fromkeys(name for name in names if name):
-        print(f"== {config.dataset}, split {name}")
-        rejected = []
-        try:
-            split = read_saliency_split(config, name, rejected)
-        except DatasetError as error:
-            if name == config.train_split:
-                raise
-            print(f"not used: {error}")
-            continue
-        print(describe_fixations(split))
-        bad = ImageSource(split, image_settings(config)).find_bad_images()
-        for row in rejected:
-            print(f"rejected {row}")
-        for index, reason in bad:
-            print(f"unreadable {split.image_paths[index]}: {reason}")
-        print(f"{len(rejected)} rows rejected, {len(bad)} images unreadable.")
-        is_clean &= not rejected and not bad
-    return is_clean
+    read = partial(read_saliency_split, config)
+    return report_splits(config, filter(None, names), read, describe_fixations)
 
 
 def describe_fixations(split: SaliencySplit) -> str:
