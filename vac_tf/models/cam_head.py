@@ -5,6 +5,9 @@ from keras import ops
 
 POOLINGS = ("average", "max")
 
+# Name of the layer that ends every network of logits and heatmaps.
+HEAD_LAYER = "cam_head"
+
 
 @keras.saving.register_keras_serializable(package="vac_tf")
 class CAMHead(keras.layers.Layer):
@@ -22,6 +25,10 @@ class CAMHead(keras.layers.Layer):
         pooling: `"average"` (VAC) or `"max"` (dual stream).
         detach_heatmap_kernel: Heatmaps give no gradient to the kernel, as in the authors'
             release; the features still receive one.
+        pairs: One column per answer, (negative, positive), as the dual-stream paper's multiple
+            cross entropy has it: `kernel` `[C, L, 2]` and `bias` `[L, 2]`. Logits and heatmaps are
+            those of the difference, positive - negative. It can say no more than one column; a
+            step of the same learning rate moves its logits twice as far.
 
     Input shape: features `[B, h, w, C]`.
     Output: dict of `heatmaps` float32 `[B, h, w, L]` and `logits` float32 `[B, L]`.
@@ -30,32 +37,31 @@ class CAMHead(keras.layers.Layer):
         ValueError: for an unknown pooling or a `num_labels` below 1.
     """
 
-    def __init__(self, num_labels, pooling="average", detach_heatmap_kernel=True, **kwargs):
+    def __init__(
+        self, num_labels, pooling="average", detach_heatmap_kernel=True, pairs=False, **kwargs
+    ):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
-        if pooling not in POOLINGS:
-            raise ValueError(
-                f"Unknown pooling {pooling!r}. Expected one of: {', '.join(POOLINGS)}."
-            )
-        if num_labels < 1:
-            raise ValueError(f"num_labels must be at least 1, got {num_labels}.")
+        check_head(num_labels, pooling)
         self.num_labels = num_labels
         self.pooling = pooling
         self.detach_heatmap_kernel = detach_heatmap_kernel
+        self.pairs = pairs
 
     def build(self, features_shape):
+        columns = (self.num_labels, 2) if self.pairs else (self.num_labels,)
+        initializer = paired_glorot_uniform if self.pairs else "glorot_uniform"
         self.kernel = self.add_weight(
-            name="kernel", shape=(features_shape[-1], self.num_labels), initializer="glorot_uniform"
+            name="kernel", shape=(features_shape[-1], *columns), initializer=initializer
         )
-        self.bias = self.add_weight(name="bias", shape=(self.num_labels,), initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=columns, initializer="zeros")
 
     def call(self, features):
-        pool = ops.mean if self.pooling == "average" else ops.max
-        logits = ops.matmul(pool(features, axis=(1, 2)), self.kernel) + self.bias
-        kernel = ops.stop_gradient(self.kernel) if self.detach_heatmap_kernel else self.kernel
-        # One 1x1 convolution for all labels exports as one Conv; a matmul on four axes as 15 nodes.
-        heatmaps = ops.conv(features, kernel[None, None])
-        return {"heatmaps": heatmaps, "logits": logits}
+        kernel = pair_difference(self.kernel) if self.pairs else self.kernel
+        bias = pair_difference(self.bias) if self.pairs else self.bias
+        logits = ops.matmul(pool_features(features, self.pooling), kernel) + bias
+        kernel = ops.stop_gradient(kernel) if self.detach_heatmap_kernel else kernel
+        return {"heatmaps": activation_maps(features, kernel), "logits": logits}
 
     def compute_output_shape(self, features_shape):
         batch, height, width, _ = features_shape
@@ -70,4 +76,36 @@ class CAMHead(keras.layers.Layer):
             "num_labels": self.num_labels,
             "pooling": self.pooling,
             "detach_heatmap_kernel": self.detach_heatmap_kernel,
+            "pairs": self.pairs,
         }
+
+
+def check_head(num_labels: int, pooling: str) -> None:
+    """Raises ValueError for an unknown pooling or a `num_labels` below 1."""
+    if pooling not in POOLINGS:
+        raise ValueError(f"Unknown pooling {pooling!r}. Expected one of: {', '.join(POOLINGS)}.")
+    if num_labels < 1:
+        raise ValueError(f"num_labels must be at least 1, got {num_labels}.")
+
+
+def pool_features(features, pooling: str):
+    """Global average or maximum of features `[B, h, w, C]`: `[B, C]`."""
+    return (ops.mean if pooling == "average" else ops.max)(features, axis=(1, 2))
+
+
+def activation_maps(features, kernel):
+    """Class activation maps `[B, h, w, L]` of features `[B, h, w, C]` by a kernel `[C, L]`."""
+    # One 1x1 convolution for all labels exports as one Conv; a matmul on four axes as 15 nodes.
+    return ops.conv(features, kernel[None, None])
+
+
+def pair_difference(pairs):
+    """Positive minus negative of `[..., 2]`: a two-way softmax is the sigmoid of it."""
+    return pairs[..., 1] - pairs[..., 0]
+
+
+def paired_glorot_uniform(shape, dtype=None):
+    """Initial kernel `[C, L, 2]`: that of one dense layer from C inputs to 2L outputs."""
+    channels, num_labels, _ = shape
+    kernel = keras.initializers.GlorotUniform()((channels, 2 * num_labels), dtype)
+    return ops.reshape(kernel, shape)

@@ -2,10 +2,9 @@
 
 import keras
 
-from vac_tf.models.cam_head import CAMHead
+from vac_tf.models.cam_head import HEAD_LAYER, CAMHead
+from vac_tf.models.dual_stream import ConcatenatedFeatures
 from vac_tf.models.features import image_features
-
-FEATURES_LAYER = "cam_head"
 
 
 def build_classifier(
@@ -16,6 +15,7 @@ def build_classifier(
     weights: str | None = None,
     *,
     detach_heatmap_kernel: bool = True,
+    pairs: bool = False,
     dropout: float | None = 0.0,
     batch_norm_momentum: float | None = 0.9,
     fused_batch_norm: bool = True,
@@ -31,6 +31,7 @@ def build_classifier(
         pooling: `"average"` (VAC) or `"max"` (dual stream).
         weights: `"imagenet"`, `"none"`/None, or a file of backbone weights.
         detach_heatmap_kernel: Heatmaps give no gradient to the head's kernel.
+        pairs: The head has two columns per label, see `CAMHead`.
         dropout: Rate of every dropout layer (stochastic depth included); None keeps the
             backbone's own. 0 by default: different masks in two views would be punished as
             inconsistency.
@@ -55,11 +56,21 @@ def build_classifier(
         fused_batch_norm=fused_batch_norm,
         precision=precision,
     )
-    head = CAMHead(num_labels, pooling, detach_heatmap_kernel, name=FEATURES_LAYER)
+    head = CAMHead(num_labels, pooling, detach_heatmap_kernel, pairs, name=HEAD_LAYER)
     return keras.Model(images, head(features), name=f"{backbone}_classifier")
 
 
+def without_head(network):
+    """The part of a classifier (shared weights) that gives the features `[B, h, w, C]`."""
+    return keras.Model(network.inputs[0], network.get_layer(HEAD_LAYER).input)
+
+
 def with_features(network):
-    """The same network (shared weights) whose outputs also hold `features` `[B, h, w, C]`."""
-    features = network.get_layer(FEATURES_LAYER).input
+    """The same network (shared weights) whose outputs also hold `features` `[B, h, w, C]`.
+
+    Those of a dual-stream network are the features of both streams, concatenated.
+    """
+    features = network.get_layer(HEAD_LAYER).input
+    if isinstance(features, list):
+        features = ConcatenatedFeatures(dtype="float32")(features)
     return keras.Model(network.inputs[0], {**network.output, "features": features})

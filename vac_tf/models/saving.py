@@ -31,6 +31,7 @@ def load_network(path: str):
     """
     # Registers the layers.
     from vac_tf.models.cam_head import CAMHead  # noqa: F401
+    from vac_tf.models.dual_stream import DualStreamHead  # noqa: F401
     from vac_tf.models.saliency import CentrePrior  # noqa: F401
 
     if not os.path.isfile(path):
