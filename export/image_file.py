@@ -70,6 +70,8 @@ def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
                 return file.read()
             file.seek(member[0])
             return file.read(member[1])
+    except ImageError:  # Itself a ValueError.
+        raise
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError("missing", f"No such file: {path!r}") from error
     except ValueError as error:  # A zero byte.

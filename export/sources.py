@@ -95,7 +95,14 @@ def _walk(folder: str, parents: frozenset[tuple[int, int]]) -> Iterator[str]:
     if identity in parents:
         return
     for entry in entries:
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _walk(entry.path, parents | {identity})
         else:
             yield entry.path
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # A link to itself, or into a folder without access: its row will say so.
+        return False
