@@ -1,11 +1,13 @@
 """One batch, from the files of its inputs to its rows."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from export.image_file import ImageView, load_view
 from export.image_header import ImageError
+from export.input_buffer import InputBuffer
 from export.preprocessing import Preprocessing
 from export.rows import RowBlock
 from export.scoring_input import ScoringInput
@@ -31,18 +33,64 @@ def load(
         return LoadedInput(scoring_input, error=error)
 
 
+def stack_inputs(batch: Sequence[LoadedInput], images: np.ndarray) -> None:
+    """Puts a batch into the network's input.
+
+    The input always has its full size: row i of the outputs comes from slot i, and the slots of
+    failed inputs and behind the last input are black images whose outputs are dropped. So no row
+    can shift, and a GPU sees one shape only.
+
+    Args:
+        batch: The loaded inputs, at most one per slot.
+        images: `[slots, height, width, 3]` of the dtype that the network takes; overwritten.
+    """
+    for slot, loaded in enumerate(batch):
+        images[slot] = 0 if loaded.view is None else loaded.view.values
+    images[len(batch) :] = 0
+
+
+def run_network(
+    buffer: InputBuffer, batch: Sequence[LoadedInput], outputs: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """The outputs of a stacked batch's rows by name; empty when no input could be loaded."""
+    if all(loaded.view is None for loaded in batch):
+        return {}
+    return {name: value[: len(batch)] for name, value in buffer.run(outputs).items()}
+
+
+def make_rows(
+    batch: Sequence[LoadedInput], values: Mapping[str, np.ndarray], thresholds: np.ndarray
+) -> RowBlock:
+    """The rows of a batch.
+
+    Args:
+        batch: The N loaded inputs.
+        values: What `run_network` gave for them.
+        thresholds: float32 `[L]`; a label is decided when its probability is above its own.
+    """
+    statuses = ["ok" if loaded.error is None else loaded.error.status for loaded in batch]
+    errors = [None if loaded.error is None else str(loaded.error) for loaded in batch]
+    nothing = np.zeros((len(batch), len(thresholds)), np.float32)
+    probabilities = values.get("probabilities", nothing)
+    for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)):
+        if statuses[row] == "ok":
+            statuses[row] = "not_finite"
+            errors[row] = "The network's probabilities are not finite."
+    scored = np.array([status == "ok" for status in statuses])
+    decisions = (probabilities > thresholds) & scored[:, None]
+    inputs = [loaded.scoring_input for loaded in batch]
+    logits = values.get("logits", nothing)
+    return RowBlock(inputs, statuses, errors, probabilities, decisions, logits)
+
+
 def score_batch(
     session: NetworkSession,
     thresholds: np.ndarray,
-    batch: list[LoadedInput],
+    batch: Sequence[LoadedInput],
     batch_size: int,
     outputs: tuple[str, ...] = ("probabilities",),
 ) -> tuple[RowBlock, dict[str, np.ndarray]]:
-    """Runs the network on up to `batch_size` inputs.
-
-    The batch always has its full size: row i of the result comes from slot i, and the slots of
-    failed inputs and behind the last input are black images whose outputs are dropped. So no row
-    can shift, and a GPU sees one shape only.
+    """Runs the network on up to `batch_size` inputs, all in one call.
 
     Args:
         session: The network.
@@ -54,26 +102,8 @@ def score_batch(
     Returns:
         The rows, and the outputs of those rows by name (empty when no input could be loaded).
     """
-    preprocessing = session.description.preprocessing
-    shape = (batch_size, preprocessing.height, preprocessing.width, 3)
-    images = np.zeros(shape, preprocessing.input_dtype)
-    for slot, loaded in enumerate(batch):
-        if loaded.error is None:
-            images[slot] = loaded.view.values
-    statuses = ["ok" if loaded.error is None else loaded.error.status for loaded in batch]
-    errors = [None if loaded.error is None else str(loaded.error) for loaded in batch]
-    probabilities = np.zeros((len(batch), len(thresholds)), np.float32)
-    values = {}
-    if "ok" in statuses:
-        values = session.run(images, outputs)
-        values = {name: value[: len(batch)] for name, value in values.items()}
-        probabilities = values["probabilities"]
-    for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)):
-        if statuses[row] == "ok":
-            statuses[row] = "not_finite"
-            errors[row] = "The network's probabilities are not finite."
-    scored = np.array([status == "ok" for status in statuses])
-    decisions = (probabilities > thresholds) & scored[:, None]
-    inputs = [loaded.scoring_input for loaded in batch]
-    logits = values.get("logits", np.zeros_like(probabilities))
-    return RowBlock(inputs, statuses, errors, probabilities, decisions, logits), values
+    (buffer,) = session.input_buffers(batch_size, 1)
+    stack_inputs(batch, buffer.images)
+    buffer.upload()
+    values = run_network(buffer, batch, outputs)
+    return make_rows(batch, values, thresholds), values

@@ -7,6 +7,7 @@ and assembled at the end (`export/assembly.py`).
 import collections
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import importlib.metadata
 import itertools
@@ -51,6 +52,8 @@ def score(config: ScoringConfig) -> ScoringReport:
     shard = Shard.parse(config.shard)
     session = NetworkSession(config.model, config.providers)
     source = open_source(config.images, config.image_root)
+    # A short list needs no full batch of black images.
+    config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
     thresholds = np.array(session.description.thresholds, np.float32)
     if config.threshold >= 0.0:
         thresholds[:] = config.threshold

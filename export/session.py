@@ -6,10 +6,10 @@ import numpy as np
 import onnxruntime
 
 from export.bundle import ModelDescription
+from export.input_buffer import INPUT_NAME, InputBuffer
 from export.model_file import check_bundle_checksum, hash_file
 from export.providers import check_provider, choose_providers, gpu_is_visible
 
-INPUT_NAME = "images"
 OUTPUT_NAMES = ("logits", "probabilities", "heatmaps")
 
 
@@ -55,6 +55,12 @@ class NetworkSession:
         """
         values = self._session.run(list(outputs), {INPUT_NAME: images})
         return dict(zip(outputs, values, strict=True))
+
+    def input_buffers(self, slots: int, count: int) -> list[InputBuffer]:
+        """Buffers of `slots` images each, so that one can be filled while another is computed."""
+        size = self.description.preprocessing
+        shape = (slots, size.height, size.width, 3)
+        return [InputBuffer(self._session, shape, size.input_dtype) for _ in range(count)]
 
     @property
     def input_shapes(self) -> dict[str, list]:

@@ -1,13 +1,15 @@
 """Scores the rows of one shard, part by part."""
 
 import collections
+import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from export.batch import LoadedInput, score_batch
+from export.batch import LoadedInput, make_rows, run_network, stack_inputs
 from export.config import ScoringConfig
 from export.error_share import ErrorShare
 from export.heatmap_rows import HeatmapRows
@@ -60,16 +62,17 @@ class ShardScorer:
         per_part = rows_per_part(self._config)
         error_share = ErrorShare(self._config.max_error_share)
         self._heatmaps.begin()
+        rows_to_do = shard_rows[len(finished) * per_part :]
         with (
             Progress(len(shard_rows), sum(part.rows for part in finished)) as progress,
             self._metrics(folder, len(shard_rows), finished) as metrics,
+            contextlib.closing(self._blocks(rows_to_do, loaded)) as blocks,
         ):
             for number in range(len(finished), -(-len(shard_rows) // per_part)):
-                rows = shard_rows[number * per_part : (number + 1) * per_part]
                 counts = collections.Counter()
                 error_share.begin_part()
                 with folder.new_part(number, counts) as writer:
-                    for block in self._blocks(rows, loaded):
+                    for block in itertools.islice(blocks, per_part // self._config.batch_size):
                         writer.write(block)
                         counts.update(block.statuses)
                         error_share.update(block.statuses, block.errors)
@@ -91,17 +94,40 @@ class ShardScorer:
         return MetricsFile(self._config.metrics_file, rows, counts, facts)
 
     def _blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
-        """The scores of the rows with these numbers."""
+        """The scores of the rows with these numbers.
+
+        While the network runs one batch, the next is stacked and the one before is written.
+        """
+        buffers = itertools.cycle(self._session.input_buffers(self._config.batch_size, 2))
+        with ThreadPoolExecutor(1) as network:
+            running = None
+            for first_row, batch in self._batches(rows, loaded):
+                buffer = next(buffers)
+                stack_inputs(batch, buffer.images)
+                buffer.upload()
+                outputs = network.submit(run_network, buffer, batch, self._outputs)
+                if running:
+                    yield self._block(*running)
+                running = first_row, batch, outputs
+            if running:
+                yield self._block(*running)
+
+    def _batches(
+        self, rows: range, loaded: Iterator[LoadedInput]
+    ) -> Iterator[tuple[int, list[LoadedInput]]]:
+        """The number of its first row, and a batch."""
         size = self._config.batch_size
         for first_row in range(rows.start, rows.stop, size):
-            batch = list(itertools.islice(loaded, min(size, rows.stop - first_row)))
-            if first_row + len(batch) < min(first_row + size, rows.stop):
+            count = min(size, rows.stop - first_row)
+            batch = list(itertools.islice(loaded, count))
+            if len(batch) < count:
                 raise ValueError(f"{self._config.images!r} lost rows while it was read.")
-            block, outputs = score_batch(
-                self._session, self._thresholds, batch, size, self._outputs
-            )
-            if "heatmaps" in self._outputs:
-                heatmaps = outputs.get("heatmaps")
-                peaks = self._heatmaps.peaks(block, batch, heatmaps, first_row)
-                block = dataclasses.replace(block, peaks=peaks)
-            yield block
+            yield first_row, batch
+
+    def _block(self, first_row: int, batch: list[LoadedInput], outputs: Future) -> RowBlock:
+        values = outputs.result()
+        block = make_rows(batch, values, self._thresholds)
+        if "heatmaps" in self._outputs:
+            peaks = self._heatmaps.peaks(block, batch, values.get("heatmaps"), first_row)
+            block = dataclasses.replace(block, peaks=peaks)
+        return block
