@@ -14,7 +14,12 @@ import numpy as np
 from vac_tf.average_precision import average_precision, average_precision_per_label
 from vac_tf.multilabel_arrays import check_arrays
 
-__all__ = ["average_precision", "average_precision_per_label", "evaluate_multilabel"]
+__all__ = [
+    "average_precision",
+    "average_precision_per_label",
+    "decision_metrics",
+    "evaluate_multilabel",
+]
 
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
@@ -95,6 +100,28 @@ def evaluate_multilabel(
         "per_label": _per_label(names, precisions, by_label, is_unknown.sum(axis=0)),
         "conventions": _conventions(unknown, threshold, average_precision)
         | _dataset_counts(names, above & known, positive, known, is_unknown),
+    }
+
+
+def decision_metrics(labels: np.ndarray, decided: np.ndarray) -> dict[str, float | None]:
+    """The metrics that need decisions only, whatever made them.
+
+    Args:
+        labels: [N, L], values 0, 1 or NaN (left out everywhere).
+        decided: bool [N, L].
+
+    Returns:
+        mA, F1-C, P-C, R-C, CF1, F1-O, P-O, R-O, and example-based Acc, Prec, Recall, F1, F1-mean,
+        as `evaluate_multilabel`; `alarm_rate`, the share of known labels that are decided.
+    """
+    known, positive = ~np.isnan(labels), labels == 1
+    decided = decided & known
+    counts = _count(decided, positive, known)
+    return {
+        "mA": _mean_accuracy(counts),
+        **_precision_recall(counts),
+        **_example_based(decided, positive, known),
+        "alarm_rate": float(decided.sum() / max(known.sum(), 1)),
     }
 
 

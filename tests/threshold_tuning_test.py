@@ -1,0 +1,161 @@
+"""Cross-fitting: folds, an honest gain, and bounds that hold."""
+
+import numpy as np
+import pytest
+
+from vac_tf.calibration import Calibration
+from vac_tf.metrics import decision_metrics, evaluate_multilabel
+from vac_tf.stratified_folds import stratified_folds
+from vac_tf.threshold_objectives import parse_objective
+from vac_tf.threshold_tuning import (
+    TuningSettings,
+    measure_by_cross_fitting,
+    measure_rule,
+    tune,
+)
+
+OBJECTIVES = ("f1", "fbeta:2", "precision:0.6", "alarm_rate:0.2")
+
+
+def settings(objective="f1", calibration="none", shrinkage=10.0, folds=4):
+    parsed = parse_objective(objective) if objective else None
+    return TuningSettings(parsed, calibration, shrinkage, 0.5, folds)
+
+
+def examples(seed=0, count=400, num_labels=6, knowledge=1.5):
+    generator = np.random.default_rng(seed)
+    labels = generator.random((count, num_labels)) < np.geomspace(0.02, 0.5, num_labels)
+    logits = knowledge * labels + generator.normal(size=labels.shape) - 2
+    return labels.astype(np.float32), logits.astype(np.float32)
+
+
+def paths(count):
+    return [f"{number}.jpg" for number in range(count)]
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_folds_spread_the_positives_of_every_label(folds):
+    labels, _ = examples(count=300)
+    found = stratified_folds(labels, paths(300), folds)
+    sizes = np.bincount(found, minlength=folds)
+    assert sizes.sum() == 300 and sizes.max() - sizes.min() <= 0.2 * 300 / folds
+    per_fold = np.stack([labels[found == fold].sum(axis=0) for fold in range(folds)])
+    # The rarest label is spread as evenly as whole images can be.
+    rarest = np.argmin(labels.sum(axis=0))
+    assert np.ptp(per_fold[:, rarest]) <= 1
+    assert (np.ptp(per_fold, axis=0) <= 0.2 * labels.sum(axis=0) / folds + 3).all()
+
+
+def test_folds_depend_on_the_seed_and_on_nothing_else():
+    labels, _ = examples()
+    first = stratified_folds(labels, paths(400), 5, seed=1)
+    np.testing.assert_array_equal(first, stratified_folds(labels, paths(400), 5, seed=1))
+    assert (first != stratified_folds(labels, paths(400), 5, seed=2)).any()
+
+
+def test_boxes_of_one_image_share_a_fold():
+    labels, _ = examples(count=90)
+    images = [f"{number // 3}.jpg" for number in range(90)]
+    found = stratified_folds(labels, images, 5).reshape(30, 3)
+    assert (found == found[:, :1]).all()
+
+
+def test_no_fold_is_empty():
+    for labels in (np.ones((5, 2)), np.zeros((5, 2)), np.eye(5), np.full((5, 1), np.nan)):
+        assert sorted(stratified_folds(labels, paths(5), 5)) == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("folds", [1, 6])
+def test_impossible_folds_are_refused(folds):
+    with pytest.raises(ValueError, match=f"{folds} folds of 5 images. Expected at least 2"):
+        stratified_folds(np.ones((5, 1)), paths(5), folds)
+
+
+def test_cross_fitting_equals_the_slow_loop():
+    labels, logits = examples()
+    labels[np.random.default_rng(1).random(labels.shape) < 0.1] = np.nan
+    how = settings(calibration="platt")
+    decided = np.zeros(labels.shape, bool)
+    folds = stratified_folds(labels, paths(400), 4)
+    for row in range(400):
+        others = folds != folds[row]
+        if row == np.flatnonzero(folds == folds[row])[0]:
+            rule = tune(labels[others], logits[others], how)
+            rows = folds == folds[row]
+            decided[rows] = rule.calibration.probabilities(logits[rows]) > rule.thresholds.values
+    found = measure_by_cross_fitting(labels, logits, paths(400), how)
+    assert found["comparison"]["tuned"] == decision_metrics(labels, decided)
+    assert found["folds"] == 4
+
+
+@pytest.mark.parametrize("calibration", ["none", "temperature", "platt"])
+def test_the_oracle_bounds_the_mean_f1_of_every_other_rule(calibration):
+    for seed in range(4):
+        labels, logits = examples(seed)
+        how = settings(calibration=calibration)
+        rows = measure_by_cross_fitting(labels, logits, paths(400), how)["comparison"]
+        assert list(rows) == ["fixed", "global", "tuned", "oracle"]
+        for row in rows.values():
+            assert row["F1-C"] <= rows["oracle"]["F1-C"] + 1e-12
+
+
+def test_tuning_pays_where_the_network_is_shifted_and_the_gain_is_honest():
+    """On noise the oracle finds a gain, cross-fitting must not."""
+    labels, logits = examples(count=2000)
+    rows = measure_by_cross_fitting(labels, logits, paths(2000), settings())["comparison"]
+    assert rows["tuned"]["F1-C"] > rows["fixed"]["F1-C"] + 0.05
+    fresh_labels, fresh_logits = examples(seed=9, count=20_000)
+    rule = tune(labels, logits, settings())
+    fresh = measure_rule(
+        fresh_labels,
+        fresh_logits,
+        rule.calibration,
+        rule.thresholds.values,
+        parse_objective("f1"),
+        0.5,
+    )["comparison"]
+    assert rows["tuned"]["F1-C"] == pytest.approx(fresh["tuned"]["F1-C"], abs=0.03)
+
+    labels, logits = examples(count=300, knowledge=0.0)
+    noise = measure_by_cross_fitting(labels, logits, paths(300), settings())["comparison"]
+    always = decision_metrics(labels, np.ones(labels.shape, bool))
+    assert noise["oracle"]["F1-C"] > always["F1-C"]
+    assert noise["tuned"]["F1-C"] < noise["oracle"]["F1-C"] - 0.01
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_each_objective_reports_its_own_measure(objective):
+    labels, logits = examples()
+    found = measure_by_cross_fitting(labels, logits, paths(400), settings(objective))
+    own = {"fbeta:2": "F2-C", "precision:0.6": "labels_below_floor"}
+    own["alarm_rate:0.2"] = "largest_alarm_rate"
+    for row in found["comparison"].values():
+        assert (own.get(objective) in row) == (objective != "f1")
+    assert "calibration" not in found
+    if objective == "precision:0.6":
+        assert found["comparison"]["oracle"]["labels_below_floor"] == 0
+    if objective == "alarm_rate:0.2":
+        assert found["comparison"]["oracle"]["largest_alarm_rate"] <= 0.2
+
+
+def test_calibration_alone_leaves_the_threshold_where_it_is():
+    labels, logits = examples()
+    how = settings(objective=None, calibration="temperature")
+    rule = tune(labels, logits, how)
+    assert (rule.thresholds.values == 0.5).all()
+    found = measure_by_cross_fitting(labels, logits, paths(400), how)
+    # A temperature moves no probability across 0.5.
+    assert found["comparison"]["tuned"] == found["comparison"]["fixed"]
+    assert found["calibration"]["after"]["NLL"] < found["calibration"]["before"]["NLL"]
+
+
+def test_decision_metrics_are_those_of_the_evaluation():
+    labels, logits = examples()
+    labels[np.random.default_rng(1).random(labels.shape) < 0.1] = np.nan
+    probabilities = Calibration.identity(6).probabilities(logits)
+    found = decision_metrics(labels, probabilities > np.float32(0.5))
+    evaluation = evaluate_multilabel(labels, probabilities)
+    expected = evaluation["label_based"] | evaluation["example_based"]
+    del expected["mAP"]
+    alarms = np.mean((probabilities > 0.5)[~np.isnan(labels)])
+    assert found == {**expected, "alarm_rate": pytest.approx(alarms)}

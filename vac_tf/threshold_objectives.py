@@ -1,0 +1,146 @@
+"""What a threshold is tuned for, and the best cut through the scores of one label. NumPy only.
+
+A cut divides the sorted scores between two different values; its threshold lies midway between
+them. Cuts therefore depend on the order of the scores alone.
+"""
+
+import dataclasses
+
+import numpy as np
+
+NEVER = np.float32(1.0)
+"""No probability is above it: a label with this threshold is never decided."""
+
+_FORMS = "f1, fbeta:BETA (such as fbeta:2), precision:FLOOR (precision:0.9), alarm_rate:RATE (0.01)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """What a threshold is tuned for.
+
+    Attributes:
+        kind: `fbeta`: the largest F-beta; `precision`: the largest recall whose precision is at
+            least the floor; `alarm_rate`: as many images as possible, at most this share.
+        value: beta, floor or rate.
+    """
+
+    kind: str
+    value: float
+
+    @property
+    def name(self) -> str:
+        """As `parse_objective` takes it."""
+        return "f1" if (self.kind, self.value) == ("fbeta", 1.0) else f"{self.kind}:{self.value:g}"
+
+    def measure(self, labels: np.ndarray, decided: np.ndarray) -> dict[str, float | int | None]:
+        """What the objective asks for beyond the usual metrics.
+
+        Args:
+            labels: `[N, L]`, values 0, 1 or NaN (left out).
+            decided: bool `[N, L]`.
+
+        Returns:
+            `fbeta:2`: `F2-C`, the mean over labels with positives. A precision floor:
+            `labels_below_floor`, how many of the labels that are decided at all. An alarm rate:
+            `largest_alarm_rate` of a label.
+        """
+        known, positive = ~np.isnan(labels), labels == 1
+        decided = decided & known
+        hits, alarms = (decided & positive).sum(axis=0), decided.sum(axis=0)
+        if self.kind == "precision":
+            below = hits / np.maximum(alarms, 1) < self.value
+            return {"labels_below_floor": int(np.sum(below & (alarms > 0)))}
+        if self.kind == "alarm_rate":
+            rates = alarms / np.maximum(known.sum(axis=0), 1)
+            return {"largest_alarm_rate": float(rates.max())}
+        if self.value == 1.0:
+            return {}
+        positives = positive.sum(axis=0)
+        counted = positives > 0
+        scores = fbeta(hits, alarms, positives, self.value)[counted]
+        return {f"F{self.value:g}-C": float(scores.mean()) if counted.any() else None}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cuts:
+    """Every way to divide the scores of one label, from the fewest alarms to the most.
+
+    Attributes:
+        thresholds: float32 `[K]`, falling.
+        alarms: int `[K]`, scores above each threshold.
+        hits: int `[K]`, positives among them.
+        positives: All positives.
+        count: All scores.
+    """
+
+    thresholds: np.ndarray
+    alarms: np.ndarray
+    hits: np.ndarray
+    positives: int
+    count: int
+
+
+def parse_objective(text: str) -> Objective:
+    """Reads `f1`, `fbeta:2`, `precision:0.9` or `alarm_rate:0.01`.
+
+    Raises:
+        ValueError: for anything else, or a value out of its range.
+    """
+    kind, _, value = text.partition(":")
+    if text == "f1":
+        return Objective("fbeta", 1.0)
+    try:
+        number = float(value)
+    except ValueError:
+        number = float("nan")
+    in_range = {
+        "fbeta": 0.0 < number < float("inf"),
+        "precision": 0.0 < number <= 1.0,
+        "alarm_rate": 0.0 < number < 1.0,
+    }
+    if not in_range.get(kind, False):
+        raise ValueError(f"Unknown threshold_objective {text!r}. Expected one of: {_FORMS}.")
+    return Objective(kind, number)
+
+
+def find_cuts(labels: np.ndarray, probabilities: np.ndarray) -> Cuts:
+    """All cuts, "no alarm" included.
+
+    Args:
+        labels: `[N]`, values 0 and 1; N at least 1.
+        probabilities: float32 `[N]`. A probability of 0 is above no threshold.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    scores = probabilities[order].astype(np.float64)
+    is_last_of_ties = np.append(scores[1:] != scores[:-1], True)
+    is_last_of_ties &= scores > 0.0
+    alarms = np.append(0, np.flatnonzero(is_last_of_ties) + 1)
+    hits = np.append(0, np.cumsum(labels[order] == 1))[alarms]
+    lowest_above = np.append(1.0, scores)[alarms]
+    highest_below = np.append(scores, 0.0)[alarms]
+    thresholds = ((lowest_above + highest_below) / 2).astype(np.float32)
+    # Between neighbours among the float32 numbers the middle may round up to the upper one.
+    rounded_up = thresholds >= lowest_above.astype(np.float32)
+    thresholds[rounded_up] = highest_below[rounded_up]
+    return Cuts(thresholds, alarms, hits, int(np.sum(labels == 1)), len(labels))
+
+
+def best_threshold(cuts: Cuts, objective: Objective) -> np.float32:
+    """The threshold of the best cut; among equals the one of fewest alarms.
+
+    Where no cut reaches the precision floor it is `NEVER`.
+    """
+    if objective.kind == "alarm_rate":
+        return cuts.thresholds[np.flatnonzero(cuts.alarms / cuts.count <= objective.value)[-1]]
+    if objective.kind == "precision":
+        precise = cuts.hits / np.maximum(cuts.alarms, 1) >= objective.value
+        return cuts.thresholds[np.argmax(cuts.hits * precise)] if precise.any() else NEVER
+    return cuts.thresholds[
+        np.argmax(fbeta(cuts.hits, cuts.alarms, cuts.positives, objective.value))
+    ]
+
+
+def fbeta(hits, alarms, positives, beta: float) -> np.ndarray:
+    """F-beta = (1 + beta^2) hits / (beta^2 positives + alarms); 0 where that is 0 / 0."""
+    denominator = beta**2 * positives + alarms
+    return (1 + beta**2) * hits / np.where(denominator > 0, denominator, 1)
