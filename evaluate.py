@@ -1,8 +1,11 @@
 """Evaluates a run: multi-label metrics and heatmap inconsistency, into RUN_DIR/evaluation.json.
 
+    python evaluate.py --run_dir=runs/flip --tune_thresholds --calibrate=platt
     python evaluate.py --run_dir=runs/flip --split=test
 
-It needs no model flags: they are read from the run folder.
+It needs no model flags: they are read from the run folder. The first command tunes a threshold per
+label on the images that selected the network, into RUN_DIR/thresholds.json; from then on
+evaluations report it beside 0.5, and export_model.py puts it into the exported file.
 """
 
 from flags import evaluation

@@ -40,6 +40,8 @@ WITHOUT_TENSORFLOW = [
     *(f"vac_tf/datasets/{name}.py" for name in READERS),
     "vac_tf/saliency_metrics.py",
     "vac_tf/saliency_scores.py",
+    "vac_tf/decision_rule.py",
+    "vac_tf/threshold_tuning.py",
 ]
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}
 MOST_LINES = 300

@@ -184,7 +184,12 @@ class EvaluationConfig:
     """One evaluation of a finished (or interrupted) run on one split."""
 
     run_dir: str = setting("", "Folder of the run to evaluate.")
-    split: str = setting("test", "Split to evaluate on, as --train_split names splits.")
+    split: str = setting(
+        "",
+        "Split to evaluate on, as --train_split names splits; or validation_part, the images that"
+        " selected the best network. Default: the split that papers report on (test; val of coco);"
+        " to tune and to calibrate: validation_part.",
+    )
     data_dir: str = setting("", "Where the dataset lies now (default: as the run's config says).")
     average_precision: str = setting(
         "step", "Convention of average precision.", ("step", "voc12", "voc07")
@@ -195,6 +200,26 @@ class EvaluationConfig:
         ("", *UNKNOWN_POLICIES),
     )
     threshold: float = setting(0.5, "A label is predicted when its probability is above this.")
+    tune_thresholds: bool = setting(
+        False, "Tune one threshold per label, into the run's thresholds.json."
+    )
+    threshold_objective: str = setting(
+        "f1",
+        "What thresholds are tuned for: f1, fbeta:2, precision:0.9 (the largest recall at this"
+        " precision or more) or alarm_rate:0.01 (this share of the images).",
+    )
+    threshold_folds: int = setting(5, "Folds of the cross-fitting that measures the gain.")
+    threshold_shrinkage: float = setting(
+        10.0,
+        "Positives with which a label lies half-way between its own threshold and that of all"
+        " labels (and so its calibration); 0: every label on its own.",
+    )
+    calibrate: str = setting(
+        "none",
+        "Calibrate the probabilities of each label, into thresholds.json: by a temperature, or by"
+        " a scale and an offset (platt), which also undoes what a weighted loss does to the odds.",
+        ("none", "temperature", "platt"),
+    )
     inconsistency: bool = setting(True, "Measure heatmap inconsistency (paper, Table 2).")
     batch_size: int = setting(64, "Images per step.")
     max_images: int = setting(0, "Use only the first so many images; 0: all.")
@@ -211,3 +236,14 @@ class EvaluationConfig:
             raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
         if not 0.0 <= self.threshold <= 1.0:
             raise ValueError(f"threshold must be a probability in 0..1, got {self.threshold}.")
+        if self.threshold_folds < 2:
+            raise ValueError(f"threshold_folds must be at least 2, got {self.threshold_folds}.")
+        if not self.threshold_shrinkage >= 0.0:
+            raise ValueError(
+                f"threshold_shrinkage must not be negative, got {self.threshold_shrinkage}."
+            )
+
+    @property
+    def tunes(self) -> bool:
+        """Whether thresholds.json is to be written."""
+        return self.tune_thresholds or self.calibrate != "none"

@@ -1,21 +1,35 @@
 """Evaluation of a run on one split: the paper's metrics, and how far heatmaps follow the image."""
 
+import dataclasses
 import logging
 
 import numpy as np
 import tensorflow as tf
 
+from vac_tf.calibration import Calibration
 from vac_tf.config import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.pipeline import evaluation_batches
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.selection import (
+    TEST_SPLITS,
+    VALIDATION_PART,
+    read_run_split,
+    read_run_splits,
+)
+from vac_tf.decision_rule import read_decision_rule
 from vac_tf.inconsistency import InconsistencyAccumulator
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models.backbones import get_backbone
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
+from vac_tf.run_thresholds import check_tuning, measure_run, tune_run
+from vac_tf.training.run_data import (
+    image_settings,
+    known_labels,
+    leave_bad_images_out,
+    naming_bad_images,
+)
 from vac_tf.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
 
 
@@ -24,22 +38,28 @@ def evaluate(config: EvaluationConfig) -> dict:
 
     Returns:
         The contents of `evaluation.json`: the groups of `vac_tf.metrics.evaluate_multilabel`,
-        `inconsistency` (per transform: `raw`, Equation 5, and `relative`) and `conventions`.
+        `inconsistency` (per transform: `raw`, Equation 5, and `relative`), `tuned_thresholds`
+        (where the run has thresholds, or gets them now) and `conventions`.
 
     Raises:
-        ValueError: no such run or split, other labels than the run's, or a bad image.
+        ValueError: no such run or split, other labels than the run's, a bad image, or thresholds
+            that were tuned for another network.
     """
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config()
-    labels = folder.read_json("labels.json")
+    config = _with_split(config, run_config)
+    label_names = folder.read_json("labels.json")["label_names"]
     network = load_network(folder.network_file)
-    split, skipped = _read_split(config, run_config, labels["label_names"])
+    rule = None if config.tunes else read_decision_rule(folder, label_names)
+    split, skipped = _read_split(config, run_config, label_names)
+    if config.tunes:
+        check_tuning(config, split)
 
     source = ImageSource(split, image_settings(run_config))
     transforms = _table2_transforms(run_config, network) if config.inconsistency else {}
     stride = get_backbone(run_config.backbone).stride
     with naming_bad_images(source):
-        scores, inconsistency = _predict(
+        logits, inconsistency = _predict(
             network,
             evaluation_batches(source, split.labels, config.batch_size),
             transforms,
@@ -49,7 +69,7 @@ def evaluate(config: EvaluationConfig) -> dict:
     unknown = config.unknown_labels or run_config.unknown_labels
     evaluation = evaluate_multilabel(
         split.labels,
-        scores,
+        Calibration.identity(len(label_names)).probabilities(logits),
         split.label_names,
         threshold=config.threshold,
         unknown=unknown,
@@ -57,6 +77,11 @@ def evaluate(config: EvaluationConfig) -> dict:
     )
     if config.inconsistency:
         evaluation["inconsistency"] = inconsistency
+    known = known_labels(split.labels, unknown)
+    if config.tunes:
+        evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
+    elif rule:
+        evaluation["tuned_thresholds"] = measure_run(config, rule, known, logits)
     evaluation["conventions"] |= _describe_selection(folder, config.split)
     evaluation["conventions"] |= {
         "dataset": run_config.dataset,
@@ -71,7 +96,8 @@ def evaluate(config: EvaluationConfig) -> dict:
 def _describe_selection(folder, split_name):
     """How the network of the run was selected; warns when it was on the split evaluated now."""
     selection = folder.read_json("selection.json")
-    on_this_split = selection["selected_on"].startswith(f"{split_name} split")
+    on_this_split = split_name == VALIDATION_PART
+    on_this_split |= selection["selected_on"].startswith(f"{split_name} split")
     if on_this_split:
         logging.warning(
             "The network was selected on this very split (%s): its figures flatter.", split_name
@@ -84,11 +110,22 @@ def _describe_selection(folder, split_name):
     }
 
 
+def _with_split(config: EvaluationConfig, run_config: TrainConfig) -> EvaluationConfig:
+    default = VALIDATION_PART if config.tunes else TEST_SPLITS[run_config.dataset]
+    return dataclasses.replace(config, split=config.split or default)
+
+
 def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) -> tuple:
-    values = {**vars(run_config), "max_images": config.max_images}
     if config.data_dir:
-        values["data_dir"] = config.data_dir
-    split: Split = read_run_split(TrainConfig(**values), config.split).with_labels(label_names)
+        run_config = dataclasses.replace(run_config, data_dir=config.data_dir)
+    if config.split == VALIDATION_PART:
+        # With the run's own max_images: others would hold out other images.
+        split = read_run_splits(run_config).validation
+    else:
+        split = read_run_split(dataclasses.replace(run_config, max_images=0), config.split)
+    split: Split = split.with_labels(label_names)
+    if 0 < config.max_images < len(split):
+        split = split.select(range(config.max_images))
     if not config.skip_bad_images:
         return split, []
     return leave_bad_images_out(split, image_settings(run_config))
@@ -125,17 +162,17 @@ def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]
 
 
 def _predict(network, batches, transforms, stride):
-    """Probabilities `[N, L]` in order, and the inconsistency under each transform."""
+    """Logits float32 `[N, L]` in order, and the inconsistency under each transform."""
 
     @tf.function(reduce_retracing=True)
     def forward(images):
         return network(images, training=False)
 
     accumulators = {name: InconsistencyAccumulator() for name in transforms}
-    scores = []
+    logits = []
     for images, _ in batches:
         outputs = forward(images)
-        scores.append(tf.sigmoid(outputs["logits"]).numpy())
+        logits.append(outputs["logits"].numpy())
         heatmaps = outputs["heatmaps"]
         for name, transform in transforms.items():
             transformed = forward(transform.images(images))["heatmaps"].numpy()
@@ -146,4 +183,4 @@ def _predict(network, batches, transforms, stride):
                 original=heatmaps.numpy(),
             )
     results = {name: accumulator.result() for name, accumulator in accumulators.items()}
-    return np.concatenate(scores), results
+    return np.concatenate(logits), results

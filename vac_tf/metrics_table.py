@@ -1,5 +1,7 @@
 """The evaluation as a table for the terminal, in percent."""
 
+from vac_tf.threshold_table import format_thresholds
+
 _PRECISION_RECALL = ("F1-C", "P-C", "R-C", "CF1", "F1-O", "P-O", "R-O")
 _LABEL_BASED = ("mAP", "mA", *_PRECISION_RECALL)
 _EXAMPLE_BASED = ("Acc", "Prec", "Recall", "F1", "F1-mean")
@@ -11,7 +13,7 @@ def format_table(evaluation: dict, num_labels_shown: int = 5) -> str:
 
     Args:
         evaluation: the dict of `vac_tf.metrics.evaluate_multilabel`; if it also has
-            `inconsistency` (transform -> raw, relative), that is shown too.
+            `inconsistency` (transform -> raw, relative) or `tuned_thresholds`, that is shown too.
         num_labels_shown: how many labels of the highest and of the lowest AP to list.
 
     Returns:
@@ -27,6 +29,8 @@ def format_table(evaluation: dict, num_labels_shown: int = 5) -> str:
     ]
     if evaluation.get("inconsistency"):
         lines += ["", *_inconsistency(evaluation["inconsistency"])]
+    if evaluation.get("tuned_thresholds"):
+        lines += ["", *format_thresholds(evaluation["tuned_thresholds"])]
     lines += ["", *_extreme_labels(evaluation["per_label"], num_labels_shown)]
     return "\n".join([*lines, "", *_notes(evaluation["conventions"])])
 

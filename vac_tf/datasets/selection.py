@@ -9,6 +9,8 @@ from vac_tf.datasets.held_out import hold_out
 
 # The split on which papers report. COCO's test labels are not public.
 TEST_SPLITS = {"scenes": "test", "coco": "val", "wider": "test", "pa100k": "test", "table": "test"}
+# Name of the images that select a run's best network, where a split's name is asked for.
+VALIDATION_PART = "validation_part"
 # Datasets without a validation split apart from the one that papers report on (wider's official
 # val is part of trainval).
 _DEFAULT_HELD_OUT_FRACTION = {"coco": 0.1}
