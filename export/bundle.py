@@ -25,6 +25,21 @@ def hash_labels(label_names: tuple[str, ...]) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
+class OutputCalibration:
+    """probability = sigmoid(scale * logit + offset), computed inside the exported graph.
+
+    Attributes:
+        method: How it was fitted: `temperature` (scale = 1 / temperature) or `platt`.
+        scales: L numbers above 0.
+        offsets: L numbers.
+    """
+
+    method: str
+    scales: tuple[float, ...]
+    offsets: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class ModelDescription:
     """All that a scorer must know of a network; travels inside `model.onnx`.
 
@@ -36,6 +51,8 @@ class ModelDescription:
         training_config: The run's config.
         evaluation: The run's evaluation.json, or None.
         versions: Version of each package that wrote the file.
+        calibration: What the graph does to the logits before the sigmoid, or None.
+        tuning: What the thresholds were tuned for and on, or None when they were not tuned.
     """
 
     label_names: tuple[str, ...]
@@ -45,6 +62,8 @@ class ModelDescription:
     training_config: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     evaluation: Mapping[str, Any] | None = None
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    calibration: OutputCalibration | None = None
+    tuning: Mapping[str, Any] | None = None
 
     def __post_init__(self):
         if not self.label_names or len(self.label_names) != len(self.thresholds):
@@ -63,6 +82,8 @@ class ModelDescription:
             "label_names": list(self.label_names),
             "label_names_sha256": hash_labels(self.label_names),
             "thresholds": list(self.thresholds),
+            "calibration": dataclasses.asdict(self.calibration) if self.calibration else None,
+            "tuning": dict(self.tuning) if self.tuning else None,
             "input_size": [self.preprocessing.height, self.preprocessing.width],
             "input_dtype": self.preprocessing.input_dtype,
             "resize_kernel": self.preprocessing.resize_kernel,
@@ -106,6 +127,8 @@ class ModelDescription:
         if hash_labels(label_names) != values["label_names_sha256"]:
             raise ValueError(f"The label names in {path!r} do not fit their hash: it was altered.")
         height, width = values["input_size"]
+        # Absent in files of earlier exports, as is the tuning.
+        calibration = values.get("calibration")
         preprocessing = Preprocessing(
             height=height,
             width=width,
@@ -122,6 +145,8 @@ class ModelDescription:
             training_config=values["training_config"],
             evaluation=values["evaluation"],
             versions=values["versions"],
+            calibration=OutputCalibration(**calibration) if calibration else None,
+            tuning=values.get("tuning"),
         )
 
 

@@ -13,6 +13,7 @@ from export.bundle import (
     ONNX_FILE,
     SAVED_MODEL_FOLDER,
     ModelDescription,
+    OutputCalibration,
     new_bundle,
     write_bundle_file,
 )
@@ -26,6 +27,7 @@ from vac_tf.config import TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings
 from vac_tf.datasets.selection import read_run_splits
+from vac_tf.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.training.run_data import image_settings, leave_bad_images_out
@@ -76,7 +78,9 @@ def export_run(config: ExportConfig) -> ExportReport:
         train_config = run.read_config()
         settings = image_settings(train_config)
         description = describe_run(run, train_config, settings, config.input_dtype)
-        network = InferenceNetwork(load_network(run.network_file), description.preprocessing)
+        network = InferenceNetwork(
+            load_network(run.network_file), description.preprocessing, description.calibration
+        )
         split = read_parity_split(train_config, settings, config)
         split = split.with_labels(description.label_names)
         images = load_parity_images(split, settings, description)
@@ -92,12 +96,17 @@ def export_run(config: ExportConfig) -> ExportReport:
 def describe_run(
     run: RunFolder, train_config: TrainConfig, settings: ImageSettings, input_dtype: str
 ) -> ModelDescription:
-    """What the exported file says of itself."""
+    """What the exported file says of itself.
+
+    Raises:
+        ValueError: when the run lacks a file, or its thresholds are of another network.
+    """
     label_names = tuple(run.read_json("labels.json")["label_names"])
     has_evaluation = os.path.isfile(run.file("evaluation.json"))
+    rule = read_decision_rule(run, label_names)
     return ModelDescription(
         label_names=label_names,
-        thresholds=(0.5,) * len(label_names),
+        thresholds=_plain(rule.thresholds) if rule else (0.5,) * len(label_names),
         preprocessing=Preprocessing(
             height=settings.image_size,
             width=settings.image_size,
@@ -110,7 +119,20 @@ def describe_run(
         training_config=dataclasses.asdict(train_config),
         evaluation=run.read_json("evaluation.json") if has_evaluation else None,
         versions=_versions(),
+        calibration=_calibration(rule) if rule else None,
+        tuning=rule.tuning if rule else None,
     )
+
+
+def _calibration(rule: DecisionRule) -> OutputCalibration | None:
+    fitted = rule.calibration
+    if fitted.method == "none":
+        return None
+    return OutputCalibration(fitted.method, _plain(fitted.scales), _plain(fitted.offsets))
+
+
+def _plain(values: np.ndarray) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
 
 
 def read_parity_split(

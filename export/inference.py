@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from export.bundle import OutputCalibration
 from export.preprocessing import Preprocessing
 from vac_tf.datasets.decoding import decode_image
 from vac_tf.models.fused_batch_norm import rebuild_network
@@ -18,12 +19,19 @@ class InferenceNetwork:
     Args:
         network: Functional `keras.Model`, `images` -> `logits`, `heatmaps`; of any precision.
         preprocessing: Image size, resize kernel and dtype of the exported input.
+        calibration: Of the probabilities; logits stay as the network gives them.
     """
 
-    def __init__(self, network: keras.Model, preprocessing: Preprocessing):
+    def __init__(
+        self,
+        network: keras.Model,
+        preprocessing: Preprocessing,
+        calibration: OutputCalibration | None = None,
+    ):
         # A network in mixed precision exports to a graph that ONNX Runtime refuses or distorts.
         self.network = rebuild_network(network, fused=False, dtype="float32")
         self._preprocessing = preprocessing
+        self._calibration = calibration
         size = (preprocessing.height, preprocessing.width, 3)
         self._predict(tf.zeros((1, *size)))  # Some layers make their state at the first call.
         self.images_signature = tf.TensorSpec(
@@ -33,9 +41,13 @@ class InferenceNetwork:
 
     def _predict(self, images):
         outputs = self.network(tf.cast(images, tf.float32), training=False)
+        calibrated = outputs["logits"]
+        if self._calibration:
+            scales, offsets = self._calibration.scales, self._calibration.offsets
+            calibrated = calibrated * tf.constant(scales) + tf.constant(offsets)
         return {
             "logits": outputs["logits"],
-            "probabilities": tf.sigmoid(outputs["logits"]),
+            "probabilities": tf.sigmoid(calibrated),
             "heatmaps": outputs["heatmaps"],
         }
 

@@ -1,0 +1,220 @@
+"""Thresholds on their way: tuned on the validation part, reported on test, exported, scored."""
+
+import dataclasses
+import json
+import logging
+import shutil
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from pyarrow import parquet
+
+from export.config import ExportConfig, ScoringConfig
+from export.exporter import export_run
+from export.model_file import describe_model
+from export.scorer import score
+from vac_tf.calibration import Calibration
+from vac_tf.config import EvaluationConfig
+from vac_tf.datasets.selection import read_run_split, read_run_splits
+from vac_tf.decision_rule import DecisionRule, read_decision_rule, write_decision_rule
+from vac_tf.evaluation import evaluate
+from vac_tf.metrics_table import format_table
+from vac_tf.run_folder import RunFolder
+
+
+@pytest.fixture
+def run_dir(finished_run, tmp_path):
+    """A copy of a finished run, to write into."""
+    return shutil.copytree(finished_run.run_dir, str(tmp_path / "run"))
+
+
+def tuning(folder, **changes):
+    values = {"inconsistency": False, "tune_thresholds": True, "threshold_folds": 3} | changes
+    return EvaluationConfig(run_dir=str(folder), **values)
+
+
+@pytest.fixture(scope="module")
+def tuned_run(finished_run, tmp_path_factory):
+    """A copy of a finished run with thresholds and calibration, and what tuning reported."""
+    folder = shutil.copytree(finished_run.run_dir, str(tmp_path_factory.mktemp("tuned") / "run"))
+    return folder, evaluate(tuning(folder, calibrate="platt", threshold_objective="fbeta:2"))
+
+
+def test_thresholds_are_tuned_on_the_part_that_selected_the_network(tuned_run, finished_run):
+    folder, evaluation = tuned_run
+    written = RunFolder(folder).read_json("thresholds.json")
+    found = evaluation["tuned_thresholds"]
+    assert written["tuning"] == found
+    expected = {"objective": "fbeta:2", "split": "validation_part", "cross_fitted": True}
+    expected |= {"is_test_split": False, "is_training_split": False, "folds": 3}
+    assert expected.items() <= found.items()
+    assert found["images"] == len(read_run_splits(finished_run).validation)
+    assert list(found["comparison"]) == ["fixed", "global", "tuned", "oracle"]
+    assert set(written["labels"]) == set(read_run_split(finished_run, "test").label_names)
+    for name in ("F2-C", "one for all labels, 3 folds", "platt"):
+        assert name in format_table(evaluation)
+
+
+def test_another_split_is_reported_at_the_tuned_thresholds(tuned_run):
+    folder, _ = tuned_run
+    evaluation = evaluate(EvaluationConfig(run_dir=folder, inconsistency=False))
+    assert evaluation["conventions"]["split"] == "test"
+    found = evaluation["tuned_thresholds"]
+    assert not found["cross_fitted"] and not found["tuned_on_this_split"]
+    assert list(found["comparison"]) == ["fixed", "tuned", "oracle"]
+    assert set(found["calibration"]) == {"method", "binning", "before", "after"}
+    for name, value in evaluation["label_based"].items():
+        if name != "mAP":
+            assert found["comparison"]["fixed"][name] == pytest.approx(value)
+    assert "tuned, on validation_part" in format_table(evaluation)
+
+
+def test_scores_decide_as_the_evaluation_does(tuned_run, finished_run, tmp_path):
+    """The decisions of score.py on the test images have the metrics that evaluate.py reports."""
+    folder, _ = tuned_run
+    reported = evaluate(EvaluationConfig(run_dir=folder, inconsistency=False))
+    bundle = tmp_path / "bundle"
+    export_run(ExportConfig(run_dir=folder, bundle_dir=str(bundle), parity_images=4))
+    split = read_run_split(finished_run, "test")
+    (tmp_path / "list.txt").write_text("\n".join(split.image_paths))
+    output = tmp_path / "scores.parquet"
+    model = str(bundle / "model.onnx")
+    score(ScoringConfig(model, str(tmp_path / "list.txt"), output=str(output), logits=True))
+    rows = parquet.read_table(output).to_pylist()
+
+    rule = read_decision_rule(RunFolder(folder), split.label_names)
+    names = split.label_names
+    probabilities = np.float32([[row[name] for name in names] for row in rows])
+    logits = np.float32([[row[f"logit:{name}"] for name in names] for row in rows])
+    np.testing.assert_allclose(probabilities, rule.calibration.probabilities(logits), atol=1e-6)
+    assert np.abs(probabilities - Calibration.identity(len(names)).probabilities(logits)).max() > 0
+    decided = np.array([[name in row["decisions"] for name in names] for row in rows])
+    np.testing.assert_array_equal(decided, probabilities > rule.thresholds)
+    assert 0 < decided.sum() < decided.size
+    found = reported["tuned_thresholds"]["comparison"]["tuned"]
+    positive = split.labels == 1
+    assert found["R-O"] == pytest.approx((decided & positive).sum() / positive.sum())
+    assert found["P-O"] == pytest.approx((decided & positive).sum() / decided.sum())
+
+
+def test_every_file_of_the_bundle_tells_thresholds_and_calibration(tuned_run, tmp_path):
+    folder, _ = tuned_run
+    bundle = tmp_path / "bundle"
+    export_run(ExportConfig(run_dir=folder, bundle_dir=str(bundle), parity_images=2))
+    written = RunFolder(folder).read_json("thresholds.json")
+    beside = json.loads((bundle / "saved_model/assets.extra/model.json").read_text())
+    in_bundle = json.loads((bundle / "bundle.json").read_text())["model"]
+    for told in (describe_model(str(bundle / "model.onnx")), beside, in_bundle):
+        for index, name in enumerate(told["label_names"]):
+            label = written["labels"][name]
+            assert told["thresholds"][index] == label["threshold"]
+            assert told["calibration"]["scales"][index] == label["scale"]
+            assert told["calibration"]["offsets"][index] == label["offset"]
+        assert told["calibration"]["method"] == "platt"
+        assert told["tuning"] == written["tuning"]
+    loaded = tf.saved_model.load(str(bundle / "saved_model"))
+    outputs = loaded.signatures["serving_default"](images=tf.zeros((1, 32, 32, 3)))
+    rule = read_decision_rule(RunFolder(folder), told["label_names"])
+    expected = rule.calibration.probabilities(outputs["logits"].numpy())
+    np.testing.assert_allclose(outputs["probabilities"], expected, atol=1e-6)
+
+
+def test_tuning_on_test_is_marked(run_dir, caplog):
+    with caplog.at_level(logging.WARNING):
+        found = evaluate(tuning(run_dir, split="test"))["tuned_thresholds"]
+    assert found["is_test_split"] and "tuned on the test split" in caplog.text
+    with caplog.at_level(logging.WARNING):
+        found = evaluate(EvaluationConfig(run_dir=run_dir, inconsistency=False))["tuned_thresholds"]
+    assert found["tuned_on_this_split"] and "tuned on this very split" in caplog.text
+
+
+def test_calibration_alone_keeps_the_threshold(run_dir):
+    found = evaluate(tuning(run_dir, tune_thresholds=False, calibrate="temperature"))
+    assert found["tuned_thresholds"]["objective"] is None
+    labels = RunFolder(run_dir).read_json("thresholds.json")["labels"]
+    assert {label["threshold"] for label in labels.values()} == {0.5}
+    assert {label["offset"] for label in labels.values()} == {0.0}
+    evaluation = evaluate(EvaluationConfig(run_dir=run_dir, inconsistency=False))
+    assert "oracle" not in evaluation["tuned_thresholds"]["comparison"]
+    assert "temperature" in format_table(evaluation)
+
+
+def test_the_held_out_images_do_not_depend_on_how_many_are_used(finished_run, tmp_path):
+    config = dataclasses.replace(finished_run, validation_fraction=0.25)
+    held_out = read_run_splits(config).validation
+    run = shutil.copytree(finished_run.run_dir, tmp_path / "run")
+    folder = RunFolder(str(run))
+    folder.write_json("config.json", dataclasses.asdict(config))
+    found = evaluate(tuning(run))["tuned_thresholds"]
+    assert found["images"] == len(held_out) == 12
+    assert evaluate(tuning(run, max_images=9))["tuned_thresholds"]["images"] == 9
+
+
+# ---- The file
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "network.keras").write_bytes(b"weights")
+    return RunFolder(str(tmp_path))
+
+
+def write(folder, names=("cat", "dog")):
+    values = np.float32([[0.25, 0.75], [2.0, 0.5], [0.0, -1.0]])
+    calibration = Calibration("platt", values[1], values[2])
+    write_decision_rule(folder, DecisionRule(tuple(names), values[0], calibration, {"folds": 5}))
+
+
+def test_labels_are_found_by_name(folder):
+    write(folder)
+    rule = read_decision_rule(folder, ("dog", "cat"))
+    assert rule.thresholds.tolist() == [0.75, 0.25]
+    assert rule.calibration.scales.tolist() == [0.5, 2.0]
+    assert rule.calibration.offsets.tolist() == [-1.0, 0.0]
+    assert rule.tuning == {"folds": 5}
+
+
+def test_a_run_without_thresholds_has_no_rule(folder):
+    assert read_decision_rule(folder, ("dog", "cat")) is None
+
+
+def test_thresholds_of_another_network_are_refused(folder, run_dir, tmp_path):
+    write(folder)
+    with open(folder.network_file, "wb") as stream:
+        stream.write(b"more training")
+    with pytest.raises(ValueError, match="was tuned for another network.*Tune again"):
+        read_decision_rule(folder, ("cat", "dog"))
+    evaluate(tuning(run_dir))
+    with open(RunFolder(run_dir).network_file, "ab") as stream:
+        stream.write(b" ")
+    with pytest.raises(ValueError, match="was tuned for another network"):
+        evaluate(EvaluationConfig(run_dir=run_dir, inconsistency=False))
+    with pytest.raises(ValueError, match="was tuned for another network"):
+        export_run(ExportConfig(run_dir=run_dir, bundle_dir=str(tmp_path / "bundle")))
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_thresholds_of_other_labels_or_damaged_ones_are_refused(folder):
+    write(folder)
+    with pytest.raises(ValueError, match=r"other labels than the run's: \['cat', 'dog'\] there"):
+        read_decision_rule(folder, ("cat", "horse"))
+    content = folder.read_json("thresholds.json")
+    del content["labels"]["dog"]["scale"]
+    folder.write_json("thresholds.json", content)
+    with pytest.raises(ValueError, match=r"cannot be used \(KeyError: 'scale'\). Tune again"):
+        read_decision_rule(folder, ("cat", "dog"))
+
+
+def test_bad_settings_are_named(run_dir):
+    for changes, message in (
+        ({"threshold_folds": 1}, "threshold_folds must be at least 2, got 1"),
+        ({"threshold_shrinkage": -1.0}, "threshold_shrinkage must not be negative"),
+        ({"calibrate": "isotonic"}, "Unknown calibrate 'isotonic'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            tuning(run_dir, **changes)
+    with pytest.raises(ValueError, match="Unknown threshold_objective 'recall'"):
+        evaluate(tuning(run_dir, threshold_objective="recall"))
+    with pytest.raises(ValueError, match="100 folds of 8 images"):
+        evaluate(tuning(run_dir, threshold_folds=100))
