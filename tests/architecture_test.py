@@ -31,6 +31,8 @@ PROGRAMS = [
 ]
 READERS = "split table coco wider pa100k scenes held_out boxes description selection".split()
 READERS += "salicon saliency_split saliency_results fixation_density scene_fixations".split()
+STATISTICS = "object_masks object_table object_statistics correlation clutter".split()
+STATISTICS += "average_precision_gain weighted_average_precision statistics_figures".split()
 WITHOUT_TENSORFLOW = [
     "vac_tf/config.py",
     "vac_tf/metrics.py",
@@ -38,6 +40,7 @@ WITHOUT_TENSORFLOW = [
     "vac_tf/metrics_table.py",
     "vac_tf/datasets/__init__.py",
     *(f"vac_tf/datasets/{name}.py" for name in READERS),
+    *(f"vac_tf/analysis/{name}.py" for name in STATISTICS),
     "vac_tf/saliency_metrics.py",
     "vac_tf/saliency_scores.py",
     "vac_tf/decision_rule.py",

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from scipy import stats
 
@@ -13,6 +14,8 @@ from vac_tf.analysis.object_statistics import (
     cohens_d,
     found_against_missed,
 )
+from vac_tf.analysis.object_table import object_table, write_object_table
+from vac_tf.datasets import read_split
 
 NAMES = ("a", "b", "c", "d", "e")
 
@@ -160,3 +163,34 @@ def test_correlation_of_what_does_not_vary():
     assert perfect["pearson"]["correlation"] == pytest.approx(1)
     with pytest.raises(ValueError):
         correlate([1, 2], [1, 2, 3])
+
+
+def test_the_exported_table_of_real_photographs_gives_the_same_to_scipy(real_data, tmp_path):
+    coco = read_split("coco", real_data("coco128"), "val")
+    generator = np.random.default_rng(0)
+    predicted = (coco.labels == 1) & (generator.random(coco.labels.shape) < 0.5)
+    table = object_table(coco, predicted, lambda index: np.outer(np.hanning(24), np.hanning(32)))
+    write_object_table(str(tmp_path / "objects.parquet"), table)
+    frame = pyarrow.parquet.read_table(tmp_path / "objects.parquet").to_pydict()
+    frame = {name: np.array(column) for name, column in frame.items()}
+    used = frame["left_out"] == ""
+    quantities = found_against_missed(table)["quantities"]
+    assert set(quantities) == {"size", "distance", "predicted_saliency"}
+    for name, values in quantities.items():
+        groups = frame[name][used & frame["found"]], frame[name][used & ~frame["found"]]
+        expected = stats.ttest_ind(*groups)
+        assert (values["t_test"]["t"], values["t_test"]["p_value"]) == (
+            expected.statistic,
+            expected.pvalue,
+        )
+        assert min(map(len, groups)) > 20
+
+    precisions = generator.random(len(coco.label_names))
+    result = class_correlations(table, precisions, coco.label_names)
+    labels = np.unique(frame["label"][used])
+    assert result["correlations"]["size"]["count"] == len(labels) > 20
+    means = [frame["size"][used & (frame["label"] == label)].mean() for label in labels]
+    expected = stats.pearsonr(means, precisions[labels])
+    pearson = result["correlations"]["size"]["pearson"]
+    assert pearson["correlation"] == pytest.approx(expected.statistic, rel=1e-9)
+    assert pearson["p_value"] == pytest.approx(expected.pvalue, rel=1e-9)

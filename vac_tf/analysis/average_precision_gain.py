@@ -14,6 +14,7 @@ from vac_tf.analysis.weighted_average_precision import LabelRanking
 from vac_tf.average_precision import average_precision_per_label
 
 CONFIDENCE = 0.95
+_ROUNDING = 1e-12  # Rankings of equal average precision may differ by this much.
 _CHUNK = 256  # Resamples at once: one chunk of 40,000 images takes 40 MB.
 
 
@@ -181,11 +182,11 @@ def _counts(rows: list[dict]) -> dict[str, int]:
     differences = np.array([row["difference"] for row in rows])
     intervals = [row["interval"] for row in rows if row["interval"]]
     return {
-        "improved": int(np.sum(differences > 0)),
-        "worsened": int(np.sum(differences < 0)),
-        "unchanged": int(np.sum(differences == 0)),
-        "improved_beyond_interval": sum(low > 0 for low, _ in intervals),
-        "worsened_beyond_interval": sum(high < 0 for _, high in intervals),
+        "improved": int(np.sum(differences > _ROUNDING)),
+        "worsened": int(np.sum(differences < -_ROUNDING)),
+        "unchanged": int(np.sum(np.abs(differences) <= _ROUNDING)),
+        "improved_beyond_interval": sum(low > _ROUNDING for low, _ in intervals),
+        "worsened_beyond_interval": sum(high < -_ROUNDING for _, high in intervals),
     }
 
 
