@@ -13,6 +13,7 @@ from vac_tf.analysis.object_statistics import (
     class_means,
     cohens_d,
     found_against_missed,
+    found_against_missed_by_class,
 )
 from vac_tf.analysis.object_table import object_table, write_object_table
 from vac_tf.datasets import read_split
@@ -100,6 +101,23 @@ def test_a_single_object_gives_no_test_and_says_so():
     empty = {name: column[:0] for name, column in table.items()}
     assert found_against_missed(empty)["objects"]["used"] == 0
     json.dumps([result, found_against_missed(empty)], allow_nan=False)
+
+
+def test_a_class_with_one_object_says_so_beside_the_others():
+    table = random_table()
+    table["label"][100] = 5
+    result = found_against_missed_by_class(table, (*NAMES, "single", "absent"))
+    assert list(result) == [*NAMES, "single"]
+    assert result["single"]["objects"]["used"] == 1
+    assert "needs two of each" in result["single"]["quantities"]["size"]["reason"]
+    rows = (table["label"] == 2) & (table["left_out"] == "")
+    expected = stats.ttest_ind(
+        table["size"][rows & table["found"]], table["size"][rows & ~table["found"]]
+    )
+    assert result["c"]["quantities"]["size"]["t_test"]["t"] == expected.statistic
+    used = found_against_missed(table)["objects"]["used"]
+    assert sum(values["objects"]["used"] for values in result.values()) == used
+    json.dumps(result, allow_nan=False)
 
 
 def test_constant_groups_give_no_test():

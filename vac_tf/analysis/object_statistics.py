@@ -52,6 +52,23 @@ def found_against_missed(table: dict[str, np.ndarray]) -> dict:
     }
 
 
+def found_against_missed_by_class(
+    table: dict[str, np.ndarray], label_names: Sequence[str]
+) -> dict[str, dict]:
+    """`found_against_missed` among the objects of each label, by the label's name.
+
+    Labels differ in both the size of their objects and how easily they are found, which the
+    comparison over all objects mixes up; within a label this does not matter. A label without any
+    row in the table is not in the result; one with too few objects says so in `reason`.
+    """
+    by_class = {}
+    for label in np.unique(table["label"]):
+        rows = table["label"] == label
+        of_class = {name: column[rows] for name, column in table.items()}
+        by_class[label_names[label]] = found_against_missed(of_class)
+    return by_class
+
+
 def cohens_d(first: np.ndarray, second: np.ndarray) -> float:
     """Difference of two groups' means in units of their pooled standard deviation.
 
