@@ -1,15 +1,14 @@
 """The bundle: `model.onnx`, `saved_model/`, `bundle.json`; and what `model.onnx` says of itself."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
+from export.atomic_folder import replace_folder
 from export.preprocessing import Preprocessing
 
 FORMAT_NAME = "vac_tf.classifier"
@@ -176,38 +175,6 @@ def write_bundle_file(
         json.dump(content, file, indent=1)
 
 
-@contextlib.contextmanager
-def new_bundle(bundle_dir: str) -> Iterator[str]:
-    """Hands out a temporary folder beside `bundle_dir` that takes its place at the end.
-
-    An exception in the body leaves no new bundle, and an older one as it was.
-
-    Raises:
-        ValueError: when `bundle_dir` holds something else than a bundle, or cannot be written.
-    """
-    bundle_dir = os.path.abspath(bundle_dir)
-    if os.path.exists(bundle_dir) and not _is_replaceable(bundle_dir):
-        raise ValueError(
-            f"{bundle_dir!r} exists and is no bundle. Choose a new folder for --bundle_dir."
-        )
-    parent = os.path.dirname(bundle_dir)
-    try:
-        os.makedirs(parent, exist_ok=True)
-        temporary = tempfile.mkdtemp(prefix=f".{os.path.basename(bundle_dir)}.", dir=parent)
-    except OSError as error:
-        raise ValueError(f"Cannot write beside {bundle_dir!r}: {error}") from error
-    try:
-        folder = os.path.join(temporary, "new")
-        os.mkdir(folder)
-        yield folder
-        if os.path.exists(bundle_dir):
-            os.rename(bundle_dir, os.path.join(temporary, "old"))
-        os.rename(folder, bundle_dir)
-    finally:
-        shutil.rmtree(temporary)
-
-
-def _is_replaceable(folder: str) -> bool:
-    return os.path.isdir(folder) and (
-        not os.listdir(folder) or os.path.isfile(os.path.join(folder, BUNDLE_FILE))
-    )
+def new_bundle(bundle_dir: str) -> AbstractContextManager[str]:
+    """A temporary folder that takes the place of `bundle_dir`; see `replace_folder`."""
+    return replace_folder(bundle_dir, BUNDLE_FILE, "bundle")

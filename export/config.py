@@ -44,6 +44,9 @@ class ExportConfig:
         "",
         "Folder to write: model.onnx, saved_model/ and bundle.json; an older bundle is replaced.",
     )
+    triton_repository: str = _setting(
+        "", "Write the ONNX file into this model repository of NVIDIA Triton too, with its config."
+    )
     data_dir: str = _setting("", "Where the dataset lies now (default: as the run's config says).")
     input_dtype: str = _setting(
         "float32",

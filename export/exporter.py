@@ -23,6 +23,7 @@ from export.onnx_writer import write_onnx
 from export.parity_gate import check_bundle, load_parity_images
 from export.preprocessing import Preprocessing
 from export.saved_model_writer import write_saved_model
+from export.triton_repository import new_triton_model, triton_model_name, write_triton_model
 from vac_tf.config import TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings
@@ -73,7 +74,7 @@ def export_run(config: ExportConfig) -> ExportReport:
             there is no new bundle.
     """
     start = time.monotonic()
-    with new_bundle(config.bundle_dir) as folder:
+    with new_bundle(config.bundle_dir) as folder, new_triton_model(config) as triton_folder:
         run = RunFolder(config.run_dir)
         train_config = run.read_config()
         settings = image_settings(train_config)
@@ -90,6 +91,8 @@ def export_run(config: ExportConfig) -> ExportReport:
         signatures = write_saved_model(saved_model, network, description)
         parity = check_bundle(folder, network, description, images, config.tolerance)
         write_bundle_file(folder, description, parity)
+        if triton_folder:
+            write_triton_model(triton_folder, folder, triton_model_name(config.bundle_dir))
     return ExportReport(config.bundle_dir, signatures, parity, time.monotonic() - start)
 
 

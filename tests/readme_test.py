@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from pyarrow import parquet
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -36,13 +37,18 @@ def test_every_program_that_readme_names_exists():
         assert (ROOT / program).exists(), program
 
 
-def test_library_example_runs_as_printed():
-    (example,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+def run_example(number, folder):
+    """A Python example of README, by its place, and the lines that it prints."""
+    example = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)[number]
     result = subprocess.run(
-        [sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-c", example], cwd=folder, capture_output=True, text=True, check=True
     )
-    expected = re.findall(r"print\(.*\)  # (.*)", example)
-    assert result.stdout.strip().splitlines() == expected
+    return example, result.stdout.strip().splitlines()
+
+
+def test_library_example_runs_as_printed():
+    example, lines = run_example(1, ROOT)
+    assert lines == re.findall(r"print\(.*\)  # (.*)", example)
 
 
 def test_commands_run_in_order(tmp_path):
@@ -59,7 +65,11 @@ def test_commands_run_in_order(tmp_path):
     evaluation = json.loads((tmp_path / "runs/mine/evaluation.json").read_text())
     assert 0.0 <= evaluation["label_based"]["mAP"] <= 1.0
     assert (tmp_path / "bundles/mine/bundle.json").exists()
-    assert (tmp_path / "scores.parquet").exists()
+    assert (tmp_path / "models/mine/config.pbtxt").exists()
+    _, printed = run_example(0, tmp_path)
+    (row, *_) = parquet.read_table(tmp_path / "scores.parquet").to_pylist()
+    assert row["image"] == "photos/0.jpg"
+    assert printed == [str(row["decisions"]), f"{row['cat']:.3f}"]
 
 
 def _write_data(folder):

@@ -33,6 +33,7 @@ RULES = ("py_library", "py_binary", "py_test")
 PACKAGES = {
     "PIL": ("pillow",),
     "absl": ("absl_py",),
+    "google": ("protobuf",),
     # Keras runs on TensorFlow but does not depend on it.
     "keras": ("keras", "tensorflow"),
     "matplotlib": ("matplotlib",),
@@ -51,6 +52,8 @@ PACKAGES = {
     # Only in the other environment of requirements-tfa.txt, which Bazel does not build.
     "tensorflow_addons": (),
     "tf2onnx": ("tf2onnx",),
+    # Only in the environment of tests/goldens/write_triton_schema.py.
+    "tritonclient": (),
 }
 # pytest runs every test: it loads conftest.py, and the plug-in that pyproject.toml sets up.
 TEST_DEPENDENCIES = ("@pypi//pytest", "@pypi//pytest_timeout")
