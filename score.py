@@ -4,6 +4,7 @@
     python score.py --model=bundle/model.onnx --describe
     python score.py ... --shard=1/2 & python score.py ... --shard=2/2
     python score.py --merge --output=scores.parquet
+    python score.py --model=bundle/model.onnx --images=photos --benchmark
     python score.py --doctor
 
 The model file holds labels, thresholds and image size; nothing else is needed. An image that
@@ -16,39 +17,19 @@ neither TensorFlow nor this project's library. Starts in about a second; a small
 some 5 ms per image and core after that.
 """
 
-import json
 import os
 
 from absl import flags as absl_flags
 
+from export.scoring_command import run_command
 from flags import scoring
 from flags.program import run_program
 
 
 def main() -> int:
-    # Each job is imported where it starts: --doctor runs where ONNX Runtime cannot be imported.
-    config = scoring.to_config(absl_flags.FLAGS)
-    if config.doctor:
-        from export.doctor import consult_doctor
-
-        text, is_well = consult_doctor(config.model, config.providers)
-        print(text)
-        return 0 if is_well else 1
-    if config.describe:
-        from export.model_file import describe_model
-
-        print(json.dumps(describe_model(config.model), indent=1, ensure_ascii=False))
-        return 0
-    if config.merge:
-        from export.assembly import merge
-
-        report = merge(config.output)
-    else:
-        from export.scorer import score
-
-        report = score(config)
-    print(report)
-    return 1 if config.strict and report.errors else 0
+    text, exit_code = run_command(scoring.to_config(absl_flags.FLAGS))
+    print(text)
+    return exit_code
 
 
 if __name__ == "__main__":

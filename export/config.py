@@ -100,6 +100,11 @@ class ScoringConfig:
         PROVIDERS,
     )
     decoders: int = _setting(2, "Threads that read, decode and resize.")
+    fast_decode: bool = _setting(
+        False,
+        "Decode large JPEG at 1/2, 1/4 or 1/8 of their size, not below the network's input:"
+        " faster, and the scores differ; --benchmark says how many decisions change.",
+    )
     threshold: float = _setting(
         -1.0, "Decide every label above this probability; below 0: the model's own thresholds."
     )
@@ -138,6 +143,16 @@ class ScoringConfig:
         False, "Print what the model file says of itself, as JSON, and score nothing."
     )
 
+    benchmark: bool = _setting(
+        False,
+        "Measure each stage alone and all together on a sample of --images, look for the best"
+        " --batch_size and --decoders, and say how many decisions --fast_decode changes; write no"
+        " scores.",
+    )
+    benchmark_images: int = _setting(256, "Images of the sample of --benchmark.")
+    memory_limit_mb: int = _setting(
+        0, "Most memory, in MiB, that --benchmark may try (default: half of this host's)."
+    )
     doctor: bool = _setting(
         False,
         "Say what is installed, whether the GPU can be used (with --model: by opening it), and"
@@ -147,7 +162,7 @@ class ScoringConfig:
     def __post_init__(self):
         _check_choices(self)
         _check_needed(self, self._needed)
-        _check_at_least_one(self, ("batch_size", "decoders", "rows_per_shard"))
+        _check_at_least_one(self, ("batch_size", "decoders", "rows_per_shard", "benchmark_images"))
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
         if not 0.0 <= self.max_error_share <= 1.0:
@@ -161,4 +176,6 @@ class ScoringConfig:
             return ()
         if self.describe:
             return ("model",)
+        if self.benchmark:
+            return ("model", "images")
         return ("output",) if self.merge else ("model", "images", "output")

@@ -22,6 +22,7 @@ from PIL import (
 from export.image_header import ImageError, read_header
 
 RESIZE_KERNELS = ("bilinear", "nearest")
+_JPEG_DIVISORS = (2, 4, 8)
 
 # The classes are called directly: `Image.open` would import every plug-in and refuse by
 # Pillow's own pixel limit instead of the model's.
@@ -45,6 +46,8 @@ class Preprocessing:
         max_pixels: Images and boxes with more pixels are refused before they are decoded.
         apply_exif_orientation: Turn images as their EXIF says.
         input_dtype: `float32`, or `uint8`: the resized values are rounded.
+        fast_decode: Decode large JPEG at 1/2, 1/4 or 1/8 of their size (scaled inverse DCT), not
+            below the network's input. A choice of the job and not of the file: values differ.
     """
 
     height: int
@@ -53,6 +56,7 @@ class Preprocessing:
     max_pixels: int = Image.MAX_IMAGE_PIXELS
     apply_exif_orientation: bool = False
     input_dtype: str = "float32"
+    fast_decode: bool = False
 
     def __post_init__(self):
         if self.resize_kernel not in RESIZE_KERNELS:
@@ -94,14 +98,31 @@ def cut_out(
     """Decodes and crops one image; arguments and errors as `prepare`.
 
     Returns:
-        uint8 RGB `[H, W, 3]`, and its left, top, right, bottom in pixels of the decoded image.
+        uint8 RGB `[H, W, 3]`, and its left, top, right, bottom in pixels of the decoded image (of
+        the whole one, also where `fast_decode` gives fewer pixels).
     """
-    pixels = decode(data, preprocessing.max_pixels, preprocessing.apply_exif_orientation)
-    height, width = pixels.shape[:2]
+    if box is not None:
+        _check_box(box)
+    divisor = _choose_divisor(data, preprocessing, box) if preprocessing.fast_decode else 1
+    pixels, (width, height) = _decode(
+        data, preprocessing.max_pixels, preprocessing.apply_exif_orientation, divisor
+    )
     if box is None:
         return pixels, (0, 0, width, height)
-    cut = crop(pixels, box, preprocessing.max_pixels)
+    shrunk_box = tuple(value / divisor for value in box)
+    cut = crop(pixels, shrunk_box, preprocessing.max_pixels // divisor**2)
     return cut, box_corners(box, height, width)
+
+
+def _choose_divisor(data, preprocessing, box) -> int:
+    """The largest scale of a JPEG that leaves the network's input enough pixels."""
+    header = read_header(data)
+    if header.format != "JPEG":
+        return 1
+    # The shorter side against the longer: so a turn by the EXIF orientation does not matter.
+    side = min(box[2:] if box else (header.width, header.height))
+    needed = max(preprocessing.height, preprocessing.width)
+    return max((d for d in _JPEG_DIVISORS if side // d >= needed), default=1)
 
 
 def fit(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
@@ -125,6 +146,11 @@ def decode(data: bytes, max_pixels: int, apply_exif_orientation: bool = False) -
     Raises:
         ImageError: `too_large` (from the header, before decoding), `unsupported` or `unreadable`.
     """
+    return _decode(data, max_pixels, apply_exif_orientation, 1)[0]
+
+
+def _decode(data, max_pixels, apply_exif_orientation, divisor):
+    """The pixels of an image shrunk by `divisor`, and its own width and height."""
     header = read_header(data)
     if header.width * header.height > max_pixels:
         raise ImageError(
@@ -139,9 +165,15 @@ def decode(data: bytes, max_pixels: int, apply_exif_orientation: bool = False) -
                     f"The header says {header.width}x{header.height} px, the image"
                     f" {image.size[0]}x{image.size[1]}.",
                 )
+            size = image.size
+            if divisor > 1:
+                image.draft(image.mode, (size[0] // divisor, size[1] // divisor))
             image.load()
-            upright = ImageOps.exif_transpose(image) if apply_exif_orientation else image
-            return _to_rgb(upright, header.format)
+            upright = image
+            if apply_exif_orientation:
+                upright = ImageOps.exif_transpose(image)
+                size = size if upright.size == image.size else size[::-1]
+            return _to_rgb(upright, header.format), size
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Broken files make Pillow raise nearly any type; the row says it.
@@ -179,10 +211,7 @@ def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndar
         ImageError: `bad_row` for a box that is not finite or not of positive size, `too_large`
             above the limit.
     """
-    if not all(math.isfinite(value) for value in box) or min(box[2:]) <= 0:
-        raise ImageError(
-            "bad_row", f"The box {tuple(box)} (x, y, width, height) needs a positive, finite size."
-        )
+    _check_box(box)
     height, width = pixels.shape[:2]
     left, top, right, bottom = box_corners(box, height, width)
     inner_left, inner_right = max(left, 0), min(right, width)
@@ -200,6 +229,13 @@ def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndar
         inner_top:inner_bottom, inner_left:inner_right
     ]
     return cut
+
+
+def _check_box(box: tuple[float, ...]) -> None:
+    if not all(math.isfinite(value) for value in box) or min(box[2:]) <= 0:
+        raise ImageError(
+            "bad_row", f"The box {tuple(box)} (x, y, width, height) needs a positive, finite size."
+        )
 
 
 def box_corners(box: tuple[float, ...], height: int, width: int) -> tuple[int, int, int, int]:

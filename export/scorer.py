@@ -5,24 +5,21 @@ and assembled at the end (`export/assembly.py`).
 """
 
 import collections
-import concurrent.futures
 import contextlib
 import dataclasses
-import functools
 import importlib.metadata
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from export.assembly import assemble
-from export.batch import LoadedInput, load
 from export.bundle import hash_labels
 from export.config import ScoringConfig
 from export.heatmap_rows import HeatmapRows
 from export.parts import Job, heatmap_folder, open_shard, start_or_continue
+from export.pipeline import load_ahead
 from export.rows import Columns
 from export.scoring_input import Source
 from export.scoring_report import ScoringReport
@@ -32,8 +29,6 @@ from export.shard_scorer import ShardScorer, rows_per_part
 from export.sources import open_source
 from export.writers import check_output
 
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 # Packages whose version may change the last digits of a score.
 _PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow")
 
@@ -67,7 +62,9 @@ def score(config: ScoringConfig) -> ScoringReport:
         finished = start_or_continue(config.output, folder, job)
         resumed = sum(part.rows for part in finished)
         scorer = ShardScorer(config, session, thresholds, heatmaps)
-        with _load_ahead(config, session, source, shard, resumed) as loaded:
+        rows = shard.rows(source.count, config.batch_size)
+        inputs = itertools.islice(source.read(), rows.start + resumed, rows.stop)
+        with load_ahead(config, session.description.preprocessing, inputs) as loaded:
             scorer.write_parts(folder, loaded, finished)
         parts = list(folder.parts())
         counts = collections.Counter({"ok": 0})
@@ -96,6 +93,7 @@ def _settings(
         "image_root": config.image_root,
         "format": check_output(config.output),
         "thresholds": thresholds.tolist(),
+        "fast_decode": config.fast_decode,
         "batch_size": config.batch_size,
         "rows_per_part": rows_per_part(config),
         "logits": config.logits,
@@ -104,41 +102,3 @@ def _settings(
         "provider": session.provider,
         "versions": versions,
     }
-
-
-@contextlib.contextmanager
-def _load_ahead(config, session, source, shard, resumed) -> Iterator[Iterator[LoadedInput]]:
-    """The inputs of a shard that are still to do, loaded."""
-    rows = shard.rows(source.count, config.batch_size)
-    inputs = itertools.islice(source.read(), rows.start + resumed, rows.stop)
-    function = functools.partial(
-        load,
-        preprocessing=session.description.preprocessing,
-        with_picture=config.heatmaps == "overlays",
-    )
-    # Two batches ahead: one is decoded while the network computes another.
-    with map_ahead(function, inputs, config.decoders, 2 * config.batch_size) as loaded:
-        yield loaded
-
-
-@contextlib.contextmanager
-def map_ahead(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int, ahead: int
-) -> Iterator[Iterator[_Result]]:
-    """The results of `function` in the order of `items`, computed by threads.
-
-    At most `ahead` results wait at any time, so memory does not grow with the number of items.
-    """
-    pool = concurrent.futures.ThreadPoolExecutor(threads)
-    try:
-        yield _results_in_order(pool, function, iter(items), ahead)
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _results_in_order(pool, function, items, ahead) -> Iterator:
-    waiting = collections.deque(pool.submit(function, i) for i in itertools.islice(items, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
-        yield result

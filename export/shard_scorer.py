@@ -5,16 +5,16 @@ import contextlib
 import dataclasses
 import itertools
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from export.batch import LoadedInput, make_rows, run_network, stack_inputs
+from export.batch import LoadedInput, make_rows
 from export.config import ScoringConfig
 from export.error_share import ErrorShare
 from export.heatmap_rows import HeatmapRows
 from export.metrics_file import MetricsFile
 from export.parts import Part, ShardFolder
+from export.pipeline import run_ahead
 from export.progress import Progress
 from export.rows import RowBlock
 from export.session import NetworkSession
@@ -94,40 +94,23 @@ class ShardScorer:
         return MetricsFile(self._config.metrics_file, rows, counts, facts)
 
     def _blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
-        """The scores of the rows with these numbers.
-
-        While the network runs one batch, the next is stacked and the one before is written.
-        """
-        buffers = itertools.cycle(self._session.input_buffers(self._config.batch_size, 2))
-        with ThreadPoolExecutor(1) as network:
-            running = None
-            for first_row, batch in self._batches(rows, loaded):
-                buffer = next(buffers)
-                stack_inputs(batch, buffer.images)
-                buffer.upload()
-                outputs = network.submit(run_network, buffer, batch, self._outputs)
-                if running:
-                    yield self._block(*running)
-                running = first_row, batch, outputs
-            if running:
-                yield self._block(*running)
-
-    def _batches(
-        self, rows: range, loaded: Iterator[LoadedInput]
-    ) -> Iterator[tuple[int, list[LoadedInput]]]:
-        """The number of its first row, and a batch."""
+        """The scores of the rows with these numbers."""
         size = self._config.batch_size
-        for first_row in range(rows.start, rows.stop, size):
-            count = min(size, rows.stop - first_row)
+        batches = self._batches(rows, loaded)
+        scored = run_ahead(self._session, batches, size, self._outputs)
+        with contextlib.closing(scored):
+            for first_row, (batch, values) in zip(rows[::size], scored, strict=True):
+                block = make_rows(batch, values, self._thresholds)
+                if "heatmaps" in self._outputs:
+                    peaks = self._heatmaps.peaks(block, batch, values.get("heatmaps"), first_row)
+                    block = dataclasses.replace(block, peaks=peaks)
+                yield block
+
+    def _batches(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[list[LoadedInput]]:
+        size = self._config.batch_size
+        for first in range(0, len(rows), size):
+            count = len(rows[first : first + size])
             batch = list(itertools.islice(loaded, count))
             if len(batch) < count:
                 raise ValueError(f"{self._config.images!r} lost rows while it was read.")
-            yield first_row, batch
-
-    def _block(self, first_row: int, batch: list[LoadedInput], outputs: Future) -> RowBlock:
-        values = outputs.result()
-        block = make_rows(batch, values, self._thresholds)
-        if "heatmaps" in self._outputs:
-            peaks = self._heatmaps.peaks(block, batch, values.get("heatmaps"), first_row)
-            block = dataclasses.replace(block, peaks=peaks)
-        return block
+            yield batch

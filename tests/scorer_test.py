@@ -15,8 +15,9 @@ from PIL import Image
 from pyarrow import parquet
 
 from export.config import ScoringConfig
+from export.pipeline import map_ahead
 from export.providers import ProviderError, check_provider, choose_providers, diagnose
-from export.scorer import map_ahead, score
+from export.scorer import score
 from export.session import NetworkSession
 from tests.onnx_models import description, write_channel_mean_model
 from tests.preprocessing_test import header_of_png

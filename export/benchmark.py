@@ -1,0 +1,144 @@
+"""Measures how fast a model scores a sample of the images on this host, and with which flags."""
+
+import dataclasses
+import itertools
+import os
+import resource
+import tempfile
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from export.batch import load, make_rows, score_batch
+from export.benchmark_report import BenchmarkReport, FastDecodeEffect
+from export.benchmark_stages import Clock, StageClock, batches, time_stages
+from export.config import ScoringConfig
+from export.hill_climb import Setting, Trial, climb
+from export.pipeline import load_ahead, run_ahead
+from export.rows import Columns
+from export.scoring_input import ScoringInput, Source
+from export.session import NetworkSession
+from export.sources import open_source
+from export.writers import check_output, open_writer
+
+
+def benchmark(config: ScoringConfig, clock: Clock = time.perf_counter) -> BenchmarkReport:
+    """Measures stages and settings on a sample of the job's images; writes no scores.
+
+    Args:
+        config: The job; `batch_size` and `decoders` are where the search begins.
+        clock: Gives seconds.
+
+    Raises:
+        ValueError: when the model or the images cannot be used, or no image can be scored.
+    """
+    session = NetworkSession(config.model, config.providers)
+    source = open_source(config.images, config.image_root)
+    config = dataclasses.replace(config, output=config.output or "scores.parquet")
+    return Benchmark(config, session, source, clock).run()
+
+
+class Benchmark:
+    """The measurements of one model on one sample of images.
+
+    Args:
+        config: The job.
+        session: The network.
+        source: All images; a sample, spread evenly, is measured.
+        clock: Gives seconds.
+    """
+
+    def __init__(
+        self, config: ScoringConfig, session: NetworkSession, source: Source, clock: Clock
+    ):
+        self._config = config
+        self._session = session
+        self._clock = clock
+        self._columns = Columns(session.description.label_names, source.has_boxes)
+        self._preprocessing = session.description.preprocessing
+        self._thresholds = np.array(session.description.thresholds, np.float32)
+        sample = _sample(source, config.benchmark_images)
+        # Also puts the files into the cache of the disk: all settings are to find them there.
+        self._inputs = [value for value in sample if not load(value, self._preprocessing).error]
+        self._left_out = len(sample) - len(self._inputs)
+        if not self._inputs:
+            raise ValueError(
+                f"None of {len(sample)} images of {config.images!r} can be loaded. Score them"
+                " first: the rows say why."
+            )
+
+    def run(self) -> BenchmarkReport:
+        """Measures everything."""
+        count = len(self._inputs)
+        start = Setting(min(self._config.batch_size, count), self._config.decoders)
+        most = Setting(count, max(2 * (os.cpu_count() or 1), start.decoders))
+        with tempfile.TemporaryDirectory() as folder:
+            output = os.path.join(folder, f"scores{check_output(self._config.output)}")
+            with (
+                StageClock(start.decoders, self._clock) as clock,
+                open_writer(output, self._columns) as writer,
+            ):
+                stages = time_stages(clock, self._session, self._inputs, start.batch_size, writer)
+            best, trials = climb(
+                lambda setting: self._measure(setting, output), start, most, self._memory_limit
+            )
+        return BenchmarkReport(
+            provider=self._session.provider,
+            start=start,
+            stages=stages,
+            trials=trials,
+            best=best,
+            fast_decode=self._fast_decode_effect(start.batch_size),
+            left_out=self._left_out,
+        )
+
+    @property
+    def _memory_limit(self) -> int:
+        half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+        return self._config.memory_limit_mb * 2**20 or half
+
+    def _measure(self, setting: Setting, output: str) -> Trial:
+        """Scores the sample from files to rows."""
+        config = dataclasses.replace(
+            self._config, batch_size=setting.batch_size, decoders=setting.decoders
+        )
+        start = self._clock()
+        with (
+            open_writer(output, self._columns) as writer,
+            load_ahead(config, self._preprocessing, self._inputs) as loaded,
+        ):
+            full = iter(lambda: list(itertools.islice(loaded, setting.batch_size)), [])
+            for batch, values in run_ahead(
+                self._session, full, setting.batch_size, ("probabilities",)
+            ):
+                writer.write(make_rows(batch, values, self._thresholds))
+        return Trial(len(self._inputs) / (self._clock() - start), _peak_bytes())
+
+    def _fast_decode_effect(self, batch_size: int) -> FastDecodeEffect:
+        fast = dataclasses.replace(self._preprocessing, fast_decode=True)
+        decisions, probabilities, seconds = ([], []), ([], []), [0.0, 0.0]
+        for inputs in batches(self._inputs, batch_size):
+            for number, preprocessing in enumerate((self._preprocessing, fast)):
+                start = self._clock()
+                batch = [load(value, preprocessing) for value in inputs]
+                seconds[number] += self._clock() - start
+                block, _ = score_batch(self._session, self._thresholds, batch, batch_size)
+                decisions[number].append(block.decisions)
+                probabilities[number].append(block.probabilities)
+        exact, shrunk = map(np.concatenate, decisions)
+        difference = np.abs(np.subtract(*map(np.concatenate, probabilities))).max()
+        changed = int((exact != shrunk).sum())
+        return FastDecodeEffect(exact.size, changed, float(difference), seconds[0] / seconds[1])
+
+
+def _peak_bytes() -> int:
+    """The most memory that this process has had."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _sample(source: Source, count: int) -> Sequence[ScoringInput]:
+    """Up to `count` inputs, spread evenly over all."""
+    count = min(count, source.count)
+    rows = set(np.linspace(0, source.count - 1, count).round().astype(int).tolist())
+    return [value for row, value in enumerate(source.read()) if row in rows]

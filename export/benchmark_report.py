@@ -1,0 +1,120 @@
+"""What a benchmark found, as text."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from export.benchmark_stages import STAGES, StageTimes
+from export.hill_climb import Setting, Trial
+
+_LOADING = ("read", "decode", "resize")
+_ADVICE = {
+    "read": "faster storage, or tar files instead of many small files",
+    "decode": "more --decoders where cores are idle, smaller files, or --fast_decode",
+    "resize": "more --decoders where cores are idle, or --fast_decode",
+    "infer": "a GPU, an INT8 export on a CPU with VNNI, or a smaller network",
+    "write": "Parquet instead of text, or a faster disk for --output",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class FastDecodeEffect:
+    """What --fast_decode changes.
+
+    Attributes:
+        decisions: Number of decisions compared.
+        changed: Number of decisions that differ.
+        largest_difference: Of a probability.
+        speed_up: Time to load an image without, divided by that with it.
+    """
+
+    decisions: int
+    changed: int
+    largest_difference: float
+    speed_up: float
+
+    def __str__(self) -> str:
+        if not self.largest_difference:
+            return "changes nothing here: no JPEG has twice the size of the network's input"
+        return (
+            f"loads images {self.speed_up:.2f} times as fast and changes {self.changed} of"
+            f" {self.decisions} decisions ({100.0 * self.changed / self.decisions:.2f} %);"
+            f" probabilities differ by up to {self.largest_difference:.3f}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkReport:
+    """What was measured on one host.
+
+    Attributes:
+        provider: Execution provider that the network ran on.
+        start: The setting of the flags, with which stages were timed.
+        stages: Times of each stage alone.
+        trials: Speed from file to row, by setting.
+        best: The setting to use.
+        fast_decode: Effect of --fast_decode.
+        left_out: Images of the sample that could not be scored.
+    """
+
+    provider: str
+    start: Setting
+    stages: StageTimes
+    trials: Mapping[Setting, Trial]
+    best: Setting
+    fast_decode: FastDecodeEffect
+    left_out: int = 0
+
+    @property
+    def bottleneck(self) -> str:
+        """The stage that limits the speed.
+
+        On a CPU all stages share its cores: the one that takes most time. Beside a GPU loading
+        runs at the same time as the network: the network, unless loading takes longer.
+        """
+        seconds = self.stages.seconds
+        names = STAGES
+        if self.provider != "CPUExecutionProvider":
+            loading = sum(seconds[name] for name in _LOADING)
+            names = _LOADING if loading > seconds["infer"] else ("infer", "write")
+        return max(names, key=seconds.get)
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.stages.images} images on {self.provider}, {_flags(self.start)}"
+            + (f"; {self.left_out} images could not be loaded" if self.left_out else ""),
+            "",
+            "stage alone     images/s   share of time",
+            *map(self._stage_line, STAGES),
+            "",
+            f"load one image    {_percentiles(self.stages.load_seconds)}",
+            f"call the network  {_percentiles(self.stages.call_seconds)}",
+            "",
+            "from file to row                        images/s   peak memory",
+            *(self._trial_line(setting) for setting in self.trials),
+            "",
+            f"--fast_decode {self.fast_decode}.",
+            f"Bottleneck: {self.bottleneck}. What helps: {_ADVICE[self.bottleneck]}.",
+            f"Flags to use: {_flags(self.best)}",
+        ]
+        return "\n".join(lines)
+
+    def _stage_line(self, stage: str) -> str:
+        share = self.stages.seconds[stage] / max(sum(self.stages.seconds.values()), 1e-9)
+        return f"{stage:<12}{self.stages.images_per_second(stage):>12.1f}{100.0 * share:>14.1f} %"
+
+    def _trial_line(self, setting: Setting) -> str:
+        trial = self.trials[setting]
+        mark = "  <- best" if setting == self.best else ""
+        mebibytes = trial.peak_bytes / 2**20
+        return f"{_flags(setting):<36}{trial.images_per_second:>12.1f}{mebibytes:>10.0f} MiB{mark}"
+
+
+def _flags(setting: Setting) -> str:
+    return f"--batch_size={setting.batch_size} --decoders={setting.decoders}"
+
+
+def _percentiles(seconds: list[float]) -> str:
+    values = 1e3 * np.percentile(seconds, (50, 95, 99))
+    return "  ".join(f"p{p} {value:.1f} ms" for p, value in zip((50, 95, 99), values, strict=True))

@@ -1,0 +1,85 @@
+"""Looks for the best batch size and number of decoders by trying."""
+
+import dataclasses
+from collections.abc import Callable
+
+_WORTH = 1.05  # Less is noise.
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """Images per call of the network, and threads that load images."""
+
+    batch_size: int
+    decoders: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+    """What a setting gave.
+
+    Attributes:
+        images_per_second: From file to row.
+        peak_bytes: The most memory that the process has had so far.
+    """
+
+    images_per_second: float
+    peak_bytes: int
+
+
+def climb(
+    measure: Callable[[Setting], Trial],
+    start: Setting,
+    most: Setting,
+    memory_limit: int,
+) -> tuple[Setting, dict[Setting, Trial]]:
+    """Tries settings from `start` on: doubles or halves one of both while that is faster.
+
+    Args:
+        measure: Runs a setting.
+        start: The first setting.
+        most: The largest batch size and number of decoders to try.
+        memory_limit: Bytes. A setting that is expected to need more is not tried, one that did
+            is not chosen.
+
+    Returns:
+        The best setting, and all that were tried, in order.
+    """
+    base = measure(start)
+    tried, best = {start: base}, start
+    is_better = True
+    while is_better:
+        is_better = False
+        for setting in _neighbours(best, most):
+            if setting in tried or _foreseen_bytes(tried, best, setting) > memory_limit:
+                continue
+            tried[setting] = measure(setting)
+            fits = tried[setting].peak_bytes <= memory_limit
+            speed, best_speed = (tried[s].images_per_second for s in (setting, best))
+            if fits and speed > _WORTH * best_speed:
+                best, is_better = setting, True
+                break
+    return best, tried
+
+
+def _neighbours(setting: Setting, most: Setting) -> list[Setting]:
+    """The next larger and smaller settings, larger ones first."""
+    batch, decoders = setting.batch_size, setting.decoders
+    candidates = [
+        Setting(min(2 * batch, most.batch_size), decoders),
+        Setting(batch, min(2 * decoders, most.decoders)),
+        Setting(max(batch // 2, 1), decoders),
+        Setting(batch, max(decoders // 2, 1)),
+    ]
+    return [candidate for candidate in candidates if candidate != setting]
+
+
+def _foreseen_bytes(tried, best: Setting, setting: Setting) -> float:
+    """What a setting will need, if memory grows with the batch as it did at most so far."""
+    peak = tried[best].peak_bytes
+    smaller = [s for s in tried if s.batch_size < best.batch_size]
+    if setting.batch_size <= best.batch_size or not smaller:
+        return peak
+    other = max(smaller, key=lambda s: s.batch_size)
+    per_image = (peak - tried[other].peak_bytes) / (best.batch_size - other.batch_size)
+    return peak + per_image * (setting.batch_size - best.batch_size)

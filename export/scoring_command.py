@@ -1,0 +1,37 @@
+"""What score.py does, by its flags; each job is imported where it starts."""
+
+import json
+
+from export.config import ScoringConfig
+
+
+def run_command(config: ScoringConfig) -> tuple[str, int]:
+    """Runs the job of a config.
+
+    Imports stand inside: the doctor answers where ONNX Runtime cannot be imported.
+
+    Returns:
+        The text to print and the exit code.
+    """
+    if config.doctor:
+        from export.doctor import consult_doctor
+
+        text, is_well = consult_doctor(config.model, config.providers)
+        return text, 0 if is_well else 1
+    if config.describe:
+        from export.model_file import describe_model
+
+        return json.dumps(describe_model(config.model), indent=1, ensure_ascii=False), 0
+    if config.benchmark:
+        from export.benchmark import benchmark
+
+        return str(benchmark(config)), 0
+    if config.merge:
+        from export.assembly import merge
+
+        report = merge(config.output)
+    else:
+        from export.scorer import score
+
+        report = score(config)
+    return str(report), 1 if config.strict and report.errors else 0

@@ -1,0 +1,160 @@
+"""The benchmark of a scoring host: its search, its clocks, its text, and one small run."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from export.benchmark import benchmark
+from export.benchmark_report import BenchmarkReport, FastDecodeEffect
+from export.benchmark_stages import STAGES, StageClock, StageTimes, batches
+from export.config import ScoringConfig
+from export.hill_climb import Setting, Trial, climb
+from tests.onnx_models import description, write_channel_mean_model
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST = Setting(64, 8)
+GIB = 2**30
+
+
+def hill(best, bytes_per_image=0):
+    """A host that is fastest at `best`, and the more steps away the slower."""
+
+    def measure(setting):
+        measure.asked.append(setting)
+        steps = abs(np.log2(setting.batch_size / best.batch_size))
+        steps += abs(np.log2(setting.decoders / best.decoders))
+        largest = max(s.batch_size for s in measure.asked)
+        return Trial(1000.0 / (1.0 + steps), GIB + bytes_per_image * largest)
+
+    measure.asked = []
+    return measure
+
+
+@pytest.mark.parametrize("best", [(64, 8), (1, 1), (8, 2), (16, 8), (64, 1)])
+@pytest.mark.parametrize("start", [(8, 2), (1, 8), (64, 8)])
+def test_the_top_of_a_hill_is_found_and_nothing_is_tried_twice(best, start):
+    measure = hill(Setting(*best))
+    found, tried = climb(measure, Setting(*start), MOST, memory_limit=2 * GIB)
+    assert found == Setting(*best)
+    assert len(set(measure.asked)) == len(measure.asked) == len(tried)
+    assert all(1 <= s.batch_size <= 64 and 1 <= s.decoders <= 8 for s in tried)
+
+
+def test_gains_within_the_noise_do_not_move_the_setting():
+    speeds = itertools.count(100)
+    found, _ = climb(lambda s: Trial(next(speeds), 0), Setting(8, 2), MOST, memory_limit=GIB)
+    assert found == Setting(8, 2)
+
+
+def test_the_memory_limit_bounds_what_is_tried_and_chosen():
+    measure = hill(MOST, bytes_per_image=2**24)
+    limit = GIB + 20 * 2**24  # 16 images fit, 32 do not.
+    found, tried = climb(measure, Setting(4, 8), MOST, limit)
+    assert found == Setting(16, 8)
+    assert all(s.batch_size <= 16 for s in tried)
+    # From the start the growth is not known: what turns out too large is not chosen.
+    found, tried = climb(hill(MOST, bytes_per_image=2**24), Setting(16, 8), MOST, limit)
+    assert found == Setting(16, 8) and Setting(32, 8) in tried
+
+
+class FakeClock:
+    """Each look at it is one second later."""
+
+    def __init__(self):
+        self.seconds = 0.0
+
+    def __call__(self):
+        self.seconds += 1.0
+        return self.seconds
+
+
+def test_stage_clock_adds_up_and_keeps_the_order():
+    with StageClock(1, FakeClock()) as clock:
+        results, seconds = clock.map("read", lambda x: x * x, [1, 2, 3])
+        result, call = clock.call("infer", lambda: "scores")
+        clock.call("infer", lambda: "scores")
+    assert results == [1, 4, 9] and result == "scores"
+    assert seconds == [1.0] * 3 and call == 1.0
+    # From the first look to the last: two for each item, and one before them.
+    assert clock.times.seconds == dict.fromkeys(STAGES, 0.0) | {"read": 7.0, "infer": 2.0}
+
+
+def test_batches_hold_every_item_once():
+    assert [list(b) for b in batches([1, 2, 3, 4, 5], 2)] == [[1, 2], [3, 4], [5]]
+
+
+def report(provider="CPUExecutionProvider", **seconds):
+    stages = StageTimes(100, dict.fromkeys(STAGES, 1.0) | seconds, [0.01] * 100, [0.3] * 4)
+    start, best = Setting(32, 2), Setting(64, 4)
+    trials = {start: Trial(20.0, GIB), best: Trial(25.0, 2 * GIB)}
+    effect = FastDecodeEffect(1000, 12, 0.25, 1.5)
+    return BenchmarkReport(provider, start, stages, trials, best, effect, left_out=3)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_on_a_cpu_the_stage_that_takes_most_time_is_the_bottleneck(stage):
+    assert report(**{stage: 1.5}).bottleneck == stage
+
+
+def test_beside_a_gpu_loading_is_free_until_it_takes_longer():
+    cuda = "CUDAExecutionProvider"
+    assert report(cuda, decode=4.0, infer=7.0).bottleneck == "infer"
+    assert report(cuda, decode=4.0, infer=5.0).bottleneck == "decode"
+
+
+def test_the_text_says_what_to_do():
+    text = str(report(decode=6.0))
+    assert "decode              16.7          60.0 %" in text
+    assert "call the network  p50 300.0 ms  p95 300.0 ms  p99 300.0 ms" in text
+    assert "--batch_size=64 --decoders=4                25.0      2048 MiB  <- best" in text
+    assert "changes 12 of 1000 decisions (1.20 %)" in text
+    assert "Bottleneck: decode. What helps: more --decoders" in text
+    assert text.endswith("Flags to use: --batch_size=64 --decoders=4")
+    assert "3 images could not be loaded" in text
+
+
+@pytest.fixture
+def flags(tmp_path):
+    generator = np.random.default_rng(0)
+    (tmp_path / "photos").mkdir()
+    for number in range(6):
+        small = Image.fromarray(generator.integers(0, 256, (6, 8, 3), dtype=np.uint8))
+        small.resize((80, 60)).save(tmp_path / "photos" / f"{number}.jpg")
+    (tmp_path / "photos" / "broken.jpg").write_text("no image")
+    size = description(height=16, width=16)
+    model = write_channel_mean_model(tmp_path / "model.onnx", size)
+    return {"model": model, "images": str(tmp_path / "photos"), "batch_size": 2}
+
+
+def test_a_small_run(flags, tmp_path):
+    found = benchmark(ScoringConfig(**flags, benchmark=True, benchmark_images=7))
+    assert found.stages.images == 6 and found.left_out == 1
+    assert len(found.stages.load_seconds) == 6 and len(found.stages.call_seconds) == 3
+    assert all(seconds > 0.0 for seconds in found.stages.seconds.values())
+    assert found.best in found.trials
+    assert found.trials[found.best].peak_bytes > 2**20
+    assert found.fast_decode.decisions == 18 and found.fast_decode.largest_difference > 0.0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "photos"]
+
+
+def test_images_that_cannot_be_loaded_are_no_sample(flags, tmp_path):
+    (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\n")
+    config = ScoringConfig(**flags | {"images": str(tmp_path / "list.txt")}, benchmark=True)
+    with pytest.raises(ValueError, match="None of 2 images of .* can be loaded"):
+        benchmark(config)
+
+
+def test_the_program_prints_flags_that_it_takes(flags):
+    command = [sys.executable, str(ROOT / "score.py"), "--benchmark", "--benchmark_images=4"]
+    command += [f"--{name}={value}" for name, value in flags.items()]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith("Flags to use: --batch_size=")
+    values = dict(flag.strip("-").split("=") for flag in last.split()[3:])
+    ScoringConfig(**flags | {name: int(value) for name, value in values.items()}, output="o.csv")
