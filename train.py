@@ -22,7 +22,10 @@ def main():
         from vac_tf.datasets.check import check_data
 
         return 0 if check_data(config) else 1
-    from vac_tf.training.run import run
+    if config.model == "dual_stream":
+        from vac_tf.training.dual_stream_run import run_dual_stream as run
+    else:
+        from vac_tf.training.run import run
 
     print(json.dumps(run(config)))
     return 0

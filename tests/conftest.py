@@ -57,16 +57,7 @@ def finished_run(tiny_settings, tmp_path_factory):
 @pytest.fixture
 def tiny_backbone(monkeypatch) -> str:
     """Name of a backbone of one convolution, stride 16: most of a run is then not making graphs."""
-    import keras
+    from tests.tiny_backbones import add_tiny_backbones
 
-    from vac_tf.models.backbones import BACKBONES, TORCH, Backbone
-
-    def build(input_shape, weights, include_top):
-        del weights, include_top
-        images = keras.Input(input_shape)
-        features = keras.layers.Conv2D(8, 16, strides=16, padding="same", use_bias=False)(images)
-        features = keras.layers.BatchNormalization()(features)
-        return keras.Model(images, keras.layers.Activation("relu")(features))
-
-    monkeypatch.setitem(BACKBONES, "tiny", Backbone(build, TORCH, stride=16))
+    add_tiny_backbones(monkeypatch)
     return "tiny"

@@ -12,7 +12,7 @@ from flags import training
 from tools.python_imports import REPOSITORY
 from vac_tf.config import TrainConfig
 from vac_tf.models.backbones import get_backbone
-from vac_tf.training.run import build_trainer
+from vac_tf.training.run import build_trainer, start_classifier
 from vac_tf.training.run_data import read_run_data
 from vac_tf.transforms import parse_transforms, parse_weights
 
@@ -256,7 +256,7 @@ def train_a_step(config):
     """Builds the trainer of a config and runs one step; checks what comes out."""
     keras.utils.set_random_seed(0)
     data = read_run_data(config)
-    trainer = build_trainer(config, data)
+    trainer = build_trainer(config, data, start_classifier(config, data.label_names))
     before = [variable.numpy() for variable in trainer.trainable_variables]
     batch = next(iter(data.training.epoch(0)))
     assert len(batch[0]) == 2

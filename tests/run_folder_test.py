@@ -25,7 +25,6 @@ def test_a_new_folder_is_claimed_and_its_config_read_back(config, folder):
     folder.check(config)
     folder.claim(config)
     assert folder.read_config() == config
-    assert os.path.isdir(os.path.dirname(folder.state_file))
     folder.claim(config)
 
 

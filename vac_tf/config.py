@@ -6,45 +6,20 @@ copy of any default.
 """
 
 import dataclasses
-from typing import Any
+
+from vac_tf.config_fields import check_choices, check_ranges, setting
 
 DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
-# Settings of TrainConfig by the range that their values must lie in.
-_NOT_NEGATIVE = ("weight_decay", "warmup_epochs", "gradient_clip_norm", "early_stopping_epochs")
-_NOT_NEGATIVE += ("max_images", "seed", "scenes_seed", "checkpoint_seconds")
-_FRACTIONS = ("validation_fraction", "momentum", "batch_norm_momentum", "ema_decay")
-
-
-def setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
-    """A dataclass field with its help text and, optionally, its closed list of values."""
-    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
-
-
-def check_choices(config: Any) -> None:
-    """Raises ValueError for a field whose value is not among its `choices`."""
-    for field in dataclasses.fields(config):
-        choices = field.metadata.get("choices")
-        value = getattr(config, field.name)
-        if choices and value not in choices:
-            raise ValueError(
-                f"Unknown {field.name} {value!r}. Expected one of: {', '.join(choices)}."
-            )
-
-
-def check_ranges(config: Any) -> None:
-    """Raises ValueError for a setting of a training run that is out of its range."""
-    for name in _NOT_NEGATIVE:
-        if not getattr(config, name) >= 0:
-            raise ValueError(f"{name} must not be negative, got {getattr(config, name)}.")
-    for name in _FRACTIONS:
-        if not 0.0 <= getattr(config, name) < 1.0:
-            raise ValueError(f"{name} must lie in [0, 1), got {getattr(config, name)}.")
-    if not (config.dropout == -1 or 0.0 <= config.dropout < 1.0):
-        raise ValueError(f"dropout must lie in [0, 1) or be -1, got {config.dropout}.")
-    if not config.learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, got {config.learning_rate}.")
+# Settings that mean something for a dual-stream training only.
+_OF_PHASES = tuple(
+    f"{phase}_{name}"
+    for phase in ("phase1b", "phase2", "phase3")
+    for name in ("epochs", "learning_rate")
+)
+DUAL_STREAM_SETTINGS = ("phases", "trunk_run", "branch_run", "branch_initialization")
+DUAL_STREAM_SETTINGS += ("branch_backbone", "fusion_init", *_OF_PHASES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +50,9 @@ class TrainConfig:
     )
     label_separator: str = setting("|", "Separator inside the `labels` column (dataset table).")
     max_images: int = setting(0, "Use only the first so many images of every split; 0: all.")
+    split_seed: int = setting(
+        -1, "Seed of the part that --validation_fraction holds out; -1: as --seed."
+    )
     scenes_train_images: int = setting(3000, "Images generated for the scenes train split.")
     scenes_seed: int = setting(0, "Seed of the generated scenes.")
     scenes_image_size: int = setting(96, "Side of the generated scenes in pixels.")
@@ -97,9 +75,19 @@ class TrainConfig:
     cache_dir: str = setting("", "Folder of --cache=disk (default: RUN_DIR/image_cache).")
 
     # Network
-    model: str = setting("classifier", "Kind of network.", ("classifier",))
+    model: str = setting(
+        "classifier",
+        "Kind of network; dual_stream joins two in phases (its paper: --pooling=max"
+        " --loss=multiple_cross_entropy).",
+        ("classifier", "dual_stream"),
+    )
     backbone: str = setting("small", "Backbone; an unknown name lists the known ones.")
     backbone_weights: str = setting("none", "imagenet, none, or a .keras/.weights.h5 file.")
+    saliency_run: str = setting(
+        "",
+        "Run folder of train_saliency.py whose features start the network (dual_stream: the"
+        " branch, in phase 1b).",
+    )
     image_size: int = setting(96, "Images are resized to this height and width.")
     pooling: str = setting("average", "Pooling of the features.", ("average", "max"))
     dropout: float = setting(
@@ -117,8 +105,8 @@ class TrainConfig:
     # Method
     loss: str = setting(
         "weighted_sigmoid_cross_entropy",
-        "Classification loss.",
-        ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy"),
+        "Classification loss; multiple_cross_entropy is a two-way softmax per label.",
+        ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy", "multiple_cross_entropy"),
     )
     transforms: str = setting(
         "", "Transforms of the second branch, such as hflip,scale:192,rotate:1,translate:32:0."
@@ -142,6 +130,33 @@ class TrainConfig:
         " each transformed version.",
         ("random", "union"),
     )
+
+    # Dual stream
+    phases: str = setting(
+        "1a,1b,2,3",
+        "Phases to train, in this order: trunk (1a), branch (1b), the joint layer over both, frozen"
+        " (2), everything (3). Each is a run in RUN_DIR/phase_*; a finished one is not repeated.",
+    )
+    trunk_run: str = setting("", "Run folder of a classifier to use instead of phase 1a.")
+    branch_run: str = setting("", "Run folder of a classifier to use instead of phase 1b.")
+    branch_initialization: str = setting(
+        "saliency",
+        "Start of phase 1b: --saliency_run, or the control without saliency: --backbone_weights"
+        " and another seed than the trunk's.",
+        ("saliency", "backbone_weights"),
+    )
+    branch_backbone: str = setting("", "Backbone of the branch (default: as --backbone).")
+    fusion_init: str = setting(
+        "heads",
+        "Start of the joint layer: heads (each logit is the mean of both streams' own) or random.",
+        ("heads", "random"),
+    )
+    phase1b_epochs: int = setting(0, "Epochs of phase 1b; 0: as --epochs.")
+    phase1b_learning_rate: float = setting(0.0, "Of phase 1b; 0: as --learning_rate.")
+    phase2_epochs: int = setting(0, "Epochs of phase 2; 0: as --epochs.")
+    phase2_learning_rate: float = setting(1e-5, "Of phase 2; the default is the paper's.")
+    phase3_epochs: int = setting(0, "Epochs of phase 3; 0: as --epochs.")
+    phase3_learning_rate: float = setting(1e-6, "Of phase 3; the default is the paper's.")
 
     # Optimisation
     optimizer: str = setting("adamw", "Optimizer.", ("sgd", "adamw"))
@@ -175,8 +190,18 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         check_ranges(self)
+        for name in _OF_PHASES:
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.dataset != "scenes" and not self.data_dir:
             raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The backbone of every stream of the network."""
+        if self.model == "classifier":
+            return (self.backbone,)
+        return (self.backbone, self.branch_backbone or self.backbone)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from vac_tf.datasets.selection import (
 from vac_tf.decision_rule import read_decision_rule
 from vac_tf.inconsistency import InconsistencyAccumulator
 from vac_tf.metrics import evaluate_multilabel
-from vac_tf.models.backbones import get_backbone
+from vac_tf.models.backbones import get_backbone, heatmap_stride
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.run_thresholds import check_tuning, measure_run, tune_run
@@ -57,7 +57,7 @@ def evaluate(config: EvaluationConfig) -> dict:
 
     source = ImageSource(split, image_settings(run_config))
     transforms = _table2_transforms(run_config, network) if config.inconsistency else {}
-    stride = get_backbone(run_config.backbone).stride
+    stride = heatmap_stride(run_config.backbones)
     with naming_bad_images(source):
         logits, inconsistency = _predict(
             network,
@@ -136,9 +136,11 @@ def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]
 
     The scaled size is the multiple of the stride nearest to 6/7 but below the image's: 192 for
     224 pixels and 256 for 288, as in the paper. Small images leave out what has no heatmap: a
-    smaller image of no cell, a shift of the only cell.
+    smaller image of no cell, a shift of the only cell. Of a network with two streams, "stride" and
+    "cell" are those of the coarser grid: a smaller shift could not move its map by whole cells.
     """
-    size, stride = run_config.image_size, get_backbone(run_config.backbone).stride
+    size = run_config.image_size
+    stride = max(get_backbone(name).stride for name in run_config.backbones)
 
     def cells(image_size):
         # InceptionV3 has fewer than image_size / stride, and takes no images below 75 pixels.
@@ -153,7 +155,7 @@ def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]
     transforms = {"hflip": HorizontalFlip(), "rotate": Rotation(1)}
     if scaled and cells(scaled) >= 1:
         transforms["scale"] = Scaling(scaled, run_config.resize_kernel)
-    if cells(size) >= 2:
+    if cells(size) * heatmap_stride(run_config.backbones) > stride:
         transforms["translate"] = Translation(stride, 0)
     left_out = sorted({"scale", "translate"} - set(transforms))
     if left_out:

@@ -17,6 +17,7 @@ _FREE_SETTINGS = frozenset(
         "check_data",
         "data_dir",
         "evaluation_split",
+        "phases",
         "human_observers",
     }
 )
@@ -62,7 +63,7 @@ class RunFolder:
         """
         self.check(config)
         try:
-            os.makedirs(self.file("last"), exist_ok=True)
+            os.makedirs(self.path, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
                 pass
         except OSError as error:

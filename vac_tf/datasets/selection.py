@@ -73,7 +73,8 @@ def read_run_splits(config: TrainConfig) -> RunSplits:
     if config.paper_protocol:
         validation, selected_on = read_run_split(config, test), f"{test} split (paper protocol)"
     elif fraction:
-        train, validation = hold_out(train, fraction, config.seed)
+        seed = config.seed if config.split_seed < 0 else config.split_seed
+        train, validation = hold_out(train, fraction, seed)
         selected_on = f"held-out {fraction:g} of the {config.train_split} split"
     else:
         validation = read_run_split(config, config.validation_split)

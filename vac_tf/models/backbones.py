@@ -104,6 +104,11 @@ def get_backbone(name: str) -> Backbone:
     return BACKBONES[key]
 
 
+def heatmap_stride(names: tuple[str, ...]) -> int:
+    """Nominal image pixels per heatmap cell of a network with these backbones: of the finest."""
+    return min(get_backbone(name).stride for name in names)
+
+
 def build_backbone(name: str, image_shape, weights: str | None = None):
     """The feature extractor of a backbone, without normalisation and classifier.
 

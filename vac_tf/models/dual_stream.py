@@ -185,10 +185,10 @@ def with_stream_heatmaps(network):
     return keras.Model(network.inputs[0], outputs, name=network.name)
 
 
-def set_streams_trainable(network, trainable: bool) -> None:
-    """Freezes both streams, batch statistics included, or makes all their weights trainable."""
+def freeze_streams(network) -> None:
+    """Freezes both streams, batch statistics included; a rebuilt or saved copy is not frozen."""
     for name in STREAMS:
-        network.get_layer(name).trainable = trainable
+        network.get_layer(name).trainable = False
 
 
 def start_from_heads(network, trunk_head: CAMHead, branch_head: CAMHead) -> None:

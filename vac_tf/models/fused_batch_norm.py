@@ -71,13 +71,16 @@ def rebuild_network(
         dropout: Rate of every dropout layer (stochastic depth included); None keeps each.
 
     Returns:
-        A new functional `keras.Model` with equal weights.
+        A new functional `keras.Model` with equal weights, none of them frozen.
     """
 
     def rebuild_layer(layer):
         layer_config = layer.get_config()
         layer_class = layer.__class__
         is_layer = isinstance(layer, keras.layers.Layer)  # Plain operations take no dtype.
+        if is_layer:
+            # A model does not store that its layers are frozen: loaded, it could not be released.
+            layer_config["trainable"] = True
         if dtype and is_layer and not isinstance(layer, keras.layers.Rescaling):
             layer_config["dtype"] = dtype
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -14,7 +14,7 @@ from vac_tf.transforms import HorizontalFlip, Scaling, Transform
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")
-LOSSES = ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy")
+LOSSES = ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy", "multiple_cross_entropy")
 
 
 class ConsistencyTrainer(keras.Model):
@@ -33,7 +33,9 @@ class ConsistencyTrainer(keras.Model):
             one flip and one scaling: four views, flip inside each scale (both terms added), scale
             across both flips.
         level: What must be consistent: `"features"`, `"heatmaps"` or `"logits"` (Table 3).
-        loss: `"weighted_sigmoid_cross_entropy"` or `"sigmoid_cross_entropy"`.
+        loss: `"weighted_sigmoid_cross_entropy"`, `"sigmoid_cross_entropy"`, or
+            `"multiple_cross_entropy"`: equal to the second for a network whose logits are the
+            differences of pairs (see `vac_tf.losses.multiple_cross_entropy`).
         stride: Nominal image pixels per heatmap cell.
         coupled_weight_decay: `decay * weight` is added to the gradient of every trainable weight,
             before momentum, as PyTorch's SGD does. It is no part of the reported loss.

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 
 import keras
@@ -28,6 +29,7 @@ def save_state(path: str, trainer: keras.Model, progress: dict) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         write_atomically(path, buffer.getvalue())
     except OSError as error:
         raise OSError(

@@ -1,22 +1,52 @@
 """A training run, from its config to its run folder."""
 
+from collections.abc import Callable
+
 import keras
 
 from vac_tf.config import TrainConfig
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models import build_classifier
-from vac_tf.models.backbones import get_backbone
+from vac_tf.models.backbones import heatmap_stride
 from vac_tf.prediction import predict
 from vac_tf.run_folder import RunFolder
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
+from vac_tf.training.given_runs import start_from_saliency
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import RunData, read_run_data
 from vac_tf.transforms import parse_transforms, parse_weights
 
 
-def run(config: TrainConfig) -> dict:
-    """Trains a classifier into `config.run_dir`, or continues the run that lies there.
+def start_classifier(config: TrainConfig, label_names: tuple[str, ...]) -> keras.Model:
+    """The network that a classifier's run starts with."""
+    network = build_classifier(
+        config.backbone,
+        len(label_names),
+        pooling=config.pooling,
+        weights=config.backbone_weights,
+        detach_heatmap_kernel=config.detach_heatmap_kernel,
+        pairs=config.loss == "multiple_cross_entropy",
+        dropout=None if config.dropout < 0 else config.dropout,
+        batch_norm_momentum=config.batch_norm_momentum,
+        fused_batch_norm=config.fused_batch_norm,
+        precision=config.precision,
+    )
+    if config.saliency_run:
+        start_from_saliency(network, config)
+    return network
+
+
+def run(
+    config: TrainConfig,
+    start_network: Callable[[TrainConfig, tuple[str, ...]], keras.Model] = start_classifier,
+) -> dict:
+    """Trains a network into `config.run_dir`, or continues the run that lies there.
+
+    Args:
+        config: Everything that decides the outcome.
+        start_network: Called with the config and the label names; returns the network to train,
+            with its initial weights: `images` -> `{"heatmaps", "logits"}`.
 
     Returns:
         The account of the run: `best` (mAP per kind of weights), `winner`, `epochs`, `steps`.
@@ -36,7 +66,8 @@ def run(config: TrainConfig) -> dict:
     data = read_run_data(config)
 
     # ---- Network, trainer
-    trainer = build_trainer(config, data)
+    network = start_network(config, data.label_names)
+    trainer = build_trainer(config, data, network)
 
     # ---- Run folder, state of an earlier process
     folder.claim(config)
@@ -61,21 +92,9 @@ def run(config: TrainConfig) -> dict:
     }
 
 
-def build_trainer(config: TrainConfig, data: RunData) -> ConsistencyTrainer:
+def build_trainer(config: TrainConfig, data: RunData, network) -> ConsistencyTrainer:
     """The compiled trainer of a run, every variable of which exists."""
     transforms = parse_transforms(config.transforms, config.resize_kernel)
-    backbone = get_backbone(config.backbone)
-    network = build_classifier(
-        config.backbone,
-        len(data.label_names),
-        pooling=config.pooling,
-        weights=config.backbone_weights,
-        detach_heatmap_kernel=config.detach_heatmap_kernel,
-        dropout=None if config.dropout < 0 else config.dropout,
-        batch_norm_momentum=config.batch_norm_momentum,
-        fused_batch_norm=config.fused_batch_norm,
-        precision=config.precision,
-    )
     trainer = ConsistencyTrainer(
         network,
         data.positive_ratio,
@@ -84,7 +103,7 @@ def build_trainer(config: TrainConfig, data: RunData) -> ConsistencyTrainer:
         pairs=config.pairs,
         level=config.consistency_level,
         loss=config.loss,
-        stride=backbone.stride,
+        stride=heatmap_stride(config.backbones),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
     )
     compile_trainer(config, trainer, data.training.steps_per_epoch)

@@ -1,0 +1,118 @@
+"""The training of a dual-stream network: up to four phases, each a run in its own folder."""
+
+import functools
+import logging
+import os
+
+import keras
+
+from vac_tf.config import TrainConfig
+from vac_tf.models.dual_stream import build_dual_stream, freeze_streams, start_from_heads
+from vac_tf.models.fused_batch_norm import rebuild_network
+from vac_tf.models.saving import load_network
+from vac_tf.run_folder import RunFolder, write_atomically
+from vac_tf.training.given_runs import check_stream_runs, load_stream
+from vac_tf.training.method_check import check_method
+from vac_tf.training.phases import PHASES, phase_config, phase_dir, plan_phases
+from vac_tf.training.run import run, start_classifier
+
+_ACCOUNTS = "phases.json"
+
+
+def run_dual_stream(config: TrainConfig) -> dict[str, dict]:
+    """Trains the phases of `config.phases` in turn, each in its folder inside `config.run_dir`.
+
+    The same call again continues in the phase that was interrupted; finished phases are not
+    repeated. When phase 2 or 3 is the last one asked for, its best network becomes that of
+    `config.run_dir`, which is then evaluated and exported like any run.
+
+    Returns:
+        The account of every finished phase, as `vac_tf.training.run.run` returns it; also
+        written to phases.json.
+
+    Raises:
+        ValueError: unusable settings, data, run folder or given runs; phases out of order.
+        NonFiniteLossError, TrainingInterrupted, OSError: as `vac_tf.training.run.run`.
+    """
+    folder = RunFolder(config.run_dir)
+    folder.check(config)
+    accounts = _read_accounts(config)
+    phases = plan_phases(config, set(accounts))
+    for phase in phases:
+        check_method(phase_config(config, phase))
+    check_stream_runs(config)
+    folder.claim(config)
+
+    for phase in phases:
+        if phase in accounts:
+            logging.info("Phase %s is finished.", phase)
+            continue
+        logging.info("Phase %s.", phase)
+        accounts[phase] = run(phase_config(config, phase), _starts(config)[phase])
+        folder.write_json(_ACCOUNTS, accounts)
+
+    if phases[-1] in ("2", "3"):
+        _publish(RunFolder(phase_dir(config, phases[-1])), folder)
+    return accounts
+
+
+def join_streams(config: TrainConfig, label_names, trunk_dir: str, branch_dir: str) -> keras.Model:
+    """The network of phase 2: the best networks of two runs, frozen, under a new joint layer."""
+    trunk, trunk_head = load_stream(trunk_dir)
+    branch, branch_head = load_stream(branch_dir)
+    network = build_dual_stream(
+        trunk,
+        branch,
+        len(label_names),
+        config.pooling,
+        detach_heatmap_kernel=config.detach_heatmap_kernel,
+        dropout=None if config.dropout < 0 else config.dropout,
+        batch_norm_momentum=config.batch_norm_momentum,
+        fused_batch_norm=config.fused_batch_norm,
+        precision=config.precision,
+    )
+    if config.fusion_init == "heads":
+        start_from_heads(network, trunk_head, branch_head)
+    freeze_streams(network)
+    return network
+
+
+def release_streams(config: TrainConfig, label_names, joint_dir: str) -> keras.Model:
+    """The network of phase 3: the best one of phase 2, every weight of which may move."""
+    del label_names  # The joint layer has them already.
+    return rebuild_network(
+        load_network(RunFolder(joint_dir).network_file),
+        fused=config.fused_batch_norm,
+        dtype=None if config.precision == "float32" else config.precision,
+        batch_norm_momentum=config.batch_norm_momentum,
+        dropout=None if config.dropout < 0 else config.dropout,
+    )
+
+
+def _starts(config):
+    """Phase -> what makes its initial network."""
+    trunk = config.trunk_run or phase_dir(config, "1a")
+    branch = config.branch_run or phase_dir(config, "1b")
+    return {
+        "1a": start_classifier,
+        "1b": start_classifier,
+        "2": functools.partial(join_streams, trunk_dir=trunk, branch_dir=branch),
+        "3": functools.partial(release_streams, joint_dir=phase_dir(config, "2")),
+    }
+
+
+def _read_accounts(config):
+    """Accounts of the finished phases whose network is still there."""
+    folder = RunFolder(config.run_dir)
+    if not os.path.exists(folder.file(_ACCOUNTS)):
+        return {}
+    accounts = folder.read_json(_ACCOUNTS)
+    networks = {phase: RunFolder(phase_dir(config, phase)).network_file for phase in PHASES}
+    return {phase: accounts[phase] for phase in accounts if os.path.isfile(networks[phase])}
+
+
+def _publish(phase_folder, folder):
+    """Copies what an evaluation or export reads of a finished run."""
+    for name in ("labels.json", "selection.json", "network.keras"):
+        with open(phase_folder.file(name), "rb") as stream:
+            write_atomically(folder.file(name), stream.read())
