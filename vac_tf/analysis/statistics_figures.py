@@ -5,6 +5,7 @@ Each takes the dict of the function that its docstring names and the PNG to writ
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
 from matplotlib.ticker import MaxNLocator
 
 from vac_tf.analysis.clutter import smoothed
@@ -86,7 +87,9 @@ def draw_average_precision_gain(result: dict, path: str) -> None:
         places = np.arange(len(rows))
         gains = np.array([row["difference"] for row in rows])
         colors = np.where(gains > 0, BLUE, np.where(gains < 0, ORANGE, GRAY))
-        axis.barh(places, gains, height=0.72, color=colors, alpha=0.85)
+        # Pale where too few images are positive for an interval.
+        strength = [0.85 if row["interval"] else 0.4 for row in rows]
+        axis.barh(places, gains, height=0.72, color=to_rgba_array(colors, strength))
         for place, row in enumerate(rows):
             if row["interval"]:
                 axis.plot(row["interval"], [place, place], color="black", lw=1.1, alpha=0.75)
@@ -98,8 +101,8 @@ def draw_average_precision_gain(result: dict, path: str) -> None:
         axis.tick_params(axis="x", top=True, labeltop=len(rows) > 30)
         confidence = f"{100 * result['confidence']:g} %"
         axis.set_xlabel(
-            f"difference of average precision (line: {confidence} of {result['samples']} bootstrap"
-            " resamples; in brackets: positive images)"
+            f"difference of average precision (line: {confidence} of the bootstrap resamples; pale:"
+            " too few positive images, in brackets, for that)"
         )
         axis.set_title(_gain_title(result))
 
