@@ -176,11 +176,41 @@ def test_a_label_without_positives_takes_the_global_threshold():
     found = tune_thresholds(labels, probabilities, parse_objective("f1"), shrinkage=5.0)
     assert found.without_positives.tolist() == [False, True, False, True, False]
     np.testing.assert_array_equal(found.values[[1, 3]], found.global_value)
-    known = ~np.isnan(labels)
-    pooled = find_cuts(labels[known], probabilities[known])
-    assert found.global_value == best_threshold(pooled, parse_objective("f1"))
+    others = tune_thresholds(
+        labels[:, [0, 2, 4]], probabilities[:, [0, 2, 4]], parse_objective("f1"), shrinkage=5.0
+    )
+    assert found.global_value == others.global_value
+    np.testing.assert_array_equal(found.values[[0, 2, 4]], others.values)
     with pytest.raises(ValueError, match="No label has a positive among these images"):
         tune_thresholds(np.zeros_like(labels), probabilities, parse_objective("f1"))
+
+
+@pytest.mark.parametrize("ties", [False, True])
+@pytest.mark.parametrize("name", ["f1", "fbeta:2"])
+def test_the_global_threshold_has_the_largest_mean(name, ties):
+    objective = parse_objective(name)
+    for seed in range(4):
+        labels, probabilities = examples(seed, ties=ties)
+
+        def mean(threshold, labels=labels, probabilities=probabilities):
+            decided = probabilities > threshold
+            return np.mean(
+                [slow_value(labels[:, k], decided[:, k], objective) for k in range(labels.shape[1])]
+            )
+
+        found = tune_thresholds(labels, probabilities, objective).global_value
+        every = np.unique(probabilities)
+        best = max(mean(np.nextafter(p, np.float32(-1), dtype=np.float32)) for p in every)
+        assert mean(found) == pytest.approx(best)
+
+
+@pytest.mark.parametrize("name", ["precision:0.6", "alarm_rate:0.2"])
+def test_the_global_threshold_of_a_precision_or_a_rate_is_that_of_all_cells(name):
+    labels, probabilities = examples(2)
+    objective = parse_objective(name)
+    pooled = find_cuts(labels.ravel(), probabilities.ravel())
+    found = tune_thresholds(labels, probabilities, objective).global_value
+    assert found == best_threshold(pooled, objective)
 
 
 @pytest.mark.parametrize("text", ["f2", "fbeta", "fbeta:0", "fbeta:x", "precision:1.5", "recall:1"])

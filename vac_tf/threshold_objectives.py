@@ -5,6 +5,7 @@ them. Cuts therefore depend on the order of the scores alone.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -67,6 +68,7 @@ class Cuts:
 
     Attributes:
         thresholds: float32 `[K]`, falling.
+        scores: float64 `[K]`, the lowest score above each threshold; 1 for the cut without alarms.
         alarms: int `[K]`, scores above each threshold.
         hits: int `[K]`, positives among them.
         positives: All positives.
@@ -74,6 +76,7 @@ class Cuts:
     """
 
     thresholds: np.ndarray
+    scores: np.ndarray
     alarms: np.ndarray
     hits: np.ndarray
     positives: int
@@ -116,13 +119,9 @@ def find_cuts(labels: np.ndarray, probabilities: np.ndarray) -> Cuts:
     is_last_of_ties &= scores > 0.0
     alarms = np.append(0, np.flatnonzero(is_last_of_ties) + 1)
     hits = np.append(0, np.cumsum(labels[order] == 1))[alarms]
-    lowest_above = np.append(1.0, scores)[alarms]
-    highest_below = np.append(scores, 0.0)[alarms]
-    thresholds = ((lowest_above + highest_below) / 2).astype(np.float32)
-    # Between neighbours among the float32 numbers the middle may round up to the upper one.
-    rounded_up = thresholds >= lowest_above.astype(np.float32)
-    thresholds[rounded_up] = highest_below[rounded_up]
-    return Cuts(thresholds, alarms, hits, int(np.sum(labels == 1)), len(labels))
+    lowest_above, highest_below = np.append(1.0, scores)[alarms], np.append(scores, 0.0)[alarms]
+    thresholds = _midway(lowest_above, highest_below)
+    return Cuts(thresholds, lowest_above, alarms, hits, int(np.sum(labels == 1)), len(labels))
 
 
 def best_threshold(cuts: Cuts, objective: Objective) -> np.float32:
@@ -138,6 +137,34 @@ def best_threshold(cuts: Cuts, objective: Objective) -> np.float32:
     return cuts.thresholds[
         np.argmax(fbeta(cuts.hits, cuts.alarms, cuts.positives, objective.value))
     ]
+
+
+def best_shared_threshold(cuts_of_labels: Sequence[Cuts], objective: Objective) -> np.float32:
+    """The one threshold for several labels with the largest mean of their F-beta.
+
+    Args:
+        cuts_of_labels: At least one, each with positives.
+        objective: Of kind `fbeta`.
+    """
+    scores, jumps = [], []
+    for cuts in cuts_of_labels:
+        values = fbeta(cuts.hits, cuts.alarms, cuts.positives, objective.value)
+        # Lowered past a score, the threshold takes the label from one cut to the next.
+        scores.append(cuts.scores[1:])
+        jumps.append(np.diff(values))
+    scores = np.concatenate(scores)
+    order = np.argsort(-scores, kind="stable")
+    scores, sums = scores[order], np.cumsum(np.concatenate(jumps)[order])
+    is_last_of_ties = np.append(scores[1:] != scores[:-1], True)
+    best = np.argmax(np.where(is_last_of_ties, sums, -np.inf))
+    return _midway(scores[best], np.append(scores, 0.0)[best + 1])
+
+
+def _midway(above, below) -> np.ndarray:
+    """A float32 threshold between two float32 scores: the upper one is above it, the lower not."""
+    middle = ((above + below) / 2).astype(np.float32)
+    # Between neighbours among the float32 numbers the middle may round up to the upper one.
+    return np.where(middle < above, middle, below).astype(np.float32)
 
 
 def fbeta(hits, alarms, positives, beta: float) -> np.ndarray:

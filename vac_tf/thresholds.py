@@ -4,7 +4,13 @@ import dataclasses
 
 import numpy as np
 
-from vac_tf.threshold_objectives import NEVER, Objective, best_threshold, find_cuts
+from vac_tf.threshold_objectives import (
+    NEVER,
+    Objective,
+    best_shared_threshold,
+    best_threshold,
+    find_cuts,
+)
 
 DEFAULT_SHRINKAGE = 10.0
 
@@ -15,7 +21,8 @@ class Thresholds:
 
     Attributes:
         values: float32 `[L]`; a label is decided when its float32 probability is above its own.
-        global_value: The one threshold that is best for all labels together.
+        global_value: The one threshold that is best for all labels together, see
+            `tune_thresholds`.
         without_positives: bool `[L]`, labels that took the global threshold because no positive
             (for an alarm rate: no known image) was there to tune on.
         never: bool `[L]`, labels for which no cut reaches the precision floor: never decided.
@@ -36,7 +43,8 @@ def tune_thresholds(
     """Tunes one threshold per label.
 
     The best cut through few positives is mostly chance. So the own threshold `t` of a label with
-    n positives is drawn towards the global one `g` (the best for the cells of all labels pooled):
+    n positives is drawn towards the global one `g`: for F-beta the one threshold with the largest
+    mean over labels, for a precision or alarm rate that of the cells of all labels pooled.
 
         logit(result) = (n logit(t) + shrinkage logit(g)) / (n + shrinkage)
 
@@ -58,15 +66,21 @@ def tune_thresholds(
     positives = (labels == 1).sum(axis=0)
     if not positives.any():
         raise ValueError("No label has a positive among these images: nothing to tune on.")
-    global_value = best_threshold(find_cuts(labels[known], probabilities[known]), objective)
     by_rate = objective.kind == "alarm_rate"
     without = known.sum(axis=0) == 0 if by_rate else positives == 0
+    columns = {
+        label: (labels[known[:, label], label], probabilities[known[:, label], label])
+        for label in np.flatnonzero(~without)
+    }
+    cuts = {label: find_cuts(*column) for label, column in columns.items()}
+    if objective.kind == "fbeta":
+        global_value = best_shared_threshold(list(cuts.values()), objective)
+    else:
+        global_value = best_threshold(find_cuts(labels[known], probabilities[known]), objective)
 
     values = np.full(labels.shape[1], global_value, np.float32)
-    for label in np.flatnonzero(~without):
-        rows = known[:, label]
-        column = labels[rows, label], probabilities[rows, label]
-        values[label] = best_threshold(find_cuts(*column), objective)
+    for label, column in columns.items():
+        values[label] = best_threshold(cuts[label], objective)
         if not by_rate:
             drawn = _draw(values[label], global_value, positives[label], shrinkage)
             if objective.kind != "precision" or _reaches(*column, drawn, objective.value):
