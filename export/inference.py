@@ -6,6 +6,7 @@ import tensorflow as tf
 from export.bundle import OutputCalibration
 from export.preprocessing import Preprocessing
 from vac_tf.datasets.decoding import decode_image
+from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.fused_batch_norm import rebuild_network
 from vac_tf.resizing import resize_images
 
@@ -29,7 +30,7 @@ class InferenceNetwork:
         calibration: OutputCalibration | None = None,
     ):
         # A network in mixed precision exports to a graph that ONNX Runtime refuses or distorts.
-        self.network = rebuild_network(network, fused=False, dtype="float32")
+        self.network = rebuild_network(with_stream_heatmaps(network), fused=False, dtype="float32")
         self._preprocessing = preprocessing
         self._calibration = calibration
         size = (preprocessing.height, preprocessing.width, 3)
@@ -45,14 +46,13 @@ class InferenceNetwork:
         if self._calibration:
             scales, offsets = self._calibration.scales, self._calibration.offsets
             calibrated = calibrated * tf.constant(scales) + tf.constant(offsets)
-        return {
-            "logits": outputs["logits"],
-            "probabilities": tf.sigmoid(calibrated),
-            "heatmaps": outputs["heatmaps"],
-        }
+        return {**outputs, "probabilities": tf.sigmoid(calibrated)}
 
     def predict(self, images):
-        """`[B, H, W, 3]` RGB in 0..255 -> `logits`, `probabilities`, `heatmaps`."""
+        """`[B, H, W, 3]` RGB in 0..255 -> `logits`, `probabilities`, `heatmaps`.
+
+        A dual-stream network also gives `trunk_heatmaps` and `branch_heatmaps`.
+        """
         return self._predict(images)
 
     def classify(self, images):

@@ -17,7 +17,7 @@ def write_onnx(
 ) -> None:
     """Converts `network` and writes it with its description as `metadata_props`.
 
-    The input is `images`; the outputs are `logits`, `probabilities`, `heatmaps`. The batch axis
+    The input is `images`; the outputs are those of `InferenceNetwork.predict`. The batch axis
     is dynamic and named `batch`; all other axes are written in. (Keras's own ONNX export gives
     the same graph, but patches NumPy for the whole process.)
     """

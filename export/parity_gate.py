@@ -22,7 +22,7 @@ from export.parity import (
 )
 from export.preprocessing import to_input_dtype
 from export.scoring_input import ScoringInput
-from export.session import INPUT_NAME, OUTPUT_NAMES, NetworkSession
+from export.session import INPUT_NAME, NetworkSession
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings, ImageSource
 
@@ -160,22 +160,18 @@ def _only(outputs, names):
 
 def _check_declared_shapes(session, network, description) -> list[ExportParityError]:
     height, width, _ = network.images_signature.shape[1:]
+    shapes = network.network.compute_output_shape((1, height, width, 3))
+    expected = {name: [BATCH_AXIS, *shape[1:]] for name, shape in shapes.items()}
+    expected["probabilities"] = expected["logits"] = [BATCH_AXIS, len(description.label_names)]
     outputs = session.output_shapes
-    if set(session.input_shapes) != {INPUT_NAME} or set(outputs) != set(OUTPUT_NAMES):
+    if set(session.input_shapes) != {INPUT_NAME} or set(outputs) != set(expected):
         return [
             OutputNamesError(
                 f"{ONNX_FILE}: {list(session.input_shapes)} -> {list(outputs)}; expected"
-                f" {[INPUT_NAME]} -> {list(OUTPUT_NAMES)}."
+                f" {[INPUT_NAME]} -> {list(expected)}."
             )
         ]
-    num_labels = len(description.label_names)
-    heatmaps = network.network.compute_output_shape((1, height, width, 3))["heatmaps"]
-    expected = {
-        INPUT_NAME: [BATCH_AXIS, height, width, 3],
-        "logits": [BATCH_AXIS, num_labels],
-        "probabilities": [BATCH_AXIS, num_labels],
-        "heatmaps": [BATCH_AXIS, *heatmaps[1:]],
-    }
+    expected[INPUT_NAME] = [BATCH_AXIS, height, width, 3]
     declared = session.input_shapes | outputs
     return [
         OutputShapeError(f"{ONNX_FILE} declares {name} as {declared[name]}; expected {shape}.")

@@ -10,8 +10,6 @@ from export.input_buffer import INPUT_NAME, InputBuffer
 from export.model_file import check_bundle_checksum, hash_file
 from export.providers import check_provider, choose_providers, gpu_is_visible
 
-OUTPUT_NAMES = ("logits", "probabilities", "heatmaps")
-
 
 class NetworkSession:
     """Runs a `model.onnx` that describes itself.
@@ -42,17 +40,18 @@ class NetworkSession:
         )
         self.provider = self._session.get_providers()[0]
 
-    def run(self, images: np.ndarray, outputs: tuple[str, ...] = OUTPUT_NAMES) -> dict:
+    def run(self, images: np.ndarray, outputs: tuple[str, ...] = ()) -> dict:
         """Outputs by name.
 
         Args:
             images: `[B, height, width, 3]` RGB in 0..255 of the dtype that the file takes.
-            outputs: Names of the outputs to return.
+            outputs: Names of the outputs to return; none: all that the file has.
 
         Returns:
             dict of float32 arrays: `logits` and `probabilities` `[B, L]`, `heatmaps`
-            `[B, h, w, L]`.
+            `[B, h, w, L]`; of a dual-stream network also `trunk_heatmaps`, `branch_heatmaps`.
         """
+        outputs = outputs or tuple(self.output_shapes)
         values = self._session.run(list(outputs), {INPUT_NAME: images})
         return dict(zip(outputs, values, strict=True))
 
