@@ -136,9 +136,9 @@ def test_every_model_that_the_authors_trained_has_one_flagfile():
 
 
 def test_readme_names_every_flagfile_and_no_other():
-    named = set(re.findall(r"[a-z0-9_]+\.flags", README))
-    assert named == set(FILES)
-    assert set(re.findall(r"\]\((\S+\.flags)\)", README)) == set(FILES)
+    # Those of the dual-stream paper lie in a folder, and have tests, of their own.
+    linked = set(re.findall(r"\]\(([a-z0-9_]+\.flags)\)", README))
+    assert linked == set(FILES)
 
 
 @pytest.mark.parametrize("heading", ["Table 1", "Table 3", "Table 5", "Table 6"])
