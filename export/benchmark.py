@@ -33,7 +33,7 @@ def benchmark(config: ScoringConfig, clock: Clock = time.perf_counter) -> Benchm
     Raises:
         ValueError: when the model or the images cannot be used, or no image can be scored.
     """
-    session = NetworkSession(config.model, config.providers)
+    session = NetworkSession(config.model, config.providers, config.gpu_memory_mb)
     source = open_source(config.images, config.image_root)
     config = dataclasses.replace(config, output=config.output or "scores.parquet")
     return Benchmark(config, session, source, clock).run()

@@ -96,8 +96,12 @@ class ScoringConfig:
     providers: str = _setting(
         "auto",
         "Where the network runs; auto takes a GPU when there is one. A GPU that was asked for"
-        " and cannot be used is an error.",
+        " and cannot be used, or leaves convolutions to the CPU, is an error. One process uses one"
+        " GPU: for more, start one per GPU with CUDA_VISIBLE_DEVICES and --shard.",
         PROVIDERS,
+    )
+    gpu_memory_mb: int = _setting(
+        0, "Most memory, in MiB, that the network's tensors may take on the GPU (0: no limit)."
     )
     decoders: int = _setting(2, "Threads that read, decode and resize.")
     fast_decode: bool = _setting(

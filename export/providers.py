@@ -1,12 +1,13 @@
 """Where a network runs: the GPU that was asked for, or a reason why not; never a silent CPU."""
 
-import glob
-import importlib.metadata
+import dataclasses
 import os
 from collections.abc import Sequence
 
-_GPU_PROVIDERS = {"cuda": "CUDAExecutionProvider", "tensorrt": "TensorrtExecutionProvider"}
-_CPU_PROVIDER = "CPUExecutionProvider"
+from export.host_facts import CPU, CUDA, TENSORRT, HostFacts, examine_host
+from export.host_problems import gpu_problems, runtime_problems, tensorrt_problems
+
+_GPU_PROVIDERS = {"cuda": CUDA, "tensorrt": TENSORRT}
 
 
 class ProviderError(ValueError):
@@ -25,72 +26,83 @@ def choose_providers(choice: str, available: Sequence[str], gpu_visible: bool) -
         ProviderError: for a GPU that this ONNX Runtime cannot use.
     """
     if choice == "cpu" or (choice == "auto" and not gpu_visible):
-        return [_CPU_PROVIDER]
+        return [CPU]
     wanted = _GPU_PROVIDERS["cuda" if choice == "auto" else choice]
-    if wanted not in available:
-        raise ProviderError(diagnose(wanted, available, gpu_visible))
+    if wanted not in available or not gpu_visible:
+        facts = dataclasses.replace(
+            examine_host(), providers=tuple(available), gpu_visible=gpu_visible
+        )
+        raise ProviderError(diagnose(wanted, facts))
     # TensorRT leaves nodes that it does not know to CUDA.
-    also = [_GPU_PROVIDERS["cuda"]] if choice == "tensorrt" else []
-    return [wanted, *(name for name in also if name in available), _CPU_PROVIDER]
+    also = [CUDA] if choice == "tensorrt" else []
+    return [wanted, *(name for name in also if name in available), CPU]
 
 
-def check_provider(
-    wanted: Sequence[str], in_use: Sequence[str], available: Sequence[str], gpu_visible: bool
-) -> None:
+def provider_options(provider: str, gpu_memory_mb: int = 0) -> dict[str, str]:
+    """The options to open a session with.
+
+    Args:
+        provider: Name of an execution provider.
+        gpu_memory_mb: Most memory of the GPU's arena in MiB; 0: no limit.
+    """
+    limit = str(gpu_memory_mb * 2**20)
+    if provider == CUDA:
+        options = {
+            # Doubling, the default, can take nearly twice the memory that a fixed shape needs.
+            "arena_extend_strategy": "kSameAsRequested",
+            # The default tries every algorithm for each convolution: minutes, and new results.
+            "cudnn_conv_algo_search": "HEURISTIC",
+            # The file's parity was measured in float32; who wants less exports FP16.
+            "use_tf32": "0",
+        }
+        return options | ({"gpu_mem_limit": limit} if gpu_memory_mb else {})
+    if provider == TENSORRT:
+        # An engine takes minutes to build, and belongs to one model, GPU and version.
+        options = {"trt_engine_cache_enable": "True", "trt_engine_cache_path": engine_cache()}
+        return options | ({"trt_max_workspace_size": limit} if gpu_memory_mb else {})
+    return {}
+
+
+def engine_cache() -> str:
+    """Folder of the engines that TensorRT builds."""
+    cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    return os.path.join(cache, "vac_tf", "tensorrt")
+
+
+def check_provider(wanted: Sequence[str], in_use: Sequence[str]) -> None:
     """Raises ProviderError when a session runs without the first provider asked for."""
     if wanted[0] not in in_use:
-        raise ProviderError(diagnose(wanted[0], available, gpu_visible))
+        raise ProviderError(diagnose(wanted[0], examine_host()))
 
 
-def gpu_is_visible() -> bool:
-    """Whether the NVIDIA driver shows a GPU that CUDA_VISIBLE_DEVICES does not hide."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
-        return False
-    # The last is a GPU under the Windows Subsystem for Linux.
-    devices = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*", "/dev/dxg")
-    return any(glob.glob(pattern) for pattern in devices)
+def diagnose(wanted: str, facts: HostFacts, error: str = "") -> str:
+    """Why `wanted` cannot be used and what mends it, as one message.
 
-
-def diagnose(wanted: str, available: Sequence[str], gpu_visible: bool) -> str:
-    """Why `wanted` cannot be used and what mends it, as one message."""
-    packages = {
-        name: version
-        for name in ("onnxruntime", "onnxruntime-gpu", "tensorflow")
-        if (version := _installed_version(name))
-    }
-    installed = ", ".join(f"{name} {version}" for name, version in packages.items())
-    facts = f"Installed: {installed}; ONNX Runtime lists {', '.join(available)}."
-    return f"{wanted} cannot be used. {_cause(wanted, available, gpu_visible, packages)} {facts}"
-
-
-def _cause(wanted, available, gpu_visible, packages) -> str:
-    on_cpu = "Or score on the CPU with --providers=cpu."
-    if not gpu_visible:
-        return (
-            "No NVIDIA GPU is visible: check nvidia-smi, CUDA_VISIBLE_DEVICES, and --gpus for a"
-            f" container. {on_cpu}"
-        )
-    if {"onnxruntime", "onnxruntime-gpu"} <= packages.keys():
-        return (
-            "Both onnxruntime and onnxruntime-gpu are installed and overwrite each other: pip"
-            " uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu."
-        )
-    if wanted not in available:
-        return (
-            "This ONNX Runtime was built without it: pip uninstall -y onnxruntime && pip install"
-            f" onnxruntime-gpu. {on_cpu}"
-        )
-    mixed = " TensorFlow wants another CUDA version: use an environment without it."
+    Args:
+        wanted: Name of an execution provider.
+        facts: What was found on the host.
+        error: What ONNX Runtime said.
+    """
+    causes = " ".join(f"{cause}." for cause in _causes(wanted, facts))
+    said = f" ONNX Runtime says: {error}" if error else ""
+    installed = ", ".join(f"{name} {version}" for name, version in facts.packages.items())
     return (
-        "The GPU is visible but the provider did not start: its libraries (CUDA, cuDNN, for"
-        " tensorrt also TensorRT) are missing or of another major version, or the driver is too"
-        " old. In a fresh environment: pip install 'onnxruntime-gpu[cuda,cudnn]'."
-        f"{mixed if 'tensorflow' in packages else ''} {on_cpu}"
+        f"{wanted} cannot be used. {causes} Or score on the CPU with --providers=cpu.{said}"
+        f" Installed: {installed}; ONNX Runtime lists {', '.join(facts.providers)}."
     )
 
 
-def _installed_version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _causes(wanted: str, facts: HostFacts) -> list[str]:
+    if not facts.gpu_visible:
+        return [
+            "No NVIDIA GPU is visible. Mend: check nvidia-smi and CUDA_VISIBLE_DEVICES, and start"
+            " a container with --gpus=all"
+        ]
+    problems = runtime_problems(facts) + gpu_problems(facts)
+    if wanted == TENSORRT:
+        problems += tensorrt_problems(facts)
+    return problems or [
+        "The GPU is visible and the provider's libraries can be loaded, yet it did not start:"
+        " another process may hold the GPU's memory (nvidia-smi says), or the driver hangs. Mend:"
+        " free the GPU, or lower --batch_size and --gpu_memory_mb"
+    ]

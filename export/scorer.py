@@ -45,7 +45,7 @@ def score(config: ScoringConfig) -> ScoringReport:
     """
     check_output(config.output)
     shard = Shard.parse(config.shard)
-    session = NetworkSession(config.model, config.providers)
+    session = NetworkSession(config.model, config.providers, config.gpu_memory_mb)
     source = open_source(config.images, config.image_root)
     # A short list needs no full batch of black images.
     config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
@@ -57,6 +57,7 @@ def score(config: ScoringConfig) -> ScoringReport:
     columns = Columns(label_names, source.has_boxes, config.logits, config.heatmaps != "none")
     job = Job(_settings(config, session, source, thresholds), columns, source.count)
 
+    warm_up_seconds = session.warm_up(config.batch_size)
     start = time.monotonic()
     with open_shard(config.output, shard) as folder:
         finished = start_or_continue(config.output, folder, job)
@@ -75,7 +76,15 @@ def score(config: ScoringConfig) -> ScoringReport:
             assemble(config.output, job, parts)
             output = config.output
     seconds = time.monotonic() - start
-    return ScoringReport(counts, seconds, output, session.provider, source.left_out, resumed)
+    return ScoringReport(
+        counts,
+        seconds,
+        output,
+        session.placement,
+        source.left_out,
+        resumed,
+        warm_up_seconds,
+    )
 
 
 def _settings(

@@ -12,9 +12,11 @@ class ScoringReport:
         counts: Number of rows by status, `ok` first.
         seconds: Wall time from the first image to the finished file.
         output: The file written.
-        provider: Execution provider that the network ran on.
+        provider: Where the network ran: its execution provider, or the provider of its
+            convolutions.
         left_out: Files of the folder that were left out for their suffix.
         resumed: Number of rows that an earlier process had scored.
+        warm_up_seconds: Wall time of the network's first call on a GPU, not part of `seconds`.
     """
 
     counts: Mapping[str, int]
@@ -23,6 +25,7 @@ class ScoringReport:
     provider: str
     left_out: int = 0
     resumed: int = 0
+    warm_up_seconds: float = 0.0
 
     @property
     def errors(self) -> int:
@@ -34,7 +37,8 @@ class ScoringReport:
         counts = ", ".join(f"{status}: {count}" for status, count in self.counts.items())
         left_out = f" ({self.left_out} files are no images)" if self.left_out else ""
         resumed = f" ({self.resumed} of them before)" if self.resumed else ""
+        warm_up = f" (warm-up {self.warm_up_seconds:.1f} s)" if self.warm_up_seconds else ""
         return (
-            f"{rows} images{left_out}{resumed} in {self.seconds:.1f} s on {self.provider} ->"
-            f" {self.output}; {counts}; errors: {self.errors}"
+            f"{rows} images{left_out}{resumed} in {self.seconds:.1f} s{warm_up} on"
+            f" {self.provider} -> {self.output}; {counts}; errors: {self.errors}"
         )

@@ -1,14 +1,32 @@
 """An exported network, opened with ONNX Runtime."""
 
 import os
+import re
+import time
 
 import numpy as np
 import onnxruntime
 
 from export.bundle import ModelDescription
+from export.gpu_input_buffer import GpuInputBuffer
+from export.host_facts import CPU, TENSORRT, examine_host, gpu_is_visible, preload_libraries
 from export.input_buffer import INPUT_NAME, InputBuffer
 from export.model_file import check_bundle_checksum, hash_file
-from export.providers import check_provider, choose_providers, gpu_is_visible
+from export.node_placement import (
+    RECORD_PLACEMENT,
+    check_placement,
+    count_convolutions,
+    describe_placement,
+    read_placement,
+)
+from export.providers import (
+    ProviderError,
+    check_provider,
+    choose_providers,
+    diagnose,
+    engine_cache,
+    provider_options,
+)
 
 
 class NetworkSession:
@@ -17,24 +35,27 @@ class NetworkSession:
     Attributes:
         description: What the file says of itself.
         provider: Name of the execution provider in use.
+        placement: Where its convolutions run, as text.
         sha256: Hash of the file.
 
     Args:
         path: The ONNX file.
         providers: `auto`, `cuda`, `tensorrt` or `cpu`.
+        gpu_memory_mb: Most memory of the GPU's arena in MiB; 0: no limit.
 
     Raises:
         ValueError: when the file is missing, no ONNX, of a newer operator set than this ONNX
             Runtime knows, without a description, or not the file that the bundle.json beside it
-            lists; ProviderError when the GPU asked for cannot be used.
+            lists; ProviderError when the GPU asked for cannot be used,
+            or does not compute the convolutions.
     """
 
-    def __init__(self, path: str, providers: str = "cpu"):
+    def __init__(self, path: str, providers: str = "cpu", gpu_memory_mb: int = 0):
         if not os.path.isfile(path):
             raise ValueError(f"No model at {path!r}. Expected the model.onnx of a bundle.")
         self.sha256 = hash_file(path)
         check_bundle_checksum(path, self.sha256)
-        self._session = _open_session(path, providers)
+        self._session, self.placement = _open_session(path, providers, gpu_memory_mb)
         self.description = ModelDescription.from_properties(
             self._session.get_modelmeta().custom_metadata_map, path
         )
@@ -59,7 +80,28 @@ class NetworkSession:
         """Buffers of `slots` images each, so that one can be filled while another is computed."""
         size = self.description.preprocessing
         shape = (slots, size.height, size.width, 3)
-        return [InputBuffer(self._session, shape, size.input_dtype) for _ in range(count)]
+        kind = InputBuffer if self.provider == CPU else GpuInputBuffer
+        return [kind(self._session, shape, size.input_dtype) for _ in range(count)]
+
+    def warm_up(self, slots: int) -> float:
+        """Runs the network once where that is slow at first: on a GPU.
+
+        Its libraries then load kernels and choose algorithms for the shape, TensorRT builds its
+        engine.
+
+        Args:
+            slots: Images per call of the job.
+
+        Returns:
+            Seconds that it took; 0 on a CPU.
+        """
+        if self.provider == CPU:
+            return 0.0
+        start = time.monotonic()
+        (buffer,) = self.input_buffers(slots, 1)
+        buffer.upload()
+        buffer.run(OUTPUT_NAMES)
+        return time.monotonic() - start
 
     @property
     def input_shapes(self) -> dict[str, list]:
@@ -72,16 +114,32 @@ class NetworkSession:
         return {value.name: value.shape for value in self._session.get_outputs()}
 
 
-def _open_session(path: str, choice: str) -> onnxruntime.InferenceSession:
+def _open_session(
+    path: str, choice: str, gpu_memory_mb: int
+) -> tuple[onnxruntime.InferenceSession, str]:
+    """A session on the provider asked for, and where its nodes run."""
     available = onnxruntime.get_available_providers()
-    gpu_visible = gpu_is_visible()
-    providers = choose_providers(choice, available, gpu_visible)
+    providers = choose_providers(choice, available, gpu_is_visible())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Threads that wait in a loop for the next operator take the cores from the decoders.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if providers[0] != CPU:
+        options.add_session_config_entry(RECORD_PLACEMENT, "1")
+        preload_libraries(onnxruntime)
+    if providers[0] == TENSORRT:
+        os.makedirs(engine_cache(), exist_ok=True)
+    with_options = [(name, provider_options(name, gpu_memory_mb)) for name in providers]
     try:
         # Its own fall-back would replace a GPU by the CPU in silence.
-        session = onnxruntime.InferenceSession(path, options, providers, enable_fallback=0)
+        session = onnxruntime.InferenceSession(path, options, with_options, enable_fallback=0)
     except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
+        if providers[0] != CPU and re.search("cuda|cudnn|cublas|tensorrt", str(error), re.I):
+            raise ProviderError(diagnose(providers[0], examine_host(), str(error))) from error
         raise ValueError(f"ONNX Runtime cannot open {path!r}: {error}") from error
-    check_provider(providers, session.get_providers(), available, gpu_visible)
-    return session
+    check_provider(providers, session.get_providers())
+    if providers[0] == CPU:
+        return session, CPU
+    counts = count_convolutions(read_placement(session))
+    check_placement(providers, counts)
+    return session, describe_placement(counts)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from export.doctor import HostFacts, consult_doctor, examine_host, find_problems
+from export.doctor import consult_doctor
+from export.host_facts import CPU, CUDA, TENSORRT, HostFacts, examine_host
+from export.host_problems import find_problems, gpu_problems, tensorrt_problems
 from tests.onnx_models import write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 NO_CUDNN = "libcudnn.so.9: cannot open shared object file: No such file or directory"
 GOOD = {"onnxruntime-gpu": "1.31.1", "pyarrow": "21.0"}
 
@@ -49,6 +50,12 @@ def test_healthy_hosts_have_no_problem():
         (host({"onnxruntime-gpu": "1.31.1"}), "Parquet needs pyarrow", "pip install pyarrow"),
         (host(providers=(CPU,)), "built without CUDA", "pip install onnxruntime-gpu"),
         (host(cuda_error=NO_CUDNN), "cannot be loaded: libcudnn.so.9", "[cuda,cudnn]"),
+        (host(cudnn_error=NO_CUDNN), "cuDNN cannot be loaded: libcudnn.so.9", "[cuda,cudnn]"),
+        (
+            host(cuda_error="libcuda.so.1: cannot open shared object file"),
+            "driver's libcuda.so.1 is missing",
+            "--gpus=all",
+        ),
         (host(driver="535.104.05"), "535.104.05 is too old for CUDA 13", "driver 580"),
     ],
 )
@@ -65,6 +72,24 @@ def test_tensorflow_beside_a_provider_that_cannot_be_loaded_is_a_suspect():
     assert find_problems(host(with_tensorflow)) == []
 
 
+def test_libraries_of_another_cuda_version_are_a_suspect():
+    cuda_12 = GOOD | {"nvidia-cublas-cu12": "12.9", "nvidia-cudnn-cu13": "9.9"}
+    problems = find_problems(host(cuda_12, cuda_error="libcublasLt.so.13: cannot open"))
+    assert len(problems) == 2
+    assert "(nvidia-cublas-cu12), this ONNX Runtime was built for CUDA 13. Mend: pip" in problems[0]
+    assert find_problems(host(cuda_12)) == []
+
+
+def test_tensorrt_is_missed_only_where_it_is_asked_for():
+    no_library = host(providers=(TENSORRT, CUDA, CPU), tensorrt_error="libnvinfer.so.10: no")
+    assert gpu_problems(no_library) == []
+    (problem,) = tensorrt_problems(no_library)
+    assert "libnvinfer.so.10" in problem and "tensorrt-cu13" in problem.split("Mend: ")[1]
+    (problem,) = tensorrt_problems(host())
+    assert "built without TensorRT" in problem
+    assert tensorrt_problems(host(providers=(TENSORRT, CUDA, CPU))) == []
+
+
 def test_this_host_is_examined():
     facts = examine_host()
     assert CPU in facts.providers and not facts.runtime_error
@@ -76,7 +101,7 @@ def test_this_host_is_examined():
 def test_a_model_is_opened_as_a_job_would(tmp_path, monkeypatch):
     model = write_channel_mean_model(tmp_path / "model.onnx")
     text, _ = consult_doctor(model, "cpu")
-    assert f"opens on {CPU}" in text
+    assert f"opens: {CPU}" in text
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     text, is_well = consult_doctor(model, "cuda")
     assert "does not open" in text and "No NVIDIA GPU is visible" in text and not is_well

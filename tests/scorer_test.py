@@ -16,7 +16,7 @@ from pyarrow import parquet
 
 from export.config import ScoringConfig
 from export.pipeline import map_ahead
-from export.providers import ProviderError, check_provider, choose_providers, diagnose
+from export.providers import ProviderError
 from export.scorer import score
 from export.session import NetworkSession
 from tests.onnx_models import description, write_channel_mean_model
@@ -240,31 +240,6 @@ def test_map_ahead_hands_on_exceptions():
     with pytest.raises(RuntimeError, match="item 0"):
         with map_ahead(fail, range(3), threads=2, ahead=2) as results:
             list(results)
-
-
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-
-
-def test_providers_are_chosen_or_refused():
-    assert choose_providers("auto", [CPU], gpu_visible=False) == [CPU]
-    assert choose_providers("auto", [CUDA, CPU], gpu_visible=False) == [CPU]
-    assert choose_providers("auto", [CUDA, CPU], gpu_visible=True) == [CUDA, CPU]
-    assert choose_providers("cpu", [CUDA, CPU], gpu_visible=True) == [CPU]
-    tensorrt = "TensorrtExecutionProvider"
-    everything = [tensorrt, CUDA, CPU]
-    assert choose_providers("tensorrt", everything, gpu_visible=True) == everything
-    for choice in ("auto", "cuda"):
-        with pytest.raises(
-            ProviderError, match="built without it.*onnxruntime-gpu.*--providers=cpu"
-        ):
-            choose_providers(choice, [CPU], gpu_visible=True)
-
-
-def test_a_session_without_the_gpu_it_was_asked_for_is_an_error():
-    check_provider([CUDA, CPU], [CUDA, CPU], [CUDA, CPU], gpu_visible=True)
-    with pytest.raises(ProviderError, match="CUDA, cuDNN"):
-        check_provider([CUDA, CPU], [CPU], [CUDA, CPU], gpu_visible=True)
-    assert "No NVIDIA GPU is visible" in diagnose(CUDA, [CUDA, CPU], gpu_visible=False)
 
 
 def test_cuda_on_a_host_without_gpu_is_an_error(model, folder, tmp_path, monkeypatch):
