@@ -1,0 +1,136 @@
+"""What a classifier says of the images of a split: probabilities, decisions, heatmaps."""
+
+import dataclasses
+import os
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.analysis.scored_file import read_scored_file
+from vac_tf.calibration import Calibration
+from vac_tf.datasets.image_source import ImageSource
+from vac_tf.datasets.pipeline import evaluation_batches
+from vac_tf.datasets.split import DatasetError, Split
+from vac_tf.decision_rule import read_decision_rule
+from vac_tf.models.saving import load_network
+from vac_tf.run_folder import RunFolder
+from vac_tf.training.run_data import image_settings, naming_bad_images
+
+_UNTUNED_THRESHOLD = np.float32(0.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelHeatmaps:
+    """The heatmaps of the labels that an image has or is said to have; those of all would not fit
+    in memory.
+
+    Attributes:
+        images, labels: int [P], index of the image and of the label, in rising order.
+        maps: float32 [P, h, w].
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    maps: np.ndarray
+
+    def of(self, image: int, label: int) -> np.ndarray:
+        """float32 [h, w]; IndexError when that label is neither present nor predicted."""
+        return self.maps[np.flatnonzero((self.images == image) & (self.labels == label))[0]]
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierOutputs:
+    """One model on one split.
+
+    Attributes:
+        name: to show.
+        scores: float32 [N, L], probabilities.
+        predicted: bool [N, L].
+        decided_by: what made a label predicted, in words.
+        heatmaps: None for a scored file.
+    """
+
+    name: str
+    scores: np.ndarray
+    predicted: np.ndarray
+    decided_by: str
+    heatmaps: LabelHeatmaps | None = None
+
+
+def predict_split(
+    run_dir: str, split: Split, threshold: float, batch_size: int
+) -> ClassifierOutputs:
+    """The outputs of a run's best network.
+
+    Args:
+        run_dir: folder that train.py wrote.
+        split: the images, with the labels in the run's order.
+        threshold: a label is predicted when its float32 probability is above it; below 0: as the
+            run's thresholds.json says, calibration included, or 0.5 where there is none.
+        batch_size: images per step.
+
+    Raises:
+        ValueError: no network there, tuned thresholds of another network, or a bad image.
+    """
+    folder = RunFolder(run_dir)
+    network = load_network(folder.network_file)
+    source = ImageSource(split, image_settings(folder.read_config()))
+    calibration, thresholds, decided_by = _decision_rule(folder, split.label_names, threshold)
+
+    @tf.function(reduce_retracing=True)
+    def forward(images):
+        outputs = network(images, training=False)
+        heatmaps = tf.transpose(tf.cast(outputs["heatmaps"], tf.float32), [0, 3, 1, 2])
+        return tf.cast(outputs["logits"], tf.float32), heatmaps
+
+    scores, pairs, maps, first = [], [], [], 0
+    with naming_bad_images(source):
+        for images, labels in evaluation_batches(source, split.labels, batch_size):
+            logits, heatmaps = (values.numpy() for values in forward(images))
+            probabilities = calibration.probabilities(logits)
+            kept = (labels.numpy() == 1) | (probabilities > thresholds)
+            scores.append(probabilities)
+            pairs.append(np.argwhere(kept) + (first, 0))
+            maps.append(heatmaps[kept])
+            first += len(probabilities)
+    scores, pairs = np.concatenate(scores), np.concatenate(pairs)
+    heatmaps = LabelHeatmaps(pairs[:, 0], pairs[:, 1], np.concatenate(maps))
+    return ClassifierOutputs(_name(run_dir), scores, scores > thresholds, decided_by, heatmaps)
+
+
+def read_outputs(path: str, split: Split, threshold: float) -> ClassifierOutputs:
+    """The outputs in a file that score.py wrote.
+
+    Args:
+        path: the file.
+        split: the images and the labels.
+        threshold: a label is predicted when its probability is above it; below 0: the decisions
+            of the file.
+
+    Raises:
+        DatasetError: the file cannot be read, is of other labels, or lacks an image.
+    """
+    scores, decisions, missing = read_scored_file(path, split.image_paths, split.label_names)
+    if missing:
+        raise DatasetError(
+            f"{path}: no scores of {len(missing)} of {len(split)} images, the first being"
+            f" {split.image_paths[missing[0]]}. Score all images of the split, or leave such images"
+            " out with --skip_bad_images."
+        )
+    if threshold < 0:
+        return ClassifierOutputs(_name(path), scores, decisions, "the decisions of the file")
+    threshold = np.float32(threshold)
+    return ClassifierOutputs(_name(path), scores, scores > threshold, f"threshold {threshold:g}")
+
+
+def _decision_rule(folder: RunFolder, label_names, threshold: float):
+    """Calibration, float32 thresholds (one, or one per label), and both in words."""
+    rule = read_decision_rule(folder, label_names) if threshold < 0 else None
+    if rule is not None:
+        return rule.calibration, rule.thresholds, "the run's tuned thresholds"
+    threshold = _UNTUNED_THRESHOLD if threshold < 0 else np.float32(threshold)
+    return Calibration.identity(len(label_names)), threshold, f"threshold {threshold:g}"
+
+
+def _name(path: str) -> str:
+    return os.path.basename(os.path.normpath(path))
