@@ -35,6 +35,7 @@ def assert_one_line(result, exit_code, *parts):
     [
         ("train.py", ("--run_dir", "--consistency_weight", "hflip,scale:192,rotate:1")),
         ("evaluate.py", ("--run_dir", "--[no]inconsistency", "<step|voc12|voc07>")),
+        ("analyze.py", ("--baseline_run_dir", "--saliency_run", "--fixations_dir", "train+val")),
     ],
 )
 def test_help_shows_every_flag(program, flags):
@@ -91,3 +92,16 @@ def test_evaluate_prints_the_table_and_writes_the_file(finished_run, tmp_path):
     evaluation = json.loads((run_dir / "evaluation.json").read_text())
     assert f"{100 * evaluation['label_based']['mAP']:.1f}" in result.stdout
     assert "mAP" in result.stdout and "hflip" in result.stdout
+
+
+def test_analyze_prints_its_findings_and_writes_the_page(finished_run, tmp_path):
+    arguments = (f"--run_dir={finished_run.run_dir}", "--bootstrap_samples=5", "--max_images=8")
+    result = start("analyze.py", *arguments, f"--output_dir={tmp_path}")
+    assert result.returncode == 0, result.stderr
+    analysis = json.loads((tmp_path / "analysis.json").read_text())
+    for title, sentences in analysis["readings"].items():
+        assert title in result.stdout
+        assert all(sentence in result.stdout for sentence in sentences)
+    assert (tmp_path / "report.html").exists()
+    again = start("analyze.py", *arguments, f"--output_dir={tmp_path / 'analysis.json'}")
+    assert_one_line(again, 2, "cannot be written", "Choose another --output_dir")

@@ -22,6 +22,7 @@ SHRUNK = {
         *(*TINY, "--image_size=32", "--scenes_train_images=12", "--scenes_image_size=32"),
         "--data_dir=data/scenes",
     ),
+    "analyze.py": ("--bootstrap_samples=10",),
 }
 
 

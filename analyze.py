@@ -1,0 +1,25 @@
+"""Analyses where a classifier looks, and which objects it finds, against human attention.
+
+    python analyze.py --run_dir=runs/dual --baseline_run_dir=runs/single
+        --saliency_run=runs/saliency
+
+Any split in COCO's format whose objects have masks will do (and the generated scenes). Without a
+second model, a saliency run or fixations the parts that need them are left out, and the page says
+so. Written are OUTPUT_DIR/report.html (begin there), analysis.json, objects.csv and figures/.
+"""
+
+from flags import analysis
+from flags.program import run_program
+
+
+def main():
+    config = analysis.to_config()
+    from vac_tf.analysis.analysis_run import analyze
+    from vac_tf.analysis.analysis_text import format_readings
+
+    print(format_readings(analyze(config)["readings"]))
+
+
+if __name__ == "__main__":
+    analysis.define()
+    run_program(main)

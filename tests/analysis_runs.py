@@ -1,0 +1,48 @@
+"""Run folders for tests of the analysis, made without training."""
+
+import dataclasses
+
+import numpy as np
+
+from vac_tf.config import TrainConfig
+from vac_tf.datasets.selection import read_run_split
+from vac_tf.models import build_classifier
+from vac_tf.models.saliency import build_saliency_network
+from vac_tf.models.saving import save_network
+from vac_tf.run_folder import RunFolder
+from vac_tf.saliency_config import SaliencyConfig
+
+
+def write_classifier_run(folder, settings, seed=0, label_names=None):
+    """A run on scenes whose network has random weights, so that it finds some labels.
+
+    Args:
+        folder: the run folder to make.
+        settings: of TrainConfig.
+        seed: of the weights.
+        label_names: other labels than those of the scenes, as many.
+    """
+    config = TrainConfig(run_dir=str(folder), **settings)
+    label_names = label_names or read_run_split(config, "train").label_names
+    network = build_classifier("small", len(label_names), config.image_size)
+    generator = np.random.default_rng(seed)
+    head = network.layers[-1]
+    head.set_weights([generator.normal(0, 0.5, weight.shape) for weight in head.get_weights()])
+    return _write(folder, config, network, label_names)
+
+
+def write_saliency_run(folder, image_size=64):
+    """A saliency run whose network has random weights."""
+    config = SaliencyConfig(run_dir=str(folder), image_size=image_size)
+    return _write(folder, config, build_saliency_network("small", image_size))
+
+
+def _write(folder, config, network, label_names=()):
+    folder.mkdir(parents=True)
+    run = RunFolder(str(folder))
+    run.write_json("config.json", dataclasses.asdict(config))
+    run.write_json("selection.json", {"selected_on": "val split"})
+    if label_names:
+        run.write_json("labels.json", {"label_names": list(label_names)})
+    save_network(network, run.network_file)
+    return str(folder)

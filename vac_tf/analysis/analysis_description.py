@@ -1,0 +1,80 @@
+"""What an analysis was made of, for its JSON and for the first lines of its page."""
+
+import os
+
+from vac_tf.analysis.analysis_inputs import SIMULATED_FIXATIONS, AnalysisInputs
+from vac_tf.analysis_config import AnalysisConfig
+from vac_tf.datasets.joined import split_names
+from vac_tf.run_folder import RunFolder
+
+
+def describe(config: AnalysisConfig, inputs: AnalysisInputs) -> dict:
+    """Models, images, attention and conventions, as `json.dump` takes them.
+
+    `seen_in_training` lists the splits analysed that a model was trained or selected on, as far as
+    its run folder tells: figures on these flatter it.
+    """
+    split = inputs.split
+    models = {}
+    sources = (config.run_dir or config.scores, config.baseline_run_dir or config.baseline_scores)
+    for outputs, path in zip((inputs.model, inputs.baseline), sources, strict=True):
+        if outputs is not None:
+            models[outputs.name] = {
+                "path": path,
+                "decided_by": outputs.decided_by,
+                "labels_predicted": int(outputs.predicted.sum()),
+                "seen_in_training": _seen_in_training(path, split.name),
+            }
+    return {
+        "models": models,
+        "dataset": split.dataset,
+        "split": split.name,
+        "images": len(split),
+        "labels": len(split.label_names),
+        "left_out": [list(row) for row in inputs.left_out],
+        "saliency_run": config.saliency_run or None,
+        "fixations": None if inputs.fixations is None else inputs.fixations.kind,
+        "bootstrap_samples": config.bootstrap_samples,
+        "seed": config.seed,
+    }
+
+
+def introduction(about: dict) -> list[str]:
+    """The first paragraphs of the page."""
+    names = list(about["models"])
+    text = f"{names[0]} on {about['images']} images of split {about['split']} ({about['dataset']})"
+    text += f", {about['labels']} labels"
+    text += f", beside {names[1]}." if len(names) > 1 else "; there is no second model."
+    if about["left_out"]:
+        text += f" {len(about['left_out'])} images are left out, see analysis.json."
+    paragraphs = [text]
+    if about["fixations"] == SIMULATED_FIXATIONS:
+        paragraphs.append(
+            "The fixations are SIMULATED: drawn from the middle of the image and the size and"
+            " contrast of objects. Nobody looked at these images, and what is said of fixations"
+            " here says nothing about people."
+        )
+    if about["saliency_run"]:
+        name = os.path.basename(os.path.normpath(about["saliency_run"]))
+        paragraphs.append(f"Predicted saliency comes from the network of the run {name}.")
+    rules = {model["decided_by"] for model in about["models"].values()}
+    paragraphs.append(f"A label is predicted by: {'; '.join(sorted(rules))}.")
+    for name, model in about["models"].items():
+        if model["seen_in_training"]:
+            seen = " and ".join(model["seen_in_training"])
+            paragraphs.append(
+                f"{name} was trained or selected on images of {seen}: it finds more there than in"
+                " new images."
+            )
+    return paragraphs
+
+
+def _seen_in_training(path: str, split_name: str) -> list[str]:
+    if not os.path.isdir(path):
+        return []
+    folder = RunFolder(path)
+    config, selected_on = folder.read_config(), folder.read_json("selection.json")["selected_on"]
+    seen = [config.train_split]
+    # Such as "val split" or "held-out 0.1 of the train split".
+    seen += [name for name in split_names(split_name) if selected_on.startswith(f"{name} split")]
+    return [name for name in split_names(split_name) if name in seen]
