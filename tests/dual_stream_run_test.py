@@ -376,7 +376,7 @@ def test_a_classifier_may_start_from_a_saliency_run(base, tmp_path):
         ({"trunk_run": "/nowhere", "phases": "1a"}, "Nothing to train"),
         ({"trunk_run": "/nowhere"}, "No config.json in '/nowhere'"),
         ({"saliency_run": "/nowhere"}, "No config.json in '/nowhere'"),
-        ({"image_size": 48}, "saliency_run .* has image_size 32, this training has 48"),
+        ({"image_size": 48}, "saliency_run .* has image_size 32, but 48 is needed"),
         ({"backbone": "tiny8"}, "has backbone 'tiny', .*--branch_backbone=tiny"),
         ({"branch_backbone": "tiny9"}, "Unknown backbone 'tiny9'"),
         ({"transforms": "translate:8:0"}, "multiples of the backbone's stride, 16"),
@@ -391,8 +391,8 @@ def test_what_cannot_be_trained_is_refused_before_anything_is_written(new, chang
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"image_size": 48}, "trunk_run .* has image_size 32, this training has 48"),
-        ({"pooling": "average"}, "trunk_run .* has pooling 'max', this training has 'average'"),
+        ({"image_size": 48}, "trunk_run .* has image_size 32, but 48 is needed"),
+        ({"pooling": "average"}, "trunk_run .* has pooling 'max', but 'average' is needed"),
         ({"backbone": "tiny8"}, "trunk_run .* has backbone 'tiny'.*give --backbone=tiny"),
         ({"branch_backbone": "tiny8"}, "branch_run .* give --branch_backbone=tiny"),
     ],

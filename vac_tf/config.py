@@ -246,6 +246,11 @@ class EvaluationConfig:
         ("none", "temperature", "platt"),
     )
     inconsistency: bool = setting(True, "Measure heatmap inconsistency (paper, Table 2).")
+    saliency_run: str = setting(
+        "",
+        "Run folder of train_saliency.py: also evaluate the classifier (of average pooling) with"
+        " its heatmaps weighted by where people look.",
+    )
     batch_size: int = setting(64, "Images per step.")
     max_images: int = setting(0, "Use only the first so many images; 0: all.")
     skip_bad_images: bool = setting(

@@ -21,9 +21,11 @@ from vac_tf.decision_rule import read_decision_rule
 from vac_tf.inconsistency import InconsistencyAccumulator
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models.backbones import get_backbone, heatmap_stride
+from vac_tf.models.saliency_weighting import weight_by_saliency
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.run_thresholds import check_tuning, measure_run, tune_run
+from vac_tf.training.given_runs import read_saliency_network
 from vac_tf.training.run_data import (
     image_settings,
     known_labels,
@@ -39,17 +41,19 @@ def evaluate(config: EvaluationConfig) -> dict:
     Returns:
         The contents of `evaluation.json`: the groups of `vac_tf.metrics.evaluate_multilabel`,
         `inconsistency` (per transform: `raw`, Equation 5, and `relative`), `tuned_thresholds`
-        (where the run has thresholds, or gets them now) and `conventions`.
+        (where the run has thresholds, or gets them now), `saliency_weighted` (with a
+        `saliency_run`: the same groups of the network weighted by it) and `conventions`.
 
     Raises:
-        ValueError: no such run or split, other labels than the run's, a bad image, or thresholds
-            that were tuned for another network.
+        ValueError: no such run or split, other labels than the run's, a bad image, thresholds that
+            were tuned for another network, or a saliency run that does not fit.
     """
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config()
     config = _with_split(config, run_config)
     label_names = folder.read_json("labels.json")["label_names"]
     network = load_network(folder.network_file)
+    weighted = _weighted(config, run_config, network)
     rule = None if config.tunes else read_decision_rule(folder, label_names)
     split, skipped = _read_split(config, run_config, label_names)
     if config.tunes:
@@ -58,23 +62,27 @@ def evaluate(config: EvaluationConfig) -> dict:
     source = ImageSource(split, image_settings(run_config))
     transforms = _table2_transforms(run_config, network) if config.inconsistency else {}
     stride = heatmap_stride(run_config.backbones)
+    batches = evaluation_batches(source, split.labels, config.batch_size)
     with naming_bad_images(source):
-        logits, inconsistency = _predict(
-            network,
-            evaluation_batches(source, split.labels, config.batch_size),
-            transforms,
-            stride,
-        )
+        logits, inconsistency = _predict(network, batches, transforms, stride)
 
     unknown = config.unknown_labels or run_config.unknown_labels
-    evaluation = evaluate_multilabel(
-        split.labels,
-        Calibration.identity(len(label_names)).probabilities(logits),
-        split.label_names,
-        threshold=config.threshold,
-        unknown=unknown,
-        average_precision=config.average_precision,
-    )
+
+    def measure(logits):
+        return evaluate_multilabel(
+            split.labels,
+            Calibration.identity(len(label_names)).probabilities(logits),
+            split.label_names,
+            threshold=config.threshold,
+            unknown=unknown,
+            average_precision=config.average_precision,
+        )
+
+    evaluation = measure(logits)
+    if weighted:
+        weighted_logits, _ = _predict(weighted, batches, {}, stride)
+        evaluation["saliency_weighted"] = measure(weighted_logits)
+        evaluation["saliency_weighted"]["saliency_run"] = config.saliency_run
     if config.inconsistency:
         evaluation["inconsistency"] = inconsistency
     known = known_labels(split.labels, unknown)
@@ -91,6 +99,13 @@ def evaluate(config: EvaluationConfig) -> dict:
     }
     folder.write_json("evaluation.json", evaluation)
     return evaluation
+
+
+def _weighted(config, run_config, network):
+    if not config.saliency_run:
+        return None
+    saliency = read_saliency_network(config.saliency_run, run_config)
+    return weight_by_saliency(network, saliency)
 
 
 def _describe_selection(folder, split_name):

@@ -13,15 +13,18 @@ def format_table(evaluation: dict, num_labels_shown: int = 5) -> str:
 
     Args:
         evaluation: the dict of `vac_tf.metrics.evaluate_multilabel`; if it also has
-            `inconsistency` (transform -> raw, relative) or `tuned_thresholds`, that is shown too.
+            `inconsistency` (transform -> raw, relative), `tuned_thresholds` or `saliency_weighted`
+            (the same dict of a weighted network), that is shown too.
         num_labels_shown: how many labels of the highest and of the lowest AP to list.
 
     Returns:
         Several lines without a final newline. Percent with one decimal, "-" where undefined;
         inconsistencies are plain numbers.
     """
+    weighted = evaluation.get("saliency_weighted", {}).get("label_based")
     lines = [
         *_rows("all labels", evaluation["label_based"], _LABEL_BASED),
+        *(_rows("by saliency", weighted, _LABEL_BASED)[1:] if weighted else ()),
         *_rows("top 3", evaluation["top3"], _PRECISION_RECALL, indent=2),
         *_rows("top 3 > t", evaluation["top3_thresholded"], _PRECISION_RECALL, indent=2)[1:],
         "",

@@ -33,6 +33,7 @@ def load_network(path: str):
     from vac_tf.models.cam_head import CAMHead  # noqa: F401
     from vac_tf.models.dual_stream import DualStreamHead  # noqa: F401
     from vac_tf.models.saliency import CentrePrior  # noqa: F401
+    from vac_tf.models.saliency_weighting import SaliencyWeighting  # noqa: F401
 
     if not os.path.isfile(path):
         raise ValueError(f"No network at {path!r}. Expected the .keras file that train.py wrote.")

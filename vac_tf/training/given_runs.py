@@ -1,5 +1,6 @@
 """Earlier runs that a training starts from: whether they fit, and what is taken from them."""
 
+import dataclasses
 import logging
 
 import keras
@@ -25,19 +26,28 @@ def check_saliency_run(config: TrainConfig) -> None:
         ValueError: no saliency run there, one of another backbone or image size, or backbone
             weights that would be overwritten.
     """
-    saliency = RunFolder(config.saliency_run).read_config(SaliencyConfig)
+    saliency = _read_saliency_config(config)
     if saliency.backbone != config.backbone:
         raise ValueError(
             f"saliency_run {config.saliency_run!r} has backbone {saliency.backbone!r}, the network"
             f" that it is to start has {config.backbone!r}; give --backbone={saliency.backbone} (of"
             f" a dual stream: --branch_backbone={saliency.backbone}) or another run."
         )
-    _check_equal("saliency_run", config.saliency_run, saliency, config, "image_size")
     if config.backbone_weights != "none":
         raise ValueError(
             f"backbone_weights {config.backbone_weights!r} and saliency_run"
             f" {config.saliency_run!r} both start the backbone; give one of them."
         )
+
+
+def read_saliency_network(run_dir: str, config: TrainConfig) -> keras.Model:
+    """The best network of a saliency run, for the images of a classifier's run.
+
+    Raises:
+        ValueError: no saliency run there, or one of another image size.
+    """
+    _read_saliency_config(dataclasses.replace(config, saliency_run=run_dir))
+    return load_network(RunFolder(run_dir).network_file)
 
 
 def start_from_saliency(network: keras.Model, config: TrainConfig) -> None:
@@ -111,6 +121,12 @@ def _check_stream_run(name, path, backbone, config):
         )
 
 
+def _read_saliency_config(config):
+    saliency = RunFolder(config.saliency_run).read_config(SaliencyConfig)
+    _check_equal("saliency_run", config.saliency_run, saliency, config, "image_size")
+    return saliency
+
+
 def _split(config, name):
     if name == "split_seed" and config.split_seed < 0:
         return config.seed
@@ -122,8 +138,8 @@ def _check_equal(name, path, theirs, ours, *settings):
         their_value, our_value = getattr(theirs, setting), getattr(ours, setting)
         if their_value != our_value:
             raise ValueError(
-                f"{name} {path!r} has {setting} {their_value!r}, this training has {our_value!r};"
-                f" give --{setting}={their_value} or another run."
+                f"{name} {path!r} has {setting} {their_value!r}, but {our_value!r} is needed here;"
+                f" give a run with {our_value!r}, or train with --{setting}={their_value}."
             )
 
 
