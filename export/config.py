@@ -139,8 +139,17 @@ class ScoringConfig:
     heatmap_labels: str = _setting(
         "", "Labels to write heatmaps of, separated by commas (default: all)."
     )
+    heatmap_margin: float = _setting(
+        0.0,
+        "Write heatmaps only of uncertain images: those with a label of --heatmap_labels whose"
+        " probability is at most this far from its threshold, and then of that label even if it"
+        " was not decided (0: of all images).",
+    )
     metrics_file: str = _setting(
         "", "File of Prometheus metrics, replaced every five seconds while the job runs (.prom)."
+    )
+    metrics_port: int = _setting(
+        0, "Port on which the same metrics are served while the job runs, at /metrics (0: none)."
     )
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
     describe: bool = _setting(
@@ -167,6 +176,10 @@ class ScoringConfig:
         _check_choices(self)
         _check_needed(self, self._needed)
         _check_at_least_one(self, ("batch_size", "decoders", "rows_per_shard", "benchmark_images"))
+        if not 0.0 <= self.heatmap_margin < 1.0:
+            raise ValueError(f"heatmap_margin must lie in 0..1, got {self.heatmap_margin}.")
+        if not 0 <= self.metrics_port < 65536:
+            raise ValueError(f"metrics_port must lie in 0..65535, got {self.metrics_port}.")
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
         if not 0.0 <= self.max_error_share <= 1.0:

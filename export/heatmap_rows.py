@@ -37,13 +37,19 @@ class HeatmapRows:
         config: Says what to write: nothing, peaks, or peaks and files.
         label_names: The model's labels.
         folder: Where files go.
+        thresholds: float32 `[L]`; how near to them a probability counts as uncertain, the config
+            says.
 
     Raises:
         ValueError: when the files would become images of the job, or a label is unknown.
     """
 
-    def __init__(self, config: ScoringConfig, label_names: Sequence[str], folder: str):
+    def __init__(
+        self, config: ScoringConfig, label_names: Sequence[str], folder: str, thresholds: np.ndarray
+    ):
         self._mode = config.heatmaps
+        self._margin = config.heatmap_margin
+        self._thresholds = thresholds
         self._label_names = label_names
         self._selected = selected_labels(config.heatmap_labels, label_names)
         self._folder = folder
@@ -77,18 +83,18 @@ class HeatmapRows:
         heatmaps: np.ndarray | None,
         first_row: int,
     ) -> list[list[dict[str, Any]]]:
-        """One list per row: label, peak, centroid, box and file of each decided label.
+        """One list per row: label, peak, centroid, box and file of each label to show.
 
         Args:
             block: The rows.
             batch: Their inputs.
-            heatmaps: float32 `[N, h, w, L]`; not looked at where no row has decisions.
+            heatmaps: float32 `[N, h, w, L]`; not looked at where no row has a label to show.
             first_row: Number of the first row in the whole job.
         """
         peaks = []
-        for row, decided in enumerate(block.decisions & self._selected):
+        for row, shown in enumerate(self._shown(block)):
             entries = []
-            for label in map(int, np.flatnonzero(decided)):
+            for label in map(int, np.flatnonzero(shown)):
                 heatmap, view = heatmaps[row, :, :, label], batch[row].view
                 entry = {"label": self._label_names[label], **describe_peak(heatmap, view.corners)}
                 entry["file"] = None
@@ -98,6 +104,16 @@ class HeatmapRows:
                 entries.append(entry)
             peaks.append(entries)
         return peaks
+
+    def _shown(self, block: RowBlock) -> np.ndarray:
+        """Which labels of each row get a heatmap, bool `[N, L]`."""
+        decided = block.decisions & self._selected
+        if not self._margin:
+            return decided
+        distance = np.abs(block.probabilities - self._thresholds)
+        scored = np.array([status == "ok" for status in block.statuses])
+        uncertain = (distance <= self._margin) & self._selected & scored[:, None]
+        return (decided | uncertain) & uncertain.any(axis=1, keepdims=True)
 
     def _write(self, path: str, heatmap: np.ndarray, picture: np.ndarray | None) -> None:
         if self._mode == "maps":

@@ -53,7 +53,7 @@ def score(config: ScoringConfig) -> ScoringReport:
     if config.threshold >= 0.0:
         thresholds[:] = config.threshold
     label_names = session.description.label_names
-    heatmaps = HeatmapRows(config, label_names, heatmap_folder(config.output))
+    heatmaps = HeatmapRows(config, label_names, heatmap_folder(config.output), thresholds)
     columns = Columns(label_names, source.has_boxes, config.logits, config.heatmaps != "none")
     job = Job(_settings(config, session, source, thresholds), columns, source.count)
 
@@ -108,6 +108,7 @@ def _settings(
         "logits": config.logits,
         "heatmaps": config.heatmaps,
         "heatmap_labels": config.heatmap_labels,
+        "heatmap_margin": config.heatmap_margin,
         "provider": session.provider,
         "versions": versions,
     }

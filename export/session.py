@@ -100,7 +100,7 @@ class NetworkSession:
         start = time.monotonic()
         (buffer,) = self.input_buffers(slots, 1)
         buffer.upload()
-        buffer.run(OUTPUT_NAMES)
+        buffer.run(tuple(self.output_shapes))
         return time.monotonic() - start
 
     @property

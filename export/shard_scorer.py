@@ -12,7 +12,7 @@ from export.batch import LoadedInput, make_rows
 from export.config import ScoringConfig
 from export.error_share import ErrorShare
 from export.heatmap_rows import HeatmapRows
-from export.metrics_file import MetricsFile
+from export.job_metrics import JobMetrics
 from export.parts import Part, ShardFolder
 from export.pipeline import run_ahead
 from export.progress import Progress
@@ -81,7 +81,7 @@ class ShardScorer:
                         metrics.update(collections.Counter(block.statuses))
                     self._heatmaps.end_part()
 
-    def _metrics(self, folder: ShardFolder, rows: int, finished: Sequence[Part]) -> MetricsFile:
+    def _metrics(self, folder: ShardFolder, rows: int, finished: Sequence[Part]) -> JobMetrics:
         facts = {
             "output": self._config.output,
             "shard": str(folder.shard),
@@ -91,7 +91,8 @@ class ShardScorer:
         counts = collections.Counter()
         for part in finished:
             counts.update(part.counts)
-        return MetricsFile(self._config.metrics_file, rows, counts, facts)
+        config = self._config
+        return JobMetrics(config.metrics_file, config.metrics_port, rows, counts, facts)
 
     def _blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
         """The scores of the rows with these numbers."""

@@ -13,9 +13,10 @@ from export.gpu_input_buffer import GpuInputBuffer, load_cuda_runtime, lock_page
 from export.host_facts import CPU, CUDA
 from export.input_buffer import InputBuffer
 from export.scorer import score
-from export.session import OUTPUT_NAMES, NetworkSession
+from export.session import NetworkSession
 from tests.onnx_models import description, write_channel_mean_model
 
+OUTPUT_NAMES = ("logits", "probabilities", "heatmaps")
 SHAPE = (3, 8, 8, 3)
 
 

@@ -214,3 +214,22 @@ def test_files_must_not_become_images_of_the_job(job, tmp_path):
         run(job, tmp_path / "photos/s.csv", **changes)
     assert not (tmp_path / "photos/s.csv.parts").exists()
     run(job, tmp_path / "photos/s.csv", **(changes | {"heatmaps": "peaks"}))
+
+
+def test_only_uncertain_images_when_asked_for(job, tmp_path):
+    # The whole picture has probabilities of 0.12, its lower half of 0.496.
+    changes = {"heatmaps": "maps", "heatmap_margin": 0.01}
+    whole, broken, box = run(job, tmp_path / "s.jsonl", threshold=0.5, **changes)
+    assert whole["peaks"] == [] and broken["peaks"] is None
+    # Their labels are shown although they are not decided.
+    assert box["decisions"] == []
+    assert [peak["label"] for peak in box["peaks"]] == ["red", "blue"]
+    assert len(list((tmp_path / "s.jsonl.heatmaps").rglob("*.png"))) == 2
+    changes["heatmap_labels"] = "green"
+    rows = run(job, tmp_path / "s.jsonl", threshold=0.5, **changes)
+    assert [row["peaks"] for row in rows] == [[], None, []]
+    # A decided label of an uncertain image is shown too, one of a certain image is not.
+    changes = {"heatmaps": "peaks", "heatmap_margin": 0.01}
+    whole, _, box = run(job, tmp_path / "s.jsonl", threshold=0.11, **changes)
+    assert [peak["label"] for peak in whole["peaks"]] == ["red", "blue"]
+    assert box["decisions"] == ["red", "blue"] and box["peaks"] == []

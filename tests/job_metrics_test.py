@@ -1,12 +1,16 @@
 """Prometheus metrics of a job, while it runs and when it has ended."""
 
 import re
+import socket
+import urllib.error
+import urllib.request
 
 import pytest
 
-from export import metrics_file
+from export import job_metrics
 from export.config import ScoringConfig
-from export.metrics_file import MetricsFile
+from export.job_metrics import JobMetrics
+from export.metrics_server import CONTENT_TYPE, serve_metrics
 from export.model_file import hash_file
 from export.scorer import score
 from tests.onnx_models import write_channel_mean_model
@@ -52,13 +56,13 @@ def test_a_job_ends_with_its_counts(tmp_path):
 
 def test_it_is_written_at_once_then_every_five_seconds_and_after_a_failure(tmp_path, monkeypatch):
     path, now = tmp_path / "job.prom", [100.0]
-    monkeypatch.setattr(metrics_file.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(job_metrics.time, "monotonic", lambda: now[0])
 
     def ok():
         return parse(path.read_text())['vac_scoring_images_total{status="ok"}']
 
     with pytest.raises(RuntimeError):
-        with MetricsFile(str(path), 100, {"ok": 10, "missing": 2}, {"output": "s"}) as metrics:
+        with JobMetrics(str(path), 0, 100, {"ok": 10, "missing": 2}, {"output": "s"}) as metrics:
             assert ok() == 10 and parse(path.read_text())["vac_scoring_images_resumed"] == 12
             now[0] += 1.0
             metrics.update({"ok": 5})
@@ -74,12 +78,51 @@ def test_it_is_written_at_once_then_every_five_seconds_and_after_a_failure(tmp_p
 
 
 def test_labels_are_escaped():
-    text = MetricsFile("", 1, {}, {"output": 'a "b"\\c\nd\udce9'}).text(0.0, False)
+    text = JobMetrics("", 0, 1, {}, {"output": 'a "b"\\c\nd\udce9'}).text(0.0, False)
     assert parse(text)
     assert 'output="a \\"b\\"\\\\c\\nd\\\\xe9"' in text
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match="Cannot write in the folder of .*nowhere/job.prom"):
-        with MetricsFile(str(tmp_path / "nowhere/job.prom"), 1, {}, {}):
+        with JobMetrics(str(tmp_path / "nowhere/job.prom"), 0, 1, {}, {}):
             pass
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
+
+
+def scrape(port, path="/metrics"):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        assert answer.headers["Content-Type"] == CONTENT_TYPE
+        return parse(answer.read().decode())
+
+
+def test_the_port_tells_the_state_of_the_moment_and_closes_with_the_job():
+    port = free_port()
+    with JobMetrics("", port, 100, {"ok": 10}, {"output": "s"}) as metrics:
+        assert scrape(port)['vac_scoring_images_total{status="ok"}'] == 10
+        metrics.update({"ok": 5, "missing": 1})
+        values = scrape(port)
+        assert values['vac_scoring_images_total{status="ok"}'] == 15
+        assert values['vac_scoring_images_total{status="missing"}'] == 1
+        assert values["vac_scoring_finished"] == 0
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            scrape(port, "/")
+    with pytest.raises(urllib.error.URLError):
+        scrape(port)
+
+
+def test_a_port_that_is_taken_is_an_error():
+    with serve_metrics(0, str) as port:
+        with pytest.raises(ValueError, match=f"--metrics_port={port} cannot be opened: .*in use"):
+            with JobMetrics("", port, 1, {}, {}):
+                pass
+
+
+def test_a_port_must_be_one():
+    with pytest.raises(ValueError, match="metrics_port must lie in 0..65535, got 70000"):
+        ScoringConfig(model="m", images="i", output="o.csv", metrics_port=70000)

@@ -1,5 +1,6 @@
-"""How far a job is, as a file of Prometheus metrics (for node_exporter's textfile collector)."""
+"""How far a job is, as Prometheus metrics: in a file (for node_exporter), or on a port."""
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -10,39 +11,56 @@ _SECONDS_BETWEEN = 5.0
 _PREFIX = "vac_scoring"
 
 
-class MetricsFile:
-    """Writes the state of a job at its beginning, every five seconds, and at its end.
+class JobMetrics:
+    """The state of a job, for dashboards.
 
-    The file is replaced whole, so a reader never sees a part of it. It is left behind at the end:
-    `vac_scoring_finished` says whether the job came through.
+    A file is written at the beginning, every five seconds, and at the end. It is replaced whole,
+    so a reader never sees a part of it, and left behind: `vac_scoring_finished` says whether the
+    job came through. The port answers while the job runs, with the state of that moment.
 
     Args:
         path: The file; empty: none is written.
+        port: Port of the HTTP server; 0: there is none.
         expected: Number of rows of the job.
         counts: Rows by status that an earlier process finished.
         facts: Labels of `vac_scoring_info`.
     """
 
     def __init__(
-        self, path: str, expected: int, counts: Mapping[str, int], facts: Mapping[str, str]
+        self,
+        path: str,
+        port: int,
+        expected: int,
+        counts: Mapping[str, int],
+        facts: Mapping[str, str],
     ):
         self._path = path
+        self._port = port
+        self._open = contextlib.ExitStack()
         self._expected = expected
         self._counts = Counter({"ok": 0, **counts})
         self._resumed = sum(counts.values())
         self._facts = facts
         self._start = self._last = time.monotonic()
 
-    def __enter__(self) -> "MetricsFile":
+    def __enter__(self) -> "JobMetrics":
         self._write(finished=False)
+        if self._port:
+            # Imported here: it takes a while, and few jobs need it.
+            from export.metrics_server import serve_metrics
+
+            self._open.enter_context(serve_metrics(self._port, self.current_text))
         return self
 
     def __exit__(self, kind, *exception) -> None:
+        self._open.close()
         self._write(finished=kind is None)
 
     def update(self, counts: Mapping[str, int]) -> None:
         """Adds rows by status."""
-        self._counts.update(counts)
+        counts_now = self._counts.copy()
+        counts_now.update(counts)
+        self._counts = counts_now  # A new object: the port's thread may be reading the old one.
         if time.monotonic() - self._last >= _SECONDS_BETWEEN:
             self._write(finished=False)
 
@@ -51,6 +69,10 @@ class MetricsFile:
         if self._path:
             with replace_file(self._path) as file:
                 file.write(self.text(self._last - self._start, finished).encode())
+
+    def current_text(self) -> str:
+        """The metrics of a job that is running."""
+        return self.text(time.monotonic() - self._start, finished=False)
 
     def text(self, seconds: float, finished: bool) -> str:
         """The metrics after `seconds` in Prometheus' text format."""
