@@ -14,9 +14,10 @@ from pyarrow import parquet
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TINY = ("--epochs=1", "--batch_size=4", "--max_images=12")
+TINY = ("--epochs=1", "--batch_size=4", "--max_images=20")
 TINY_NETWORK = ("--backbone=small", "--backbone_weights=none", "--precision=float32")
 SHRUNK = {
+    "evaluate.py": ("--threshold_folds=2",),  # A tenth of the images of runs/mine is two.
     "train.py": (*TINY, *TINY_NETWORK, "--image_size=48"),
     "train_saliency.py": (
         *(*TINY, "--image_size=32", "--scenes_train_images=12", "--scenes_image_size=32"),
@@ -65,7 +66,8 @@ def test_commands_run_in_order(tmp_path):
         )
     evaluation = json.loads((tmp_path / "runs/mine/evaluation.json").read_text())
     assert 0.0 <= evaluation["label_based"]["mAP"] <= 1.0
-    assert (tmp_path / "bundles/mine/bundle.json").exists()
+    model = json.loads((tmp_path / "bundles/mine/bundle.json").read_text())["model"]
+    assert model["tuning"]["split"] == "validation_part" and model["thresholds"] != [0.5, 0.5]
     assert (tmp_path / "models/mine/config.pbtxt").exists()
     _, printed = run_example(0, tmp_path)
     (row, *_) = parquet.read_table(tmp_path / "scores.parquet").to_pylist()

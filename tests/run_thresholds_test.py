@@ -129,6 +129,13 @@ def test_tuning_on_test_is_marked(run_dir, caplog):
     assert found["tuned_on_this_split"] and "tuned on this very split" in caplog.text
 
 
+def test_a_split_under_two_names_is_recognised(run_dir):
+    """The val split selected the network, so it is the validation part."""
+    evaluate(tuning(run_dir, split="val"))
+    config = EvaluationConfig(run_dir=run_dir, split="validation_part", inconsistency=False)
+    assert evaluate(config)["tuned_thresholds"]["tuned_on_this_split"]
+
+
 def test_calibration_alone_keeps_the_threshold(run_dir):
     found = evaluate(tuning(run_dir, tune_thresholds=False, calibrate="temperature"))
     assert found["tuned_thresholds"]["objective"] is None

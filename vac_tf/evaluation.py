@@ -89,7 +89,7 @@ def evaluate(config: EvaluationConfig) -> dict:
     if config.tunes:
         evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
     elif rule:
-        evaluation["tuned_thresholds"] = measure_run(config, rule, known, logits)
+        evaluation["tuned_thresholds"] = measure_run(folder, config, rule, known, logits)
     evaluation["conventions"] |= _describe_selection(folder, config.split)
     evaluation["conventions"] |= {
         "dataset": run_config.dataset,

@@ -77,14 +77,18 @@ def tune_run(
 
 
 def measure_run(
-    config: EvaluationConfig, rule: DecisionRule, labels: np.ndarray, logits: np.ndarray
+    folder: RunFolder,
+    config: EvaluationConfig,
+    rule: DecisionRule,
+    labels: np.ndarray,
+    logits: np.ndarray,
 ) -> dict[str, Any]:
     """What the rule of a run gains on a split; arrays as for `tune_run`.
 
     Returns:
         How the rule was tuned, and `comparison` and `calibration` on this split.
     """
-    same = rule.tuning["split"] == config.split
+    same = _images(folder, rule.tuning["split"]) == _images(folder, config.split)
     if same:
         logging.warning("The thresholds were tuned on this very split: their gain flatters.")
     told = ("objective", "shrinkage", "split", "images", "is_test_split", "is_training_split")
@@ -103,6 +107,12 @@ def measure_run(
             config.threshold,
         ),
     }
+
+
+def _images(folder: RunFolder, split_name: str) -> str:
+    """One name for equal images: a split that selected the network is the validation part."""
+    selected_on = folder.read_json("selection.json")["selected_on"]
+    return VALIDATION_PART if selected_on.startswith(f"{split_name} split") else split_name
 
 
 def _describe_images(config, run_config, count: int) -> dict[str, Any]:
