@@ -6,6 +6,7 @@ They stand here and not in the library because a scoring host does not install i
 import dataclasses
 from typing import Any
 
+ENGINES = ("local", "ray")
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
 OPSETS = range(13, 24)
 
@@ -151,6 +152,18 @@ class ScoringConfig:
     metrics_port: int = _setting(
         0, "Port on which the same metrics are served while the job runs, at /metrics (0: none)."
     )
+    engine: str = _setting(
+        "local",
+        "local, or ray: a pool of actors on a Ray cluster scores parts of --rows_per_shard images;"
+        " --output is then a folder (or a URL) of Parquet files in input order.",
+        ENGINES,
+    )
+    ray_address: str = _setting(
+        "", "Address of the Ray cluster (default: RAY_ADDRESS, else a new one on this machine)."
+    )
+    ray_actors: int = _setting(2, "Most actors; each holds the network once.")
+    ray_cpus_per_actor: float = _setting(1.0, "CPU cores of an actor, and threads of its network.")
+    ray_gpus_per_actor: float = _setting(0.0, "GPUs of an actor; below 1: actors share one.")
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
     describe: bool = _setting(
         False, "Print what the model file says of itself, as JSON, and score nothing."
@@ -180,11 +193,28 @@ class ScoringConfig:
             raise ValueError(f"heatmap_margin must lie in 0..1, got {self.heatmap_margin}.")
         if not 0 <= self.metrics_port < 65536:
             raise ValueError(f"metrics_port must lie in 0..65535, got {self.metrics_port}.")
+        self._check_engine()
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
         if not 0.0 <= self.max_error_share <= 1.0:
             raise ValueError(
                 f"max_error_share must lie between 0 and 1, got {self.max_error_share}."
+            )
+
+    def _check_engine(self) -> None:
+        _check_at_least_one(self, ("ray_actors",))
+        if self.ray_cpus_per_actor <= 0.0 or self.ray_gpus_per_actor < 0.0:
+            raise ValueError(
+                "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"
+                f" {self.ray_cpus_per_actor} and {self.ray_gpus_per_actor}."
+            )
+        not_with_ray = [name for name in ("shard", "merge") if getattr(self, name)]
+        if self.heatmaps in ("maps", "overlays"):
+            not_with_ray.append(f"heatmaps={self.heatmaps}")
+        if self.engine == "ray" and not_with_ray:
+            raise ValueError(
+                f"--engine=ray does not go with --{not_with_ray[0]}: the engine itself divides the"
+                " job, and its output are Parquet files only."
             )
 
     @property

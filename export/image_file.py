@@ -9,6 +9,7 @@ import numpy as np
 from export.heatmap_files import shrink_picture
 from export.image_header import ImageError
 from export.preprocessing import Preprocessing, cut_out, fit
+from export.remote_files import is_url, read_file
 from export.scoring_input import ScoringInput
 
 
@@ -61,6 +62,8 @@ def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
         ImageError: `missing`, `bad_row` for what no path can be, or `unreadable` for what is not
             a regular file or denies access.
     """
+    if is_url(path):
+        return _read_remote_file(path)
     try:
         # A pipe or a device would block, or never end.
         if not stat.S_ISREG(os.stat(path).st_mode):
@@ -78,3 +81,13 @@ def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
         raise ImageError("bad_row", f"{path!r} is no path: {error}.") from error
     except OSError as error:
         raise ImageError("unreadable", f"{path!r} cannot be read: {error.strerror}.") from error
+
+
+def _read_remote_file(url: str) -> bytes:
+    try:
+        return read_file(url)
+    except FileNotFoundError as error:
+        raise ImageError("missing", f"No such file: {url!r}") from error
+    except Exception as error:  # Each kind of storage raises its own types.
+        reason = f"{type(error).__name__}: {error}"
+        raise ImageError("unreadable", f"{url!r} cannot be read: {reason}") from error

@@ -10,6 +10,7 @@ import functools
 import os
 from collections.abc import Iterator, Sequence
 
+from export.remote_files import is_url
 from export.scoring_input import BOX_COLUMNS, ScoringInput, Source
 
 LIST_SUFFIXES = (".csv", ".parquet", ".txt")
@@ -53,7 +54,7 @@ def _scoring_input(row: _ListRow, root: str, name: str) -> ScoringInput:
     place = f"{name}, {row.place}"
     if not row.image:
         return ScoringInput("", "", problem=f"{place}: no path in the column image.")
-    path = os.path.join(root, row.image)
+    path = row.image if is_url(row.image) else os.path.join(root, row.image)
     values = [value for value in row.box or () if value not in (None, "")]
     if not values:
         return ScoringInput(row.image, path)

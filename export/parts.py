@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from export.atomic_file import write_json
 from export.folder_lock import lock_folder
 from export.model_file import hash_file
@@ -55,6 +57,11 @@ class Job:
     settings: Mapping[str, Any]
     columns: Columns
     rows: int
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """float32 `[L]`; a label is decided when its probability is above its own."""
+        return np.array(self.settings["thresholds"], np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """The job as plain values."""

@@ -5,32 +5,22 @@ and assembled at the end (`export/assembly.py`).
 """
 
 import collections
-import contextlib
 import dataclasses
-import importlib.metadata
 import itertools
 import time
-from typing import Any
-
-import numpy as np
 
 from export.assembly import assemble
-from export.bundle import hash_labels
 from export.config import ScoringConfig
 from export.heatmap_rows import HeatmapRows
-from export.parts import Job, heatmap_folder, open_shard, start_or_continue
+from export.job_settings import describe_job
+from export.parts import heatmap_folder, open_shard, start_or_continue
 from export.pipeline import load_ahead
-from export.rows import Columns
-from export.scoring_input import Source
 from export.scoring_report import ScoringReport
 from export.session import NetworkSession
 from export.shard import Shard
-from export.shard_scorer import ShardScorer, rows_per_part
+from export.shard_scorer import ShardScorer
 from export.sources import open_source
 from export.writers import check_output
-
-# Packages whose version may change the last digits of a score.
-_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow")
 
 
 def score(config: ScoringConfig) -> ScoringReport:
@@ -49,20 +39,17 @@ def score(config: ScoringConfig) -> ScoringReport:
     source = open_source(config.images, config.image_root)
     # A short list needs no full batch of black images.
     config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
-    thresholds = np.array(session.description.thresholds, np.float32)
-    if config.threshold >= 0.0:
-        thresholds[:] = config.threshold
-    label_names = session.description.label_names
-    heatmaps = HeatmapRows(config, label_names, heatmap_folder(config.output), thresholds)
-    columns = Columns(label_names, source.has_boxes, config.logits, config.heatmaps != "none")
-    job = Job(_settings(config, session, source, thresholds), columns, source.count)
+    job = describe_job(config, session, source)
+    heatmaps = HeatmapRows(
+        config, session.description.label_names, heatmap_folder(config.output), job.thresholds
+    )
 
     warm_up_seconds = session.warm_up(config.batch_size)
     start = time.monotonic()
     with open_shard(config.output, shard) as folder:
         finished = start_or_continue(config.output, folder, job)
         resumed = sum(part.rows for part in finished)
-        scorer = ShardScorer(config, session, thresholds, heatmaps)
+        scorer = ShardScorer(config, session, job.thresholds, heatmaps)
         rows = shard.rows(source.count, config.batch_size)
         inputs = itertools.islice(source.read(), rows.start + resumed, rows.stop)
         with load_ahead(config, session.description.preprocessing, inputs) as loaded:
@@ -85,30 +72,3 @@ def score(config: ScoringConfig) -> ScoringReport:
         resumed,
         warm_up_seconds,
     )
-
-
-def _settings(
-    config: ScoringConfig, session: NetworkSession, source: Source, thresholds: np.ndarray
-) -> dict[str, Any]:
-    """All that decides the bytes of the output, as plain values."""
-    versions = {}
-    for package in _PACKAGES:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            versions[package] = importlib.metadata.version(package)
-    return {
-        "model_sha256": session.sha256,
-        "label_names_sha256": hash_labels(session.description.label_names),
-        "images_sha256": source.sha256,
-        "image_root": config.image_root,
-        "format": check_output(config.output),
-        "thresholds": thresholds.tolist(),
-        "fast_decode": config.fast_decode,
-        "batch_size": config.batch_size,
-        "rows_per_part": rows_per_part(config),
-        "logits": config.logits,
-        "heatmaps": config.heatmaps,
-        "heatmap_labels": config.heatmap_labels,
-        "heatmap_margin": config.heatmap_margin,
-        "provider": session.provider,
-        "versions": versions,
-    }

@@ -30,6 +30,10 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.assembly import merge
 
         report = merge(config.output)
+    elif config.engine == "ray":
+        from export.ray_engine import score_with_ray
+
+        report = score_with_ray(config)
     else:
         from export.scorer import score
 

@@ -42,6 +42,7 @@ class NetworkSession:
         path: The ONNX file.
         providers: `auto`, `cuda`, `tensorrt` or `cpu`.
         gpu_memory_mb: Most memory of the GPU's arena in MiB; 0: no limit.
+        threads: Threads of one call of the network; 0: one per core.
 
     Raises:
         ValueError: when the file is missing, no ONNX, of a newer operator set than this ONNX
@@ -50,12 +51,12 @@ class NetworkSession:
             or does not compute the convolutions.
     """
 
-    def __init__(self, path: str, providers: str = "cpu", gpu_memory_mb: int = 0):
+    def __init__(self, path: str, providers: str = "cpu", gpu_memory_mb: int = 0, threads: int = 0):
         if not os.path.isfile(path):
             raise ValueError(f"No model at {path!r}. Expected the model.onnx of a bundle.")
         self.sha256 = hash_file(path)
         check_bundle_checksum(path, self.sha256)
-        self._session, self.placement = _open_session(path, providers, gpu_memory_mb)
+        self._session, self.placement = _open_session(path, providers, gpu_memory_mb, threads)
         self.description = ModelDescription.from_properties(
             self._session.get_modelmeta().custom_metadata_map, path
         )
@@ -115,13 +116,14 @@ class NetworkSession:
 
 
 def _open_session(
-    path: str, choice: str, gpu_memory_mb: int
+    path: str, choice: str, gpu_memory_mb: int, threads: int
 ) -> tuple[onnxruntime.InferenceSession, str]:
     """A session on the provider asked for, and where its nodes run."""
     available = onnxruntime.get_available_providers()
     providers = choose_providers(choice, available, gpu_is_visible())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    options.intra_op_num_threads = threads
     # Threads that wait in a loop for the next operator take the cores from the decoders.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if providers[0] != CPU:

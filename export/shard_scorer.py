@@ -66,7 +66,7 @@ class ShardScorer:
         with (
             Progress(len(shard_rows), sum(part.rows for part in finished)) as progress,
             self._metrics(folder, len(shard_rows), finished) as metrics,
-            contextlib.closing(self._blocks(rows_to_do, loaded)) as blocks,
+            contextlib.closing(self.blocks(rows_to_do, loaded)) as blocks,
         ):
             for number in range(len(finished), -(-len(shard_rows) // per_part)):
                 counts = collections.Counter()
@@ -94,7 +94,7 @@ class ShardScorer:
         config = self._config
         return JobMetrics(config.metrics_file, config.metrics_port, rows, counts, facts)
 
-    def _blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
+    def blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
         """The scores of the rows with these numbers."""
         size = self._config.batch_size
         batches = self._batches(rows, loaded)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from export.image_lists import LIST_SUFFIXES, list_source
+from export.remote_files import copy_here, find_files, is_url
 from export.scoring_input import IMAGE_SUFFIXES, ScoringInput, Source
 from export.tar_source import is_tar, tar_source
 
@@ -20,8 +21,8 @@ def open_source(images: str, image_root: str = "") -> Source:
 
     Args:
         images: A folder, an image file, a tar file, a glob pattern (all of whose matches or none
-            are tar files), a list (`.csv`, `.parquet`, `.txt`), or `-` for one path per line of
-            the standard input.
+            are tar files), a list (`.csv`, `.parquet`, `.txt`), `-` for one path per line of the
+            standard input, or the URL of a list or a folder on remote storage.
         image_root: Folder from which relative paths of a list start; default: its own folder,
             for the standard input the current folder.
 
@@ -32,6 +33,8 @@ def open_source(images: str, image_root: str = "") -> Source:
     suffix = os.path.splitext(images)[1].lower()
     if images == STANDARD_INPUT:
         source = _standard_input_source(image_root)
+    elif is_url(images):
+        source = _remote_source(images, suffix, image_root)
     elif os.path.isdir(images):
         source = _folder_source(images)
     elif os.path.isfile(images) and suffix in LIST_SUFFIXES:
@@ -73,13 +76,27 @@ def _standard_input_source(image_root: str) -> Source:
     return list_source(file.name, ".txt", image_root, name="standard input")
 
 
+def _remote_source(url: str, suffix: str, image_root: str) -> Source:
+    if suffix in LIST_SUFFIXES:
+        copy = copy_here(url)
+        atexit.register(os.remove, copy)
+        return list_source(copy, suffix, image_root or url.rpartition("/")[0], name=url)
+    files = find_files(url)
+    images = [path for path in files if _has_image_suffix(path)]
+    return _paths_source(images, len(files) - len(images))
+
+
+def _has_image_suffix(path: str) -> bool:
+    return os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES
+
+
 def _paths_source(paths: Sequence[str], left_out: int = 0) -> Source:
     return Source.survey(lambda: (ScoringInput(path, path) for path in paths), left_out=left_out)
 
 
 def _folder_source(folder: str) -> Source:
     files = list(_walk(folder, frozenset()))
-    images = [path for path in files if os.path.splitext(path)[1].lower() in IMAGE_SUFFIXES]
+    images = [path for path in files if _has_image_suffix(path)]
     return _paths_source(sorted(images), len(files) - len(images))
 
 

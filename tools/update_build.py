@@ -33,6 +33,8 @@ RULES = ("py_library", "py_binary", "py_test")
 PACKAGES = {
     "PIL": ("pillow",),
     "absl": ("absl_py",),
+    # Only in the environment of requirements-ray.txt, as is ray.
+    "fsspec": (),
     "google": ("protobuf",),
     # Keras runs on TensorFlow but does not depend on it.
     "keras": ("keras", "tensorflow"),
@@ -44,6 +46,7 @@ PACKAGES = {
     "pyarrow": ("pyarrow",),
     "pycocotools": ("pycocotools",),
     "pytest": ("pytest",),
+    "ray": (),
     "scipy": ("scipy",),
     "sklearn": ("scikit_learn",),
     "tensorboard": ("tensorboard",),

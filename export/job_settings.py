@@ -1,0 +1,63 @@
+"""All that decides the bytes of a job's output."""
+
+import contextlib
+import importlib.metadata
+from typing import Any
+
+import numpy as np
+
+from export.bundle import ModelDescription, hash_labels
+from export.config import ScoringConfig
+from export.parts import Job
+from export.rows import Columns
+from export.scoring_input import Source
+from export.session import NetworkSession
+from export.shard_scorer import rows_per_part
+from export.writers import check_output
+
+# Packages whose version may change the last digits of a score.
+_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow")
+
+
+def describe_job(config: ScoringConfig, session: NetworkSession, source: Source) -> Job:
+    """The job of a config whose batch size is settled."""
+    label_names = session.description.label_names
+    columns = Columns(label_names, source.has_boxes, config.logits, config.heatmaps != "none")
+    return Job(_settings(config, session, source), columns, source.count)
+
+
+def _settings(config: ScoringConfig, session: NetworkSession, source: Source) -> dict[str, Any]:
+    is_local = config.engine == "local"
+    return {
+        "model_sha256": session.sha256,
+        "label_names_sha256": hash_labels(session.description.label_names),
+        "images_sha256": source.sha256,
+        "image_root": config.image_root,
+        "format": check_output(config.output) if is_local else ".parquet",
+        "thresholds": _thresholds(config, session.description).tolist(),
+        "fast_decode": config.fast_decode,
+        "batch_size": config.batch_size,
+        "rows_per_part": rows_per_part(config),
+        "logits": config.logits,
+        "heatmaps": config.heatmaps,
+        "heatmap_labels": config.heatmap_labels,
+        "heatmap_margin": config.heatmap_margin,
+        # Other machines than this one open the network under Ray.
+        "provider": session.provider if is_local else config.providers,
+        "versions": _versions(),
+    }
+
+
+def _thresholds(config: ScoringConfig, description: ModelDescription) -> np.ndarray:
+    thresholds = np.array(description.thresholds, np.float32)
+    if config.threshold >= 0.0:
+        thresholds[:] = config.threshold
+    return thresholds
+
+
+def _versions() -> dict[str, str]:
+    versions = {}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[package] = importlib.metadata.version(package)
+    return versions

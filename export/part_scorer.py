@@ -1,0 +1,117 @@
+"""Scores single parts of a job on any machine: what an actor of a distributed engine runs."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from export.config import ScoringConfig
+from export.error_share import ErrorShare
+from export.heatmap_rows import HeatmapRows
+from export.part_folder import PartFolder
+from export.parts import Job
+from export.pipeline import load_ahead
+from export.rows import RowBlock
+from export.scoring_input import ScoringInput
+from export.session import NetworkSession
+from export.shard_scorer import ShardScorer
+from export.writers import open_writer
+
+
+def encode_inputs(inputs: Sequence[ScoringInput]) -> str:
+    """Inputs as JSON, with bytes of paths that are not UTF-8 as escapes."""
+    return json.dumps([dataclasses.astuple(value) for value in inputs])
+
+
+def decode_inputs(text: str) -> list[ScoringInput]:
+    """Reads `encode_inputs` back."""
+
+    def decode(image, path, box, problem, member):
+        box, member = (None if value is None else tuple(value) for value in (box, member))
+        return ScoringInput(image, path, box, problem, member)
+
+    return [decode(*values) for values in json.loads(text)]
+
+
+class PartScorer:
+    """Scores parts with one session of the network; a callable for Ray Data's `map_batches`.
+
+    Args:
+        config: The job; `output` is the folder of its parts.
+        job: Its settings and columns.
+        get_model: Gives the bytes of the model file.
+        threads: Threads of the network.
+    """
+
+    def __init__(
+        self, config: ScoringConfig, job: Job, get_model: Callable[[], bytes], threads: int
+    ):
+        self._config = config
+        self._job = job
+        self._folder = PartFolder(config.output)
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "model.onnx")
+            with open(path, "wb") as file:
+                file.write(get_model())
+            self._session = NetworkSession(path, config.providers, config.gpu_memory_mb, threads)
+        heatmaps = HeatmapRows(config, job.columns.label_names, "", job.thresholds)
+        self._scorer = ShardScorer(config, self._session, job.thresholds, heatmaps)
+
+    def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
+        """Scores and stores parts.
+
+        Args:
+            batch: `number` and `inputs` (see `encode_inputs`) of each part.
+
+        Returns:
+            `record`: JSON with the part's number, its counts by status, and the provider and
+            process that scored it; or with `stopped`, why most of its images failed, and then
+            it is not stored.
+        """
+        parts = zip(batch["number"], batch["inputs"], strict=True)
+        records = [self._score(int(number), decode_inputs(text)) for number, text in parts]
+        return {"record": [json.dumps(record) for record in records]}
+
+    def _score(self, number: int, inputs: list[ScoringInput]) -> dict[str, Any]:
+        counts = Counter()
+        error_share = ErrorShare(self._config.max_error_share)
+
+        def watch(block: RowBlock) -> None:
+            counts.update(block.statuses)
+            error_share.update(block.statuses, block.errors)
+
+        try:
+            data = self._part(number, inputs, watch)
+        except ValueError as error:
+            return {"number": number, "stopped": str(error)}
+        record = {"number": number, "counts": counts, "provider": self._session.placement}
+        record["process"] = f"{os.getpid()} on {socket.gethostname()}"
+        self._folder.write_part(number, data, record)
+        return record
+
+    def _part(
+        self, number: int, inputs: list[ScoringInput], watch: Callable[[RowBlock], None]
+    ) -> bytes:
+        """The Parquet file of a part."""
+        first_row = number * self._job.settings["rows_per_part"]
+        rows = range(first_row, first_row + len(inputs))
+        preprocessing = self._session.description.preprocessing
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "part.parquet")
+            with (
+                open_writer(path, self._job.columns, header=False) as writer,
+                load_ahead(self._config, preprocessing, inputs) as loaded,
+                contextlib.closing(self._scorer.blocks(rows, loaded)) as blocks,
+            ):
+                for block in blocks:
+                    writer.write(block)
+                    watch(block)
+            with open(path, "rb") as file:
+                return file.read()

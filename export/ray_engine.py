@@ -1,0 +1,150 @@
+"""Scoring on many machines: Ray Data hands the parts of a job to a pool of actors.
+
+An actor scores whole parts with the code of the local scorer and stores each as a file, so the
+scores do not depend on the number of actors. When a node dies, Ray gives its parts to another;
+when the driver dies, the same command goes on with the parts that are missing.
+"""
+
+import dataclasses
+import functools
+import itertools
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+from export.config import ScoringConfig
+from export.heatmap_rows import HeatmapRows
+from export.job_metrics import JobMetrics
+from export.job_settings import describe_job
+from export.part_folder import PartFolder
+from export.part_scorer import PartScorer, encode_inputs
+from export.parts import Job
+from export.progress import Progress
+from export.remote_files import read_file
+from export.scoring_input import Source
+from export.scoring_report import ScoringReport
+from export.session import NetworkSession
+from export.sources import open_source
+
+
+def score_with_ray(config: ScoringConfig) -> ScoringReport:
+    """Scores all images of a job on a Ray cluster; `config.output` is a folder of Parquet files.
+
+    Raises:
+        ValueError: when Ray is not installed, and as `export.scorer.score`.
+    """
+    ray = _import_ray()
+    session = NetworkSession(config.model, "cpu")
+    source = open_source(config.images, config.image_root)
+    # As the local scorer does: a row's place in its batch is part of its score.
+    config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
+    job = describe_job(config, session, source)
+    HeatmapRows(config, job.columns.label_names, "", job.thresholds)  # Checks its labels.
+
+    start = time.monotonic()
+    folder = PartFolder(config.output)
+    with folder.lock():
+        folder.start_or_continue(job)
+        records = folder.finished()
+        resumed = sum(_rows(record) for record in records.values())
+        if len(records) < number_of_parts(job):
+            _run_parts(ray, config, job, source, records)
+        counts = Counter({"ok": 0})
+        for record in records.values():
+            counts.update(record["counts"])
+        folder.finish(job, counts)
+    providers = ", ".join(sorted({record["provider"] for record in records.values()}))
+    seconds = time.monotonic() - start
+    return ScoringReport(counts, seconds, folder.url, providers, source.left_out, resumed)
+
+
+def number_of_parts(job: Job) -> int:
+    """How many parts a job has."""
+    return -(-job.rows // job.settings["rows_per_part"])
+
+
+def missing_parts(
+    job: Job, source: Source, finished: dict[int, dict[str, Any]]
+) -> Iterator[tuple[int, str]]:
+    """Number and encoded inputs of the parts that are still to do, in one pass over the inputs."""
+    inputs = source.read()
+    for number in range(number_of_parts(job)):
+        part = list(itertools.islice(inputs, job.settings["rows_per_part"]))
+        if number not in finished:
+            yield number, encode_inputs(part)
+
+
+def _run_parts(
+    ray: ModuleType,
+    config: ScoringConfig,
+    job: Job,
+    source: Source,
+    records: dict[int, dict[str, Any]],
+) -> None:
+    """Scores the missing parts and adds their records."""
+    done = Counter()
+    for record in records.values():
+        done.update(record["counts"])
+    facts = {"output": config.output, "model_sha256": job.settings["model_sha256"]}
+    with (
+        Progress(job.rows, done.total()) as progress,
+        JobMetrics(config.metrics_file, config.metrics_port, job.rows, done, facts) as metrics,
+    ):
+        for row in _dataset(ray, config, job, missing_parts(job, source, records)).iter_rows():
+            record = json.loads(row["record"])
+            if "stopped" in record:
+                raise ValueError(record["stopped"])
+            records[record["number"]] = record
+            progress.update(_rows(record), _rows(record) - record["counts"].get("ok", 0))
+            metrics.update(Counter(record["counts"]))
+
+
+def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[tuple[int, str]]):
+    """A dataset with one block per part, scored when it is iterated."""
+    import pyarrow
+
+    if not ray.is_initialized():
+        ray.init(config.ray_address or None, log_to_driver=False, logging_level=logging.WARNING)
+    ray.data.DataContext.get_current().enable_progress_bars = False  # There is one already.
+    logging.getLogger("ray.data").setLevel(logging.WARNING)
+    # Into the object store one by one, which spills to the disk: the driver never holds them all.
+    blocks = [
+        ray.put(pyarrow.table({"number": [number], "inputs": [inputs]})) for number, inputs in parts
+    ]
+    model = ray.put(read_file(config.model))
+    return ray.data.from_arrow_refs(blocks).map_batches(
+        PartScorer,
+        fn_constructor_kwargs={
+            "config": config,
+            "job": job,
+            "get_model": functools.partial(ray.get, model),
+            "threads": max(1, round(config.ray_cpus_per_actor)),
+        },
+        batch_size=1,
+        # As few as one: the job goes on while nodes are missing.
+        compute=ray.data.ActorPoolStrategy(
+            min_size=1, max_size=config.ray_actors, max_tasks_in_flight_per_actor=2
+        ),
+        num_cpus=config.ray_cpus_per_actor,
+        num_gpus=config.ray_gpus_per_actor,
+    )
+
+
+def _rows(record: dict[str, Any]) -> int:
+    return sum(record["counts"].values())
+
+
+def _import_ray() -> ModuleType:
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ValueError(
+            f"--engine=ray needs Ray Data ({error}). Make an environment for it on every node:"
+            " pip install -r requirements-ray.txt."
+        ) from error
+    return ray

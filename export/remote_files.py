@@ -1,0 +1,112 @@
+"""Files by URL (s3://, gs://, https://, file:// ...) through fsspec, and local ones alike."""
+
+import os
+import re
+import shutil
+import tempfile
+from typing import Any
+
+from export.atomic_file import replace_file
+
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://")
+
+
+def is_url(path: str) -> bool:
+    """Whether a path begins with a protocol."""
+    return _URL.match(path) is not None
+
+
+def open_storage(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it.
+
+    Raises:
+        ValueError: when fsspec, or its package for this storage, is not installed.
+    """
+    try:
+        # Imported here: a scoring host with local files does not need it.
+        import fsspec
+
+        return fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise ValueError(
+            f"{url!r} cannot be opened: {error}. Install fsspec and its package for this storage,"
+            " such as s3fs or gcsfs (pip install -r requirements-ray.txt s3fs)."
+        ) from error
+
+
+def read_file(path: str) -> bytes:
+    """The bytes of a file. Raises FileNotFoundError, or what its storage raises."""
+    if is_url(path):
+        storage, name = open_storage(path)
+        return storage.cat_file(name)
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def write_file(path: str, data: bytes) -> None:
+    """Writes a file that appears whole or not at all.
+
+    A local file takes its place at once; object storage shows an object when all of it is there.
+    """
+    local = path.removeprefix("file://")
+    if is_url(local):
+        storage, name = open_storage(path)
+        storage.pipe_file(name, data)
+    else:
+        with replace_file(local) as file:
+            file.write(data)
+
+
+def make_folder(path: str) -> None:
+    """Makes a folder and those above it; object storage needs none."""
+    local = path.removeprefix("file://")
+    if is_url(local):
+        storage, name = open_storage(path)
+        storage.makedirs(name, exist_ok=True)
+    else:
+        os.makedirs(local, exist_ok=True)
+
+
+def list_folder(path: str) -> list[str]:
+    """Names of the files directly in a folder, sorted; none for a folder that does not exist."""
+    if is_url(path):
+        storage, name = open_storage(path)
+        storage.invalidate_cache(name)
+        found = storage.ls(name, detail=False) if storage.isdir(name) else []
+    else:
+        found = os.listdir(path) if os.path.isdir(path) else []
+    return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
+
+
+def find_files(url: str) -> list[str]:
+    """URLs of all files below a folder, sorted.
+
+    Raises:
+        ValueError: when the storage cannot be opened or read.
+    """
+    storage, name = open_storage(url)
+    try:
+        found = storage.find(name)
+    except Exception as error:  # Each kind of storage raises its own types.
+        raise ValueError(f"The folder {url!r} cannot be read: {_reason(error)}") from error
+    return sorted(storage.unstrip_protocol(path) for path in found)
+
+
+def copy_here(url: str) -> str:
+    """Copies a file into a temporary local one and returns its path; the caller removes it.
+
+    Raises:
+        ValueError: when it cannot be read.
+    """
+    storage, name = open_storage(url)
+    try:
+        with storage.open(name, "rb") as source:
+            with tempfile.NamedTemporaryFile(delete=False) as file:
+                shutil.copyfileobj(source, file, 1 << 20)
+    except Exception as error:  # Each kind of storage raises its own types.
+        raise ValueError(f"{url!r} cannot be read: {_reason(error)}") from error
+    return file.name
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,270 @@
+"""The distributed engine: its parts without Ray, and whole jobs where Ray is installed.
+
+python3.11 -m venv ray-venv && ray-venv/bin/pip install -r requirements-ray.txt
+VAC_RAY_PYTHON=ray-venv/bin/python pytest tests/ray_engine_test.py -m 'slow or not slow'
+"""
+
+import dataclasses
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from export.config import ScoringConfig
+from export.job_settings import describe_job
+from export.part_folder import PartFolder
+from export.part_scorer import PartScorer, decode_inputs, encode_inputs
+from export.ray_engine import missing_parts, number_of_parts, score_with_ray
+from export.remote_files import is_url
+from export.scorer import score
+from export.scoring_input import ScoringInput
+from export.session import NetworkSession
+from export.sources import open_source
+from export.writers import open_writer
+from tests.onnx_models import write_channel_mean_model
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A job of 150 rows in 13 parts, some without scores, some with names that are not UTF-8."""
+    (tmp_path / "photos").mkdir()
+    generator = np.random.default_rng(0)
+    rows = ["image,x,y,w,h\n"]
+    for number in range(50):
+        name = f"photos/caf\udce9 {number}.png"
+        pixels = generator.integers(0, 256, (9, 7, 3), "uint8")
+        Image.fromarray(pixels).save(tmp_path / name)
+        rows += [f"{name},,,,\n", f"{name},1,1,3,4\n", f"photos/gone {number}.png,,,,\n"]
+    (tmp_path / "list.csv").write_bytes(os.fsencode("".join(rows)))
+    return ScoringConfig(
+        model=write_channel_mean_model(tmp_path / "model.onnx"),
+        images=str(tmp_path / "list.csv"),
+        output=str(tmp_path / "scores"),
+        batch_size=4,
+        rows_per_shard=10,
+        logits=True,
+        heatmaps="peaks",
+        engine="ray",
+    )
+
+
+def prepare(config):
+    """Source, job and scorer of a config, as the engine makes them."""
+    source = open_source(config.images, config.image_root)
+    job = describe_job(config, NetworkSession(config.model), source)
+    model = Path(config.model).read_bytes()
+    return source, job, PartScorer(config, job, lambda: model, threads=1)
+
+
+def score_missing(config, numbers=None):
+    """What the actors do, here one after the other; the parts that were missing."""
+    source, job, scorer = prepare(config)
+    folder = PartFolder(config.output)
+    with folder.lock():
+        folder.start_or_continue(job)
+        done = []
+        for number, inputs in missing_parts(job, source, folder.finished()):
+            if numbers is None or number in numbers:
+                scorer({"number": np.array([number]), "inputs": np.array([inputs], object)})
+                done.append(number)
+    return done
+
+
+def merged(folder, columns_job, path):
+    """The parts of a folder joined as the local scorer joins its own."""
+    properties = {key: columns_job.settings[key] for key in ("model_sha256", "label_names_sha256")}
+    with open_writer(str(path), columns_job.columns, properties) as writer:
+        for part in sorted(Path(folder).glob("part-*.parquet")):
+            writer.append_part(str(part))
+    return Path(path).read_bytes()
+
+
+def local_output(config, path):
+    score(dataclasses.replace(config, engine="local", output=str(path)))
+    return Path(path).read_bytes()
+
+
+def test_the_parts_joined_are_the_local_output_byte_for_byte(config, tmp_path):
+    assert score_missing(config) == list(range(13))
+    job = prepare(config)[1]
+    expected = local_output(config, tmp_path / "local.parquet")
+    assert merged(config.output, job, tmp_path / "merged.parquet") == expected
+    # Readers of Parquet folders find the rows in input order, and nothing else.
+    table = parquet.read_table(config.output)
+    assert table["image"] == parquet.read_table(tmp_path / "local.parquet")["image"]
+
+
+def test_parts_may_come_in_any_order_twice_and_later(config, tmp_path):
+    assert score_missing(config, {7, 2, 12}) == [2, 7, 12]
+    before = (tmp_path / "scores/part-000007.parquet").read_bytes()
+    assert score_missing(config) == [n for n in range(13) if n not in (2, 7, 12)]
+    (tmp_path / "scores/_job/part-000007.json").unlink()  # Died between the part and its record.
+    assert score_missing(config) == [7]
+    assert (tmp_path / "scores/part-000007.parquet").read_bytes() == before
+    assert score_missing(config) == []
+
+
+def test_records_count_their_rows(config):
+    score_missing(config)
+    records = PartFolder(config.output).finished()
+    total = sum((Counter(record["counts"]) for record in records.values()), Counter())
+    assert total == {"ok": 100, "missing": 50}
+    assert {record["provider"] for record in records.values()} == {"CPUExecutionProvider"}
+
+
+def test_a_part_full_of_errors_is_not_stored(config, tmp_path):
+    lines = ["gone.png\n"] * 150
+    (tmp_path / "list.txt").write_text("".join(lines))
+    config = dataclasses.replace(config, images=str(tmp_path / "list.txt"), rows_per_shard=200)
+    source, job, scorer = prepare(config)
+    ((number, inputs),) = missing_parts(job, source, {})
+    batch = {"number": np.array([number]), "inputs": np.array([inputs], object)}
+    (record,) = map(json.loads, scorer(batch)["record"])
+    assert re.search("100 of the last 100 images failed.*not mounted", record["stopped"])
+    assert PartFolder(config.output).finished() == {}
+
+
+def test_another_job_and_foreign_files_are_refused(config, tmp_path):
+    score_missing(config, {0})
+    with pytest.raises(ValueError, match="parts of another job: .*threshold"):
+        score_missing(dataclasses.replace(config, threshold=0.25))
+    (tmp_path / "photo album").mkdir()
+    (tmp_path / "photo album/a.jpg").write_bytes(b"precious")
+    with pytest.raises(ValueError, match="holds files of no job, such as 'a.jpg'"):
+        score_missing(dataclasses.replace(config, output=str(tmp_path / "photo album")))
+    with PartFolder(config.output).lock():
+        with pytest.raises(ValueError, match="Another job writes to this output"):
+            score_missing(config)
+
+
+def test_inputs_survive_their_way_to_another_node():
+    inputs = [
+        ScoringInput("caf\udce9.jpg", "/a/caf\udce9.jpg"),
+        ScoringInput("b\n.jpg", "b\n.jpg", (0.5, float("inf"), 1e300, -0.0)),
+        ScoringInput("", "", problem="line 3: no path"),
+        ScoringInput("t.tar/é.png", "t.tar", member=(512, 10**12)),
+    ]
+    assert decode_inputs(encode_inputs(inputs)) == inputs
+
+
+def test_parts_cover_all_rows_once(config):
+    source, job, _ = prepare(config)
+    parts = [decode_inputs(text) for _, text in missing_parts(job, source, {})]
+    assert len(parts) == number_of_parts(job) == 13
+    assert [value for part in parts for value in part] == list(source.read())
+    assert all(len(part) % config.batch_size == 0 for part in parts[:-1])
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"shard": "1/2"}, "engine=ray does not go with --shard"),
+        ({"heatmaps": "maps"}, "engine=ray does not go with --heatmaps=maps"),
+        ({"ray_actors": 0}, "ray_actors must be at least 1"),
+        ({"ray_cpus_per_actor": 0.0}, "ray_cpus_per_actor must be above 0"),
+        ({"engine": "spark"}, "local, ray"),
+    ],
+)
+def test_settings_that_do_not_go_together(config, changes, message):
+    with pytest.raises(ValueError, match=message):
+        dataclasses.replace(config, **changes)
+
+
+def test_without_ray_or_fsspec_the_message_says_what_to_install(config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ValueError, match="needs Ray Data.*pip install -r requirements-ray.txt"):
+        score_with_ray(config)
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    with pytest.raises(ValueError, match="Install fsspec and its package for this storage"):
+        open_source("s3://bucket/list.csv")
+
+
+def test_what_a_url_is():
+    assert all(map(is_url, ("s3://bucket/a.jpg", "file:///a.jpg", "abfs+x://a/b")))
+    assert not any(map(is_url, ("/a.jpg", "C:/a.jpg", "dir/http://a", "")))
+
+
+# ---- With Ray
+
+
+@pytest.fixture
+def ray_python():
+    """The Python of an environment with requirements-ray.txt."""
+    python = os.environ.get("VAC_RAY_PYTHON")
+    if not python and importlib.util.find_spec("ray") is None:
+        pytest.skip(
+            "Ray is not installed here; set VAC_RAY_PYTHON to the Python of an environment"
+            " made of requirements-ray.txt"
+        )
+    return os.path.abspath(python) if python else sys.executable
+
+
+def score_program(python, config, **changes):
+    """Runs score.py with the flags of a config."""
+    config = dataclasses.replace(config, **changes)
+    defaults = ScoringConfig(model="m", images="i", output="o")
+    flags = [
+        f"--{field.name}={getattr(config, field.name)}"
+        for field in dataclasses.fields(config)
+        if getattr(config, field.name) != getattr(defaults, field.name)
+    ]
+    command = [python, str(ROOT / "score.py"), *flags]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in done.stderr, done.stderr
+    return done
+
+
+@pytest.mark.slow
+def test_a_job_on_ray_equals_the_local_one_and_goes_on(ray_python, config, tmp_path):
+    score_missing(config, {1, 4})
+    done = score_program(ray_python, config)
+    assert done.returncode == 0, done.stderr
+    assert "150 images (24 of them before)" in done.stdout and "ok: 100" in done.stdout
+    expected = local_output(config, tmp_path / "local.parquet")
+    job = prepare(config)[1]
+    assert merged(config.output, job, tmp_path / "merged.parquet") == expected
+    manifest = json.loads((tmp_path / "scores/_manifest.json").read_text())
+    assert manifest["rows"] == 150 and manifest["counts"] == {"ok": 100, "missing": 50}
+
+
+@pytest.mark.slow
+def test_remote_storage_gives_the_same_rows(ray_python, config, tmp_path):
+    """`file://` goes through fsspec as s3:// would."""
+    config = dataclasses.replace(config, engine="local", heatmaps="none")
+    expected = parquet_rows(config, tmp_path / "local.parquet")
+    remote = f"file://{config.images}"
+    done = score_program(ray_python, config, images=remote, output=str(tmp_path / "a.parquet"))
+    assert done.returncode == 0, done.stderr
+    rows = parquet.read_table(tmp_path / "a.parquet").to_pylist()
+    assert [row["status"] for row in rows] == [row["status"] for row in expected]
+    assert [row["red"] for row in rows] == [row["red"] for row in expected]
+    done = score_program(
+        ray_python, config, images=f"file://{tmp_path}/photos", output=str(tmp_path / "b.parquet")
+    )
+    assert done.returncode == 0, done.stderr
+    assert parquet.read_table(tmp_path / "b.parquet").num_rows == 50
+    done = score_program(
+        ray_python, config, images=remote, output=f"file://{tmp_path}/c", engine="ray"
+    )
+    assert done.returncode == 0, done.stderr
+    rows = parquet.read_table(tmp_path / "c").to_pylist()
+    assert [row["red"] for row in rows] == [row["red"] for row in expected]
+    output = str(tmp_path / "d.csv")
+    done = score_program(ray_python, config, images="s3://bucket/list.csv", output=output)
+    assert done.returncode == 2 and "s3fs" in done.stderr
+
+
+def parquet_rows(config, output):
+    local_output(config, output)
+    return parquet.read_table(output).to_pylist()
