@@ -7,6 +7,11 @@ minutes on two cores. A recipe of the paper, for example Table 1, R50+ACf:
 
     python train.py --flagfile=flags/recipes/wider_r50_acf.flags --data_dir=WIDER --run_dir=runs/acf
 
+A dual-stream network, whose branch begins with a saliency network (`train_saliency.py`):
+
+    python train.py --model=dual_stream --saliency_run=runs/saliency --run_dir=runs/dual_stream
+        --pooling=max --loss=multiple_cross_entropy
+
 The same command again continues an interrupted run.
 """
 

@@ -303,6 +303,7 @@ def test_the_control_starts_the_branch_from_another_seed(new):
     assert len(held_out[0]) == 4 and all(part == held_out[0] for part in held_out)
 
 
+@pytest.mark.slow
 def test_streams_of_two_grids_under_consistency_and_mixed_precision(new):
     config = dataclasses.replace(
         new,
@@ -326,7 +327,10 @@ def test_streams_of_two_grids_under_consistency_and_mixed_precision(new):
     assert (specs["scale"], specs["translate"]) == ("scale:16", "translate:16:0")
 
 
-@pytest.mark.parametrize("level, pairs", [("features", "grid"), ("logits", "star")])
+@pytest.mark.parametrize(
+    "level, pairs",
+    [pytest.param("features", "grid", marks=pytest.mark.slow), ("logits", "star")],
+)
 def test_consistency_of_every_level_in_phases_2_and_3(finished, new, level, pairs):
     config = dataclasses.replace(
         new,

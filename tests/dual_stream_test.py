@@ -17,6 +17,7 @@ from vac_tf.models.dual_stream import (
 )
 from vac_tf.models.fused_batch_norm import BatchNormalization
 from vac_tf.models.saving import load_network, save_network
+from vac_tf.training.consistency_trainer import ConsistencyTrainer
 
 LABELS = 3
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
@@ -87,11 +88,24 @@ def test_multiple_cross_entropy_of_the_pairs_is_sigmoid_cross_entropy_of_the_log
         np.testing.assert_allclose(tape.gradient(on_logits, weight), expected, rtol=1e-4, atol=1e-5)
 
 
+def test_the_trainer_minimises_multiple_cross_entropy():
+    network = dual()
+    head = network.get_layer("cam_head")
+    labels = np.random.default_rng(2).integers(0, 2, (4, LABELS)).astype("float32")
+    pooled = np.concatenate([part.max(axis=(1, 2)) for part in features_of(network)], axis=1)
+    pairs = np.einsum("bc,clk->blk", pooled, head.kernel) + head.bias.numpy()
+    ratio = np.full(LABELS, 0.1)
+    trainer = ConsistencyTrainer(network, ratio, loss="multiple_cross_entropy")
+    terms = trainer.loss_terms(IMAGES, labels, training=False)
+    expected = losses.multiple_cross_entropy(labels, pairs).numpy().mean()
+    assert float(terms["classification_loss"]) == pytest.approx(expected, rel=1e-4)
+
+
 def test_pairs_of_a_classifier_say_what_one_column_says():
     """Two columns (-k / 2, k / 2) are the column k; a step moves their logits twice as far."""
     features = np.random.default_rng(3).normal(size=(4, 2, 2, 5)).astype("float32")
     labels = np.random.default_rng(2).integers(0, 2, (4, LABELS)).astype("float32")
-    single, pair = CAMHead(LABELS, "max"), CAMHead(LABELS, "max", pairs=True)
+    single, pair = CAMHead(LABELS, "max"), CAMHead(LABELS, "max", paired=True)
     for head in (single, pair):
         head(features)
     pair.kernel.assign(np.stack([-0.5 * single.kernel, 0.5 * single.kernel.numpy()], axis=-1))
@@ -108,7 +122,7 @@ def test_pairs_of_a_classifier_say_what_one_column_says():
 
 
 def test_the_initial_pairs_are_as_large_as_those_of_a_dense_layer():
-    head = CAMHead(40, pairs=True)
+    head = CAMHead(40, paired=True)
     head.build((None, 3, 3, 200))
     limit = np.sqrt(6 / (200 + 80))
     assert 0.99 * limit < np.abs(head.kernel).max() <= limit
@@ -235,7 +249,7 @@ def test_from_both_heads_every_logit_and_heatmap_starts_as_the_mean(pairs, pooli
     classifiers = []
     for seed, has_pairs in enumerate(pairs):
         keras.utils.set_random_seed(seed)
-        classifier = build_classifier("small", LABELS, pooling=pooling, pairs=has_pairs)
+        classifier = build_classifier("small", LABELS, pooling=pooling, paired=has_pairs)
         bias = classifier.get_layer("cam_head").bias
         bias.assign(np.random.default_rng(seed).normal(size=bias.shape))
         classifiers.append(classifier)

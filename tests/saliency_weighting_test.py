@@ -30,9 +30,9 @@ OUTPUTS = {"heatmaps": HEATMAPS, "logits": HEATMAPS.mean(axis=(1, 2)) + [1.0, -2
 BIAS = np.array([1.0, -2.0, 0.5])
 
 
-def classifier(pooling="average", pairs=False):
+def classifier(pooling="average", paired=False):
     features = stream(6, 8)
-    head = CAMHead(LABELS, pooling, pairs=pairs, name="cam_head")
+    head = CAMHead(LABELS, pooling, paired=paired, name="cam_head")
     return keras.Model(features.inputs[0], head(features.outputs[0]))
 
 
@@ -79,9 +79,9 @@ def test_all_eyes_on_one_cell_leave_only_that_cell():
     assert np.isfinite(weighted["heatmaps"]).all()
 
 
-@pytest.mark.parametrize("pairs", [False, True])
-def test_the_network_has_the_same_outputs_and_no_trainable_weight(tmp_path, pairs):
-    plain, eyes = classifier(pairs=pairs), saliency(16)
+@pytest.mark.parametrize("paired", [False, True])
+def test_the_network_has_the_same_outputs_and_no_trainable_weight(tmp_path, paired):
+    plain, eyes = classifier(paired=paired), saliency(16)
     network = weight_by_saliency(plain, eyes)
     assert network.trainable_weights == []
     for size in (32, 48):

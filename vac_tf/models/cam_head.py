@@ -25,7 +25,7 @@ class CAMHead(keras.layers.Layer):
         pooling: `"average"` (VAC) or `"max"` (dual stream).
         detach_heatmap_kernel: Heatmaps give no gradient to the kernel, as in the authors'
             release; the features still receive one.
-        pairs: One column per answer, (negative, positive), as the dual-stream paper's multiple
+        paired: One column per answer, (negative, positive), as the dual-stream paper's multiple
             cross entropy has it: `kernel` `[C, L, 2]` and `bias` `[L, 2]`. Logits and heatmaps are
             those of the difference, positive - negative. It can say no more than one column; a
             step of the same learning rate moves its logits twice as far.
@@ -38,7 +38,7 @@ class CAMHead(keras.layers.Layer):
     """
 
     def __init__(
-        self, num_labels, pooling="average", detach_heatmap_kernel=True, pairs=False, **kwargs
+        self, num_labels, pooling="average", detach_heatmap_kernel=True, paired=False, **kwargs
     ):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
@@ -46,19 +46,19 @@ class CAMHead(keras.layers.Layer):
         self.num_labels = num_labels
         self.pooling = pooling
         self.detach_heatmap_kernel = detach_heatmap_kernel
-        self.pairs = pairs
+        self.paired = paired
 
     def build(self, features_shape):
-        columns = (self.num_labels, 2) if self.pairs else (self.num_labels,)
-        initializer = paired_glorot_uniform if self.pairs else "glorot_uniform"
+        columns = (self.num_labels, 2) if self.paired else (self.num_labels,)
+        initializer = paired_glorot_uniform if self.paired else "glorot_uniform"
         self.kernel = self.add_weight(
             name="kernel", shape=(features_shape[-1], *columns), initializer=initializer
         )
         self.bias = self.add_weight(name="bias", shape=columns, initializer="zeros")
 
     def call(self, features):
-        kernel = pair_difference(self.kernel) if self.pairs else self.kernel
-        bias = pair_difference(self.bias) if self.pairs else self.bias
+        kernel = pair_difference(self.kernel) if self.paired else self.kernel
+        bias = pair_difference(self.bias) if self.paired else self.bias
         logits = ops.matmul(pool_features(features, self.pooling), kernel) + bias
         kernel = ops.stop_gradient(kernel) if self.detach_heatmap_kernel else kernel
         return {"heatmaps": activation_maps(features, kernel), "logits": logits}
@@ -76,7 +76,7 @@ class CAMHead(keras.layers.Layer):
             "num_labels": self.num_labels,
             "pooling": self.pooling,
             "detach_heatmap_kernel": self.detach_heatmap_kernel,
-            "pairs": self.pairs,
+            "paired": self.paired,
         }
 
 

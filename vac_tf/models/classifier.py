@@ -15,7 +15,7 @@ def build_classifier(
     weights: str | None = None,
     *,
     detach_heatmap_kernel: bool = True,
-    pairs: bool = False,
+    paired: bool = False,
     dropout: float | None = 0.0,
     batch_norm_momentum: float | None = 0.9,
     fused_batch_norm: bool = True,
@@ -31,7 +31,7 @@ def build_classifier(
         pooling: `"average"` (VAC) or `"max"` (dual stream).
         weights: `"imagenet"`, `"none"`/None, or a file of backbone weights.
         detach_heatmap_kernel: Heatmaps give no gradient to the head's kernel.
-        pairs: The head has two columns per label, see `CAMHead`.
+        paired: The head has two columns per label, see `CAMHead`.
         dropout: Rate of every dropout layer (stochastic depth included); None keeps the
             backbone's own. 0 by default: different masks in two views would be punished as
             inconsistency.
@@ -56,7 +56,7 @@ def build_classifier(
         fused_batch_norm=fused_batch_norm,
         precision=precision,
     )
-    head = CAMHead(num_labels, pooling, detach_heatmap_kernel, pairs, name=HEAD_LAYER)
+    head = CAMHead(num_labels, pooling, detach_heatmap_kernel, paired, name=HEAD_LAYER)
     return keras.Model(images, head(features), name=f"{backbone}_classifier")
 
 

@@ -228,6 +228,6 @@ def _finer(first_grid, second_grid):
 def _as_pairs(head: CAMHead) -> tuple[np.ndarray, np.ndarray]:
     """Kernel `[C, L, 2]` and bias `[L, 2]` of a head; one column x becomes (-x / 2, x / 2)."""
     values = [np.asarray(head.kernel), np.asarray(head.bias)]
-    if not head.pairs:
+    if not head.paired:
         values = [np.stack([-0.5 * value, 0.5 * value], axis=-1) for value in values]
     return values[0], values[1]

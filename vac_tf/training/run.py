@@ -26,7 +26,7 @@ def start_classifier(config: TrainConfig, label_names: tuple[str, ...]) -> keras
         pooling=config.pooling,
         weights=config.backbone_weights,
         detach_heatmap_kernel=config.detach_heatmap_kernel,
-        pairs=config.loss == "multiple_cross_entropy",
+        paired=config.loss == "multiple_cross_entropy",
         dropout=None if config.dropout < 0 else config.dropout,
         batch_norm_momentum=config.batch_norm_momentum,
         fused_batch_norm=config.fused_batch_norm,
