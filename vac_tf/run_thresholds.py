@@ -92,6 +92,7 @@ def measure_run(
     if same:
         logging.warning("The thresholds were tuned on this very split: their gain flatters.")
     told = ("objective", "shrinkage", "split", "images", "is_test_split", "is_training_split")
+    told += ("labels_on_global_threshold", "labels_never_decided")
     objective = rule.tuning["objective"]
     return {
         **{key: rule.tuning[key] for key in told},
