@@ -2,11 +2,11 @@
 
     python -m experiments.dual_stream_trio --runs_dir=runs/trio --split=test \
         --saliency_run=runs/scenes_saliency \
-        -- --flagfile=flags/recipes/dual_stream/scenes_settings.flags
+        -- --flagfile=flags/recipes/dual_stream/scenes_dual_stream_settings.flags
 
 trains each row into a folder of RUNS_DIR, evaluates it and prints one table. What stands after
-`--` goes to train.py for every row. The rows share the trunk and differ only in where the branch
-begins. Interrupted, the same command continues.
+`--` goes to train.py for every row. The one stream is phase 1a and the trunk of both others, which
+differ only in where the branch begins. Interrupted, the same command continues.
 """
 
 import json
@@ -27,17 +27,18 @@ METRICS |= {"O-P": "P-O", "O-R": "R-O", "O-F1": "F1-O"}
 def train_trio(runs_dir: str, saliency_run: str, split: str, train_flags) -> dict[str, str]:
     """Trains and evaluates the rows; returns the run folder of each by its name."""
     runs = {
-        "one stream": os.path.join(runs_dir, "one_stream"),
+        "one stream": os.path.join(runs_dir, "one_stream", "phase_1a"),
         "dual stream, no saliency": os.path.join(runs_dir, "dual_stream_baseline"),
         "dual stream": os.path.join(runs_dir, "dual_stream"),
     }
     one_stream, control, dual_stream = runs.values()
-    joint = ("--model=dual_stream", f"--trunk_run={one_stream}")
-    _run("train.py", *train_flags, f"--run_dir={one_stream}")
-    without = "--branch_initialization=backbone_weights"
-    _run("train.py", *train_flags, *joint, without, f"--run_dir={control}")
-    begin = f"--saliency_run={saliency_run}"
-    _run("train.py", *train_flags, *joint, begin, f"--run_dir={dual_stream}")
+    begins = {
+        os.path.dirname(one_stream): ("--phases=1a",),
+        control: (f"--trunk_run={one_stream}", "--branch_initialization=backbone_weights"),
+        dual_stream: (f"--trunk_run={one_stream}", f"--saliency_run={saliency_run}"),
+    }
+    for run_dir, row_flags in begins.items():
+        _run("train.py", "--model=dual_stream", *train_flags, *row_flags, f"--run_dir={run_dir}")
     for run_dir in runs.values():
         _run("evaluate.py", f"--run_dir={run_dir}", f"--split={split}")
     return runs

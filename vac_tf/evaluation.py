@@ -4,7 +4,6 @@ import dataclasses
 import logging
 
 import numpy as np
-import tensorflow as tf
 
 from vac_tf.calibration import Calibration
 from vac_tf.config import EvaluationConfig, TrainConfig
@@ -23,6 +22,7 @@ from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models.backbones import get_backbone, heatmap_stride
 from vac_tf.models.saliency_weighting import weight_by_saliency
 from vac_tf.models.saving import load_network
+from vac_tf.prediction import inference
 from vac_tf.run_folder import RunFolder
 from vac_tf.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.training.given_runs import read_saliency_network
@@ -180,11 +180,7 @@ def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]
 
 def _predict(network, batches, transforms, stride):
     """Logits float32 `[N, L]` in order, and the inconsistency under each transform."""
-
-    @tf.function(reduce_retracing=True)
-    def forward(images):
-        return network(images, training=False)
-
+    forward = inference(network)
     accumulators = {name: InconsistencyAccumulator() for name in transforms}
     logits = []
     for images, _ in batches:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-import tensorflow as tf
 
 from vac_tf.datasets.fixation_density import fixation_density, split_density
 from vac_tf.datasets.image_source import ImageSource
@@ -16,6 +15,7 @@ from vac_tf.datasets.saliency_results import read_saliency_results
 from vac_tf.datasets.saliency_split import SaliencySplit, count_points
 from vac_tf.datasets.split import DatasetError
 from vac_tf.models.saving import load_network
+from vac_tf.prediction import inference
 from vac_tf.run_folder import RunFolder
 from vac_tf.saliency_baselines import CentreBias, OtherFixations, observers_left_out
 from vac_tf.saliency_config import SaliencyConfig, SaliencyEvaluationConfig
@@ -92,12 +92,9 @@ def evaluate_saliency_run(
 
 def predict_logits(network, batches) -> np.ndarray:
     """The map of logits of every image, in order: float32 `[N, h, w]`."""
-
-    @tf.function(reduce_retracing=True)
-    def forward(images):
-        return tf.cast(network(images, training=False)["saliency"][..., 0], tf.float32)
-
-    return np.concatenate([forward(images).numpy() for images, _ in batches])
+    forward = inference(network)
+    maps = [forward(images)["saliency"][..., 0] for images, _ in batches]
+    return np.concatenate([np.asarray(part, np.float32) for part in maps])
 
 
 def score_split(
