@@ -67,6 +67,7 @@ def test_every_part_is_there_and_the_page_shows_its_figures(whole):
     page = (folder / "report.html").read_text()
     shown = re.findall(r'src="([^"]*)"', page)
     names = {"objects", "classes", "clutter", "gain", "gain_correlations", "attention_by_label"}
+    names |= {"attention_by_outcome", "attention_by_clutter", "attention_examples"}
     assert {f"figures/{name}.png" for name in names} <= set(shown)
     for path in shown:
         assert (folder / path).read_bytes().startswith(b"\x89PNG")
@@ -143,6 +144,31 @@ def test_panels_are_labels_that_one_misses_and_the_other_finds(whole, inputs):
         assert len({row["image"] for row in part["examples"]}) == len(gains)
         assert (part["figure"] is None) == (not gains)
     assert panels["gained"]["labels"] or panels["lost"]["labels"]
+
+
+def test_both_streams_of_a_dual_stream_network_are_measured(tiny_settings, tmp_path):
+    run_dir = write_classifier_run(tmp_path / "dual", tiny_settings, dual_stream=True)
+    config = AnalysisConfig(run_dir=run_dir, bootstrap_samples=5)
+    model = read_inputs(config).model
+    trunk, branch = (model.stream_heatmaps[name].maps for name in ("trunk", "branch"))
+    np.testing.assert_allclose(model.heatmaps.maps, trunk + branch, rtol=1e-3, atol=1e-4)
+    analysis = analyze(config)
+    streams = analysis["attention"]["streams"]["dual"]
+    pairs = analysis["attention"]["models"]["dual"]["pairs"]
+    assert [streams["summaries"][name]["pairs"] for name in ("trunk", "branch")] == [pairs] * 2
+    assert "nss" in streams["branch_minus_trunk"]
+    page = (tmp_path / "dual" / "analysis" / "report.html").read_text()
+    assert "the branch of dual" in page and "trunk of dual: all" in page
+
+
+def test_examples_of_attention_are_found_labels_from_best_to_worst(whole, inputs):
+    _, analysis = whole
+    examples = analysis["attention"]["examples"]
+    assert len(examples) == 2 and examples[0]["score"] >= examples[1]["score"]
+    for example in examples:
+        image = inputs.split.image_paths.index(example["image"])
+        label = inputs.split.label_names.index(example["label"])
+        assert inputs.split.labels[image, label] == 1 and inputs.model.predicted[image, label]
 
 
 def test_what_is_not_given_is_left_out_and_said(runs, tmp_path):

@@ -6,14 +6,15 @@ import numpy as np
 
 from vac_tf.config import TrainConfig
 from vac_tf.datasets.selection import read_run_split
-from vac_tf.models import build_classifier
+from vac_tf.models import build_classifier, build_dual_stream
+from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.models.saving import save_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.saliency_config import SaliencyConfig
 
 
-def write_classifier_run(folder, settings, seed=0, label_names=None):
+def write_classifier_run(folder, settings, seed=0, label_names=None, dual_stream=False):
     """A run on scenes whose network has random weights, so that it finds some labels.
 
     Args:
@@ -21,10 +22,14 @@ def write_classifier_run(folder, settings, seed=0, label_names=None):
         settings: of TrainConfig.
         seed: of the weights.
         label_names: other labels than those of the scenes, as many.
+        dual_stream: whether the network has two streams.
     """
     config = TrainConfig(run_dir=str(folder), **settings)
     label_names = label_names or read_run_split(config, "train").label_names
     network = build_classifier("small", len(label_names), config.image_size)
+    if dual_stream:
+        streams = [without_head(network), without_head(network)]
+        network = build_dual_stream(*streams, len(label_names), "average")
     generator = np.random.default_rng(seed)
     head = network.layers[-1]
     head.set_weights([generator.normal(0, 0.5, weight.shape) for weight in head.get_weights()])

@@ -7,7 +7,7 @@ from vac_tf.analysis.analysis_description import describe, introduction
 from vac_tf.analysis.analysis_inputs import AnalysisInputs, read_inputs
 from vac_tf.analysis.analysis_page import render_page
 from vac_tf.analysis.analysis_sections import analysis_sections
-from vac_tf.analysis.attention_section import analyze_attention
+from vac_tf.analysis.attention_analysis import analyze_attention
 from vac_tf.analysis.average_precision_gain import compare_average_precision, gain_correlations
 from vac_tf.analysis.clutter import map_by_object_count
 from vac_tf.analysis.object_statistics import (
@@ -65,9 +65,7 @@ def analyze(config: AnalysisConfig) -> dict:
     analysis["panels"] = analyze_panels(inputs, config.panels, figures)
 
     # ---- Heatmaps against attention
-    analysis["attention"] = analyze_attention(
-        inputs, object_counts, config.bootstrap_samples, config.seed
-    )
+    analysis["attention"] = analyze_attention(config, inputs, object_counts, figures)
 
     sections = analysis_sections(analysis, figures)
     analysis["readings"] = {section.title: list(section.readings) for section in sections}

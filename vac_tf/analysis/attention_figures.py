@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vac_tf.analysis.figure_style import BLUE, GRAY, GREEN, ORANGE, PURPLE, page_figure
+from vac_tf.analysis.figure_style import BLUE, GRAY, GREEN, page_figure
 
 METRIC_NAMES = {
     "nss": "NSS",
@@ -18,7 +18,9 @@ GROUP_NAMES = {
     "false_positive": "false\nalarm",
 }
 _LABELS_SHOWN = 30
-_COLORS = (BLUE, ORANGE, GREEN, PURPLE)
+# The model, then the baseline in grey, as in the other figures.
+_MODEL_COLORS = (BLUE, GRAY)
+_BASELINE_COLORS = {"centre bias": "black", "predicted saliency": GREEN}
 
 
 def draw_groups(models: dict[str, dict], path: str) -> None:
@@ -71,8 +73,8 @@ def draw_labels(models: dict[str, dict], metric: str, path: str) -> None:
         axis = figure.subplots()
         places = np.arange(len(labels))
         centres = [row["centre_bias"] for row in pairs]
-        axis.plot(centres, places, "|", color=GRAY, ms=11, mew=2, label="centre bias")
-        for color, (name, scores) in zip(_COLORS, rows.items(), strict=False):
+        axis.plot(centres, places, "|", color="black", ms=11, mew=2, label="centre bias")
+        for color, (name, scores) in zip(_MODEL_COLORS, rows.items(), strict=False):
             values = [scores[label]["heatmap"] if label in scores else np.nan for label in labels]
             axis.plot(values, places, "o", color=color, ms=6, label=f"heatmaps of {name}")
         counts = [f"{row['label'].replace('_', ' ')} ({row['pairs']})" for row in pairs]
@@ -131,7 +133,7 @@ def _draw_intervals(axis, places, intervals, name, number) -> None:
     ]
     # A percentile interval need not hold the mean itself.
     errors = np.nan_to_num(np.maximum(errors, 0))
-    color = GRAY if name == "centre bias" else _COLORS[number % len(_COLORS)]
+    color = _BASELINE_COLORS.get(name) or _MODEL_COLORS[number]
     axis.errorbar(places, means, errors, fmt="o", color=color, ms=5, capsize=2, label=name)
 
 

@@ -1,12 +1,11 @@
-"""Do classifiers look where people look? Measured, drawn and put into words."""
+"""Do classifiers look where people look? The figures, and the answer in words."""
 
 import os
 
-from vac_tf.analysis.agreement_summary import compare_models, summarise_agreement
-from vac_tf.analysis.analysis_inputs import FIXATIONS, AnalysisInputs
+from vac_tf.analysis.analysis_inputs import FIXATIONS
 from vac_tf.analysis.analysis_page import Section, Table
 from vac_tf.analysis.analysis_text import excludes_zero, interval, number
-from vac_tf.analysis.attention_agreement import measure_agreement
+from vac_tf.analysis.attention_analysis import main_metric
 from vac_tf.analysis.attention_figures import (
     GROUP_NAMES,
     METRIC_NAMES,
@@ -14,62 +13,17 @@ from vac_tf.analysis.attention_figures import (
     draw_groups,
     draw_labels,
 )
-from vac_tf.analysis.attention_reference import PredictedReference
 
 TITLE = "Attention: do the heatmaps look where people look?"
 QUESTION = (
     "Each label's heatmap, read as a density, against where people look; beside it the centre bias"
     " of other images. Beyond the paper."
 )
-# Readings are about the first that there is; only of the shuffled AUC a mere centre gets nothing.
-_MAIN_METRICS = ("shuffled_auc", "nss", "cc")
-
-
-def analyze_attention(inputs: AnalysisInputs, object_counts, samples: int, seed: int) -> dict:
-    """Agreement of the heatmaps of every model with fixations, or else with predicted saliency.
-
-    Returns:
-        `left_out` with the reason; or `reference`, `images`, `images_without_fixations`, `models`
-        (name -> `vac_tf.analysis.agreement_summary.summarise_agreement`) and
-        `model_minus_baseline`.
-    """
-    models = [model for model in (inputs.model, inputs.baseline) if model and model.heatmaps]
-    if not models:
-        return {"left_out": "files of scores hold no heatmaps: give a run (--run_dir)."}
-    if inputs.fixations is None and inputs.predict_saliency is None:
-        return {
-            "left_out": "there is neither ground truth (--fixations_dir) nor a saliency network"
-            " (--saliency_run) to compare with."
-        }
-    reference, predict_saliency = inputs.fixations, inputs.predict_saliency
-    if reference is None:
-        reference = PredictedReference(predict_saliency, inputs.split.image_paths)
-        predict_saliency = None  # It would be scored against itself.
-    tables = {
-        model.name: measure_agreement(
-            model.heatmaps, inputs.split.labels, model.predicted, reference, predict_saliency, seed
-        )
-        for model in models
-    }
-    if not all(len(table.images) for table in tables.values()):
-        return {"left_out": "no image of the reference has a label that is present or predicted."}
-    result = {
-        "reference": reference.kind,
-        "images": len(reference.images),
-        "images_without_fixations": len(inputs.split) - len(reference.images),
-        "models": {
-            name: summarise_agreement(table, object_counts, inputs.split.label_names, samples, seed)
-            for name, table in tables.items()
-        },
-    }
-    if len(models) == 2:
-        result["model_minus_baseline"] = compare_models(*tables.values(), samples, seed)
-    return result
 
 
 def draw_attention(result: dict, folder: str) -> dict[str, str]:
     """Draws the figures into a folder; returns file name -> caption."""
-    models, metric = result["models"], _main_metric(result)
+    models, metric = result["models"], main_metric(result)
     towards = f"agreement with {result['reference']}"
     figures = {
         "attention_by_outcome.png": f"Mean {towards} of the heatmaps of labels that are found,"
@@ -81,6 +35,11 @@ def draw_attention(result: dict, folder: str) -> dict[str, str]:
     draw_groups(models, os.path.join(folder, "attention_by_outcome.png"))
     draw_clutter(models, os.path.join(folder, "attention_by_clutter.png"))
     draw_labels(models, metric, os.path.join(folder, "attention_by_label.png"))
+    if result["examples"]:
+        figures["attention_examples.png"] = (
+            f"Labels that are found, where {next(iter(models))} agrees most (left) and least"
+            f" (right) with {result['reference']}, one per image."
+        )
     return figures
 
 
@@ -92,13 +51,8 @@ def attention_section(result: dict, figures: dict[str, str]) -> Section:
     return Section(TITLE, QUESTION, _readings(result), tables, figures)
 
 
-def _main_metric(result: dict) -> str:
-    scores = next(iter(result["models"].values()))["groups"]["all"]["scores"]["heatmap"]
-    return next(metric for metric in _MAIN_METRICS if metric in scores)
-
-
 def _readings(result: dict) -> list[str]:
-    metric, reference = _main_metric(result), result["reference"]
+    metric, reference = main_metric(result), result["reference"]
     first = next(iter(result["models"].values()))
     lines = [
         f"{first['pairs']} heatmaps on {first['images']} images against {reference}"
@@ -114,6 +68,13 @@ def _readings(result: dict) -> list[str]:
             )
     if difference := result.get("model_minus_baseline", {}).get(metric):
         lines.append(_between_models(list(result["models"]), difference, metric))
+    for name, streams in result["streams"].items():
+        for stream, summary in streams["summaries"].items():
+            lines.append(
+                _against_centre(f"the {stream} of {name}", summary["groups"]["all"], metric)
+            )
+        pair = [f"the {stream} of {name}" for stream in ("branch", "trunk")]
+        lines.append(_between_models(pair, streams["branch_minus_trunk"][metric], metric))
     return lines
 
 
@@ -145,17 +106,17 @@ def _found_and_missed(name: str, summary: dict, metric: str) -> str:
         f"{METRIC_NAMES[metric]} {interval(difference, plus=True)}, {pairs[0]} against {pairs[1]}"
     )
     if not excludes_zero(difference):
-        return f"{name} looks no differently at labels that it finds and misses ({values})."
-    word = "more" if difference["mean"] > 0 else "less"
-    return f"{name} looks {word} where people look for labels that it finds ({values})."
+        return f"For {name} no difference between labels found and missed is shown ({values})."
+    word = "better" if difference["mean"] > 0 else "worse"
+    return f"The heatmaps of {name} agree {word} for labels that it finds than misses ({values})."
 
 
 def _between_models(names: list[str], difference: dict, metric: str) -> str:
     values = f"{METRIC_NAMES[metric]} {interval(difference, plus=True)} over the labels present"
     if not excludes_zero(difference):
-        return f"{names[0]} and {names[1]} agree with the reference alike ({values})."
+        return f"No difference between {names[0]} and {names[1]} is shown ({values})."
     word = "better" if difference["mean"] > 0 else "worse"
-    return f"{names[0]} agrees {word} with the reference than {names[1]} ({values})."
+    return f"The heatmaps of {names[0]} agree {word} than those of {names[1]} ({values})."
 
 
 def _table(result: dict) -> Table:
@@ -168,6 +129,10 @@ def _table(result: dict) -> Table:
             if row["pairs"]:
                 label = f"heatmaps of {name}: {text.replace(chr(10), ' ')}"
                 rows.append(_cells(label, row, "heatmap", metrics))
+    for name, streams in result["streams"].items():
+        for stream, summary in streams["summaries"].items():
+            row = summary["groups"]["all"]
+            rows.append(_cells(f"{stream} of {name}: all", row, "heatmap", metrics))
     everything = next(iter(result["models"].values()))["groups"]["all"]
     for predictor in ("centre_bias", "predicted_saliency", "chance"):
         if predictor in everything["scores"]:
@@ -186,7 +151,7 @@ def _cells(label: str, row: dict, predictor: str, metrics) -> list[str]:
 
 
 def _clutter_table(result: dict) -> Table:
-    metric = _main_metric(result)
+    metric = main_metric(result)
     summary = next(iter(result["models"].values()))
     rows = [
         [

@@ -12,11 +12,14 @@ from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.pipeline import evaluation_batches
 from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.decision_rule import read_decision_rule
+from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.training.run_data import image_settings, naming_bad_images
 
 _UNTUNED_THRESHOLD = np.float32(0.5)
+# Output of a network -> the stream whose heatmaps it holds.
+_HEATMAPS = {"heatmaps": "whole", "trunk_heatmaps": "trunk", "branch_heatmaps": "branch"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +51,7 @@ class ClassifierOutputs:
         predicted: bool [N, L].
         decided_by: what made a label predicted, in words.
         heatmaps: None for a scored file.
+        stream_heatmaps: of a dual-stream network, those of each stream alone, by its name.
     """
 
     name: str
@@ -55,6 +59,7 @@ class ClassifierOutputs:
     predicted: np.ndarray
     decided_by: str
     heatmaps: LabelHeatmaps | None = None
+    stream_heatmaps: dict[str, LabelHeatmaps] = dataclasses.field(default_factory=dict)
 
 
 def predict_split(
@@ -73,29 +78,40 @@ def predict_split(
         ValueError: no network there, tuned thresholds of another network, or a bad image.
     """
     folder = RunFolder(run_dir)
-    network = load_network(folder.network_file)
+    network = with_stream_heatmaps(load_network(folder.network_file))
     source = ImageSource(split, image_settings(folder.read_config()))
     calibration, thresholds, decided_by = _decision_rule(folder, split.label_names, threshold)
 
     @tf.function(reduce_retracing=True)
     def forward(images):
         outputs = network(images, training=False)
-        heatmaps = tf.transpose(tf.cast(outputs["heatmaps"], tf.float32), [0, 3, 1, 2])
-        return tf.cast(outputs["logits"], tf.float32), heatmaps
+        logits = tf.cast(outputs.pop("logits"), tf.float32)
+        return logits, {
+            name: tf.transpose(tf.cast(outputs[name], tf.float32), [0, 3, 1, 2])
+            for name in _HEATMAPS
+            if name in outputs
+        }
 
     scores, pairs, maps, first = [], [], [], 0
     with naming_bad_images(source):
         for images, labels in evaluation_batches(source, split.labels, batch_size):
-            logits, heatmaps = (values.numpy() for values in forward(images))
-            probabilities = calibration.probabilities(logits)
+            logits, heatmaps = forward(images)
+            probabilities = calibration.probabilities(logits.numpy())
             kept = (labels.numpy() == 1) | (probabilities > thresholds)
             scores.append(probabilities)
             pairs.append(np.argwhere(kept) + (first, 0))
-            maps.append(heatmaps[kept])
+            maps.append({name: values.numpy()[kept] for name, values in heatmaps.items()})
             first += len(probabilities)
     scores, pairs = np.concatenate(scores), np.concatenate(pairs)
-    heatmaps = LabelHeatmaps(pairs[:, 0], pairs[:, 1], np.concatenate(maps))
-    return ClassifierOutputs(_name(run_dir), scores, scores > thresholds, decided_by, heatmaps)
+    heatmaps = {
+        stream: LabelHeatmaps(*pairs.T, np.concatenate([batch[name] for batch in maps]))
+        for name, stream in _HEATMAPS.items()
+        if name in maps[0]
+    }
+    whole = heatmaps.pop(_HEATMAPS["heatmaps"])
+    return ClassifierOutputs(
+        _name(run_dir), scores, scores > thresholds, decided_by, whole, heatmaps
+    )
 
 
 def read_outputs(path: str, split: Split, threshold: float) -> ClassifierOutputs:

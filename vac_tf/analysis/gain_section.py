@@ -2,6 +2,7 @@
 
 from vac_tf.analysis.analysis_page import Section, Table
 from vac_tf.analysis.analysis_text import FEWEST, SIGNIFICANT, listed, number, p_value, signed
+from vac_tf.analysis.average_precision_gain import LEAST_POSITIVES
 
 TITLE = "Labels: what one model gains over the other"
 QUESTION = (
@@ -54,12 +55,14 @@ def _labels(comparison: dict) -> str:
     text = (
         f"Of {len(rows)} labels {comparison['improved']} improve and {comparison['worsened']}"
         f" worsen; beyond their interval {comparison['improved_beyond_interval']} and"
-        f" {comparison['worsened_beyond_interval']}. Of so many intervals one in twenty would"
-        " exclude 0 without any difference."
+        f" {comparison['worsened_beyond_interval']}; one interval in twenty would exclude 0 without"
+        " any difference."
     )
-    few = [row["name"] for row in rows if row["positives"] < FEWEST]
-    if few:
-        text += f" {len(few)} labels have fewer than {FEWEST} positive images."
+    if comparison["without_interval"]:
+        text += (
+            f" {comparison['without_interval']} labels have fewer than {LEAST_POSITIVES} positive"
+            " images, too few for an interval."
+        )
     return text
 
 

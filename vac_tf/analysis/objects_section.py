@@ -78,9 +78,9 @@ def _correlation(name: str, row: dict) -> str:
         f" {row['count']} labels"
     )
     if row["count"] < FEWEST or pearson["p_value"] >= SIGNIFICANT:
-        return f"Over labels, average precision and {quantity} show no correlation ({values})."
+        return f"No correlation of average precision with {quantity} is shown ({values})."
     word = "higher" if pearson["correlation"] > 0 else "lower"
-    return f"Average precision is {word} for labels of greater {quantity} ({values})."
+    return f"Average precision is {word} where the mean {quantity} is greater ({values})."
 
 
 def _objects_table(statistics: dict) -> Table:
