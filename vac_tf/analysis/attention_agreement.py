@@ -22,9 +22,8 @@ from vac_tf.analysis.attention_reference import (
 from vac_tf.analysis.classifier_outputs import LabelHeatmaps
 from vac_tf.analysis.heatmap_overlay import enlarge
 
-# Metrics of a map against a density, and against fixations; of `kld` lower is better.
-DENSITY_METRICS = ("cc", "kld")
-FIXATION_METRICS = ("nss", "auc_judd", "shuffled_auc")
+# What the heatmaps are scored by; without fixations by `cc` and `kld` only.
+HIGHER_IS_BETTER = {"cc": True, "kld": False, "nss": True, "auc_judd": True, "shuffled_auc": True}
 OUTCOMES = ("true_positive", "false_negative", "false_positive")
 
 

@@ -5,6 +5,7 @@ import os
 from vac_tf.analysis.analysis_inputs import FIXATIONS
 from vac_tf.analysis.analysis_page import Section, Table
 from vac_tf.analysis.analysis_text import excludes_zero, interval, number
+from vac_tf.analysis.attention_agreement import HIGHER_IS_BETTER
 from vac_tf.analysis.attention_analysis import main_metric
 from vac_tf.analysis.attention_figures import (
     GROUP_NAMES,
@@ -85,16 +86,21 @@ def _missing(result: dict) -> str:
 
 
 def _against_centre(name: str, group: dict, metric: str) -> str:
-    difference = group["heatmap_minus_centre_bias"][metric]
-    values = (
-        f"{METRIC_NAMES[metric]} {number(group['scores']['heatmap'][metric]['mean'])}, centre bias"
+    """By every metric: one that a mere centre satisfies and one that it cannot may disagree."""
+    verdicts = {"better": [], "worse": [], "not distinguishable": []}
+    for other, difference in group["heatmap_minus_centre_bias"].items():
+        verdict = "not distinguishable"
+        if excludes_zero(difference):
+            is_better = (difference["mean"] > 0) == HIGHER_IS_BETTER[other]
+            verdict = "better" if is_better else "worse"
+        verdicts[verdict].append(METRIC_NAMES[other].split(" (")[0])
+    text = "; ".join(f"{word} by {', '.join(names)}" for word, names in verdicts.items() if names)
+    return (
+        f"The heatmaps of {name} against the centre bias: {text} ({METRIC_NAMES[metric]}"
+        f" {number(group['scores']['heatmap'][metric]['mean'])}, centre bias"
         f" {number(group['scores']['centre_bias'][metric]['mean'])}, difference"
-        f" {interval(difference, plus=True)}"
+        f" {interval(group['heatmap_minus_centre_bias'][metric], plus=True)})."
     )
-    if not excludes_zero(difference):
-        return f"The heatmaps of {name} cannot be told from the centre bias ({values})."
-    word = "better" if difference["mean"] > 0 else "worse"
-    return f"The heatmaps of {name} agree {word} than the centre bias ({values})."
 
 
 def _found_and_missed(name: str, summary: dict, metric: str) -> str:
