@@ -21,6 +21,7 @@ _PACKAGES = (
     "onnxruntime-gpu",
     "numpy",
     "pillow",
+    "simplejpeg",
     "pyarrow",
     "absl-py",
     "tensorflow",

@@ -16,7 +16,7 @@ from export.shard_scorer import rows_per_part
 from export.writers import check_output
 
 # Packages whose version may change the last digits of a score.
-_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow")
+_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "simplejpeg")
 
 
 def describe_job(config: ScoringConfig, session: NetworkSession, source: Source) -> Job:

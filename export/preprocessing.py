@@ -20,6 +20,7 @@ from PIL import (
 )
 
 from export.image_header import ImageError, read_header
+from export.jpeg_decoder import decode_jpeg
 
 RESIZE_KERNELS = ("bilinear", "nearest")
 _JPEG_DIVISORS = (2, 4, 8)
@@ -157,6 +158,10 @@ def _decode(data, max_pixels, apply_exif_orientation, divisor):
             "too_large",
             f"{header.width}x{header.height} px is more than the limit of {max_pixels} pixels.",
         )
+    if header.format == "JPEG" and divisor == 1 and not apply_exif_orientation:
+        pixels = decode_jpeg(data, header.width, header.height)
+        if pixels is not None:
+            return pixels, (header.width, header.height)
     try:
         with _DECODERS[header.format](io.BytesIO(data)) as image:
             if image.size != (header.width, header.height):

@@ -133,7 +133,7 @@ def test_the_scorer_reaches_neither_tensorflow_nor_the_library():
     assert "export/scorer.py" in reached
     assert not [path for path in reached if path.startswith("vac_tf")]
     assert third_party(reached) - {"fsspec", "ray"} <= {
-        *("PIL", "absl", "numpy", "onnxruntime", "pyarrow")
+        *("PIL", "absl", "numpy", "onnxruntime", "pyarrow", "simplejpeg")
     }
 
 

@@ -48,6 +48,7 @@ PACKAGES = {
     "pytest": ("pytest",),
     "ray": (),
     "scipy": ("scipy",),
+    "simplejpeg": ("simplejpeg",),
     "sklearn": ("scikit_learn",),
     "tensorboard": ("tensorboard",),
     # tf.summary needs TensorBoard, on which TensorFlow 2.21 no longer depends.
