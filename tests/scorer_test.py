@@ -269,6 +269,16 @@ def test_program_counts_on_its_last_line_and_strict_sets_the_exit_code(model, fo
     assert len(output.read_text().splitlines()) == 3
 
 
+def test_one_image_needs_little_time_to_start(model, folder, tmp_path):
+    save_colour(folder / "a.png", 250, 0, 0)
+    flags = [f"--model={model}", f"--images={folder}", f"--output={tmp_path}/scores.parquet"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert score_program(*flags).returncode == 0
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of the processor, which other programs on this machine change little.
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5
+
+
 def test_program_ends_with_one_line_for_a_users_error(model, tmp_path):
     flags = [f"--model={model}", "--images=nothing", f"--output={tmp_path}/scores.csv"]
     result = score_program(*flags)
