@@ -12,14 +12,15 @@ from vac_tf.config_fields import check_choices, check_ranges, setting
 DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
-# Settings that mean something for a dual-stream training only.
-_OF_PHASES = tuple(
+# Settings that mean something for a dual-stream training only. A classifier's recipe may share the
+# second kind with it.
+DUAL_STREAM_SETTINGS = ("phases", "trunk_run", "branch_run", "branch_initialization")
+DUAL_STREAM_SETTINGS += ("branch_backbone", "fusion_init")
+PHASE_SETTINGS = tuple(
     f"{phase}_{name}"
     for phase in ("phase1b", "phase2", "phase3")
     for name in ("epochs", "learning_rate")
 )
-DUAL_STREAM_SETTINGS = ("phases", "trunk_run", "branch_run", "branch_initialization")
-DUAL_STREAM_SETTINGS += ("branch_backbone", "fusion_init", *_OF_PHASES)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,7 +191,7 @@ class TrainConfig:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
         check_ranges(self)
-        for name in _OF_PHASES:
+        for name in PHASE_SETTINGS:
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.dataset != "scenes" and not self.data_dir:

@@ -7,7 +7,7 @@ trains the joint layer over both, frozen; 3 trains everything.
 import dataclasses
 import os
 
-from vac_tf.config import DUAL_STREAM_SETTINGS, TrainConfig
+from vac_tf.config import DUAL_STREAM_SETTINGS, PHASE_SETTINGS, TrainConfig
 
 PHASES = ("1a", "1b", "2", "3")
 _PREDECESSORS = {"1a": (), "1b": (), "2": ("1a", "1b"), "3": ("2",)}
@@ -109,7 +109,8 @@ def phase_config(config: TrainConfig, phase: str) -> TrainConfig:
         shared |= {"phases": phase, "epochs": epochs or config.epochs}
         return dataclasses.replace(config, **shared, learning_rate=rate or config.learning_rate)
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    shared |= {name: defaults[name] for name in (*DUAL_STREAM_SETTINGS, "model", "saliency_run")}
+    reset = (*DUAL_STREAM_SETTINGS, *PHASE_SETTINGS, "model", "saliency_run")
+    shared |= {name: defaults[name] for name in reset}
     if phase == "1b":
         shared |= _branch_settings(config)
     return dataclasses.replace(config, **shared)
