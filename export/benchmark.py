@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.batch import load, make_rows, score_batch
-from export.benchmark_report import BenchmarkReport, FastDecodeEffect
-from export.benchmark_stages import Clock, StageClock, batches, time_stages
+from export.batch import load, make_rows
+from export.benchmark_report import BenchmarkReport
+from export.benchmark_stages import Clock, StageClock, time_stages
 from export.config import ScoringConfig
+from export.fast_decode_effect import measure_fast_decode
 from export.hill_climb import Setting, Trial, climb
 from export.pipeline import load_ahead, run_ahead
 from export.rows import Columns
@@ -89,7 +90,9 @@ class Benchmark:
             stages=stages,
             trials=trials,
             best=best,
-            fast_decode=self._fast_decode_effect(start.batch_size),
+            fast_decode=measure_fast_decode(
+                self._session, self._inputs, start.batch_size, self._clock
+            ),
             left_out=self._left_out,
         )
 
@@ -114,22 +117,6 @@ class Benchmark:
             ):
                 writer.write(make_rows(batch, values, self._thresholds))
         return Trial(len(self._inputs) / (self._clock() - start), _peak_bytes())
-
-    def _fast_decode_effect(self, batch_size: int) -> FastDecodeEffect:
-        fast = dataclasses.replace(self._preprocessing, fast_decode=True)
-        decisions, probabilities, seconds = ([], []), ([], []), [0.0, 0.0]
-        for inputs in batches(self._inputs, batch_size):
-            for number, preprocessing in enumerate((self._preprocessing, fast)):
-                start = self._clock()
-                batch = [load(value, preprocessing) for value in inputs]
-                seconds[number] += self._clock() - start
-                block, _ = score_batch(self._session, self._thresholds, batch, batch_size)
-                decisions[number].append(block.decisions)
-                probabilities[number].append(block.probabilities)
-        exact, shrunk = map(np.concatenate, decisions)
-        difference = np.abs(np.subtract(*map(np.concatenate, probabilities))).max()
-        changed = int((exact != shrunk).sum())
-        return FastDecodeEffect(exact.size, changed, float(difference), seconds[0] / seconds[1])
 
 
 def _peak_bytes() -> int:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from export.benchmark_stages import STAGES, StageTimes
+from export.fast_decode_effect import FastDecodeEffect
 from export.hill_climb import Setting, Trial
 
 _LOADING = ("read", "decode", "resize")
@@ -16,32 +17,6 @@ _ADVICE = {
     "infer": "a GPU, an INT8 export on a CPU with VNNI, or a smaller network",
     "write": "Parquet instead of text, or a faster disk for --output",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class FastDecodeEffect:
-    """What --fast_decode changes.
-
-    Attributes:
-        decisions: Number of decisions compared.
-        changed: Number of decisions that differ.
-        largest_difference: Of a probability.
-        speed_up: Time to load an image without, divided by that with it.
-    """
-
-    decisions: int
-    changed: int
-    largest_difference: float
-    speed_up: float
-
-    def __str__(self) -> str:
-        if not self.largest_difference:
-            return "changes nothing here: no JPEG has twice the size of the network's input"
-        return (
-            f"loads images {self.speed_up:.2f} times as fast and changes {self.changed} of"
-            f" {self.decisions} decisions ({100.0 * self.changed / self.decisions:.2f} %);"
-            f" probabilities differ by up to {self.largest_difference:.3f}"
-        )
 
 
 @dataclasses.dataclass(frozen=True)

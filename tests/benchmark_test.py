@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 
 from export.benchmark import benchmark
-from export.benchmark_report import BenchmarkReport, FastDecodeEffect
+from export.benchmark_report import BenchmarkReport
 from export.benchmark_stages import STAGES, StageClock, StageTimes, batches
 from export.config import ScoringConfig
+from export.fast_decode_effect import FastDecodeEffect
 from export.hill_climb import Setting, Trial, climb
 from tests.onnx_models import description, write_channel_mean_model
 

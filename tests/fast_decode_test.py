@@ -1,17 +1,21 @@
 """JPEG decoded at a fraction of their size, against the whole decoding."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from export.config import ScoringConfig
+from export.fast_decode_effect import measure_fast_decode
 from export.image_header import ImageError
 from export.preprocessing import Preprocessing, cut_out, prepare
 from export.scorer import score
+from export.scoring_input import ScoringInput
+from export.session import NetworkSession
 from tests.encoded_images import encode, photograph
-from tests.onnx_models import write_channel_mean_model
+from tests.onnx_models import description, write_channel_mean_model
 
 EXACT = Preprocessing(32, 32)
 FAST = dataclasses.replace(EXACT, fast_decode=True)
@@ -109,3 +113,29 @@ def test_a_job_keeps_its_decoder(tmp_path):
                 config, shard="2/2", images=str(tmp_path / "*.jpg"), fast_decode=True
             )
         )
+
+
+def test_its_effect_on_decisions_is_counted(tmp_path):
+    # Steep: a mean of 128 and a grey level more or less are far apart.
+    size = description(height=32, width=32)
+    session = NetworkSession(write_channel_mean_model(tmp_path / "model.onnx", size, scale=1e3))
+    inputs = []
+    for number in range(12):
+        grey = np.random.default_rng(number).integers(108, 149, (240, 300, 3)).astype(np.uint8)
+        path = tmp_path / f"{number}.jpg"
+        path.write_bytes(encode(Image.fromarray(grey), "JPEG", quality=90))
+        inputs.append(ScoringInput(str(path), str(path)))
+    effect = measure_fast_decode(session, inputs, batch_size=5)
+    decided = []
+    for preprocessing in (EXACT, FAST):
+        values = np.stack([prepare(Path(i.path).read_bytes(), preprocessing) for i in inputs])
+        decided.append(values.mean(axis=(1, 2)) > 128)
+    assert effect.decisions == 36
+    assert effect.changed == (decided[0] != decided[1]).sum() > 0
+    assert 0.0 < effect.largest_difference <= 1.0
+    assert effect.to_json()["decisions_changed"] == effect.changed
+    # Images that are too small to be shrunk change nothing.
+    for value in inputs:
+        Image.open(value.path).crop((0, 0, 60, 60)).save(value.path)
+    effect = measure_fast_decode(session, inputs, batch_size=5)
+    assert effect.changed == 0 and "changes nothing here" in str(effect)
