@@ -13,9 +13,14 @@ from export.preprocessing import Preprocessing
 
 FORMAT_NAME = "vac_tf.classifier"
 FORMAT_VERSION = 1
-ONNX_FILE = "model.onnx"
+ONNX_FILE = "model.onnx"  # In float32; see `onnx_file`.
 SAVED_MODEL_FOLDER = "saved_model"
 BUNDLE_FILE = "bundle.json"
+
+
+def onnx_file(precision: str) -> str:
+    """File of a precision in the bundle: `model.onnx` (fp32), `model_fp16.onnx`, ..."""
+    return ONNX_FILE if precision == "fp32" else f"model_{precision}.onnx"
 
 
 def hash_labels(label_names: tuple[str, ...]) -> str:
@@ -52,6 +57,8 @@ class ModelDescription:
         versions: Version of each package that wrote the file.
         calibration: What the graph does to the logits before the sigmoid, or None.
         tuning: What the thresholds were tuned for and on, or None when they were not tuned.
+        precision: `fp32`, `fp16` or `int8`.
+        verdict: What the gate found of this very file, or None.
     """
 
     label_names: tuple[str, ...]
@@ -63,6 +70,8 @@ class ModelDescription:
     versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     calibration: OutputCalibration | None = None
     tuning: Mapping[str, Any] | None = None
+    precision: str = "fp32"
+    verdict: Mapping[str, Any] | None = None
 
     def __post_init__(self):
         if not self.label_names or len(self.label_names) != len(self.thresholds):
@@ -83,6 +92,8 @@ class ModelDescription:
             "thresholds": list(self.thresholds),
             "calibration": dataclasses.asdict(self.calibration) if self.calibration else None,
             "tuning": dict(self.tuning) if self.tuning else None,
+            "precision": self.precision,
+            "verdict": dict(self.verdict) if self.verdict else None,
             "input_size": [self.preprocessing.height, self.preprocessing.width],
             "input_dtype": self.preprocessing.input_dtype,
             "resize_kernel": self.preprocessing.resize_kernel,
@@ -126,7 +137,7 @@ class ModelDescription:
         if hash_labels(label_names) != values["label_names_sha256"]:
             raise ValueError(f"The label names in {path!r} do not fit their hash: it was altered.")
         height, width = values["input_size"]
-        # Absent in files of earlier exports, as is the tuning.
+        # Absent in files of earlier exports, as are tuning, precision and verdict.
         calibration = values.get("calibration")
         preprocessing = Preprocessing(
             height=height,
@@ -146,6 +157,8 @@ class ModelDescription:
             versions=values["versions"],
             calibration=OutputCalibration(**calibration) if calibration else None,
             tuning=values.get("tuning"),
+            precision=values.get("precision", "fp32"),
+            verdict=values.get("verdict"),
         )
 
 
@@ -162,14 +175,25 @@ def checksums(folder: str) -> dict[str, str]:
 
 
 def write_bundle_file(
-    folder: str, description: ModelDescription, parity: Mapping[str, Any]
+    folder: str,
+    description: ModelDescription,
+    parity: Mapping[str, Any],
+    precisions: Mapping[str, Any],
 ) -> None:
-    """Writes `bundle.json`: checksums of all other files, the description, the parity report."""
+    """Writes `bundle.json`: checksums of all other files, the description, what was compared.
+
+    Args:
+        folder: The bundle.
+        description: Of the network.
+        parity: How far ONNX and SavedModel are from the Keras network at several batch sizes.
+        precisions: The gate's verdict on each precision, those refused included.
+    """
     content = {
         "format_version": FORMAT_VERSION,
         "sha256": checksums(folder),
         "model": description.to_json(),
         "parity": dict(parity),
+        "precisions": dict(precisions),
     }
     with open(os.path.join(folder, BUNDLE_FILE), "w", encoding="utf-8") as file:
         json.dump(content, file, indent=1)

@@ -6,6 +6,12 @@ They stand here and not in the library because a scoring host does not install i
 import dataclasses
 from typing import Any
 
+from export.budget import parse_budget, parse_precisions
+
+_LIMITS = (
+    "a change of the defaults such as decisions:0.02,mAP:0.01, of: probability, mean_probability,"
+    " decisions, label_decisions, mAP, mA, F1, heatmaps (see docs/precision.md)."
+)
 ENGINES = ("local", "ray")
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
 OPSETS = range(13, 24)
@@ -54,10 +60,28 @@ class ExportConfig:
         "Type of the images the exported networks take; uint8 rounds after the resize.",
         ("float32", "uint8"),
     )
-    precisions: str = _setting("fp32", "Precisions to export.", ("fp32",))
+    precisions: str = _setting(
+        "fp32", "Precisions to export, of fp32 (always), fp16 and int8, separated by commas."
+    )
     opset: int = _setting(18, "ONNX operator set.")
     parity_images: int = _setting(
         32, "Validation images on which the exported files must equal the Keras network."
+    )
+
+    gate_images: int = _setting(
+        500,
+        "Validation images on which each precision is compared with the Keras network (with fp32"
+        " alone: parity_images).",
+    )
+    fp16_budget: str = _setting("", f"Limits beyond which fp16 is refused; {_LIMITS}")
+    int8_budget: str = _setting("", f"Limits beyond which int8 is refused; {_LIMITS}")
+    calibration_images: int = _setting(
+        128, "Training images, chosen by the run's seed, whose activations set the ranges of int8."
+    )
+    calibration_method: str = _setting(
+        "percentile",
+        "Range of an activation: percentile leaves out the extreme 0.001 percent, minmax nothing.",
+        ("percentile", "minmax"),
     )
 
     tolerance: float = _setting(
@@ -69,7 +93,10 @@ class ExportConfig:
     def __post_init__(self):
         _check_choices(self)
         _check_needed(self, ("run_dir", "bundle_dir"))
-        _check_at_least_one(self, ("parity_images",))
+        _check_at_least_one(self, ("parity_images", "gate_images", "calibration_images"))
+        parse_precisions(self.precisions)
+        parse_budget("fp16", self.fp16_budget)
+        parse_budget("int8", self.int8_budget)
         if not 0.0 < self.tolerance < 1.0:
             raise ValueError(f"tolerance must lie between 0 and 1, got {self.tolerance}.")
         if self.opset not in OPSETS:

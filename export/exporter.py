@@ -5,7 +5,6 @@ import importlib.metadata
 import os
 import platform
 import time
-from typing import Any
 
 import numpy as np
 
@@ -18,51 +17,25 @@ from export.bundle import (
     write_bundle_file,
 )
 from export.config import ExportConfig
+from export.export_report import ExportReport
+from export.export_splits import read_export_splits
+from export.gate_images import load_parity_images
 from export.inference import InferenceNetwork
 from export.onnx_writer import write_onnx
-from export.parity_gate import check_bundle, load_parity_images
+from export.parity_gate import check_bundle
+from export.precision_gate import load_gate_set
+from export.precisions import write_precisions
 from export.preprocessing import Preprocessing
 from export.saved_model_writer import write_saved_model
 from export.triton_repository import new_triton_model, triton_model_name, write_triton_model
 from vac_tf.config import TrainConfig
-from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings
-from vac_tf.datasets.selection import read_run_splits
 from vac_tf.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.training.run_data import image_settings, leave_bad_images_out
+from vac_tf.training.run_data import image_settings
 
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy")
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportReport:
-    """What was written.
-
-    Attributes:
-        bundle_dir: The bundle.
-        signatures: Signatures of the SavedModel.
-        parity: Differences from the Keras network, as in `bundle.json`.
-        seconds: Wall time.
-    """
-
-    bundle_dir: str
-    signatures: tuple[str, ...]
-    parity: dict[str, Any]
-    seconds: float
-
-    def __str__(self) -> str:
-        figures = [at for runs in self.parity["outputs"].values() for at in runs.values()]
-        largest = max(at["probabilities"] for at in figures)
-        decisions = sum(at["decisions"] for at in figures)
-        changed = sum(at["decisions_changed"] for at in figures)
-        return (
-            f"Wrote {self.bundle_dir} ({ONNX_FILE}, {SAVED_MODEL_FOLDER}/ with"
-            f" {', '.join(self.signatures)}) in {self.seconds:.0f} s. On"
-            f" {self.parity['images']} validation images probabilities differ from the Keras"
-            f" network by at most {largest:.1e}; {changed} of {decisions} decisions differ."
-        )
 
 
 def export_run(config: ExportConfig) -> ExportReport:
@@ -70,8 +43,9 @@ def export_run(config: ExportConfig) -> ExportReport:
 
     Raises:
         ValueError: when the run or its validation images cannot be read, or `bundle_dir` cannot
-            be written; ExportParityError when an exported file differs from the network. Then
-            there is no new bundle.
+            be written; ExportParityError when the SavedModel or the float32 file differs from
+            the network. Then there is no new bundle. A refused fp16 or int8 is no error: it is
+            missing in the bundle, and the report says why.
     """
     start = time.monotonic()
     with new_bundle(config.bundle_dir) as folder, new_triton_model(config) as triton_folder:
@@ -82,18 +56,22 @@ def export_run(config: ExportConfig) -> ExportReport:
         network = InferenceNetwork(
             load_network(run.network_file), description.preprocessing, description.calibration
         )
-        split = read_parity_split(train_config, settings, config)
-        split = split.with_labels(description.label_names)
-        images = load_parity_images(split, settings, description)
+        splits = read_export_splits(train_config, settings, config, description.label_names)
+        images = load_parity_images(splits.parity, settings, description.preprocessing)
+        gate_set = load_gate_set(splits.gate, settings, description, network)
 
-        write_onnx(os.path.join(folder, ONNX_FILE), network, description, config.opset)
+        onnx_path = os.path.join(folder, ONNX_FILE)
+        transposes = write_onnx(onnx_path, network, description, config.opset)
         saved_model = os.path.join(folder, SAVED_MODEL_FOLDER)
         signatures = write_saved_model(saved_model, network, description)
         parity = check_bundle(folder, network, description, images, config.tolerance)
-        write_bundle_file(folder, description, parity)
+        parity["transposes_converted"] = transposes
+        precisions = write_precisions(folder, description, gate_set, splits.calibration, config)
+        write_bundle_file(folder, description, parity, precisions)
         if triton_folder:
             write_triton_model(triton_folder, folder, triton_model_name(config.bundle_dir))
-    return ExportReport(config.bundle_dir, signatures, parity, time.monotonic() - start)
+    seconds = time.monotonic() - start
+    return ExportReport(config.bundle_dir, signatures, parity, precisions, seconds)
 
 
 def describe_run(
@@ -136,18 +114,6 @@ def _calibration(rule: DecisionRule) -> OutputCalibration | None:
 
 def _plain(values: np.ndarray) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
-
-
-def read_parity_split(
-    train_config: TrainConfig, settings: ImageSettings, config: ExportConfig
-) -> Split:
-    """Up to `parity_images` validation images of the run, spread evenly over the split."""
-    if config.data_dir:
-        train_config = dataclasses.replace(train_config, data_dir=config.data_dir)
-    split = read_run_splits(train_config).validation
-    count = min(config.parity_images, len(split))
-    split = split.select(np.linspace(0, len(split) - 1, count).round().astype(int))
-    return leave_bad_images_out(split, settings)[0] if train_config.skip_bad_images else split
 
 
 def _versions() -> dict[str, str]:

@@ -8,18 +8,22 @@ import tf2onnx
 
 from export.bundle import ModelDescription
 from export.inference import InferenceNetwork
+from export.onnx_graph import count_transposes, optimize_graph
 
 BATCH_AXIS = "batch"
 
 
 def write_onnx(
     path: str, network: InferenceNetwork, description: ModelDescription, opset: int
-) -> None:
+) -> int:
     """Converts `network` and writes it with its description as `metadata_props`.
 
     The input is `images`; the outputs are those of `InferenceNetwork.predict`. The batch axis
     is dynamic and named `batch`; all other axes are written in. (Keras's own ONNX export gives
     the same graph, but patches NumPy for the whole process.)
+
+    Returns:
+        Number of Transpose nodes that the conversion left; those that could be are removed.
     """
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     signature = [network.images_signature]
@@ -27,6 +31,12 @@ def write_onnx(
     model, _ = tf2onnx.convert.from_function(function, signature, opset=opset)
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
+    write_model(path, optimize_graph(model), description)
+    return count_transposes(model)
+
+
+def write_model(path: str, model: onnx.ModelProto, description: ModelDescription) -> None:
+    """Checks a graph and writes it with `description` as its `metadata_props`."""
     onnx.helper.set_model_props(model, description.to_properties())
     onnx.checker.check_model(model)
     onnx.save(model, path)

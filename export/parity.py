@@ -90,30 +90,6 @@ def check_candidates(
     return failures, report
 
 
-def check_pixels(
-    scorer_images: np.ndarray, pipeline_images: np.ndarray, tolerance: float
-) -> tuple[list[ExportParityError], float]:
-    """Compares the inputs that scorer and training pipeline make of the same files.
-
-    Args:
-        scorer_images: float32 `[N, H, W, 3]` in 0..255.
-        pipeline_images: The same from the training pipeline.
-        tolerance: In grey levels.
-
-    Returns:
-        Failures, and the largest difference in grey levels.
-    """
-    difference = np.abs(scorer_images - pipeline_images).max(axis=(1, 2, 3))
-    failures = [
-        InputValueError(
-            f"Image {index}: the scorer's pixels differ from the training pipeline's by up to"
-            f" {difference[index]:.4g} grey levels, allowed are {tolerance:g}."
-        )
-        for index in np.flatnonzero(~(difference <= tolerance))
-    ]
-    return failures, float(difference.max())
-
-
 def raise_failures(failures: Sequence[ExportParityError]) -> None:
     """Raises one error that holds all `failures`; does nothing without any."""
     if not failures:

@@ -1,6 +1,5 @@
 """Runs the exported files of a bundle on validation images, against the Keras network."""
 
-import dataclasses
 import os
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from export.bundle import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
-from export.image_file import load_input, read_image_file
+from export.gate_images import ParityImages
 from export.inference import InferenceNetwork
 from export.onnx_writer import BATCH_AXIS
 from export.parity import (
@@ -17,62 +16,12 @@ from export.parity import (
     OutputNamesError,
     OutputShapeError,
     check_candidates,
-    check_pixels,
     raise_failures,
 )
 from export.preprocessing import to_input_dtype
-from export.scoring_input import ScoringInput
 from export.session import INPUT_NAME, NetworkSession
-from vac_tf.datasets import Split
-from vac_tf.datasets.image_source import ImageSettings, ImageSource
 
-_PIXEL_TOLERANCE = {"bilinear": 0.01, "nearest": 0.0}
 _REFERENCE_BATCH = 8
-
-
-@dataclasses.dataclass(frozen=True)
-class ParityImages:
-    """The images of a split, made ready by the training pipeline and by the scorer.
-
-    Attributes:
-        pipeline: float32 `[N, H, W, 3]` in 0..255, from tf.data.
-        scorer: The same images through the scorer's decoder.
-        whole: As `pipeline`, without the boxes of the split: what `serve_bytes` sees.
-        encoded: N encoded images.
-    """
-
-    pipeline: np.ndarray
-    scorer: np.ndarray
-    whole: np.ndarray
-    encoded: list[bytes]
-
-
-def load_parity_images(
-    split: Split, settings: ImageSettings, description: ModelDescription
-) -> ParityImages:
-    """Loads all images of `split` in both ways.
-
-    Raises:
-        ValueError: for an image that one of them cannot read.
-    """
-    in_float = dataclasses.replace(description.preprocessing, input_dtype="float32")
-    boxes = [None] * len(split) if split.boxes is None else map(tuple, split.boxes.tolist())
-    inputs = [
-        ScoringInput(path, path, box) for path, box in zip(split.image_paths, boxes, strict=True)
-    ]
-    pipeline = _resized(split, settings)
-    whole = dataclasses.replace(split, boxes=None)
-    return ParityImages(
-        pipeline=pipeline,
-        scorer=np.stack([load_input(value, in_float) for value in inputs]),
-        whole=pipeline if split.boxes is None else _resized(whole, settings),
-        encoded=[read_image_file(path) for path in split.image_paths],
-    )
-
-
-def _resized(split: Split, settings: ImageSettings) -> np.ndarray:
-    source = ImageSource(split, settings)
-    return np.stack([source.resized(index).numpy() for index in range(len(split))])
 
 
 def check_bundle(
@@ -85,25 +34,23 @@ def check_bundle(
     """Compares `model.onnx` and `saved_model/` in `folder` with the Keras network.
 
     Returns:
-        The report that goes into `bundle.json`: differences in grey levels, and per way of
-        running and batch size the largest difference of each output and the decisions.
+        The report that goes into `bundle.json`: per way of running and batch size the largest
+        difference of each output and the decisions.
 
     Raises:
         ExportParityError: a subclass by the first failure, holding all of them.
     """
     preprocessing = description.preprocessing
     thresholds = np.array(description.thresholds, np.float32)
-    pixel_tolerance = _PIXEL_TOLERANCE[preprocessing.resize_kernel]
-    failures, pixel_difference = check_pixels(images.scorer, images.pipeline, pixel_tolerance)
     session = NetworkSession(os.path.join(folder, ONNX_FILE), "cpu")
-    failures += _check_declared_shapes(session, network, description)
+    failures = _check_declared_shapes(session, network, description)
     candidates = _candidates(folder, session, network, images, preprocessing.input_dtype)
     found, report = check_candidates(candidates, thresholds, tolerance)
     raise_failures(failures + found)
     result = {
         "images": len(images.encoded),
         "tolerance": tolerance,
-        "pixels": pixel_difference,
+        "pixels": images.pixel_difference,
         "outputs": report,
     }
     if preprocessing.input_dtype == "uint8":

@@ -7,12 +7,10 @@ from export.parity import (
     Candidate,
     DecisionError,
     ExportParityError,
-    InputValueError,
     OutputNamesError,
     OutputShapeError,
     OutputValueError,
     check_candidates,
-    check_pixels,
     raise_failures,
 )
 
@@ -128,13 +126,3 @@ def test_all_failures_are_raised_at_once_under_the_class_of_the_first():
         raise_failures(failures)
     assert caught.value.failures == tuple(failures)
     assert isinstance(caught.value, ExportParityError)
-
-
-def test_pixels():
-    images = np.random.default_rng(0).uniform(0, 255, (3, 4, 4, 3)).astype(np.float32)
-    other = images.copy()
-    other[1, 2, 3, 0] += 1.0
-    assert check_pixels(images, images, 0.0) == ([], 0.0)
-    failures, difference = check_pixels(images, other, 0.01)
-    assert [type(failure) for failure in failures] == [InputValueError]
-    assert "Image 1" in str(failures[0]) and difference == pytest.approx(1.0, abs=1e-4)

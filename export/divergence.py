@@ -1,0 +1,112 @@
+"""The layer of a converted graph at which it leaves the graph that it was made of."""
+
+import dataclasses
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from export.onnx_graph import IMAGES, tensor_types
+
+# Tensors fetched per run: all of a deep network's at once would take gigabytes.
+_GROUP = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Divergence:
+    """A layer, and how far its output and its inputs are from those of the float32 graph.
+
+    Attributes:
+        node: Name of the node.
+        operator: Its ONNX operator.
+        error: Of its output: root mean square of the difference over that of the values.
+        error_before: The largest such error of its inputs.
+    """
+
+    node: str
+    operator: str
+    error: float
+    error_before: float
+
+    def __str__(self) -> str:
+        return (
+            f"the first layer that diverges is {self.node} ({self.operator}): relative error"
+            f" {self.error:.2g}, of its inputs {self.error_before:.2g}"
+        )
+
+
+def first_divergence(
+    original: onnx.ModelProto, converted: onnx.ModelProto, images: np.ndarray, floor: float
+) -> Divergence | None:
+    """Compares the tensors that both graphs name alike, on the same images.
+
+    The layer where the error grows most from its inputs to its output is the one; of equals, the
+    first. All layers are compared rather than halves of the graph: parallel branches make the
+    error rise and fall along it.
+
+    Args:
+        original: The float32 graph.
+        converted: The graph made of it.
+        images: As the graphs take them.
+        floor: Relative error that the number format makes in one layer; growth counts from there.
+
+    Returns:
+        The layer, or None when the graphs share no tensor.
+    """
+    shared = _shared_tensors(original, converted)
+    sessions = [_expose(model, shared) for model in (original, converted)]
+    errors = {IMAGES: 0.0}
+    for start in range(0, len(shared), _GROUP):
+        names = shared[start : start + _GROUP]
+        values = [session.run(names, {IMAGES: images}) for session in sessions]
+        for name, expected, actual in zip(names, *values, strict=True):
+            errors[name] = _relative_error(expected, actual)
+    worst, most_growth = None, 0.0
+    for node in original.graph.node:
+        before = max((errors.get(name, 0.0) for name in node.input), default=0.0)
+        own = [errors[name] for name in node.output if name in errors]
+        if not own:  # Not in both graphs: what comes next inherits the error.
+            errors.update(dict.fromkeys(node.output, before))
+            continue
+        growth = max(own) / max(before, floor) if np.isfinite(before) else 1.0
+        if growth > most_growth:
+            worst = Divergence(node.name, node.op_type, max(own), before)
+            most_growth = growth
+    return worst
+
+
+def _shared_tensors(original, converted):
+    types = tensor_types(original)
+    there = {name for node in converted.graph.node for name in node.output}
+    return [
+        name
+        for node in original.graph.node
+        for name in node.output
+        if name in there and types.get(name) == onnx.TensorProto.FLOAT
+    ]
+
+
+def _expose(model, names):
+    """A session that can return intermediate tensors."""
+    exposed = onnx.ModelProto()
+    exposed.CopyFrom(model)
+    outputs = {value.name for value in model.graph.output}
+    exposed.graph.output.extend(
+        onnx.ValueInfoProto(name=name) for name in names if name not in outputs
+    )
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(
+        exposed.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+
+
+def _relative_error(expected, actual):
+    expected, actual = expected.astype(np.float64), actual.astype(np.float64)
+    if not np.isfinite(actual).all():
+        return np.inf
+    difference = np.sqrt(np.mean((expected - actual) ** 2))
+    size = np.sqrt(np.mean(expected**2))
+    if size == 0.0:
+        return 0.0 if difference == 0.0 else np.inf
+    return float(difference / size)

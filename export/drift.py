@@ -1,0 +1,141 @@
+"""How far the outputs of an exported precision are from those of the Keras network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from export.budget import Budget
+from vac_tf.metrics import decision_metrics, evaluate_multilabel
+from vac_tf.training.run_data import known_labels
+
+Outputs = Mapping[str, np.ndarray]
+
+
+def measure_drift(
+    expected: Outputs,
+    actual: Outputs,
+    labels: np.ndarray,
+    label_names: Sequence[str],
+    thresholds: np.ndarray,
+    unknown_labels: str,
+) -> dict[str, Any]:
+    """Compares two networks' outputs for the same N images.
+
+    Args:
+        expected: Of the Keras network: `probabilities` `[N, L]` and heatmaps `[N, h, w, L]`, by
+            name; what else is there is not looked at.
+        actual: Of the exported file, the same names and shapes.
+        labels: `[N, L]`, values 0, 1 or NaN (unknown).
+        label_names: L names.
+        thresholds: float32 `[L]`; a label is decided when its probability is above its own.
+        unknown_labels: What a NaN label means for the metrics.
+
+    Returns:
+        Plain values: `images`; `probabilities` (`largest`, `mean`, `label` of the largest);
+        `decisions` (`changed`, a share, and `per_label`); `metrics` (`mAP`, `mA`, `F1-C`, `F1-O`,
+        each `keras`, `exported` and `change`, None where undefined); `heatmaps` (per output the
+        `mean` over labels and the `lowest` correlation, with its `label`). Only `not_finite`, the
+        number of such values per output, when there are any.
+    """
+    not_finite = {name: int((~np.isfinite(values)).sum()) for name, values in actual.items()}
+    if any(not_finite.values()):
+        return {"images": len(labels), "not_finite": not_finite}
+    before, after = expected["probabilities"], actual["probabilities"]
+    difference = np.abs(before - after)
+    changed = ((before > thresholds) != (after > thresholds)).mean(axis=0)
+    return {
+        "images": len(labels),
+        "probabilities": {
+            "largest": float(difference.max()),
+            "mean": float(difference.mean()),
+            "label": label_names[int(difference.max(axis=0).argmax())],
+        },
+        "decisions": {
+            "changed": float(changed.mean()),
+            "per_label": dict(zip(label_names, changed.tolist(), strict=True)),
+        },
+        "metrics": _compare_metrics(before, after, labels, thresholds, unknown_labels),
+        "heatmaps": {
+            name: _correlate(expected[name], actual[name], label_names)
+            for name in expected
+            if expected[name].ndim == 4
+        },
+    }
+
+
+def over_budget(figures: Mapping[str, Any], budget: Budget) -> list[str]:
+    """What of `measure_drift` is over the budget, one sentence each; empty when nothing is."""
+    if "not_finite" in figures:
+        return [
+            f"{count} values of {name} are not finite"
+            for name, count in figures["not_finite"].items()
+            if count
+        ]
+    per_label = figures["decisions"]["per_label"]
+    worst = max(per_label, key=per_label.get)
+    images, decisions = figures["images"], figures["images"] * len(per_label)
+    probabilities = figures["probabilities"]
+    measured = [
+        (
+            f"largest difference of a probability (label {probabilities['label']!r})",
+            (probabilities["largest"], budget.probability),
+        ),
+        ("mean difference of probabilities", (probabilities["mean"], budget.mean_probability)),
+        (
+            f"share of changed decisions (most of them: label {worst!r})",
+            (figures["decisions"]["changed"], max(budget.decisions, 1 / decisions)),
+        ),
+        (
+            f"share of changed decisions of label {worst!r}",
+            (per_label[worst], max(budget.label_decisions, 1 / images)),
+        ),
+    ]
+    for name, limit in (("mAP", budget.mAP), ("mA", budget.mA), ("F1-O", budget.F1)):
+        change = figures["metrics"][name]["change"]
+        measured.append(
+            (f"loss of {name} (most changed: label {worst!r})", (-(change or 0.0), limit))
+        )
+    sentences = [
+        f"{what} is {value:.2g}, allowed {limit:.2g}"
+        for what, (value, limit) in measured
+        if value > limit
+    ]
+    for name, correlation in figures["heatmaps"].items():
+        if correlation["lowest"] is not None and correlation["lowest"] < budget.heatmaps:
+            sentences.append(
+                f"correlation of {name} of label {correlation['label']!r} is"
+                f" {correlation['lowest']:.4f}, needed {budget.heatmaps:g}"
+            )
+    return sentences
+
+
+def _compare_metrics(before, after, labels, thresholds, unknown_labels):
+    known = known_labels(labels, unknown_labels)
+    values = []
+    for probabilities in (before, after):
+        ranked = evaluate_multilabel(labels, probabilities, unknown=unknown_labels)
+        decided = decision_metrics(known, probabilities > thresholds)
+        values.append({"mAP": ranked["label_based"]["mAP"], **decided})
+    result = {}
+    for name in ("mAP", "mA", "F1-C", "F1-O"):
+        keras, exported = (at[name] for at in values)
+        change = None if keras is None or exported is None else exported - keras
+        result[name] = {"keras": keras, "exported": exported, "change": change}
+    return result
+
+
+def _correlate(expected, actual, label_names):
+    """Pearson correlation of each label's maps; a label whose map is constant has none."""
+    correlations = {}
+    for index, name in enumerate(label_names):
+        maps = [values[..., index].ravel().astype(np.float64) for values in (expected, actual)]
+        first, second = (values - values.mean() for values in maps)
+        scale = np.sqrt((first**2).sum() * (second**2).sum())
+        if (first**2).sum() > 0:
+            correlations[name] = float((first * second).sum() / scale) if scale else 0.0
+    if not correlations:
+        return {"mean": None, "lowest": None, "label": None}
+    label = min(correlations, key=correlations.get)
+    mean = float(np.mean(list(correlations.values())))
+    return {"mean": mean, "lowest": correlations[label], "label": label}

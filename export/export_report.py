@@ -1,0 +1,68 @@
+"""What an export wrote, for its last lines and its exit code."""
+
+import dataclasses
+from typing import Any
+
+from export.bundle import SAVED_MODEL_FOLDER
+from export.precisions import refusal
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportReport:
+    """What was written.
+
+    Attributes:
+        bundle_dir: The bundle.
+        signatures: Signatures of the SavedModel.
+        parity: Differences from the Keras network, as in `bundle.json`.
+        precisions: The gate's verdict on each precision, as in `bundle.json`.
+        seconds: Wall time.
+    """
+
+    bundle_dir: str
+    signatures: tuple[str, ...]
+    parity: dict[str, Any]
+    precisions: dict[str, Any]
+    seconds: float
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Precisions that are not in the bundle, and why."""
+        verdicts = self.precisions.items()
+        return {name: refusal(verdict) for name, verdict in verdicts if not verdict["accepted"]}
+
+    @property
+    def exit_code(self) -> int:
+        """1 when a precision that was asked for is not in the bundle."""
+        return 1 if self.refused else 0
+
+    def __str__(self) -> str:
+        figures = [at for runs in self.parity["outputs"].values() for at in runs.values()]
+        largest = max(at["probabilities"] for at in figures)
+        decisions = sum(at["decisions"] for at in figures)
+        changed = sum(at["decisions_changed"] for at in figures)
+        accepted = [verdict for verdict in self.precisions.values() if verdict["accepted"]]
+        files = ", ".join(verdict["file"] for verdict in accepted)
+        lines = [
+            f"Wrote {self.bundle_dir} ({files}, {SAVED_MODEL_FOLDER}/ with"
+            f" {', '.join(self.signatures)}) in {self.seconds:.0f} s. On"
+            f" {self.parity['images']} validation images probabilities differ from the Keras"
+            f" network by at most {largest:.1e}; {changed} of {decisions} decisions differ."
+        ]
+        if len(self.precisions) > 1:
+            lines += [_describe_verdict(verdict) for verdict in accepted]
+        lines += [f"{name} is refused: {reason}" for name, reason in self.refused.items()]
+        return "\n".join(lines)
+
+
+def _describe_verdict(verdict):
+    changes = [
+        f"{name} {values['change']:+.4f}"
+        for name, values in verdict["metrics"].items()
+        if values["change"] is not None
+    ]
+    return (
+        f"{verdict['file']}: on {verdict['images']} validation images"
+        f" {verdict['decisions']['changed']:.3%} of the decisions change, probabilities by at most"
+        f" {verdict['probabilities']['largest']:.1e}; {', '.join(changes)}."
+    )

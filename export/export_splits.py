@@ -1,0 +1,59 @@
+"""The images of a run that its export compares and calibrates on."""
+
+import dataclasses
+
+import numpy as np
+
+from export.budget import parse_precisions
+from export.config import ExportConfig
+from vac_tf.config import TrainConfig
+from vac_tf.datasets import Split
+from vac_tf.datasets.image_source import ImageSettings
+from vac_tf.datasets.selection import read_run_splits
+from vac_tf.training.run_data import leave_bad_images_out
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportSplits:
+    """Images that an export needs.
+
+    Attributes:
+        parity: Validation images on which ONNX and SavedModel must equal the Keras network.
+        gate: Validation images on which each precision is judged.
+        calibration: Training images that set the ranges of INT8.
+    """
+
+    parity: Split
+    gate: Split
+    calibration: Split
+
+
+def read_export_splits(
+    train_config: TrainConfig,
+    settings: ImageSettings,
+    config: ExportConfig,
+    label_names: tuple[str, ...],
+) -> ExportSplits:
+    """Validation images spread evenly over the split, training images chosen by the seed."""
+    if config.data_dir:
+        train_config = dataclasses.replace(train_config, data_dir=config.data_dir)
+    splits = read_run_splits(train_config)
+
+    def usable(split, indices):
+        chosen = split.select(indices).with_labels(label_names)
+        skip = train_config.skip_bad_images
+        return leave_bad_images_out(chosen, settings)[0] if skip else chosen
+
+    parity = usable(splits.validation, _evenly(splits.validation, config.parity_images))
+    if parse_precisions(config.precisions) == ("fp32",):
+        return ExportSplits(parity, parity, splits.train)
+    generator = np.random.default_rng(train_config.seed)
+    count = min(config.calibration_images, len(splits.train))
+    chosen = np.sort(generator.choice(len(splits.train), count, replace=False))
+    gate = usable(splits.validation, _evenly(splits.validation, config.gate_images))
+    return ExportSplits(parity, gate, usable(splits.train, chosen))
+
+
+def _evenly(split: Split, count: int) -> np.ndarray:
+    count = min(count, len(split))
+    return np.linspace(0, len(split) - 1, count).round().astype(int)

@@ -1,0 +1,85 @@
+"""The structure of an exported graph: clean-up, Transpose nodes, and which nodes are delicate."""
+
+import os
+import tempfile
+
+import onnx
+import onnxruntime
+
+IMAGES = "images"
+
+
+def optimize_graph(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same network after ONNX Runtime's hardware-independent optimisations.
+
+    Of what the conversion from TensorFlow leaves behind, this moves Transpose nodes through the
+    graph until they cancel, and folds constants and padding. All nodes stay standard ONNX.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = (os.path.join(folder, name) for name in ("source.onnx", "target.onnx"))
+        onnx.save(model, source)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = target
+        onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        optimized = onnx.load(target)
+    # It lists every operator set that it knows; an older runtime would refuse the unknown ones.
+    domains = {node.domain for node in optimized.graph.node}
+    used = [opset for opset in optimized.opset_import if opset.domain in domains]
+    del optimized.opset_import[:]
+    optimized.opset_import.extend(used)
+    _name_nodes(optimized)
+    return optimized
+
+
+def _name_nodes(model):
+    """Gives every node a name of its own: the other functions here choose nodes by name."""
+    taken = set()
+    for index, node in enumerate(model.graph.node):
+        if not node.name or node.name in taken:
+            node.name = f"{node.name or node.op_type}_{index}"
+        taken.add(node.name)
+
+
+def count_transposes(model: onnx.ModelProto) -> int:
+    """Number of Transpose nodes: each copies a whole tensor."""
+    return sum(node.op_type == "Transpose" for node in model.graph.node)
+
+
+def normalization_nodes(model: onnx.ModelProto) -> set[str]:
+    """Names of the nodes between the images in 0..255 and the first convolutions."""
+    from_images, names = {IMAGES}, set()
+    for node in model.graph.node:
+        if node.op_type != "Conv" and from_images.intersection(node.input):
+            from_images.update(node.output)
+            names.add(node.name)
+    return names
+
+
+def head_nodes(model: onnx.ModelProto) -> set[str]:
+    """Names of the nodes after the last features: pooling, logits, heatmaps and what joins them.
+
+    Those are the nodes whose result no convolution uses. The 1x1 convolutions that make the
+    heatmaps are among them, whatever the number of backbones and of outputs.
+    """
+    feeds_convolution: set[str] = set()
+    names = set()
+    for node in reversed(model.graph.node):
+        if feeds_convolution.isdisjoint(node.output):
+            names.add(node.name)
+            if node.op_type == "Conv":
+                feeds_convolution.update(node.input)
+        else:
+            feeds_convolution.update(node.input)
+    return names
+
+
+def tensor_types(model: onnx.ModelProto) -> dict[str, int]:
+    """Element type (`onnx.TensorProto.FLOAT`, ...) of every tensor of the graph by name."""
+    graph = onnx.shape_inference.infer_shapes(model, strict_mode=True).graph
+    types = {
+        value.name: value.type.tensor_type.elem_type
+        for value in (*graph.input, *graph.output, *graph.value_info)
+    }
+    return types | {tensor.name: tensor.data_type for tensor in graph.initializer}

@@ -1,0 +1,114 @@
+"""Judges an exported precision on validation images, against the Keras network and a budget."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+
+from export.budget import Budget
+from export.bundle import ModelDescription
+from export.divergence import first_divergence
+from export.drift import measure_drift, over_budget
+from export.gate_images import check_pixels, pipeline_images, scorer_images
+from export.inference import InferenceNetwork
+from export.parity_gate import reference_outputs
+from export.preprocessing import to_input_dtype
+from export.session import NetworkSession
+from vac_tf.datasets import Split
+from vac_tf.datasets.image_source import ImageSettings
+
+_BATCH = 32
+_IMAGES_TO_COMPARE_LAYERS = 4
+# Relative error that the format makes in a single layer, as a floor for the search of a layer.
+_FORMAT_ERROR = {"fp32": 1e-6, "fp16": 1e-3, "int8": 2e-2}
+
+
+@dataclasses.dataclass(frozen=True)
+class GateSet:
+    """What every precision is judged on.
+
+    Attributes:
+        images: `[N, H, W, 3]` as the scorer hands them to the network.
+        reference: Outputs of the Keras network for the same images by the training pipeline.
+        labels: `[N, L]`, values 0, 1 or NaN (unknown).
+    """
+
+    images: np.ndarray
+    reference: Mapping[str, np.ndarray]
+    labels: np.ndarray
+
+
+def load_gate_set(
+    split: Split, settings: ImageSettings, description: ModelDescription, network: InferenceNetwork
+) -> GateSet:
+    """Loads all images of `split`, and runs the Keras network on them.
+
+    Raises:
+        ValueError: for an image that cannot be read; InputValueError when scorer and training
+            pipeline differ on the images, which is no fault of any precision.
+    """
+    preprocessing = description.preprocessing
+    images, pipeline = scorer_images(split, preprocessing), pipeline_images(split, settings)
+    check_pixels(images, pipeline, split, settings, preprocessing)
+    dtype = preprocessing.input_dtype
+    reference = reference_outputs(network, to_input_dtype(pipeline, dtype))
+    return GateSet(to_input_dtype(images, dtype), reference, split.labels)
+
+
+def judge(path: str, gate_set: GateSet, budget: Budget, original: onnx.ModelProto) -> dict:
+    """The verdict on an exported file.
+
+    Args:
+        path: The file; its description says labels, thresholds and precision.
+        gate_set: The images.
+        budget: What is allowed.
+        original: The float32 graph that the file was made of.
+
+    Returns:
+        Plain values, as `bundle.json` holds them: `accepted`, `failures` (sentences),
+        `diverging_layer` (a sentence, or None when accepted), `budget`, and the figures of
+        `measure_drift`.
+    """
+    session = NetworkSession(path, "cpu")
+    description = session.description
+    outputs = _run(session, gate_set)
+    figures = measure_drift(
+        gate_set.reference,
+        outputs,
+        gate_set.labels,
+        description.label_names,
+        np.array(description.thresholds, np.float32),
+        description.unknown_labels,
+    )
+    failures = over_budget(figures, budget)
+    verdict: dict[str, Any] = {
+        "accepted": not failures,
+        "failures": failures,
+        "diverging_layer": None,
+        "budget": dataclasses.asdict(budget),
+        **figures,
+    }
+    if failures:
+        worst = _most_different(gate_set.reference, outputs)
+        layer = first_divergence(
+            original, onnx.load(path), gate_set.images[worst], _FORMAT_ERROR[description.precision]
+        )
+        verdict["diverging_layer"] = str(layer) if layer else None
+    return verdict
+
+
+def _run(session, gate_set):
+    names = tuple(gate_set.reference)
+    parts = [
+        session.run(gate_set.images[start : start + _BATCH], names)
+        for start in range(0, len(gate_set.images), _BATCH)
+    ]
+    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+
+
+def _most_different(reference, outputs):
+    """Rows whose logits differ most; what is not finite differs most of all."""
+    differences = np.abs(reference["logits"] - outputs["logits"]).max(axis=1)
+    return np.argsort(-np.nan_to_num(differences, nan=np.inf))[:_IMAGES_TO_COMPARE_LAYERS]

@@ -1,0 +1,85 @@
+"""The same graph in 8-bit integers: static, QDQ format, weights per channel."""
+
+import contextlib
+import io
+import os
+import tempfile
+from collections.abc import Iterable
+
+import numpy as np
+import onnx
+from onnxruntime import quantization
+from onnxruntime.quantization.registry import QDQRegistry
+
+from export.onnx_graph import IMAGES, head_nodes, normalization_nodes
+
+# Ranges of activations, with options of `create_calibrator`: its own default for the percentile is
+# symmetric, which leaves half of the levels unused after a ReLU.
+CALIBRATION_METHODS = {
+    "percentile": (quantization.CalibrationMethod.Percentile, {"symmetric": False}),
+    "minmax": (quantization.CalibrationMethod.MinMax, {}),
+}
+
+
+def quantize(model: onnx.ModelProto, batches: Iterable[np.ndarray], method: str) -> onnx.ModelProto:
+    """Converts the backbone of a float32 graph to INT8.
+
+    Activations are 8-bit unsigned with one range per tensor, weights 8-bit signed with one per
+    output channel: what CPUs with VNNI multiply fastest. The normalisation of the images and the
+    head stay in float32: a quantised logit is cut off at the largest one seen in calibration.
+
+    Args:
+        model: Float32 graph; not changed.
+        batches: Batches of images as the graph takes them; one is held at a time.
+        method: A key of `CALIBRATION_METHODS`.
+
+    Returns:
+        A new graph with QuantizeLinear and DequantizeLinear nodes; other nodes and tensors keep
+        their names, except for activations that the quantisation itself makes superfluous.
+    """
+    model = onnx.shape_inference.infer_shapes(model)
+    # All that ONNX Runtime computes in 8 bits: between them a tensor stays in 8 bits.
+    operators = list(QDQRegistry)
+    quantizer = quantization.QDQQuantizer(
+        model,
+        per_channel=True,
+        reduce_range=False,
+        weight_qType=quantization.QuantType.QInt8,
+        activation_qType=quantization.QuantType.QUInt8,
+        tensors_range=_calibrate(model, operators, batches, method),
+        nodes_to_quantize=[],
+        nodes_to_exclude=sorted(normalization_nodes(model) | head_nodes(model)),
+        op_types_to_quantize=operators,
+        extra_options={},
+    )
+    quantizer.quantize_model()
+    quantizer.model.topological_sort()
+    return quantizer.model.model
+
+
+def _calibrate(model, operators, batches, method):
+    method, options = CALIBRATION_METHODS[method]
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.onnx")
+        onnx.save(model, path)
+        calibrator = quantization.create_calibrator(
+            path,
+            operators,
+            os.path.join(folder, "augmented.onnx"),
+            calibrate_method=method,
+            extra_options=options,
+        )
+        # It prints several lines per batch.
+        with contextlib.redirect_stdout(io.StringIO()):
+            for batch in batches:
+                # One reader per batch: a calibrator holds all activations of what a reader gives.
+                calibrator.collect_data(_OneBatch(batch))
+            return calibrator.compute_data()
+
+
+class _OneBatch(quantization.CalibrationDataReader):
+    def __init__(self, images):
+        self._inputs = iter([{IMAGES: images}])
+
+    def get_next(self):
+        return next(self._inputs, None)
