@@ -53,37 +53,59 @@ def first_divergence(
     Returns:
         The layer, or None when the graphs share no tensor.
     """
-    shared = _shared_tensors(original, converted)
-    sessions = [_expose(model, shared) for model in (original, converted)]
-    errors = {IMAGES: 0.0}
-    for start in range(0, len(shared), _GROUP):
-        names = shared[start : start + _GROUP]
-        values = [session.run(names, {IMAGES: images}) for session in sessions]
-        for name, expected, actual in zip(names, *values, strict=True):
-            errors[name] = _relative_error(expected, actual)
+    pairs = _counterparts(original, converted)
+    errors = {IMAGES: 0.0} | _tensor_errors(original, converted, pairs, images)
     worst, most_growth = None, 0.0
+    fused = {}  # Tensor that only the original has -> the first node on the way to it.
     for node in original.graph.node:
         before = max((errors.get(name, 0.0) for name in node.input), default=0.0)
+        first = next((fused[name] for name in node.input if name in fused), node)
         own = [errors[name] for name in node.output if name in errors]
-        if not own:  # Not in both graphs: what comes next inherits the error.
+        if not own:
             errors.update(dict.fromkeys(node.output, before))
+            fused.update(dict.fromkeys(node.output, first))
             continue
         growth = max(own) / max(before, floor) if np.isfinite(before) else 1.0
         if growth > most_growth:
-            worst = Divergence(node.name, node.op_type, max(own), before)
+            worst = Divergence(first.name, first.op_type, max(own), before)
             most_growth = growth
     return worst
 
 
-def _shared_tensors(original, converted):
+def _counterparts(original, converted):
+    """Float tensor of the original -> the tensor that stands for it in the converted graph.
+
+    Where a tensor is quantised, that is what the 8 bits are turned back to: a ReLU may be left to
+    the range of the 8 bits, and the tensor before it then bears the name of the one after it.
+    """
     types = tensor_types(original)
+    quantized, restored = (
+        {node.input[0]: node.output[0] for node in converted.graph.node if node.op_type == kind}
+        for kind in ("QuantizeLinear", "DequantizeLinear")
+    )
     there = {name for node in converted.graph.node for name in node.output}
-    return [
-        name
+    return {
+        name: restored.get(quantized.get(name), name)
         for node in original.graph.node
         for name in node.output
         if name in there and types.get(name) == onnx.TensorProto.FLOAT
-    ]
+    }
+
+
+def _tensor_errors(original, converted, pairs, images):
+    sessions = (_expose(original, pairs.keys()), _expose(converted, pairs.values()))
+    errors = {}
+    names_in_order = list(pairs)
+    for start in range(0, len(pairs), _GROUP):
+        names = names_in_order[start : start + _GROUP]
+        wanted = (names, [pairs[name] for name in names])
+        values = [
+            session.run(outputs, {IMAGES: images})
+            for session, outputs in zip(sessions, wanted, strict=True)
+        ]
+        for name, expected, actual in zip(names, *values, strict=True):
+            errors[name] = _relative_error(expected, actual)
+    return errors
 
 
 def _expose(model, names):

@@ -87,10 +87,9 @@ class _Conversion:
         if name not in self._converted:
             converted = f"{name}/{'half' if to_half else 'float'}"
             if name in self._weights:
-                values = numpy_helper.to_array(self._weights[name])
-                self._weights[converted] = numpy_helper.from_array(
-                    values.astype(np.float16), converted
-                )
+                with np.errstate(over="ignore"):  # Infinite: the gate says so.
+                    values = numpy_helper.to_array(self._weights[name]).astype(np.float16)
+                self._weights[converted] = numpy_helper.from_array(values, converted)
             else:
                 target = TensorProto.FLOAT16 if to_half else TensorProto.FLOAT
                 self.nodes.append(
