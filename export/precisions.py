@@ -53,17 +53,16 @@ def write_precisions(
     original = onnx.load(os.path.join(folder, onnx_file("fp32")))
     verdicts = {}
     for precision in parse_precisions(config.precisions):
+        model = original
         if precision == "fp16":
             model = to_half_precision(original)
         elif precision == "int8":
             batches = _batches(calibration, description.preprocessing)
             model = quantize(original, batches, config.calibration_method)
-        else:
-            model = original
         described = dataclasses.replace(description, precision=precision)
         path = os.path.join(folder, onnx_file(precision))
         write_model(path, model, described)
-        verdict = judge(path, gate_set, config_budget(config, precision), original)
+        verdict = judge(path, gate_set, _budget(config, precision), original)
         if verdict["accepted"]:
             write_model(path, model, dataclasses.replace(described, verdict=verdict))
             verdict |= {
@@ -79,18 +78,17 @@ def write_precisions(
     return verdicts
 
 
-def config_budget(config: ExportConfig, precision: str):
-    """The budget that the flags give a precision; that of fp32 is `tolerance`."""
-    if precision == "fp32":
-        return parse_budget(precision, f"probability:{config.tolerance!r}")
-    return parse_budget(precision, getattr(config, f"{precision}_budget"))
-
-
 def refusal(verdict: dict) -> str:
     """Why a verdict is no acceptance, in one sentence."""
     sentence = "; ".join(verdict["failures"])
     layer = verdict["diverging_layer"]
     return f"{sentence}; {layer}." if layer else f"{sentence}."
+
+
+def _budget(config, precision):
+    if precision == "fp32":
+        return parse_budget(precision, f"probability:{config.tolerance!r}")
+    return parse_budget(precision, getattr(config, f"{precision}_budget"))
 
 
 def _batches(split: Split, preprocessing: Preprocessing) -> Iterator[np.ndarray]:

@@ -27,7 +27,8 @@ class Normalization:
 
     def __call__(self, images):
         if self.reverse_channels:
-            images = keras.ops.flip(images, axis=-1)
+            # Not a flip: ONNX has none, and gets two transposes and a ReverseSequence in its place.
+            images = keras.ops.take(images, [2, 1, 0], axis=-1)
         scale = [1.0 / std for std in self.std]
         offset = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
         return keras.layers.Rescaling(scale, offset, dtype="float32", name="normalization")(images)
