@@ -87,7 +87,6 @@ def measure(model: str, paths: list[str], list_file: str) -> Round:
         output=os.path.join(_WORK_DIR.value, "scores.parquet"),
         providers="cpu",
         batch_size=batch_size,
-        decoders=os.cpu_count(),
     )
     return Round(network, loading, score(config).seconds)
 

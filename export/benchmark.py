@@ -72,7 +72,7 @@ class Benchmark:
     def run(self) -> BenchmarkReport:
         """Measures everything."""
         count = len(self._inputs)
-        start = Setting(min(self._config.batch_size, count), self._config.decoders)
+        start = Setting(min(self._config.batch_size, count), self._config.decoder_threads)
         most = Setting(count, max(2 * (os.cpu_count() or 1), start.decoders))
         with tempfile.TemporaryDirectory() as folder:
             output = os.path.join(folder, f"scores{check_output(self._config.output)}")
@@ -106,6 +106,7 @@ class Benchmark:
         config = dataclasses.replace(
             self._config, batch_size=setting.batch_size, decoders=setting.decoders
         )
+        self._session.warm_up(setting.batch_size)
         start = self._clock()
         with (
             open_writer(output, self._columns) as writer,

@@ -4,6 +4,7 @@ They stand here and not in the library because a scoring host does not install i
 """
 
 import dataclasses
+import os
 from typing import Any
 
 from export.budget import parse_budget, parse_precisions
@@ -131,7 +132,9 @@ class ScoringConfig:
     gpu_memory_mb: int = _setting(
         0, "Most memory, in MiB, that the network's tensors may take on the GPU (0: no limit)."
     )
-    decoders: int = _setting(2, "Threads that read, decode and resize.")
+    decoders: int = _setting(
+        0, "Threads that read, decode and resize (0: one per core, at most 16)."
+    )
     fast_decode: bool = _setting(
         False,
         "Decode large JPEG at 1/2, 1/4 or 1/8 of their size, not below the network's input:"
@@ -215,7 +218,9 @@ class ScoringConfig:
     def __post_init__(self):
         _check_choices(self)
         _check_needed(self, self._needed)
-        _check_at_least_one(self, ("batch_size", "decoders", "rows_per_shard", "benchmark_images"))
+        _check_at_least_one(self, ("batch_size", "rows_per_shard", "benchmark_images"))
+        if self.decoders < 0:
+            raise ValueError(f"decoders must be at least 0, got {self.decoders}.")
         if not 0.0 <= self.heatmap_margin < 1.0:
             raise ValueError(f"heatmap_margin must lie in 0..1, got {self.heatmap_margin}.")
         if not 0 <= self.metrics_port < 65536:
@@ -243,6 +248,11 @@ class ScoringConfig:
                 f"--engine=ray does not go with --{not_with_ray[0]}: the engine itself divides the"
                 " job, and its output are Parquet files only."
             )
+
+    @property
+    def decoder_threads(self) -> int:
+        """Number of threads that load images on this host."""
+        return self.decoders or min(os.cpu_count() or 1, 16)
 
     @property
     def _needed(self) -> tuple[str, ...]:

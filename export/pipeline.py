@@ -32,7 +32,7 @@ def load_ahead(
         with_picture=config.heatmaps == "overlays",
     )
     # Two batches ahead: one is decoded while the network computes another.
-    with map_ahead(function, inputs, config.decoders, 2 * config.batch_size) as loaded:
+    with map_ahead(function, inputs, config.decoder_threads, 2 * config.batch_size) as loaded:
         yield loaded
 
 
