@@ -268,3 +268,21 @@ def test_remote_storage_gives_the_same_rows(ray_python, config, tmp_path):
 def parquet_rows(config, output):
     local_output(config, output)
     return parquet.read_table(output).to_pylist()
+
+
+@pytest.mark.slow
+def test_a_node_that_is_killed_loses_nothing(ray_python, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for seed in range(4):
+        pixels = np.random.default_rng(seed).integers(0, 256, (960, 1280, 3), "uint8")
+        Image.fromarray(pixels).save(tmp_path / f"photos/{seed}.jpg")
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    command = [ray_python, "-m", "benchmarks.ray_two_nodes", f"--model={model}"]
+    command += [f"--images={tmp_path / 'photos'}", "--rows=600", "--rows_per_part=32"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=500)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout[done.stdout.index("{\n") :])
+    assert figures["equal"] and figures["rows"] == 600
+    assert figures["nodes"] == [2, 1]
+    stored = sum(figures["parts_by_process_before"].values())
+    assert stored < sum(figures["parts_by_process"].values()) == 19  # Of whole batches of 32.
