@@ -240,7 +240,7 @@ def test_a_job_on_ray_equals_the_local_one_and_goes_on(ray_python, config, tmp_p
 
 @pytest.mark.slow
 def test_remote_storage_gives_the_same_rows(ray_python, config, tmp_path):
-    """`file://` goes through fsspec as s3:// would."""
+    """URLs of local files go through fsspec as s3:// would."""
     config = dataclasses.replace(config, engine="local", heatmaps="none")
     expected = parquet_rows(config, tmp_path / "local.parquet")
     remote = f"file://{config.images}"
@@ -255,7 +255,7 @@ def test_remote_storage_gives_the_same_rows(ray_python, config, tmp_path):
     assert done.returncode == 0, done.stderr
     assert parquet.read_table(tmp_path / "b.parquet").num_rows == 50
     done = score_program(
-        ray_python, config, images=remote, output=f"file://{tmp_path}/c", engine="ray"
+        ray_python, config, images=remote, output=f"local://{tmp_path}/c", engine="ray"
     )
     assert done.returncode == 0, done.stderr
     rows = parquet.read_table(tmp_path / "c").to_pylist()
