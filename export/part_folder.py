@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from export.folder_lock import lock_folder
-from export.parts import Job
+from export.parts import Job, parse_job
 from export.remote_files import is_url, list_folder, make_folder, read_file, write_file
 
 _RECORD = re.compile(r"part-(\d{6,})\.json")
@@ -57,8 +57,8 @@ class PartFolder:
                 )
             self._write("_job/job.json", job.to_json())
             return
-        written = Job.from_json(json.loads(read_file(f"{self.url}/_job/job.json")))
-        if what := job.differences(written):
+        job_file = f"{self.url}/_job/job.json"
+        if what := job.differences(parse_job(read_file(job_file), job_file)):
             raise ValueError(
                 f"{self.url!r} holds the parts of another job: {'; '.join(what)}. Repeat the"
                 " earlier command to finish that job, or give --output another folder."

@@ -56,11 +56,13 @@ class PartScorer:
         self._config = config
         self._job = job
         self._folder = PartFolder(config.output)
-        with tempfile.TemporaryDirectory() as folder:
-            path = os.path.join(folder, "model.onnx")
-            with open(path, "wb") as file:
-                file.write(get_model())
-            self._session = NetworkSession(path, config.providers, config.gpu_memory_mb, threads)
+        self._problem = ""
+        try:
+            self._session = _open_session(config, get_model(), threads)
+        except ValueError as error:
+            # Said by its parts: an actor that dies of it is reported in a hundred lines.
+            self._problem = f"A node cannot open the network: {error}"
+            return
         heatmaps = HeatmapRows(config, job.columns.label_names, "", job.thresholds)
         self._scorer = ShardScorer(config, self._session, job.thresholds, heatmaps)
 
@@ -72,14 +74,16 @@ class PartScorer:
 
         Returns:
             `record`: JSON with the part's number, its counts by status, and the provider and
-            process that scored it; or with `stopped`, why most of its images failed, and then
-            it is not stored.
+            process that scored it; or with `stopped`, why it could not be scored, or why most
+            of its images failed: then it is not stored.
         """
         parts = zip(batch["number"], batch["inputs"], strict=True)
         records = [self._score(int(number), decode_inputs(text)) for number, text in parts]
         return {"record": [json.dumps(record) for record in records]}
 
     def _score(self, number: int, inputs: list[ScoringInput]) -> dict[str, Any]:
+        if self._problem:
+            return {"number": number, "stopped": self._problem}
         counts = Counter()
         error_share = ErrorShare(self._config.max_error_share)
 
@@ -115,3 +119,11 @@ class PartScorer:
                     watch(block)
             with open(path, "rb") as file:
                 return file.read()
+
+
+def _open_session(config: ScoringConfig, model: bytes, threads: int) -> NetworkSession:
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(folder, "model.onnx")
+        with open(path, "wb") as file:
+            file.write(model)
+        return NetworkSession(path, config.providers, config.gpu_memory_mb, threads)

@@ -84,10 +84,10 @@ class Job:
         ]
 
 
-def _read_job(path: str) -> Job:
+def parse_job(data: bytes, path: str) -> Job:
+    """Reads the contents of a job's file; ValueError, naming `path`, when it is none."""
     try:
-        with open(path, encoding="utf-8") as file:
-            return Job.from_json(json.load(file))
+        return Job.from_json(json.loads(data))
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path!r} is not the state of a job of this version ({type(error).__name__}: {error})."
@@ -114,7 +114,8 @@ class ShardFolder:
         self.shard = shard
         self.job: Job | None = None
         if os.path.exists(self._job_file):
-            self.job = _read_job(self._job_file)
+            with open(self._job_file, "rb") as file:
+                self.job = parse_job(file.read(), self._job_file)
 
     @property
     def _job_file(self) -> str:

@@ -135,6 +135,17 @@ def test_a_part_full_of_errors_is_not_stored(config, tmp_path):
     assert PartFolder(config.output).finished() == {}
 
 
+def test_a_node_that_cannot_open_the_network_says_so(config, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    source, job, _ = prepare(config)
+    model = Path(config.model).read_bytes()
+    scorer = PartScorer(dataclasses.replace(config, providers="cuda"), job, lambda: model, 1)
+    number, inputs = next(missing_parts(job, source, {}))
+    batch = {"number": np.array([number]), "inputs": np.array([inputs], object)}
+    (record,) = map(json.loads, scorer(batch)["record"])
+    assert "No NVIDIA GPU is visible" in record["stopped"]
+
+
 def test_another_job_and_foreign_files_are_refused(config, tmp_path):
     score_missing(config, {0})
     with pytest.raises(ValueError, match="parts of another job: .*threshold"):
@@ -268,6 +279,14 @@ def test_remote_storage_gives_the_same_rows(ray_python, config, tmp_path):
 def parquet_rows(config, output):
     local_output(config, output)
     return parquet.read_table(output).to_pylist()
+
+
+@pytest.mark.slow
+def test_a_node_without_the_gpu_it_was_asked_for_ends_the_job(ray_python, config, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    done = score_program(ray_python, config, providers="cuda")
+    assert done.returncode == 2
+    assert "A node cannot open the network: CUDAExec" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
