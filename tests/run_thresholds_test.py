@@ -41,6 +41,13 @@ def tuned_run(finished_run, tmp_path_factory):
     return folder, evaluate(tuning(folder, calibrate="platt", threshold_objective="fbeta:2"))
 
 
+@pytest.fixture(scope="module")
+def bundle(tuned_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bundles") / "bundle"
+    export_run(ExportConfig(run_dir=tuned_run[0], bundle_dir=str(folder), parity_images=2))
+    return folder
+
+
 def test_thresholds_are_tuned_on_the_part_that_selected_the_network(tuned_run, finished_run):
     folder, evaluation = tuned_run
     written = RunFolder(folder).read_json("thresholds.json")
@@ -48,6 +55,7 @@ def test_thresholds_are_tuned_on_the_part_that_selected_the_network(tuned_run, f
     assert written["tuning"] == found
     expected = {"objective": "fbeta:2", "split": "validation_part", "cross_fitted": True}
     expected |= {"is_test_split": False, "is_training_split": False, "folds": 3}
+    expected |= {"unknown_labels": "ignore"}
     assert expected.items() <= found.items()
     assert found["images"] == len(read_run_splits(finished_run).validation)
     assert list(found["comparison"]) == ["fixed", "global", "tuned", "oracle"]
@@ -70,12 +78,10 @@ def test_another_split_is_reported_at_the_tuned_thresholds(tuned_run):
     assert "tuned, on validation_part" in format_table(evaluation)
 
 
-def test_scores_decide_as_the_evaluation_does(tuned_run, finished_run, tmp_path):
+def test_scores_decide_as_the_evaluation_does(tuned_run, bundle, finished_run, tmp_path):
     """The decisions of score.py on the test images have the metrics that evaluate.py reports."""
     folder, _ = tuned_run
     reported = evaluate(EvaluationConfig(run_dir=folder, inconsistency=False))
-    bundle = tmp_path / "bundle"
-    export_run(ExportConfig(run_dir=folder, bundle_dir=str(bundle), parity_images=4))
     split = read_run_split(finished_run, "test")
     (tmp_path / "list.txt").write_text("\n".join(split.image_paths))
     output = tmp_path / "scores.parquet"
@@ -98,10 +104,8 @@ def test_scores_decide_as_the_evaluation_does(tuned_run, finished_run, tmp_path)
     assert found["P-O"] == pytest.approx((decided & positive).sum() / decided.sum())
 
 
-def test_every_file_of_the_bundle_tells_thresholds_and_calibration(tuned_run, tmp_path):
+def test_every_file_of_the_bundle_tells_thresholds_and_calibration(tuned_run, bundle):
     folder, _ = tuned_run
-    bundle = tmp_path / "bundle"
-    export_run(ExportConfig(run_dir=folder, bundle_dir=str(bundle), parity_images=2))
     written = RunFolder(folder).read_json("thresholds.json")
     beside = json.loads((bundle / "saved_model/assets.extra/model.json").read_text())
     in_bundle = json.loads((bundle / "bundle.json").read_text())["model"]

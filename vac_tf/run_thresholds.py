@@ -138,4 +138,5 @@ def _describe_images(config, run_config, count: int) -> dict[str, Any]:
         "images": count,
         "is_test_split": bool(is_test),
         "is_training_split": is_training,
+        "unknown_labels": config.unknown_labels or run_config.unknown_labels,
     }
