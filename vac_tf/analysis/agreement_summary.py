@@ -74,7 +74,7 @@ def summarise_agreement(
     for low, high in clutter_bins():
         inside = (objects >= low) & (objects <= high)
         if inside.any():
-            clutter.append({"objects": _bin_name(low, high)} | _summary(table, inside, bootstrap))
+            clutter.append({"objects": bin_name(low, high)} | _summary(table, inside, bootstrap))
     per_label = [
         {"label": label_names[label]} | _label_means(table, table.labels == label)
         for label in np.unique(table.labels)
@@ -117,7 +117,8 @@ def clutter_bins() -> list[tuple[int, float]]:
     return [(low + 1, high) for low, high in zip(edges, edges[1:], strict=False)]
 
 
-def _bin_name(low: int, high: float) -> str:
+def bin_name(low: int, high: float) -> str:
+    """ "1", "2 to 3", "16 or more"."""
     if high == np.inf:
         return f"{low} or more"
     return str(low) if low == high else f"{low} to {high}"

@@ -22,6 +22,11 @@ def p_value(value: float | None) -> str:
     return "p < 0.0001" if value < 1e-4 else f"p = {value:.{4 if value < 0.01 else 3}f}"
 
 
+def p_cell(value: float | None) -> str:
+    """ "0.012", "< 0.0001" for a table whose column says that it is p."""
+    return "–" if value is None else p_value(value).removeprefix("p ").removeprefix("= ")
+
+
 def interval(values: dict, digits: int = 3, plus: bool = False) -> str:
     """ "0.12 [0.08, 0.15]" of `mean`, `low` and `high`."""
     write = signed if plus else number
@@ -29,6 +34,22 @@ def interval(values: dict, digits: int = 3, plus: bool = False) -> str:
         return "–"
     mean, low, high = (write(values[name], digits) for name in ("mean", "low", "high"))
     return mean if values["low"] is None else f"{mean} [{low}, {high}]"
+
+
+def correlation_in_words(row: dict) -> str:
+    """Both coefficients and p-values of `vac_tf.analysis.correlation.correlate`."""
+    pearson, spearman = row["pearson"], row["spearman"]
+    return (
+        f"Pearson r = {signed(pearson['correlation'], 2)}, {p_value(pearson['p_value'])}; rank"
+        f" {signed(spearman['correlation'], 2)}, {p_value(spearman['p_value'])}; {row['count']}"
+        " labels"
+    )
+
+
+def is_correlation_shown(row: dict) -> bool:
+    """Whether both coefficients are significant, over enough labels: one outlier makes either."""
+    worst = max(row[kind]["p_value"] for kind in ("pearson", "spearman"))
+    return row["count"] >= FEWEST and worst < SIGNIFICANT
 
 
 def excludes_zero(values: dict) -> bool:

@@ -1,5 +1,6 @@
 """Section 5.3 of the dual-stream paper: performance by the number of objects in an image."""
 
+from vac_tf.analysis.agreement_summary import bin_name, clutter_bins
 from vac_tf.analysis.analysis_page import Section, Table
 from vac_tf.analysis.analysis_text import number
 
@@ -8,7 +9,6 @@ QUESTION = (
     "Mean average precision of the images with each number of objects (Section 5.3), crowds not"
     " counted."
 )
-_BANDS = ((1, 1), (2, 3), (4, 7), (8, 15), (16, None))
 
 
 def clutter_section(result: dict, figures: dict[str, str]) -> Section:
@@ -44,13 +44,11 @@ def _comparison(groups: list[dict], models: dict) -> str:
 
 
 def _table(groups: list[dict], models: dict) -> Table:
-    """Means over bands of numbers of objects, each group weighing as many images as it has."""
+    """Means over bins of numbers of objects, each group weighing as many images as it has."""
     rows = []
-    for low, high in _BANDS:
+    for low, high in clutter_bins():
         inside = [
-            index
-            for index, group in enumerate(groups)
-            if low <= group["object_count"] and (high is None or group["object_count"] <= high)
+            index for index, group in enumerate(groups) if low <= group["object_count"] <= high
         ]
         if not inside:
             continue
@@ -61,7 +59,6 @@ def _table(groups: list[dict], models: dict) -> Table:
             / sum(images)
             for column in columns
         ]
-        name = f"{low} or more" if high is None else str(low) if low == high else f"{low} to {high}"
-        rows.append([name, str(sum(images)), *(number(mean) for mean in means)])
+        rows.append([bin_name(low, high), str(sum(images)), *(number(mean) for mean in means)])
     header = ["objects", "images", "random ranking", *models]
     return Table("Mean mAP of the groups, weighted by their images.", header, rows)

@@ -1,7 +1,13 @@
 """Section 5.4 of the dual-stream paper: which labels gain, and what their objects are like."""
 
 from vac_tf.analysis.analysis_page import Section, Table
-from vac_tf.analysis.analysis_text import FEWEST, SIGNIFICANT, listed, number, p_value, signed
+from vac_tf.analysis.analysis_text import (
+    correlation_in_words,
+    is_correlation_shown,
+    listed,
+    number,
+    signed,
+)
 from vac_tf.analysis.average_precision_gain import LEAST_POSITIVES
 
 TITLE = "Labels: what one model gains over the other"
@@ -69,16 +75,10 @@ def _labels(comparison: dict) -> str:
 def _correlation(quantity: str, row: dict) -> str:
     if row["reason"]:
         return f"Gain and {quantity} of the objects: no correlation; {row['reason']}."
-    pearson, spearman = row["pearson"], row["spearman"]
-    values = (
-        f"Pearson r = {signed(pearson['correlation'], 2)}, {p_value(pearson['p_value'])}; rank"
-        f" {signed(spearman['correlation'], 2)}, {p_value(spearman['p_value'])}; {row['count']}"
-        " labels"
-    )
-    worst = max(pearson["p_value"], spearman["p_value"])
-    if row["count"] < FEWEST or worst >= SIGNIFICANT:
+    values = correlation_in_words(row)
+    if not is_correlation_shown(row):
         return f"The gain shows no clear relation to the {quantity} of the objects ({values})."
-    word = "grows" if pearson["correlation"] > 0 else "falls"
+    word = "grows" if row["pearson"]["correlation"] > 0 else "falls"
     return f"The gain {word} with the {quantity} of the label's objects ({values})."
 
 

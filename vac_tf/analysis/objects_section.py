@@ -1,7 +1,17 @@
 """Section 3.2 of the dual-stream paper: what found objects have that missed ones lack."""
 
 from vac_tf.analysis.analysis_page import Section, Table
-from vac_tf.analysis.analysis_text import FEWEST, SIGNIFICANT, listed, number, p_value, signed
+from vac_tf.analysis.analysis_text import (
+    FEWEST,
+    SIGNIFICANT,
+    correlation_in_words,
+    is_correlation_shown,
+    listed,
+    number,
+    p_cell,
+    p_value,
+    signed,
+)
 
 TITLE = "Objects: what distinguishes found from missed ones?"
 QUESTION = (
@@ -72,14 +82,10 @@ def _correlation(name: str, row: dict) -> str:
     quantity = QUANTITY_NAMES[name].split(" (")[0]
     if row["reason"]:
         return f"Average precision and {quantity}: no correlation; {row['reason']}."
-    pearson = row["pearson"]
-    values = (
-        f"Pearson r = {signed(pearson['correlation'], 2)}, {p_value(pearson['p_value'])},"
-        f" {row['count']} labels"
-    )
-    if row["count"] < FEWEST or pearson["p_value"] >= SIGNIFICANT:
+    values = correlation_in_words(row)
+    if not is_correlation_shown(row):
         return f"No correlation of average precision with {quantity} is shown ({values})."
-    word = "higher" if pearson["correlation"] > 0 else "lower"
+    word = "higher" if row["pearson"]["correlation"] > 0 else "lower"
     return f"Average precision is {word} where the mean {quantity} is greater ({values})."
 
 
@@ -88,7 +94,7 @@ def _objects_table(statistics: dict) -> Table:
     rows = []
     for name, row in statistics["quantities"].items():
         tests = [row["t_test"], row["welch_t_test"]]
-        values = [p_value(test and test["p_value"]).removeprefix("p ") for test in tests]
+        values = [p_cell(test and test["p_value"]) for test in tests]
         means = [_mean(row[group]) for group in ("found", "missed")]
         t = number(tests[0] and tests[0]["t"], 2)
         effect = number(row["effect_size"], 2)
@@ -109,10 +115,7 @@ def _classes_table(correlations: dict) -> Table:
         cells = []
         for kind in ("pearson", "spearman"):
             values = row[kind] or {"correlation": None, "p_value": None}
-            cells += [
-                signed(values["correlation"], 2),
-                p_value(values["p_value"]).removeprefix("p "),
-            ]
+            cells += [signed(values["correlation"], 2), p_cell(values["p_value"])]
         rows.append([QUANTITY_NAMES[name], str(row["count"]), *cells])
     caption = "Correlations over labels."
     if correlations["without_average_precision"]:
