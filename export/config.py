@@ -138,7 +138,8 @@ class ScoringConfig:
     fast_decode: bool = _setting(
         False,
         "Decode large JPEG at 1/2, 1/4 or 1/8 of their size, not below the network's input:"
-        " faster, and the scores differ; --benchmark says how many decisions change.",
+        " faster, and the scores differ; export_model.py and --benchmark say how many decisions"
+        " change.",
     )
     threshold: float = _setting(
         -1.0, "Decide every label above this probability; below 0: the model's own thresholds."

@@ -51,6 +51,13 @@ class ExportReport:
         ]
         if len(self.precisions) > 1:
             lines += [_describe_verdict(verdict) for verdict in accepted]
+        fast = self.parity["fast_decode"]
+        if fast["probabilities"]:
+            lines.append(
+                f"score.py --fast_decode would change {fast['decisions_changed']} of"
+                f" {fast['decisions']} decisions on validation images, probabilities by at most"
+                f" {fast['probabilities']:.1e}."
+            )
         lines += [f"{name} is refused: {reason}" for name, reason in self.refused.items()]
         return "\n".join(lines)
 

@@ -19,7 +19,8 @@ from export.bundle import (
 from export.config import ExportConfig
 from export.export_report import ExportReport
 from export.export_splits import read_export_splits
-from export.gate_images import load_parity_images
+from export.fast_decode_effect import measure_fast_decode
+from export.gate_images import load_parity_images, scoring_inputs
 from export.inference import InferenceNetwork
 from export.onnx_writer import write_onnx
 from export.parity_gate import check_bundle
@@ -27,6 +28,7 @@ from export.precision_gate import load_gate_set
 from export.precisions import write_precisions
 from export.preprocessing import Preprocessing
 from export.saved_model_writer import write_saved_model
+from export.session import NetworkSession
 from export.triton_repository import new_triton_model, triton_model_name, write_triton_model
 from vac_tf.config import TrainConfig
 from vac_tf.datasets.image_source import ImageSettings
@@ -36,6 +38,7 @@ from vac_tf.run_folder import RunFolder
 from vac_tf.training.run_data import image_settings
 
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy")
+_GATE_BATCH = 32
 
 
 def export_run(config: ExportConfig) -> ExportReport:
@@ -66,6 +69,9 @@ def export_run(config: ExportConfig) -> ExportReport:
         signatures = write_saved_model(saved_model, network, description)
         parity = check_bundle(folder, network, description, images, config.tolerance)
         parity["transposes_converted"] = transposes
+        parity["fast_decode"] = measure_fast_decode(
+            NetworkSession(onnx_path, "cpu"), scoring_inputs(splits.gate), _GATE_BATCH
+        ).to_json()
         precisions = write_precisions(folder, description, gate_set, splits.calibration, config)
         write_bundle_file(folder, description, parity, precisions)
         if triton_folder:

@@ -127,6 +127,16 @@ def test_bundle_json_holds_the_checksum_of_every_file(bundle):
     assert sorted(os.listdir(bundle.parent)) == ["bundle"]
 
 
+def test_the_effect_of_fast_decoding_is_measured(bundle):
+    effect = json.loads((bundle / "bundle.json").read_text())["parity"]["fast_decode"]
+    # Of all validation images, each label; none of them is large enough to be shrunk.
+    assert effect == {
+        "decisions": 11 * len(LABELS),
+        "decisions_changed": 0,
+        "probabilities": 0.0,
+    }
+
+
 def test_parity_covers_every_way_to_run_it(bundle):
     outputs = json.loads((bundle / "bundle.json").read_text())["parity"]["outputs"]
     assert set(outputs) == {
