@@ -193,7 +193,9 @@ class ScoringConfig:
         "", "Address of the Ray cluster (default: RAY_ADDRESS, else a new one on this machine)."
     )
     ray_actors: int = _setting(2, "Most actors; each holds the network once.")
-    ray_cpus_per_actor: float = _setting(1.0, "CPU cores of an actor, and threads of its network.")
+    ray_cpus_per_actor: float = _setting(
+        1.0, "CPU cores of an actor; its decoders and its network have a thread each."
+    )
     ray_gpus_per_actor: float = _setting(0.0, "GPUs of an actor; below 1: actors share one.")
     strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
     describe: bool = _setting(

@@ -116,13 +116,16 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
         ray.put(pyarrow.table({"number": [number], "inputs": [inputs]})) for number, inputs in parts
     ]
     model = ray.put(read_file(config.model))
+    # A machine may hold several actors: one thread per core of the actor, not of the machine.
+    threads = max(1, round(config.ray_cpus_per_actor))
+    config = dataclasses.replace(config, decoders=config.decoders or threads)
     return ray.data.from_arrow_refs(blocks).map_batches(
         PartScorer,
         fn_constructor_kwargs={
             "config": config,
             "job": job,
             "get_model": functools.partial(ray.get, model),
-            "threads": max(1, round(config.ray_cpus_per_actor)),
+            "threads": threads,
         },
         batch_size=1,
         # As few as one: the job goes on while nodes are missing.
