@@ -80,7 +80,8 @@ class Benchmark:
                 StageClock(start.decoders, self._clock) as clock,
                 open_writer(output, self._columns) as writer,
             ):
-                stages = time_stages(clock, self._session, self._inputs, start.batch_size, writer)
+                inputs = self._whole_batches(start.batch_size)
+                stages = time_stages(clock, self._session, inputs, start.batch_size, writer)
             best, trials = climb(
                 lambda setting: self._measure(setting, output), start, most, self._memory_limit
             )
@@ -101,23 +102,28 @@ class Benchmark:
         half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
         return self._config.memory_limit_mb * 2**20 or half
 
+    def _whole_batches(self, batch_size: int) -> Sequence[ScoringInput]:
+        """As many images as fill batches: a part of one costs the network as much as a whole."""
+        return self._inputs[: len(self._inputs) // batch_size * batch_size]
+
     def _measure(self, setting: Setting, output: str) -> Trial:
         """Scores the sample from files to rows."""
         config = dataclasses.replace(
             self._config, batch_size=setting.batch_size, decoders=setting.decoders
         )
+        inputs = self._whole_batches(setting.batch_size)
         self._session.warm_up(setting.batch_size)
         start = self._clock()
         with (
             open_writer(output, self._columns) as writer,
-            load_ahead(config, self._preprocessing, self._inputs) as loaded,
+            load_ahead(config, self._preprocessing, inputs) as loaded,
         ):
             full = iter(lambda: list(itertools.islice(loaded, setting.batch_size)), [])
             for batch, values in run_ahead(
                 self._session, full, setting.batch_size, ("probabilities",)
             ):
                 writer.write(make_rows(batch, values, self._thresholds))
-        return Trial(len(self._inputs) / (self._clock() - start), _peak_bytes())
+        return Trial(len(inputs) / (self._clock() - start), _peak_bytes())
 
 
 def _peak_bytes() -> int:

@@ -47,8 +47,8 @@ class NetworkSession:
     Raises:
         ValueError: when the file is missing, no ONNX, of a newer operator set than this ONNX
             Runtime knows, without a description, or not the file that the bundle.json beside it
-            lists; ProviderError when the GPU asked for cannot be used,
-            or does not compute the convolutions.
+            lists; ProviderError when the GPU asked for cannot be used or does not compute the
+            convolutions.
     """
 
     def __init__(self, path: str, providers: str = "cpu", gpu_memory_mb: int = 0, threads: int = 0):

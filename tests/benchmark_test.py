@@ -143,6 +143,12 @@ def test_a_small_run(flags, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "photos"]
 
 
+def test_only_whole_batches_are_timed(flags):
+    config = ScoringConfig(**flags | {"batch_size": 4}, benchmark=True)
+    found = benchmark(config)
+    assert found.stages.images == 4 and len(found.stages.call_seconds) == 1
+
+
 def test_images_that_cannot_be_loaded_are_no_sample(flags, tmp_path):
     (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\n")
     config = ScoringConfig(**flags | {"images": str(tmp_path / "list.txt")}, benchmark=True)
