@@ -5,7 +5,7 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """Limits over the gate images; a share of decisions always allows one of them.
+    """Limits over the gate images. None on decisions or metrics is finer than one image (1 / N).
 
     Attributes:
         probability: Largest difference of a probability.

@@ -72,33 +72,9 @@ def over_budget(figures: Mapping[str, Any], budget: Budget) -> list[str]:
             for name, count in figures["not_finite"].items()
             if count
         ]
-    per_label = figures["decisions"]["per_label"]
-    worst = max(per_label, key=per_label.get)
-    images, decisions = figures["images"], figures["images"] * len(per_label)
-    probabilities = figures["probabilities"]
-    measured = [
-        (
-            f"largest difference of a probability (label {probabilities['label']!r})",
-            (probabilities["largest"], budget.probability),
-        ),
-        ("mean difference of probabilities", (probabilities["mean"], budget.mean_probability)),
-        (
-            f"share of changed decisions (most of them: label {worst!r})",
-            (figures["decisions"]["changed"], max(budget.decisions, 1 / decisions)),
-        ),
-        (
-            f"share of changed decisions of label {worst!r}",
-            (per_label[worst], max(budget.label_decisions, 1 / images)),
-        ),
-    ]
-    for name, limit in (("mAP", budget.mAP), ("mA", budget.mA), ("F1-O", budget.F1)):
-        change = figures["metrics"][name]["change"]
-        measured.append(
-            (f"loss of {name} (most changed: label {worst!r})", (-(change or 0.0), limit))
-        )
     sentences = [
         f"{what} is {value:.2g}, allowed {limit:.2g}"
-        for what, (value, limit) in measured
+        for what, value, limit in _measured(figures, budget)
         if value > limit
     ]
     for name, correlation in figures["heatmaps"].items():
@@ -108,6 +84,30 @@ def over_budget(figures: Mapping[str, Any], budget: Budget) -> list[str]:
                 f" {correlation['lowest']:.4f}, needed {budget.heatmaps:g}"
             )
     return sentences
+
+
+def _measured(figures, budget):
+    """What each limit but the heatmaps' is on, its value and the limit."""
+    per_label = figures["decisions"]["per_label"]
+    worst = max(per_label, key=per_label.get)
+    one_image, one_decision = 1 / figures["images"], 1 / (figures["images"] * len(per_label))
+    label, largest, mean = (figures["probabilities"][key] for key in ("label", "largest", "mean"))
+    yield f"largest difference of a probability (label {label!r})", largest, budget.probability
+    what = f"mean difference of probabilities (largest: label {label!r})"
+    yield what, mean, budget.mean_probability
+    yield (
+        f"share of changed decisions (most of them: label {worst!r})",
+        figures["decisions"]["changed"],
+        max(budget.decisions, one_decision),
+    )
+    yield (
+        f"share of changed decisions of label {worst!r}",
+        per_label[worst],
+        max(budget.label_decisions, one_image),
+    )
+    for name, limit in (("mAP", budget.mAP), ("mA", budget.mA), ("F1-O", budget.F1)):
+        loss = -(figures["metrics"][name]["change"] or 0.0)
+        yield f"loss of {name} (most changed: label {worst!r})", loss, max(limit, one_image)
 
 
 def _compare_metrics(before, after, labels, thresholds, unknown_labels):

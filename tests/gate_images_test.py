@@ -54,8 +54,13 @@ def test_a_wrong_resize_in_the_scorers_code_stops_the_export(data_dir, tmp_path,
 
 
 def test_a_wrong_decoder_is_named(data_dir, monkeypatch):
-    right = preprocessing.decode
-    monkeypatch.setattr(preprocessing, "decode", lambda *a: np.maximum(right(*a), 1)[..., ::-1])
+    right = preprocessing._decode
+
+    def in_wrong_channel_order(*arguments):
+        pixels, size = right(*arguments)
+        return pixels[..., ::-1], size
+
+    monkeypatch.setattr(preprocessing, "_decode", in_wrong_channel_order)
     with pytest.raises(InputValueError, match="The first step that differs is the decoding"):
         load(data_dir)
 

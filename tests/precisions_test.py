@@ -20,13 +20,18 @@ from export.scorer import score
 from export.session import NetworkSession
 from tests.exporter_test import LABELS, SIZE, spread_predictions, write_run, write_table
 from tests.onnx_models import damage
+from vac_tf.config import TrainConfig
 from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.classifier import without_head
+from vac_tf.run_folder import RunFolder
+from vac_tf.training.run import run as train
 
 ALL = "fp32,fp16,int8"
 # Weights are random and images few: the figures say nothing, they are only to be within reach.
 LOOSE = "decisions:0.2,label_decisions:0.4,mAP:0.3,mA:0.3,F1:0.3,probability:0.5,heatmaps:0.9"
 LOOSE += ",mean_probability:0.1"
+ANYTHING = "decisions:1,label_decisions:1,mAP:1,mA:1,F1:1,probability:1,mean_probability:1"
+ANYTHING += ",heatmaps:0"
 
 
 @pytest.fixture(scope="module")
@@ -187,3 +192,27 @@ def test_the_program_says_what_was_refused_in_its_exit_code(run, tmp_path, monke
     monkeypatch.setattr(export_model.exporting, "to_config", lambda flags: config)
     assert export_model.main() == 1
     assert "fp16 is refused" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_a_run_in_mixed_precision_passes_the_gate(
+    tiny_settings, tiny_backbone, tmp_path, precision
+):
+    settings = {**tiny_settings, "epochs": 1, "backbone": tiny_backbone, "precision": precision}
+    config = TrainConfig(run_dir=str(tmp_path / "run"), **settings)
+    train(config)
+    report = export(RunFolder(config.run_dir), tmp_path / "bundle", precisions="fp32,fp16")
+    assert report.refused == {}
+    assert report.precisions["fp32"]["probabilities"]["largest"] < 1e-5
+
+
+@pytest.mark.slow
+def test_transposes_and_precisions_of_a_resnet50(data_dir, tmp_path):
+    network = spread_predictions(build_classifier("resnet50", len(LABELS)))
+    run = write_run(tmp_path / "run", data_dir, network)
+    report = export(run, tmp_path / "bundle", int8_budget=ANYTHING, fp16_budget=ANYTHING)
+    assert report.refused == {}
+    assert report.parity["transposes_converted"] == 4
+    assert [verdict["transposes"] for verdict in report.precisions.values()] == [2, 2, 2]
+    graph = onnx.load(tmp_path / "bundle" / "model_int8.onnx").graph
+    assert sum(node.op_type == "QuantizeLinear" for node in graph.node) > 50
