@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: environment lint test test-slow demo clean
+.PHONY: environment lint test test-slow demo demo-dual clean
 
 environment: $(INSTALLED)
 
@@ -30,7 +30,10 @@ test-slow: environment
 demo: environment
 	$(VENV_PYTHON) demo.py
 
+demo-dual: environment
+	$(VENV_PYTHON) demo_dual.py
+
 # Back to a fresh clone; training runs (runs/) stay.
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache dist demo_output
+	rm -rf .venv .pytest_cache .ruff_cache dist demo_output demo_dual_output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
