@@ -50,11 +50,15 @@ def load_gate_set(
             pipeline differ on the images, which is no fault of any precision.
     """
     preprocessing = description.preprocessing
-    images, pipeline = scorer_images(split, preprocessing), pipeline_images(split, settings)
-    check_pixels(images, pipeline, split, settings, preprocessing)
     dtype = preprocessing.input_dtype
-    reference = reference_outputs(network, to_input_dtype(pipeline, dtype))
-    return GateSet(to_input_dtype(images, dtype), reference, split.labels)
+    images, references = [], []
+    for start in range(0, len(split), _BATCH):
+        rows = split.select(range(start, min(start + _BATCH, len(split))))
+        scorer, pipeline = scorer_images(rows, preprocessing), pipeline_images(rows, settings)
+        check_pixels(scorer, pipeline, rows, settings, preprocessing)
+        images.append(to_input_dtype(scorer, dtype))
+        references.append(reference_outputs(network, to_input_dtype(pipeline, dtype)))
+    return GateSet(np.concatenate(images), _joined(references), split.labels)
 
 
 def judge(path: str, gate_set: GateSet, budget: Budget, original: onnx.ModelProto) -> dict:
@@ -105,7 +109,11 @@ def _run(session, gate_set):
         session.run(gate_set.images[start : start + _BATCH], names)
         for start in range(0, len(gate_set.images), _BATCH)
     ]
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+    return _joined(parts)
+
+
+def _joined(parts):
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _most_different(reference, outputs):

@@ -43,7 +43,7 @@ def data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, data_dir):
-    keras.utils.set_random_seed(0)
+    keras.utils.set_random_seed(4)  # Every label is decided for some of the images.
     network = spread_predictions(build_classifier("small", len(LABELS)))
     return write_run(tmp_path_factory.mktemp("runs") / "run", data_dir, network)
 
@@ -172,6 +172,7 @@ def test_uint8_images_in_every_precision(run, tmp_path):
 
 
 def test_a_dual_stream_network_in_every_precision(data_dir, tmp_path):
+    keras.utils.set_random_seed(0)
     streams = [without_head(build_classifier("small", len(LABELS))) for _ in range(2)]
     network = build_dual_stream(*streams, len(LABELS))
     head = network.get_layer("cam_head")
