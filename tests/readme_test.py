@@ -23,12 +23,10 @@ SHRUNK = {
     # An untrained network and a handful of images: INT8 may change any decision.
     "export_model.py": ("--calibration_images=8", f"--int8_budget={ANY_DRIFT}"),
     "train.py": (*TINY, *TINY_NETWORK, "--image_size=48"),
-    "train_saliency.py": (
-        *(*TINY, "--image_size=32", "--scenes_train_images=12", "--scenes_image_size=32"),
-        "--data_dir=data/scenes",
-    ),
+    "train_saliency.py": (*TINY, "--image_size=48"),
     "analyze.py": ("--bootstrap_samples=10",),
 }
+TINY_SCENES = ("--scenes_train_images=12", "--scenes_image_size=48", "--data_dir=data/scenes")
 
 
 def commands():
@@ -65,6 +63,9 @@ def test_commands_run_in_order(tmp_path):
         shrink = SHRUNK.get(program, ())
         if any("scale:" in argument for argument in arguments):
             shrink = (*shrink, "--transforms=hflip,scale:32")
+        on_scenes = not any(flag.startswith(("--dataset", "--flagfile")) for flag in arguments)
+        if program in ("train.py", "train_saliency.py") and on_scenes:
+            shrink = (*shrink, *TINY_SCENES)
         subprocess.run(
             [sys.executable, str(ROOT / program), *arguments, *shrink], cwd=tmp_path, check=True
         )
