@@ -1,12 +1,15 @@
-"""Inference of FP32, FP16 and INT8 files of one network, alternating in one process on the CPU.
+"""FP32, FP16 and INT8 files of one network, alternating in one process on the CPU.
 
-    python -m benchmarks.precision_speed --backbone=resnet50 --image_size=224 --batch_size=8
+    python -m benchmarks.precision_speed --backbone=resnet50 --image_size=224 --batch_size=8 \\
+        --images=photos
+
+times the network alone and, with --images, whole jobs of score.py from files to Parquet.
 
 The weights are random, as they do not change the speed; the accuracy of a trained network is
 what the gate of export_model.py reports. Each round runs every precision once, so that other
 load on the machine meets all of them; the ratio is the median over the rounds.
 
-Takes about two minutes for a ResNet-50.
+Takes about two minutes for a ResNet-50, and two more with --images.
 """
 
 import os
@@ -17,6 +20,8 @@ import numpy as np
 import onnx
 from absl import app
 from absl import flags as absl_flags
+
+from benchmarks.photographs import list_photographs
 
 FLAGS = absl_flags.FLAGS
 NUM_LABELS = 80
@@ -64,17 +69,44 @@ def time_rounds(paths: dict[str, str], images: np.ndarray, rounds: int) -> dict[
     return {name: np.array(values[2:]) for name, values in seconds.items()}
 
 
+def time_jobs(paths: dict[str, str], list_file: str, rounds: int) -> dict[str, np.ndarray]:
+    """Seconds of `score.py` from files to Parquet, its start left out, by precision."""
+    from export.config import ScoringConfig
+    from export.scorer import score
+
+    seconds = {name: [] for name in paths}
+    for number in range(rounds):
+        for name, path in paths.items():
+            output = f"{path}.{number}.parquet"
+            config = ScoringConfig(model=path, images=list_file, output=output, providers="cpu")
+            seconds[name].append(score(config).seconds)
+    return {name: np.array(values) for name, values in seconds.items()}
+
+
+def report(seconds: dict[str, np.ndarray], images: int, what: str) -> None:
+    """Prints a line per precision."""
+    for name, values in seconds.items():
+        ratio = np.median(seconds["fp32"] / values)
+        print(
+            f"{what}, {name}: {np.median(values) * 1e3 / images:.2f} ms per image,"
+            f" {ratio:.2f} times fp32",
+            flush=True,
+        )
+
+
 def main(_) -> None:
     images = random_images(FLAGS.batch_size, FLAGS.image_size)
     with tempfile.TemporaryDirectory() as folder:
         paths = export_precisions(folder, FLAGS.backbone, FLAGS.image_size)
-        seconds = time_rounds(paths, images, FLAGS.rounds)
-        for name, values in seconds.items():
-            ratio = np.median(seconds["fp32"] / values)
-            print(
-                f"{name}: {np.median(values) * 1e3 / len(images):.2f} ms per image,"
-                f" {ratio:.2f} times fp32, {os.path.getsize(paths[name]) / 2**20:.1f} MiB"
-            )
+        for name, path in paths.items():
+            print(f"{name}: {os.path.getsize(path) / 2**20:.1f} MiB")
+        report(time_rounds(paths, images, FLAGS.rounds), len(images), "network alone")
+        if FLAGS.images:
+            list_file = os.path.join(folder, "photographs.txt")
+            count = len(list_photographs(FLAGS.images, FLAGS.count, list_file))
+            time_jobs(paths, list_file, 1)  # Fills the cache of the disk.
+            jobs = time_jobs(paths, list_file, FLAGS.job_rounds)
+            report(jobs, count, "from files to Parquet")
 
 
 if __name__ == "__main__":
@@ -82,4 +114,7 @@ if __name__ == "__main__":
     absl_flags.DEFINE_integer("image_size", 224, "Height and width of the images in pixels.")
     absl_flags.DEFINE_integer("batch_size", 8, "Images per call of the network.")
     absl_flags.DEFINE_integer("rounds", 20, "Calls of each precision that are timed.")
+    absl_flags.DEFINE_string("images", "", "Folder of photographs for whole jobs; empty: none.")
+    absl_flags.DEFINE_integer("count", 128, "Images of each job; photographs are repeated.")
+    absl_flags.DEFINE_integer("job_rounds", 3, "Jobs of each precision that are timed.")
     app.run(main)

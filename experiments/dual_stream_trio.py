@@ -1,7 +1,7 @@
 """One stream, two streams, two streams with saliency: the dual-stream paper's own three rows.
 
-    python -m experiments.dual_stream_trio --runs_dir=runs/trio --split=test \
-        --saliency_run=runs/scenes_saliency \
+    python -m experiments.dual_stream_trio --runs_dir=runs/trio --split=test \\
+        --saliency_run=runs/scenes_saliency \\
         -- --flagfile=flags/recipes/dual_stream/scenes_dual_stream_settings.flags
 
 trains each row into a folder of RUNS_DIR, evaluates it and prints one table. What stands after

@@ -4,11 +4,16 @@ import re
 import subprocess
 import sys
 
+from PIL import Image
+
 from tools.python_imports import REPOSITORY
 
 
-def test_it_prints_a_line_per_precision():
+def test_it_prints_a_line_per_precision(tmp_path):
+    for number in range(3):
+        Image.new("RGB", (40, 30), (number, 9, 9)).save(tmp_path / f"{number}.jpg")
     flags = ("--backbone=small", "--image_size=32", "--batch_size=2", "--rounds=2")
+    flags += (f"--images={tmp_path}", "--count=5", "--job_rounds=1")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.precision_speed", *flags],
         cwd=REPOSITORY,
@@ -16,8 +21,11 @@ def test_it_prints_a_line_per_precision():
         text=True,
         check=True,
     )
-    line = r"^(fp\d+|int8): [\d.]+ ms per image, ([\d.]+) times fp32, ([\d.]+) MiB$"
-    rows = re.findall(line, done.stdout, flags=re.MULTILINE)
-    assert [name for name, _, _ in rows] == ["fp32", "fp16", "int8"]
-    assert float(rows[0][1]) == 1.0
-    assert float(rows[2][2]) < float(rows[1][2]) < float(rows[0][2])
+    sizes = re.findall(r"^(\w+): ([\d.]+) MiB$", done.stdout, flags=re.MULTILINE)
+    assert [name for name, _ in sizes] == ["fp32", "fp16", "int8"]
+    assert float(sizes[2][1]) < float(sizes[1][1]) < float(sizes[0][1])
+    for what in ("network alone", "from files to Parquet"):
+        line = rf"^{what}, (\w+): [\d.]+ ms per image, ([\d.]+) times fp32$"
+        rows = re.findall(line, done.stdout, flags=re.MULTILINE)
+        assert [name for name, _ in rows] == ["fp32", "fp16", "int8"]
+        assert float(rows[0][1]) == 1.0
