@@ -20,8 +20,9 @@ lint: environment
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m ruff format --check
 
+# Two files of tests at a time: most of the work of a test runs on one core.
 test: environment lint
-	$(VENV_PYTHON) -m pytest -m "not slow"
+	$(VENV_PYTHON) -m pytest -m "not slow" --numprocesses=2 --dist=loadfile
 
 # Builds of all backbones and all recipes, the installed wheel, and other long tests.
 test-slow: environment

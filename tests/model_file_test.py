@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 @pytest.fixture
 def bundle(tmp_path):
     model = write_channel_mean_model(tmp_path / "model.onnx")
-    write_bundle_file(str(tmp_path), description(), parity={})
+    write_bundle_file(str(tmp_path), description(), parity={}, precisions={})
     return model
 
 

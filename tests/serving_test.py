@@ -23,7 +23,7 @@ from export.preprocessing import prepare
 from export.scorer import score
 from export.session import NetworkSession
 from export.triton_repository import triton_config, triton_model_name
-from tests.exporter_test import LABELS, SIZE, write_run, write_table
+from tests.exporter_test import LABELS, SIZE, tiny_network, write_run, write_table
 from tests.onnx_models import description, write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,7 +35,9 @@ def exported(tmp_path_factory):
     """A folder with data/, bundles/mine and the Triton repository models/."""
     folder = tmp_path_factory.mktemp("exported")
     write_table(folder / "data", images=4)
-    run = write_run(folder / "run", folder / "data")
+    network = tiny_network()
+    network.layers[-1].bias.assign([10.0, 0.0, -10.0])  # The first label is always decided.
+    run = write_run(folder / "run", folder / "data", network)
     bundle, repository = str(folder / "bundles/mine"), str(folder / "models")
     export_run(ExportConfig(run.path, bundle, triton_repository=repository, parity_images=2))
     return folder
