@@ -30,6 +30,7 @@ def run(program, *arguments):
 def main():
     output = os.path.abspath(FLAGS.output_dir)
     shared = (f"--scenes_train_images={FLAGS.images}", f"--data_dir={output}/scenes")
+    shared += ("--cache=memory",)
     shared += tuple(FLAGS.train_flag)
     saliency = f"{output}/saliency"
     recipe = f"{RECIPES}scenes_saliency.flags"
@@ -52,6 +53,6 @@ def main():
 
 if __name__ == "__main__":
     absl_flags.DEFINE_string("output_dir", "demo_dual_output", "Folder of all that is written.")
-    absl_flags.DEFINE_integer("images", 2000, "Training images that are generated.")
+    absl_flags.DEFINE_integer("images", 1300, "Training images that are generated.")
     absl_flags.DEFINE_multi_string("train_flag", [], "A further flag of every training.")
     run_program(main)
