@@ -97,6 +97,19 @@ def test_one_changed_decision_is_always_allowed():
     assert len(over_budget(measure(probabilities=one), strict)) == 2
 
 
+def test_ties_that_fall_otherwise_refuse_int8_but_not_float32():
+    tied = np.full_like(PROBABILITIES, 0.1)
+    figures = measure_drift(
+        EXPECTED | {"probabilities": tied + 1e-6 * LABELS},
+        EXPECTED | {"probabilities": tied - 1e-6 * LABELS},
+        *(LABELS, NAMES, THRESHOLDS, "ignore"),
+    )
+    assert figures["metrics"]["mAP"]["change"] < -0.1
+    assert over_budget(figures, BUDGETS["fp32"]) == []
+    (failure,) = over_budget(figures, BUDGETS["int8"])
+    assert failure.startswith("loss of mAP")
+
+
 def test_a_gain_is_no_loss():
     perfect = np.clip(LABELS, 0.01, 0.99)
     strict = dataclasses.replace(ANYTHING, mAP=0.0, mA=0.0, F1=0.0)
