@@ -8,10 +8,12 @@ FEWEST = 8
 
 
 def number(value: float | None, digits: int = 3) -> str:
+    """ "0.412", and a dash where the value is undefined."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def signed(value: float | None, digits: int = 3) -> str:
+    """ "+0.412", "-0.412": a difference."""
     return "–" if value is None else f"{value:+.{digits}f}"
 
 
