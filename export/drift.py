@@ -19,6 +19,7 @@ def measure_drift(
     label_names: Sequence[str],
     thresholds: np.ndarray,
     unknown_labels: str,
+    ties: float = 0.0,
 ) -> dict[str, Any]:
     """Compares two networks' outputs for the same N images.
 
@@ -30,13 +31,15 @@ def measure_drift(
         label_names: L names.
         thresholds: float32 `[L]`; a label is decided when its probability is above its own.
         unknown_labels: What a NaN label means for the metrics.
+        ties: Expected probabilities that are closer than this may come in any order.
 
     Returns:
         Plain values: `images`; `probabilities` (`largest`, `mean`, `label` of the largest);
         `decisions` (`changed`, a share, and `per_label`); `metrics` (`mAP`, `mA`, `F1-C`, `F1-O`,
-        each `keras`, `exported` and `change`, None where undefined); `heatmaps` (per output the
-        `mean` over labels and the `lowest` correlation, with its `label`). Only `not_finite`, the
-        number of such values per output, when there are any.
+        each `keras`, `exported`, `change` and `loss`, None where undefined; the loss of mAP counts
+        from the worst order of ties); `heatmaps` (per output the `mean` over labels and the
+        `lowest` correlation, with its `label`). Only `not_finite`, the number of such values per
+        output, when there are any.
     """
     not_finite = {name: int((~np.isfinite(values)).sum()) for name, values in actual.items()}
     if any(not_finite.values()):
@@ -55,7 +58,7 @@ def measure_drift(
             "changed": float(changed.mean()),
             "per_label": dict(zip(label_names, changed.tolist(), strict=True)),
         },
-        "metrics": _compare_metrics(before, after, labels, thresholds, unknown_labels),
+        "metrics": _compare_metrics(before, after, labels, thresholds, unknown_labels, ties),
         "heatmaps": {
             name: _correlate(expected[name], actual[name], label_names)
             for name in expected
@@ -106,23 +109,41 @@ def _measured(figures, budget):
         max(budget.label_decisions, one_image),
     )
     for name, limit in (("mAP", budget.mAP), ("mA", budget.mA), ("F1-O", budget.F1)):
-        loss = -(figures["metrics"][name]["change"] or 0.0)
+        loss = figures["metrics"][name]["loss"] or 0.0
         yield f"loss of {name} (most changed: label {worst!r})", loss, max(limit, one_image)
 
 
-def _compare_metrics(before, after, labels, thresholds, unknown_labels):
+def _compare_metrics(before, after, labels, thresholds, unknown_labels, ties):
     known = known_labels(labels, unknown_labels)
-    values = []
-    for probabilities in (before, after):
-        ranked = evaluate_multilabel(labels, probabilities, unknown=unknown_labels)
-        decided = decision_metrics(known, probabilities > thresholds)
-        values.append({"mAP": ranked["label_based"]["mAP"], **decided})
-    result = {}
-    for name in ("mAP", "mA", "F1-C", "F1-O"):
-        keras, exported = (at[name] for at in values)
-        change = None if keras is None or exported is None else exported - keras
-        result[name] = {"keras": keras, "exported": exported, "change": change}
-    return result
+
+    def mean_average_precision(probabilities):
+        evaluation = evaluate_multilabel(labels, probabilities, unknown=unknown_labels)
+        return evaluation["label_based"]["mAP"]
+
+    keras, exported = (
+        {"mAP": mean_average_precision(values), **decision_metrics(known, values > thresholds)}
+        for values in (before, after)
+    )
+    expected = keras | {"mAP": mean_average_precision(_worst_order(before, labels, ties))}
+    return {
+        name: {
+            "keras": keras[name],
+            "exported": exported[name],
+            "change": _difference(exported[name], keras[name]),
+            "loss": _difference(expected[name], exported[name]),
+        }
+        for name in ("mAP", "mA", "F1-C", "F1-O")
+    }
+
+
+def _worst_order(probabilities, labels, ties):
+    """The probabilities with every positive behind the negatives that it ties with."""
+    shift = np.where(labels == 1, -0.5, 0.5) * ties
+    return np.clip(probabilities + shift, 0.0, 1.0)
+
+
+def _difference(first, second):
+    return None if first is None or second is None else first - second
 
 
 def _correlate(expected, actual, label_names):

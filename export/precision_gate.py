@@ -85,6 +85,7 @@ def judge(path: str, gate_set: GateSet, budget: Budget, original: onnx.ModelProt
         description.label_names,
         np.array(description.thresholds, np.float32),
         description.unknown_labels,
+        budget.ties,
     )
     failures = over_budget(figures, budget)
     verdict: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """The comparison that refuses a precision: every figure, and every limit of a budget."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -97,17 +98,45 @@ def test_one_changed_decision_is_always_allowed():
     assert len(over_budget(measure(probabilities=one), strict)) == 2
 
 
+def against(expected, actual, budget):
+    """What of the second probabilities is over a budget."""
+    both = (EXPECTED | {"probabilities": np.float32(values)} for values in (expected, actual))
+    figures = measure_drift(*both, LABELS, NAMES, THRESHOLDS, "ignore", budget.ties)
+    return figures, over_budget(figures, budget)
+
+
 def test_ties_that_fall_otherwise_refuse_int8_but_not_float32():
     tied = np.full_like(PROBABILITIES, 0.1)
-    figures = measure_drift(
-        EXPECTED | {"probabilities": tied + 1e-6 * LABELS},
-        EXPECTED | {"probabilities": tied - 1e-6 * LABELS},
-        *(LABELS, NAMES, THRESHOLDS, "ignore"),
-    )
+    pair = tied + 1e-6 * LABELS, tied - 1e-6 * LABELS
+    figures, failures = against(*pair, BUDGETS["fp32"])
     assert figures["metrics"]["mAP"]["change"] < -0.1
-    assert over_budget(figures, BUDGETS["fp32"]) == []
-    (failure,) = over_budget(figures, BUDGETS["int8"])
+    assert failures == []
+    (failure,) = against(*pair, BUDGETS["int8"])[1]
     assert failure.startswith("loss of mAP")
+
+
+def test_what_is_lost_beyond_ties_refuses_float32_within_its_tolerance():
+    near = 0.1 + 1e-4 * PROBABILITIES
+    figures, (failure,) = against(near, near[::-1], BUDGETS["fp32"])
+    assert figures["probabilities"]["largest"] < BUDGETS["fp32"].probability
+    assert failure.startswith("loss of mAP")
+
+
+def test_the_worst_order_of_ties_is_that_of_a_slow_search():
+    """Every order of tied images, over a label at a time."""
+    labels = np.float32([[1], [0], [1], [0], [0], [1]])
+    probabilities = np.float32([[0.5], [0.5], [0.5 + 4e-6], [0.5 - 4e-6], [0.7], [0.3]])
+    tied = [0, 1, 2, 3]
+    lowest = 1.0
+    for order in itertools.permutations(tied):
+        scores = probabilities.copy()
+        scores[list(order), 0] = 0.5 + 1e-3 * np.arange(len(tied))
+        values = evaluate_multilabel(labels, scores)["label_based"]["mAP"]
+        lowest = min(lowest, values)
+    outputs = {"probabilities": probabilities}
+    perfect = {"probabilities": labels}
+    figures = measure_drift(outputs, perfect, labels, ("cat",), THRESHOLDS[:1], "ignore", 1e-5)
+    assert figures["metrics"]["mAP"]["loss"] == pytest.approx(lowest - 1.0)
 
 
 def test_a_gain_is_no_loss():
