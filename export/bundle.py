@@ -122,12 +122,12 @@ class ModelDescription:
             ValueError: when the file was not written by `export_model.py`, or by a newer one,
                 or its labels do not fit their hash.
         """
-        if "format" not in properties or json.loads(properties["format"]) != FORMAT_NAME:
+        if properties.get("format") != json.dumps(FORMAT_NAME):
             raise ValueError(
                 f"{path!r} is an ONNX file without the description that export_model.py writes"
                 " (labels, thresholds, input size). Export the run again with export_model.py."
             )
-        values = {key: json.loads(value) for key, value in properties.items()}
+        values = _Properties(properties, path)
         if values["format_version"] > FORMAT_VERSION:
             raise ValueError(
                 f"{path!r} has format version {values['format_version']}, this program reads up"
@@ -159,6 +159,40 @@ class ModelDescription:
             tuning=values.get("tuning"),
             precision=values.get("precision", "fp32"),
             verdict=values.get("verdict"),
+        )
+
+
+class _Properties:
+    """JSON values by name; other tools may have added properties that are none.
+
+    Args:
+        properties: Their texts.
+        path: The file, for messages.
+    """
+
+    def __init__(self, properties: Mapping[str, str], path: str):
+        self._properties = properties
+        self._path = path
+
+    def __getitem__(self, name: str) -> Any:
+        """The value; ValueError when it is missing or no JSON."""
+        if name not in self._properties:
+            raise self._error(name, "is missing")
+        return self.get(name)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value, or `default` when it is missing; ValueError when it is no JSON."""
+        if name not in self._properties:
+            return default
+        try:
+            return json.loads(self._properties[name])
+        except ValueError:
+            raise self._error(name, f"is {self._properties[name][:40]!r}, no JSON") from None
+
+    def _error(self, name: str, what: str) -> ValueError:
+        return ValueError(
+            f"{self._path!r} was altered: {name} {what} in its description. Copy the whole bundle"
+            " again, or export the run again with export_model.py."
         )
 
 

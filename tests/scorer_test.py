@@ -196,6 +196,24 @@ def test_altered_labels_are_refused(model, folder, tmp_path):
         NetworkSession(model)
 
 
+@pytest.mark.parametrize("name", ["format_version", "thresholds", "max_pixels", "versions"])
+@pytest.mark.parametrize("value", [None, "{broken"])
+def test_an_incomplete_description_is_refused_by_name(model, name, value):
+    graph = onnx.load(model)
+    entries = {entry.key: entry.value for entry in graph.metadata_props if entry.key != name}
+    onnx.helper.set_model_props(graph, entries | ({name: value} if value else {}))
+    onnx.save(graph, model)
+    with pytest.raises(ValueError, match=f"was altered: {name} is (missing|'{{broken', no JSON)"):
+        NetworkSession(model)
+
+
+def test_properties_of_other_tools_are_no_obstacle(model):
+    graph = onnx.load(model)
+    graph.metadata_props.add(key="onnx.infer", value="onnxruntime.quant")
+    onnx.save(graph, model)
+    assert NetworkSession(model).description == description()
+
+
 @pytest.mark.parametrize("content", [b"", b"no onnx file", b"\x08\x07garbage"])
 def test_a_file_that_is_no_onnx_is_refused(folder, tmp_path, content):
     (tmp_path / "model.onnx").write_bytes(content)
