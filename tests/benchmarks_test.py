@@ -1,4 +1,4 @@
-"""The scripts in benchmarks/ run as printed in them, on a small network and few images."""
+"""The scripts that measure the scorer run as printed in them, on a small network and few images."""
 
 import re
 import subprocess
@@ -6,8 +6,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow
 import pytest
 from PIL import Image
+from pyarrow import parquet
+
+from experiments.killed_jobs import compare_batches
+from tests.onnx_models import write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent
 SHRUNK = ("--backbone=small", "--image_size=32", "--rounds=2")
@@ -26,10 +31,20 @@ def folder(tmp_path_factory):
 
 def run(name, folder, *flags):
     arguments = [f"--images={folder / 'photos'}", f"--work_dir={folder / 'work'}"]
-    command = [sys.executable, "-m", f"benchmarks.{name}", *arguments, *SHRUNK, *flags]
+    return run_module(f"benchmarks.{name}", *arguments, *SHRUNK, *flags)
+
+
+def run_module(module, *arguments):
+    command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stderr or done.stdout
     return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def scoring_flags(folder):
+    model = write_channel_mean_model(folder / "model.onnx")
+    return f"--model={model}", f"--images={folder / 'photos'}"
 
 
 def test_end_to_end(folder):
@@ -52,3 +67,36 @@ def test_scoring_comparison(folder):
     ours, plain, training = (list(map(float, text.split(" / "))) for text in pixels)
     assert training == [0.0, 0.0]
     assert ours[1] <= 0.01 < plain[1]
+
+
+def test_start_and_memory(scoring_flags):
+    few_rows = ("--starts=2", "--few=10", "--many=20")
+    lines = run_module("benchmarks.start_and_memory", *scoring_flags, *few_rows)
+    assert re.match(r"one image: [\d.]+ s \(median of 2, .* s of the processor", lines[0])
+    peaks = [int(re.search(r", (\d+) MiB at most", line)[1]) for line in lines[1:3]]
+    assert min(peaks) > 10
+    ratio = float(re.search(r": ([\d.]+) times that of the short one", lines[3])[1])
+    assert ratio == pytest.approx(peaks[1] / peaks[0], abs=0.05)
+
+
+def test_killed_jobs(scoring_flags):
+    small = ("--rows=40", "--rows_per_shard=8", "--kills=2")
+    lines = run_module("experiments.killed_jobs", *scoring_flags, *small)
+    assert lines[0].startswith("41 rows, unbroken in")
+    assert [line[:6] for line in lines[1:]] == ["ok    "] * 7
+    assert lines[1].startswith("ok     killed 2 times, parts after each: [")
+    assert lines[-1].startswith("ok     batches of 1, 7, 32: 0 decisions differ, probabilities by")
+
+
+def test_batches_that_differ_are_seen(tmp_path):
+    def write(name, red, decisions, image="a.jpg"):
+        columns = {"image": [image, "gone"], "status": ["ok", "missing"]}
+        columns |= {"red": pyarrow.array([red, None], "float32"), "decisions": [decisions, None]}
+        parquet.write_table(pyarrow.table(columns), tmp_path / name)
+        return tmp_path / name
+
+    first = write("first", 0.5, ["red"])
+    assert compare_batches([first, first], ["red"]) == (0, 0.0)
+    assert compare_batches([first, write("other", 0.25, [])], ["red"]) == (1, 0.25)
+    with pytest.raises(RuntimeError, match="Rows moved"):
+        compare_batches([first, write("moved", 0.5, ["red"], "b.jpg")], ["red"])
