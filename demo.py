@@ -6,25 +6,16 @@ trains a baseline and a consistency model on `scenes` (about 3 and 5 minutes on 
 their metrics and says where the picture of heatmaps, the exported model and the scores lie.
 """
 
-import logging
 import os
-import subprocess
-import sys
 
 from absl import flags as absl_flags
 
+from experiments.start_program import start_program
 from flags.program import run_program
 from vac_tf.config import TrainConfig
 from vac_tf.datasets.scenes import scenes_folder
 
 FLAGS = absl_flags.FLAGS
-ROOT = os.path.dirname(os.path.abspath(__file__))
-
-
-def run(program, *arguments):
-    """Runs one of the programs as a user would, and shows the command."""
-    logging.info("\n$ python %s %s", program, " ".join(arguments))
-    subprocess.run([sys.executable, program, *arguments], cwd=ROOT, check=True)
 
 
 def main():
@@ -32,15 +23,15 @@ def main():
     runs = {"baseline": f"{output}/baseline", "consistent": f"{output}/consistent"}
     shared = (f"--epochs={FLAGS.epochs}", f"--scenes_train_images={FLAGS.images}")
     shared += (f"--data_dir={output}/scenes",)
-    run("train.py", f"--run_dir={runs['baseline']}", *shared)
-    run("train.py", f"--run_dir={runs['consistent']}", "--transforms=hflip", *shared)
+    start_program("train.py", f"--run_dir={runs['baseline']}", *shared)
+    start_program("train.py", f"--run_dir={runs['consistent']}", "--transforms=hflip", *shared)
     for run_dir in runs.values():
-        run("evaluate.py", f"--run_dir={run_dir}", "--split=test")
+        start_program("evaluate.py", f"--run_dir={run_dir}", "--split=test")
     bundle, scores = f"{output}/bundle", f"{output}/scores.csv"
-    run("export_model.py", f"--run_dir={runs['consistent']}", f"--bundle_dir={bundle}")
+    start_program("export_model.py", f"--run_dir={runs['consistent']}", f"--bundle_dir={bundle}")
     size, seed = TrainConfig.scenes_image_size, TrainConfig.scenes_seed
     images = f"--images={scenes_folder(f'{output}/scenes', size, FLAGS.images, seed)}/test"
-    run("score.py", f"--model={bundle}/model.onnx", images, f"--output={scores}")
+    start_program("score.py", f"--model={bundle}/model.onnx", images, f"--output={scores}")
 
     # Imported here: --help needs no TensorFlow.
     from vac_tf.analysis.mirror_comparison import compare_under_flip

@@ -8,23 +8,15 @@ compares attention with classification on one page.
 """
 
 import os
-import subprocess
-import sys
 
 from absl import flags as absl_flags
 
 from experiments.dual_stream_trio import table, train_trio
+from experiments.start_program import start_program
 from flags.program import run_program
 
 FLAGS = absl_flags.FLAGS
-ROOT = os.path.dirname(os.path.abspath(__file__))
 RECIPES = "--flagfile=flags/recipes/dual_stream/"
-
-
-def run(program, *arguments):
-    """Runs one of the programs as a user would, and shows the command."""
-    print(f"\n$ python {program} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, program, *arguments], cwd=ROOT, check=True)
 
 
 def main():
@@ -34,12 +26,12 @@ def main():
     shared += tuple(FLAGS.train_flag)
     saliency = f"{output}/saliency"
     recipe = f"{RECIPES}scenes_saliency.flags"
-    run("train_saliency.py", recipe, *shared, f"--run_dir={saliency}")
+    start_program("train_saliency.py", recipe, *shared, f"--run_dir={saliency}")
     recipe = f"{RECIPES}scenes_dual_stream_settings.flags"
     runs = train_trio(output, saliency, "test", (recipe, *shared))
     one_stream, _, dual_stream = runs.values()
     analysis = f"{output}/analysis"
-    run(
+    start_program(
         "analyze.py",
         f"--run_dir={dual_stream}",
         f"--baseline_run_dir={one_stream}",

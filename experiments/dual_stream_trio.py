@@ -11,14 +11,13 @@ differ only in where the branch begins. Interrupted, the same command continues.
 
 import json
 import os
-import subprocess
-import sys
 
 from absl import app
 from absl import flags as absl_flags
 
+from experiments.start_program import start_program
+
 FLAGS = absl_flags.FLAGS
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # Column of the table -> name in evaluation.json.
 METRICS = {"mAP": "mAP", "C-P": "P-C", "C-R": "R-C", "C-F1": "F1-C"}
 METRICS |= {"O-P": "P-O", "O-R": "R-O", "O-F1": "F1-O"}
@@ -38,9 +37,11 @@ def train_trio(runs_dir: str, saliency_run: str, split: str, train_flags) -> dic
         dual_stream: (f"--trunk_run={one_stream}", f"--saliency_run={saliency_run}"),
     }
     for run_dir, row_flags in begins.items():
-        _run("train.py", "--model=dual_stream", *train_flags, *row_flags, f"--run_dir={run_dir}")
+        start_program(
+            "train.py", "--model=dual_stream", *train_flags, *row_flags, f"--run_dir={run_dir}"
+        )
     for run_dir in runs.values():
-        _run("evaluate.py", f"--run_dir={run_dir}", f"--split={split}")
+        start_program("evaluate.py", f"--run_dir={run_dir}", f"--split={split}")
     return runs
 
 
@@ -53,11 +54,6 @@ def table(runs: dict[str, str]) -> str:
         cells = [f"{metrics[metric]:.3f}" for metric in METRICS.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _run(program, *arguments):
-    print(f"\n$ python {program} {' '.join(arguments)}", flush=True)
-    subprocess.run([sys.executable, program, *arguments], cwd=ROOT, check=True)
 
 
 def main(arguments):

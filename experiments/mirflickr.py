@@ -1,6 +1,6 @@
 """Baseline, augmentation, control and consistency on MIRFLICKR photographs, one row at a time.
 
-    python experiments/mirflickr.py --data_dir=MIRFLICKR --runs_dir=runs/mirflickr
+    python -m experiments.mirflickr --data_dir=MIRFLICKR --runs_dir=runs/mirflickr
 
 trains each row (small network from scratch, 96 pixels, 8 epochs; DATA_DIR holds train.csv and
 test.csv), evaluates it on the test split and rewrites the table in experiments/RESULTS.md as the
@@ -10,18 +10,17 @@ row ends. Interrupted, the same command continues. About 60 minutes on two idle 
 import json
 import os
 import re
-import subprocess
-import sys
 
 from absl import app
 from absl import flags as absl_flags
+
+from experiments.start_program import ROOT, start_program
 
 FLAGS = absl_flags.FLAGS
 absl_flags.DEFINE_string("data_dir", None, "Folder with train.csv and test.csv.", required=True)
 absl_flags.DEFINE_string("runs_dir", "runs/mirflickr", "Folder of the run folders.")
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
 
 # name in the table -> (run folder, flags beyond the shared ones)
 ROWS = {
@@ -39,9 +38,9 @@ SHARED = ("--dataset=table", "--validation_fraction=0.1", "--epochs=8", "--cache
 def run_row(folder, row_flags):
     """Trains and evaluates one row; returns its evaluation."""
     run_dir = os.path.join(FLAGS.runs_dir, folder)
-    train = ["train.py", *SHARED, *row_flags, f"--data_dir={FLAGS.data_dir}"]
-    for command in (train, ["evaluate.py", "--split=test"]):
-        subprocess.run([sys.executable, *command, f"--run_dir={run_dir}"], cwd=ROOT, check=True)
+    data, run = f"--data_dir={FLAGS.data_dir}", f"--run_dir={run_dir}"
+    start_program("train.py", *SHARED, *row_flags, data, run)
+    start_program("evaluate.py", "--split=test", run)
     with open(os.path.join(ROOT, run_dir, "evaluation.json"), encoding="utf-8") as stream:
         return json.load(stream)
 
