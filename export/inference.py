@@ -30,7 +30,9 @@ class InferenceNetwork:
         calibration: OutputCalibration | None = None,
     ):
         # A network in mixed precision exports to a graph that ONNX Runtime refuses or distorts.
-        self.network = rebuild_network(with_stream_heatmaps(network), fused=False, dtype="float32")
+        self.network = rebuild_network(
+            with_stream_heatmaps(network), fused=False, dtype="float32", depthwise=True
+        )
         self._preprocessing = preprocessing
         self._calibration = calibration
         size = (preprocessing.height, preprocessing.width, 3)

@@ -2,6 +2,7 @@
 
 import logging
 
+import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
@@ -28,11 +29,25 @@ def write_onnx(
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     signature = [network.images_signature]
     function = tf.function(network.predict, input_signature=signature)
-    model, _ = tf2onnx.convert.from_function(function, signature, opset=opset)
+    model, _ = tf2onnx.convert.from_function(
+        function, signature, opset=opset, custom_op_handlers={"Erfc": (_convert_erfc, [])}
+    )
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
     write_model(path, optimize_graph(model), description)
     return count_transposes(model)
+
+
+def _convert_erfc(context, node, name, arguments):
+    """erfc(x) = 1 - erf(x), which GELU needs: ONNX has only the latter."""
+    shape, dtype = context.get_shape(node.output[0]), context.get_dtype(node.output[0])
+    (output,) = node.output
+    one = context.make_const(f"{name}/one", np.ones((), np.float32)).output[0]
+    context.remove_node(name)
+    erf = context.make_node("Erf", node.input, name=f"{name}/erf", shapes=[shape], dtypes=[dtype])
+    context.make_node(
+        "Sub", [one, erf.output[0]], outputs=[output], name=name, shapes=[shape], dtypes=[dtype]
+    )
 
 
 def write_model(path: str, model: onnx.ModelProto, description: ModelDescription) -> None:

@@ -53,12 +53,19 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return tf.cast(variable.value, tf.float32)
 
 
+_OF_ANY_CONVOLUTION = (
+    *("name", "trainable", "dtype", "kernel_size", "strides", "padding", "data_format"),
+    *("dilation_rate", "activation", "use_bias"),
+)
+
+
 def rebuild_network(
     network,
     fused: bool,
     dtype: str | None = None,
     batch_norm_momentum: float | None = None,
     dropout: float | None = None,
+    depthwise: bool = False,
 ):
     """The same functional network, layer by layer, with other computation.
 
@@ -69,6 +76,8 @@ def rebuild_network(
             Layers that were built to compute in float32 (`Rescaling`, `CAMHead`) keep it.
         batch_norm_momentum: Momentum of every batch normalisation; None keeps each.
         dropout: Rate of every dropout layer (stochastic depth included); None keeps each.
+        depthwise: Make a convolution in groups of one channel (ConvNeXt's) a `DepthwiseConv2D`.
+            TensorFlow computes groups on a CPU through XLA only, which ONNX does not know.
 
     Returns:
         A new functional `keras.Model` with equal weights, none of them frozen.
@@ -89,8 +98,18 @@ def rebuild_network(
                 layer_config["momentum"] = batch_norm_momentum
         if dropout is not None and isinstance(layer, keras.layers.Dropout):
             layer_config["rate"] = dropout
+        if depthwise and _has_groups_of_one_channel(layer):
+            layer_class = keras.layers.DepthwiseConv2D
+            layer_config = {key: layer_config[key] for key in _OF_ANY_CONVOLUTION}
+            layer_config["depth_multiplier"] = layer.filters // layer.groups
         return layer_class.from_config(layer_config)
 
     rebuilt = keras.models.clone_model(network, clone_function=rebuild_layer, recursive=True)
-    rebuilt.set_weights(network.get_weights())
+    # A depthwise kernel holds the same numbers in the same order, its last axis split in two.
+    pairs = zip(network.get_weights(), rebuilt.weights, strict=True)
+    rebuilt.set_weights([values.reshape(variable.shape) for values, variable in pairs])
     return rebuilt
+
+
+def _has_groups_of_one_channel(layer):
+    return isinstance(layer, keras.layers.Conv2D) and layer.groups > 1 == layer.kernel.shape[-2]
