@@ -8,8 +8,8 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from export.atomic_file import write_json
-from export.parts import Job, Part, find_shards, heatmap_folder, job_folder, open_shard
+from export.atomic_file import remove_partial_files, write_json
+from export.parts import Job, Part, count_rows, find_shards, heatmap_folder, job_folder, open_shard
 from export.scoring_report import ScoringReport
 from export.writers import check_output, open_writer
 
@@ -51,14 +51,7 @@ def merge(output: str) -> ScoringReport:
                     f"Shards {folders[0].shard} and {folder.shard} are of different jobs:"
                     f" {'; '.join(what)}."
                 )
-            shard_parts = list(folder.parts())
-            expected = len(folder.shard.rows(job.rows, job.settings["batch_size"]))
-            if (rows := sum(part.rows for part in shard_parts)) != expected:
-                raise ValueError(
-                    f"Shard {folder.shard} has {rows} of its {expected} rows. Repeat its command"
-                    " first; it continues where it stopped."
-                )
-            parts += shard_parts
+            parts += folder.all_parts()
         counts = assemble(output, job, parts)
     seconds = time.monotonic() - start
     return ScoringReport(counts, seconds, output, job.settings["provider"])
@@ -72,22 +65,25 @@ def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter:
     Returns:
         Number of rows by status.
     """
-    counts = Counter({"ok": 0})
-    for part in parts:
-        counts.update(part.counts)
+    counts = count_rows(parts)
+    remove_partial_files(output)  # Of a process that was killed here; all locks are ours.
     properties = {key: job.settings[key] for key in ("model_sha256", "label_names_sha256")}
     with open_writer(output, job.columns, properties) as writer:
         for part in parts:
             writer.append_part(part.path)
     write_json(manifest_file(output), {"counts": dict(sorted(counts.items())), **job.to_json()})
     _move_heatmaps(output)
+    _remove_job_folder(output)
+    return counts
+
+
+def _remove_job_folder(output: str) -> None:
     # Renamed first: a folder that is half removed would look like the state of a job.
     removed = f"{job_folder(output)}.removed"
     if os.path.exists(removed):
         shutil.rmtree(removed)
     os.rename(job_folder(output), removed)
     shutil.rmtree(removed)
-    return counts
 
 
 def _move_heatmaps(output: str) -> None:

@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and survive a power cut once they have appeared."""
 
 import contextlib
+import glob
 import json
 import os
 from collections.abc import Iterator
@@ -33,6 +34,13 @@ def replace_file(path: str) -> Iterator[BinaryIO]:
     sync_folder(folder or ".")
 
 
+def remove_partial_files(path: str) -> None:
+    """Removes what killed processes left of `path`; none may be writing it now."""
+    folder, name = os.path.split(path)
+    for partial in glob.glob(f".{glob.escape(name)}.*.partial", root_dir=folder or "."):
+        os.remove(os.path.join(folder, partial))
+
+
 def sync_folder(folder: str) -> None:
     """Makes the names in a folder last, as fsync does for the contents of a file."""
     descriptor = os.open(folder, os.O_RDONLY)
@@ -45,4 +53,10 @@ def sync_folder(folder: str) -> None:
 def write_json(path: str, value: Any) -> None:
     """Replaces `path` by `value` as JSON."""
     with replace_file(path) as file:
-        file.write(json.dumps(value, indent=1, ensure_ascii=False).encode() + b"\n")
+        file.write(to_json(value))
+
+
+def to_json(value: Any) -> bytes:
+    """`value` as the text of a file; bytes of a path that are not UTF-8 become escapes."""
+    text = json.dumps(value, indent=1, ensure_ascii=False)
+    return text.encode(errors="backslashreplace") + b"\n"

@@ -127,7 +127,16 @@ class ModelDescription:
                 f"{path!r} is an ONNX file without the description that export_model.py writes"
                 " (labels, thresholds, input size). Export the run again with export_model.py."
             )
-        values = _Properties(properties, path)
+        try:
+            return cls._from_values(_Properties(properties, path), path)
+        except (TypeError, AttributeError) as error:  # Such as a list where a number should be.
+            raise ValueError(
+                f"{path!r} was altered: a value of its description is of another type than"
+                f" export_model.py writes ({error}). Copy the whole bundle again."
+            ) from error
+
+    @classmethod
+    def _from_values(cls, values: "_Properties", path: str) -> "ModelDescription":
         if values["format_version"] > FORMAT_VERSION:
             raise ValueError(
                 f"{path!r} has format version {values['format_version']}, this program reads up"

@@ -229,7 +229,7 @@ class ScoringConfig:
         if not 0 <= self.metrics_port < 65536:
             raise ValueError(f"metrics_port must lie in 0..65535, got {self.metrics_port}.")
         self._check_engine()
-        if self.threshold >= 1.0:
+        if not self.threshold < 1.0:  # NaN too.
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
         if not 0.0 <= self.max_error_share <= 1.0:
             raise ValueError(

@@ -10,8 +10,9 @@ class ErrorShare:
     """Watches the share of rows without scores.
 
     Looked at are the rows since the beginning of the part that is being written (of several,
-    where parts have fewer than 100 rows): so a part that is full of errors because a mount went
-    away in the middle is never finished, and is done again when the same command goes on.
+    where parts have fewer than 100 rows): so a part most of whose rows failed, because a mount
+    went away early in it, is not finished, and is done again when the same command goes on. Of a
+    mount that went away late in a part, its last rows stay as errors.
 
     Args:
         most: The largest share that is no reason to stop; 1 never stops.
@@ -44,6 +45,7 @@ class ErrorShare:
         raise ValueError(
             f"Stopped: {failed} of the last {rows} images failed ({counts}), more than"
             f" --max_error_share={self._most:g}. The first: {self._first_error} Is a folder not"
-            " mounted, or --image_root wrong? Finished parts are kept and the same command goes"
-            " on behind them; with --max_error_share=1 it does so whatever fails."
+            " mounted, or --image_root wrong? Finished parts are kept, with the rows in them that"
+            " failed, and the same command goes on behind them; with --max_error_share=1 it does"
+            " so whatever fails."
         )

@@ -1,8 +1,10 @@
 """The heatmaps of a batch's decided labels, as values of the column `peaks` and as files."""
 
 import csv
+import glob
 import os
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,10 @@ def selected_labels(text: str, label_names: Sequence[str]) -> np.ndarray:
     Raises:
         ValueError: for a name that is no label.
     """
-    names = next(csv.reader([text], skipinitialspace=True), []) or list(label_names)
+    try:
+        names = next(csv.reader([text], skipinitialspace=True), []) or list(label_names)
+    except csv.Error as error:
+        raise ValueError(f"--heatmap_labels is {text!r}: {error}.") from error
     unknown = [name for name in names if name not in label_names]
     if unknown:
         raise ValueError(
@@ -53,13 +58,11 @@ class HeatmapRows:
         self._label_names = label_names
         self._selected = selected_labels(config.heatmap_labels, label_names)
         self._folder = folder
-        if self.has_files:
-            images, output = (os.path.realpath(p) for p in (config.images, config.output))
-            if os.path.isdir(images) and f"{output}/".startswith(f"{images}/"):
-                raise ValueError(
-                    f"--heatmaps={self._mode} would write images into {config.images!r}, where"
-                    " --images looks for them. Give an --output outside."
-                )
+        if self.has_files and _would_be_found(config.images, config.output):
+            raise ValueError(
+                f"--heatmaps={self._mode} would write images into {config.images!r}, where"
+                " --images looks for them. Give an --output outside."
+            )
 
     @property
     def has_files(self) -> bool:
@@ -120,3 +123,19 @@ class HeatmapRows:
             write_map(path, heatmap)
         else:
             write_overlay(path, heatmap, picture)
+
+
+def _would_be_found(images: str, output: str) -> bool:
+    """Whether `--images` names the files that a job writes beside its output."""
+    images, output = os.path.realpath(images), os.path.realpath(output)
+    if os.path.isdir(images):
+        return f"{output}/".startswith(f"{images}/")
+    if not glob.has_magic(images):
+        return False
+    before_recursion, is_recursive, _ = images.partition("**")
+    if is_recursive:
+        folder = os.path.dirname(before_recursion)
+        return not glob.has_magic(folder) and output.startswith(f"{folder}/")
+    file = file_name(0, 0, "")
+    files = (f"{output}.heatmaps/{file}", f"{output}.parts/heatmaps/{file}")
+    return any(PurePath(path).match(images) for path in files)

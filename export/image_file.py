@@ -12,6 +12,9 @@ from export.preprocessing import Preprocessing, cut_out, fit
 from export.remote_files import is_url, read_file
 from export.scoring_input import ScoringInput
 
+# Of an encoded image: read whole, a larger file could take all memory.
+MOST_BYTES = 1 << 30
+
 
 @dataclasses.dataclass(frozen=True)
 class ImageView:
@@ -59,15 +62,21 @@ def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
         member: First byte and number of bytes; None: the whole file.
 
     Raises:
-        ImageError: `missing`, `bad_row` for what no path can be, or `unreadable` for what is not
-            a regular file or denies access.
+        ImageError: `missing`, `bad_row` for what no path can be, `unreadable` for what is not a
+            regular file or denies access, or `too_large` above `MOST_BYTES`.
     """
     if is_url(path):
         return _read_remote_file(path)
     try:
         # A pipe or a device would block, or never end.
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
             raise ImageError("unreadable", f"{path!r} is not a regular file.")
+        size = status.st_size if member is None else member[1]
+        if size > MOST_BYTES:
+            raise ImageError(
+                "too_large", f"{path!r} has {size} bytes, more than the limit of {MOST_BYTES}."
+            )
         with open(path, "rb") as file:
             if member is None:
                 return file.read()

@@ -4,11 +4,13 @@ Bytes that are not UTF-8 are kept as Python keeps them in file names (surrogatee
 with a line break needs CSV (in quotes) or Parquet.
 """
 
+import contextlib
 import csv
 import dataclasses
 import functools
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from export.remote_files import is_url
 from export.scoring_input import BOX_COLUMNS, ScoringInput, Source
@@ -43,17 +45,28 @@ def list_source(path: str, suffix: str, root: str, name: str = "") -> Source:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _ListRow:
-    """A row of a list: where it stands, its path, and its box as written (or None)."""
+    """A row of a list.
+
+    Attributes:
+        place: Where it stands.
+        image: Its path.
+        box: As written, or None.
+        has_more: Whether it has more fields than the list has columns.
+    """
 
     place: str
     image: str | None
     box: Sequence | None
+    has_more: bool = False
 
 
 def _scoring_input(row: _ListRow, root: str, name: str) -> ScoringInput:
     place = f"{name}, {row.place}"
     if not row.image:
         return ScoringInput("", "", problem=f"{place}: no path in the column image.")
+    if row.has_more:
+        problem = f"{place}: more fields than columns. A comma in a path needs quotes around it."
+        return ScoringInput(row.image, "", problem=problem)
     path = row.image if is_url(row.image) else os.path.join(root, row.image)
     values = [value for value in row.box or () if value not in (None, "")]
     if not values:
@@ -72,7 +85,9 @@ def _scoring_input(row: _ListRow, root: str, name: str) -> ScoringInput:
 def _box_columns(path: str, columns: Sequence[str]) -> bool:
     """Whether a list has boxes, after a check of its columns."""
     if "image" not in columns:
-        raise ValueError(f"{path!r} has no column image. Its columns are: {', '.join(columns)}.")
+        found = ", ".join(columns)
+        found = found if len(found) <= 200 else f"{found[:200]!r}..."
+        raise ValueError(f"{path!r} has no column image. Its columns are: {found}.")
     missing = [name for name in BOX_COLUMNS if name not in columns]
     if 0 < len(missing) < len(BOX_COLUMNS):
         raise ValueError(f"{path!r} has boxes without the columns {', '.join(missing)}.")
@@ -85,21 +100,32 @@ def _open_csv(path: str):
         open, path, newline="", encoding="utf-8-sig", errors="surrogateescape"
     )
     with opened() as file:
-        has_boxes = _box_columns(path, next(csv.reader(file), []))
+        reader = csv.reader(file, strict=True)
+        with _named_errors(path, reader):
+            columns = next(reader, [])
+    has_boxes = _box_columns(path, columns)
 
     def read() -> Iterator[_ListRow]:
         with opened() as file:
             rows = csv.DictReader(file, strict=True)
-            try:
+            with _named_errors(path, rows):
                 for row in rows:
                     box = [row[name] for name in BOX_COLUMNS] if has_boxes else None
-                    yield _ListRow(f"line {rows.line_num}", row["image"], box)
-            except csv.Error as error:
-                raise ValueError(
-                    f"{path!r} is no CSV after line {rows.line_num}: {error}. A quote not closed?"
-                ) from error
+                    has_more = None in row  # Where the module puts what has no column.
+                    yield _ListRow(f"line {rows.line_num}", row["image"], box, has_more)
 
     return read, has_boxes
+
+
+@contextlib.contextmanager
+def _named_errors(path: str, reader: Any) -> Iterator[None]:
+    """Turns what the csv module raises into a ValueError that names the list."""
+    try:
+        yield
+    except csv.Error as error:
+        raise ValueError(
+            f"{path!r} is no CSV after line {reader.line_num}: {error}. A quote not closed?"
+        ) from error
 
 
 def _open_parquet(path: str):
@@ -107,11 +133,15 @@ def _open_parquet(path: str):
     import pyarrow
     from pyarrow import parquet
 
-    try:
-        with parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-    except pyarrow.ArrowInvalid as error:
-        raise ValueError(f"{path!r} is no Parquet file: {error}") from error
+    @contextlib.contextmanager
+    def named_errors():
+        try:
+            yield
+        except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path!r} is no Parquet file that can be read: {error}") from error
+
+    with named_errors(), parquet.ParquetFile(path) as file:
+        schema = file.schema_arrow
     has_boxes = _box_columns(path, schema.names)
     kind = schema.field("image").type
     if not (pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind)):
@@ -120,7 +150,7 @@ def _open_parquet(path: str):
 
     def read() -> Iterator[_ListRow]:
         number = 0
-        with parquet.ParquetFile(path) as file:
+        with named_errors(), parquet.ParquetFile(path) as file:
             for batch in file.iter_batches(columns=columns):
                 for row in batch.to_pylist():
                     number += 1
@@ -132,9 +162,10 @@ def _open_parquet(path: str):
 
 def _open_text(path: str):
     def read() -> Iterator[_ListRow]:
-        with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        # A carriage return alone ends no line: file names may hold it.
+        with open(path, newline="\n", encoding="utf-8-sig", errors="surrogateescape") as file:
             for number, line in enumerate(file, 1):
-                if line := line.rstrip("\n"):
+                if line := line.removesuffix("\n").removesuffix("\r"):
                     yield _ListRow(f"line {number}", line, None)
 
     return read, False

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from export.atomic_file import to_json
 from export.folder_lock import lock_folder
 from export.parts import Job, parse_job
 from export.remote_files import is_url, list_folder, make_folder, read_file, write_file
@@ -83,5 +84,4 @@ class PartFolder:
         self._write("_manifest.json", {"counts": dict(sorted(counts.items())), **job.to_json()})
 
     def _write(self, name: str, value: Any) -> None:
-        text = json.dumps(value, indent=1, ensure_ascii=False)
-        write_file(f"{self.url}/{name}", text.encode() + b"\n")
+        write_file(f"{self.url}/{name}", to_json(value))

@@ -13,9 +13,10 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from export.shard import Shard
 from export.writers import open_writer
 
 JOB_FILE = "job.json"
+_SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")  # See `Shard.folder_name`.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,14 @@ class Part:
     def rows(self) -> int:
         """Number of rows."""
         return sum(self.counts.values())
+
+
+def count_rows(parts: Iterable[Part]) -> Counter:
+    """Number of rows by status, `ok` first."""
+    counts = Counter({"ok": 0})
+    for part in parts:
+        counts.update(part.counts)
+    return counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +132,10 @@ class ShardFolder:
         return os.path.join(self.path, JOB_FILE)
 
     def begin(self, job: Job) -> None:
-        """Makes the folder that of `job`."""
+        """Makes the folder that of `job`; parts of another one that it holds are removed."""
+        for name in os.listdir(self.path):
+            if name.startswith("part-"):
+                os.remove(os.path.join(self.path, name))
         self.job = job
         write_json(self._job_file, job.to_json())
 
@@ -142,15 +155,35 @@ class ShardFolder:
     def parts(self) -> Iterator[Part]:
         """The finished parts in order, up to the first that is missing or damaged."""
         number = 0
-        while os.path.exists(record := self._file(number, ".json")):
-            with open(record, encoding="utf-8") as file:
-                values = json.load(file)
-            path = self._file(number, self.job.settings["format"])
-            part = Part(path, values["counts"], values["sha256"])
-            if not os.path.exists(path) or hash_file(path) != part.sha256:
-                return
+        while part := self._finished_part(number):
             yield part
             number += 1
+
+    def _finished_part(self, number: int) -> Part | None:
+        path = self._file(number, self.job.settings["format"])
+        try:
+            with open(self._file(number, ".json"), encoding="utf-8") as file:
+                values = json.load(file)
+            part = Part(path, values["counts"], values["sha256"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        is_whole = os.path.exists(path) and hash_file(path) == part.sha256
+        return part if is_whole else None
+
+    def all_parts(self) -> list[Part]:
+        """The parts of a finished shard.
+
+        Raises:
+            ValueError: when rows are missing.
+        """
+        parts = list(self.parts())
+        expected = len(self.shard.rows(self.job.rows, self.job.settings["batch_size"]))
+        if (rows := sum(part.rows for part in parts)) != expected:
+            raise ValueError(
+                f"Shard {self.shard} has {rows} of its {expected} rows. Repeat its command first:"
+                " it continues where it stopped."
+            )
+        return parts
 
     @contextlib.contextmanager
     def new_part(self, number: int, counts: Counter) -> Iterator[Any]:
@@ -196,11 +229,11 @@ def find_shards(output: str) -> list[ShardFolder]:
     """All shards of an output that have a job, by number."""
     folder = job_folder(output)
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    shards = []
-    for name in names:
-        if name.startswith("shard-"):
-            number, count = name.removeprefix("shard-").split("-of-")
-            shards.append(ShardFolder(os.path.join(folder, name), Shard(int(number), int(count))))
+    matches = filter(None, map(_SHARD_FOLDER.fullmatch, names))
+    shards = [
+        ShardFolder(os.path.join(folder, match[0]), Shard(int(match[1]), int(match[2])))
+        for match in matches
+    ]
     return sorted((s for s in shards if s.job), key=lambda s: (s.shard.count, s.shard.number))
 
 
@@ -210,10 +243,9 @@ def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
     Raises:
         ValueError: when the output has parts of another job; the message says what differs.
     """
-    if folder.job is None or not folder.has_parts:
+    is_new = folder.job is None or not folder.has_parts
+    if is_new:
         folder.begin(job)
-        if folder.shard.count == 1 and os.path.isdir(heatmap_folder(output)):
-            shutil.rmtree(heatmap_folder(output))  # Of a job that finished no part.
     for other in find_shards(output):
         what = [f"it has {other.shard.count} shards, now {folder.shard.count}"]
         if other.shard.count == folder.shard.count:
@@ -226,4 +258,7 @@ def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
                 " Repeat the earlier command to finish that job, or remove the folder to start"
                 " afresh."
             )
+    # Not before the check: shards have their heatmaps in common.
+    if is_new and folder.shard.count == 1 and os.path.isdir(heatmap_folder(output)):
+        shutil.rmtree(heatmap_folder(output))  # Of a job that finished no part.
     return list(folder.parts())

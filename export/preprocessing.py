@@ -237,7 +237,9 @@ def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndar
 
 
 def _check_box(box: tuple[float, ...]) -> None:
-    if not all(math.isfinite(value) for value in box) or min(box[2:]) <= 0:
+    x, y, width, height = box
+    ends = (x, y, x + width, y + height)
+    if not all(math.isfinite(value) for value in ends) or not min(width, height) > 0:
         raise ImageError(
             "bad_row", f"The box {tuple(box)} (x, y, width, height) needs a positive, finite size."
         )

@@ -4,16 +4,17 @@ Rows are written in parts (`export/parts.py`), so a job that was killed goes on 
 and assembled at the end (`export/assembly.py`).
 """
 
-import collections
 import dataclasses
 import itertools
 import time
+from collections.abc import Sequence
 
 from export.assembly import assemble
 from export.config import ScoringConfig
 from export.heatmap_rows import HeatmapRows
+from export.job_metrics import JobMetrics
 from export.job_settings import describe_job
-from export.parts import heatmap_folder, open_shard, start_or_continue
+from export.parts import Part, count_rows, heatmap_folder, open_shard, start_or_continue
 from export.pipeline import load_ahead
 from export.scoring_report import ScoringReport
 from export.session import NetworkSession
@@ -52,19 +53,17 @@ def score(config: ScoringConfig) -> ScoringReport:
         scorer = ShardScorer(config, session, job.thresholds, heatmaps)
         rows = shard.rows(source.count, config.batch_size)
         inputs = itertools.islice(source.read(), rows.start + resumed, rows.stop)
-        with load_ahead(config, session.description.preprocessing, inputs) as loaded:
-            scorer.write_parts(folder, loaded, finished)
-        parts = list(folder.parts())
-        counts = collections.Counter({"ok": 0})
-        for part in parts:
-            counts.update(part.counts)
-        output = folder.path
-        if shard.count == 1:
-            assemble(config.output, job, parts)
-            output = config.output
+        with _job_metrics(config, session, shard, len(rows), finished) as metrics:
+            with load_ahead(config, session.description.preprocessing, inputs) as loaded:
+                scorer.write_parts(folder, loaded, finished, metrics)
+            parts = folder.all_parts()
+            output = folder.path
+            if shard.count == 1:
+                assemble(config.output, job, parts)
+                output = config.output
     seconds = time.monotonic() - start
     return ScoringReport(
-        counts,
+        count_rows(parts),
         seconds,
         output,
         session.placement,
@@ -72,3 +71,20 @@ def score(config: ScoringConfig) -> ScoringReport:
         resumed,
         warm_up_seconds,
     )
+
+
+def _job_metrics(
+    config: ScoringConfig,
+    session: NetworkSession,
+    shard: Shard,
+    rows: int,
+    finished: Sequence[Part],
+) -> JobMetrics:
+    facts = {
+        "output": config.output,
+        "shard": str(shard),
+        "model_sha256": session.sha256,
+        "provider": session.provider,
+    }
+    counts = count_rows(finished)
+    return JobMetrics(config.metrics_file, config.metrics_port, rows, counts, facts)

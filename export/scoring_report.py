@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Mapping
 
+from export.rows import printable_path
+
 
 @dataclasses.dataclass(frozen=True)
 class ScoringReport:
@@ -40,5 +42,5 @@ class ScoringReport:
         warm_up = f" (warm-up {self.warm_up_seconds:.1f} s)" if self.warm_up_seconds else ""
         return (
             f"{rows} images{left_out}{resumed} in {self.seconds:.1f} s{warm_up} on"
-            f" {self.provider} -> {self.output}; {counts}; errors: {self.errors}"
+            f" {self.provider} -> {printable_path(self.output)}; {counts}; errors: {self.errors}"
         )

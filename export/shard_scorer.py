@@ -51,9 +51,13 @@ class ShardScorer:
         self._outputs = ("probabilities", *wanted)
 
     def write_parts(
-        self, folder: ShardFolder, loaded: Iterator[LoadedInput], finished: Sequence[Part]
+        self,
+        folder: ShardFolder,
+        loaded: Iterator[LoadedInput],
+        finished: Sequence[Part],
+        metrics: JobMetrics,
     ) -> None:
-        """Writes the parts behind those that are finished.
+        """Writes the parts behind those that are finished; without any to write does nothing.
 
         Raises:
             ValueError: when most images fail, or fewer rows come than the job has.
@@ -61,11 +65,12 @@ class ShardScorer:
         shard_rows = folder.shard.rows(folder.job.rows, self._config.batch_size)
         per_part = rows_per_part(self._config)
         error_share = ErrorShare(self._config.max_error_share)
-        self._heatmaps.begin()
         rows_to_do = shard_rows[len(finished) * per_part :]
+        if not rows_to_do:
+            return
+        self._heatmaps.begin()
         with (
             Progress(len(shard_rows), sum(part.rows for part in finished)) as progress,
-            self._metrics(folder, len(shard_rows), finished) as metrics,
             contextlib.closing(self.blocks(rows_to_do, loaded)) as blocks,
         ):
             for number in range(len(finished), -(-len(shard_rows) // per_part)):
@@ -80,19 +85,6 @@ class ShardScorer:
                         progress.update(len(block.inputs), errors)
                         metrics.update(collections.Counter(block.statuses))
                     self._heatmaps.end_part()
-
-    def _metrics(self, folder: ShardFolder, rows: int, finished: Sequence[Part]) -> JobMetrics:
-        facts = {
-            "output": self._config.output,
-            "shard": str(folder.shard),
-            "model_sha256": self._session.sha256,
-            "provider": self._session.provider,
-        }
-        counts = collections.Counter()
-        for part in finished:
-            counts.update(part.counts)
-        config = self._config
-        return JobMetrics(config.metrics_file, config.metrics_port, rows, counts, facts)
 
     def blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
         """The scores of the rows with these numbers."""

@@ -43,7 +43,8 @@ def open_source(images: str, image_root: str = "") -> Source:
         source = _files_source([images])
     elif glob.has_magic(images):
         matches = glob.glob(images, recursive=True)
-        source = _files_source(sorted(path for path in matches if os.path.isfile(path)))
+        # What is neither file nor folder (a link to nowhere, a pipe) is a row that says so.
+        source = _files_source(sorted(path for path in matches if not os.path.isdir(path)))
     else:
         raise ValueError(f"No file, folder or glob {images!r}. Check --images.")
     if not source.count:
@@ -69,6 +70,8 @@ def _files_source(paths: Sequence[str]) -> Source:
 
 
 def _standard_input_source(image_root: str) -> Source:
+    if sys.stdin is None:
+        raise ValueError("--images=- reads paths from the standard input, which is closed.")
     # On disk and not in memory: the paths are read twice, to count them and to score them.
     with tempfile.NamedTemporaryFile(suffix=".txt", delete=False) as file:
         shutil.copyfileobj(sys.stdin.buffer, file)
@@ -95,27 +98,30 @@ def _paths_source(paths: Sequence[str], left_out: int = 0) -> Source:
 
 
 def _folder_source(folder: str) -> Source:
-    files = list(_walk(folder, frozenset()))
+    files = list(_walk(folder))
     images = [path for path in files if _has_image_suffix(path)]
     return _paths_source(sorted(images), len(files) - len(images))
 
 
-def _walk(folder: str, parents: frozenset[tuple[int, int]]) -> Iterator[str]:
-    """All files below `folder`; links are followed except into a folder that they lie in."""
-    try:
-        status = os.stat(folder)
-        with os.scandir(folder) as listing:
-            entries = list(listing)
-    except OSError as error:
-        raise ValueError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
-    identity = (status.st_dev, status.st_ino)
-    if identity in parents:
-        return
-    for entry in entries:
-        if _is_folder(entry):
-            yield from _walk(entry.path, parents | {identity})
-        else:
-            yield entry.path
+def _walk(top: str) -> Iterator[str]:
+    """All files below `top`; links are followed except into a folder that they lie in."""
+    folders: list[tuple[str, frozenset]] = [(top, frozenset())]
+    while folders:
+        folder, parents = folders.pop()
+        try:
+            status = os.stat(folder)
+            with os.scandir(folder) as listing:
+                entries = list(listing)
+        except OSError as error:
+            raise ValueError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
+        identity = (status.st_dev, status.st_ino)
+        if identity in parents:
+            continue
+        for entry in entries:
+            if _is_folder(entry):
+                folders.append((entry.path, parents | {identity}))
+            else:
+                yield entry.path
 
 
 def _is_folder(entry: os.DirEntry) -> bool:

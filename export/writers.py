@@ -6,6 +6,7 @@ The columns are those of `export/rows.py`. Rows without scores have nulls (in CS
 import contextlib
 import csv
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator, Mapping
@@ -115,7 +116,8 @@ class _CsvRows(_TextRows):
     def __init__(self, file, columns: Columns, header: bool):
         super().__init__(file, columns)
         self._text = _Utf8(file)
-        self._csv = csv.writer(self._text, lineterminator="\n")
+        # The module quotes the characters of its line terminator only.
+        self._csv = csv.writer(self._text, lineterminator="\r\n")
         if header:
             self._csv.writerow(columns.all)
 
@@ -133,19 +135,19 @@ class _CsvRows(_TextRows):
 
 
 class _Utf8:
-    """Lets the csv module write to a binary file."""
+    """Lets the csv module write to a binary file, in lines that end with a line feed."""
 
     def __init__(self, file):
         self._file = file
 
     def write(self, text: str) -> None:
-        self._file.write(text.encode())
+        self._file.write(text.removesuffix("\r\n").encode() + b"\n")
 
 
 class _JsonLinesRows(_TextRows):
     def _write_row(self, values) -> None:
-        row = dict(zip(self._columns.all, values, strict=True))
-        self._file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        row = dict(zip(self._columns.all, map(_finite, values), strict=True))
+        self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
     def _numbers(self, texts):
         return map(float, texts)
@@ -155,3 +157,8 @@ class _JsonLinesRows(_TextRows):
 
     def _list_of_objects(self, objects):
         return objects
+
+
+def _finite(value: Any) -> Any:
+    """None for NaN and infinity (a box of a bad row), which JSON does not know."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

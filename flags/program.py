@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from absl import app
+from absl import flags as absl_flags
 from absl import logging as absl_logging
 
 USER_ERROR = 2
@@ -15,7 +16,7 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
 def run_program(main_function: Callable[[], int | None]) -> None:
     """Parses the flags, calls `main_function` and exits with its result.
 
-    A ValueError or OSError (a wrong flag, bad data, a full disk) ends the program with exit code
+    A wrong flag, a ValueError or an OSError (bad data, a full disk) ends the program with exit code
     2 and its message, Ctrl-C with 130, and an exception that has an `exit_code` (an
     interrupted training run) with that code. Any other exception is a fault of the program and
     keeps its traceback.
@@ -42,7 +43,14 @@ def run_program(main_function: Callable[[], int | None]) -> None:
                 raise
             return _end(str(error), exit_code)
 
-    app.run(guarded)
+    app.run(guarded, flags_parser=_parse_flags)
+
+
+def _parse_flags(arguments: list[str]) -> list[str]:
+    try:
+        return absl_flags.FLAGS(arguments)
+    except absl_flags.Error as error:
+        sys.exit(_end(f"{error} See --help.", USER_ERROR))
 
 
 def _end(message: str, exit_code: int) -> int:

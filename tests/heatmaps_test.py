@@ -8,13 +8,14 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from export import assembly
 from export.assembly import merge
 from export.config import ScoringConfig
 from export.heatmap_files import file_name, shrink_picture, write_map, write_overlay
 from export.heatmap_peaks import describe_peak
-from export.heatmap_rows import selected_labels
+from export.heatmap_rows import HeatmapRows, selected_labels
 from export.scorer import score
-from tests.onnx_models import write_channel_mean_model
+from tests.onnx_models import LABELS, write_channel_mean_model
 
 
 def gauss(row, column, shape=(7, 9)):
@@ -214,6 +215,81 @@ def test_files_must_not_become_images_of_the_job(job, tmp_path):
         run(job, tmp_path / "photos/s.csv", **changes)
     assert not (tmp_path / "photos/s.csv.parts").exists()
     run(job, tmp_path / "photos/s.csv", **(changes | {"heatmaps": "peaks"}))
+
+
+@pytest.mark.parametrize(
+    "pattern, output, is_refused",
+    [
+        ("photos/**/*.png", "photos/s.csv", True),
+        ("**/*.png", "s.csv", True),
+        ("*/*/*.png", "s.csv", True),
+        ("photos/*.png", "photos/s.csv", False),
+        ("photos/**/*.png", "s.csv", False),
+        ("photos/*/*/*.jpg", "photos/s.csv", False),
+    ],
+)
+def test_nor_images_that_a_glob_finds(job, tmp_path, pattern, output, is_refused):
+    values = job | {"images": str(tmp_path / pattern), "output": str(tmp_path / output)}
+    config = ScoringConfig(**values, heatmaps="maps")
+    thresholds = np.zeros(3, np.float32)
+    if not is_refused:
+        HeatmapRows(config, LABELS, "folder", thresholds)
+        return
+    with pytest.raises(ValueError, match="would write images into .* Give an --output outside"):
+        HeatmapRows(config, LABELS, "folder", thresholds)
+
+
+@pytest.fixture
+def sharded(job, tmp_path):
+    """A finished first shard of two with heatmap files, and its output."""
+    output = tmp_path / "s.jsonl"
+    changes = job | {"heatmaps": "maps", "threshold": 0.05, "output": str(output)}
+    score(ScoringConfig(**changes, shard="1/2"))
+    return changes, output
+
+
+def named_files(output):
+    rows = [json.loads(line) for line in output.read_text().splitlines()]
+    return {peak["file"] for row in rows for peak in row["peaks"] or ()}
+
+
+def written_files(output):
+    folder = output.with_name(f"{output.name}.heatmaps")
+    return {str(path.relative_to(folder)) for path in folder.rglob("*.png")}
+
+
+def test_a_refused_job_leaves_the_files_of_finished_shards(sharded):
+    changes, output = sharded
+    with pytest.raises(ValueError, match="holds the state of another job"):
+        score(ScoringConfig(**changes))
+    score(ScoringConfig(**changes, shard="2/2"))
+    merge(str(output))
+    assert named_files(output) == written_files(output) and len(written_files(output)) == 4
+
+
+def test_files_outlive_a_kill_after_they_were_moved(job, tmp_path, monkeypatch):
+    output = tmp_path / "s.jsonl"
+    changes = {"heatmaps": "maps", "threshold": 0.05, "output": str(output)}
+    config = ScoringConfig(**(job | changes))
+
+    class Died(BaseException):
+        pass
+
+    def die(*_):
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(assembly, "_remove_job_folder", die)
+        with pytest.raises(Died):
+            score(config)
+    assert len(written_files(output)) == 4
+    score(config)
+    assert named_files(output) == written_files(output) and len(written_files(output)) == 4
+
+
+def test_labels_in_a_form_that_cannot_be_read(job, tmp_path):
+    with pytest.raises(ValueError, match="--heatmap_labels is 'a.nb'"):
+        selected_labels("a\nb", LABELS)
 
 
 def test_only_uncertain_images_when_asked_for(job, tmp_path):

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 
-from export import job_metrics
+from export import job_metrics, scorer
 from export.config import ScoringConfig
 from export.job_metrics import JobMetrics
 from export.metrics_server import CONTENT_TYPE, serve_metrics
@@ -52,6 +52,23 @@ def test_a_job_ends_with_its_counts(tmp_path):
     assert values["vac_scoring_finished"] == 1
     assert f'model_sha256="{hash_file(model)}"' in metrics.read_text()
     assert 'shard="1/1"' in metrics.read_text()
+
+
+def test_a_job_that_fails_in_its_last_step_is_not_finished(tmp_path, monkeypatch):
+    (tmp_path / "list.txt").write_text("gone.png\n")
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    metrics, output = str(tmp_path / "job.prom"), str(tmp_path / "scores.csv")
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(scorer, "assemble", fail)
+    config = ScoringConfig(model, str(tmp_path / "list.txt"), output=output, metrics_file=metrics)
+    with pytest.raises(OSError, match="No space left"):
+        score(config)
+    values = parse((tmp_path / "job.prom").read_text())
+    assert values["vac_scoring_finished"] == 0
+    assert values['vac_scoring_images_total{status="missing"}'] == 1
 
 
 def test_it_is_written_at_once_then_every_five_seconds_and_after_a_failure(tmp_path, monkeypatch):

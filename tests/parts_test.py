@@ -22,6 +22,7 @@ from export.model_file import hash_file
 from export.parts import open_shard
 from export.scorer import score
 from export.shard import Shard
+from export.shard_scorer import ShardScorer
 from tests.onnx_models import description, write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -174,6 +175,82 @@ def test_a_damaged_part_is_done_again(job, tmp_path, monkeypatch):
     part.write_bytes(part.read_bytes()[:-9])
     assert run(job, output).resumed == 12
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"counts": {}}', "[]"])
+def test_a_part_whose_record_is_damaged_is_done_again(job, tmp_path, monkeypatch, text):
+    run(job, tmp_path / "whole.csv")
+    output = tmp_path / "scores.csv"
+    run_until_row(job, output, monkeypatch, 60)
+    (folder_of(output) / "shard-1-of-1/part-000002.json").write_text(text)
+    assert run(job, output).resumed == 24
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_parts_without_the_first_belong_to_no_new_job(job, tmp_path, monkeypatch):
+    output = tmp_path / "scores.csv"
+    run_until_row(job, output, monkeypatch, 100)
+    assert len(part_names(output)) >= 6
+    for number in (0, 1):
+        (folder_of(output) / f"shard-1-of-1/part-{number:06}.json").unlink()
+    run(job, tmp_path / "whole.csv", threshold=0.25, rows_per_shard=20)
+    assert run(job, output, threshold=0.25, rows_per_shard=20).resumed == 0
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_a_part_that_is_damaged_at_the_end_loses_no_row(job, tmp_path, monkeypatch):
+    run(job, tmp_path / "whole.csv")
+    output = tmp_path / "scores.csv"
+    write_parts = ShardScorer.write_parts
+
+    def damage(self, folder, *arguments):
+        write_parts(self, folder, *arguments)
+        path = Path(folder.path) / "part-000003.csv"
+        path.write_bytes(path.read_bytes() + b"x")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardScorer, "write_parts", damage)
+        with pytest.raises(ValueError, match="Shard 1/1 has 36 of its 150 rows. Repeat its"):
+            run(job, output)
+    assert not output.exists()
+    assert run(job, output).resumed == 36
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_what_a_killed_process_left_of_the_output_is_removed(job, tmp_path):
+    (tmp_path / ".scores.csv.123.partial").write_text("half a file")
+    (tmp_path / ".other.csv.123.partial").write_text("of another job")
+    run(job, tmp_path / "scores.csv")
+    assert [path.name for path in tmp_path.glob(".*")] == [".other.csv.123.partial"]
+
+
+def test_paths_that_are_not_utf8(job, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    shutil.move(tmp_path / "photos", folder / "photos")
+    output = folder / "scores.csv"
+    report = run(job, output, image_root=str(folder))
+    assert report.counts["ok"] == 100 and "caf\\xe9/scores.csv" in str(report)
+    manifest = json.loads(Path(manifest_file(str(output))).read_text(encoding="utf-8"))
+    assert manifest["settings"]["image_root"] == str(folder)
+
+
+def test_other_folders_beside_the_shards_are_no_obstacle(job, tmp_path, monkeypatch):
+    output = tmp_path / "scores.csv"
+    run_until_row(job, output, monkeypatch, 60)
+    shutil.copytree(folder_of(output) / "shard-1-of-1", folder_of(output) / "shard-1-of-1.bak")
+    assert run(job, output).resumed > 0
+
+
+def test_a_list_with_other_columns_is_another_job(job, tmp_path, monkeypatch):
+    plain, boxed = tmp_path / "plain.csv", tmp_path / "boxed.csv"
+    names = [f"photos/{number}.png" for number in range(50)]
+    plain.write_text("image\n" + "".join(f"{name}\n" for name in names))
+    boxed.write_text("image,x,y,w,h\n" + "".join(f"{name},,,,\n" for name in names))
+    output = tmp_path / "scores.csv"
+    run_until_row(job, output, monkeypatch, 30, images=str(boxed))
+    with pytest.raises(ValueError, match="has_boxes was true, is false"):
+        run(job, output, images=str(plain))
 
 
 @pytest.mark.parametrize(

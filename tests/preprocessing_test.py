@@ -215,7 +215,13 @@ def test_the_pixel_limit_is_the_models_own():
         decode(ENCODED["png"], 47 * 61 - 1)
 
 
-@pytest.mark.parametrize("box", [(0, 0, 0, 5), (0, 0, 5, -1), (float("nan"), 0, 5, 5)])
+NAN, HUGE = float("nan"), 1e308
+
+
+@pytest.mark.parametrize(
+    "box",
+    [(0, 0, 0, 5), (0, 0, 5, -1), (NAN, 0, 5, 5), (0, 0, NAN, 5), (HUGE, 0, HUGE, 5)],
+)
 def test_a_box_without_a_size_is_a_bad_row(box):
     with pytest.raises(ImageError) as caught:
         crop(photo(), box, LIMIT)

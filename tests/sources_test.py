@@ -2,6 +2,7 @@
 
 import io
 import os
+import sys
 
 import pyarrow
 import pytest
@@ -107,6 +108,63 @@ def test_bad_rows_of_a_list_stay_rows_and_say_where(tmp_path):
     assert "line 5" in rows[3].problem
 
 
+def test_a_comma_without_quotes_is_no_shorter_path(tmp_path):
+    path = tmp_path / "list.csv"
+    path.write_text('image\na,b.jpg\n"c,d.jpg"\n')
+    first, second = open_source(str(path)).read()
+    assert "line 2: more fields than columns" in first.problem and first.image == "a"
+    assert second.problem is None and second.image == "c,d.jpg"
+
+
+def test_a_carriage_return_ends_no_line_of_a_text_list(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"a\rb.jpg\r\nc.jpg\n")
+    assert [row.image for row in open_source(str(tmp_path / "list.txt")).read()] == [
+        "a\rb.jpg",
+        "c.jpg",
+    ]
+
+
+def test_a_glob_gives_rows_to_what_is_no_regular_file(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    (tmp_path / "b.jpg").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "c.jpg")
+    (tmp_path / "d.jpg").mkdir()
+    rows = [os.path.basename(row.path) for row in open_source(str(tmp_path / "*.jpg")).read()]
+    assert rows == ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def test_a_very_deep_folder(tmp_path):
+    folders = [str(tmp_path)]
+    for _ in range(1100):  # More than Python's calls may be deep.
+        folders.append(f"{folders[-1]}/d")
+        os.mkdir(folders[-1])
+    image = f"{folders[-1]}/a.jpg"
+    open(image, "x").close()
+    try:
+        assert [row.image for row in open_source(str(tmp_path)).read()] == [image]
+    finally:
+        os.remove(image)
+        for folder in reversed(folders[1:]):
+            os.rmdir(folder)
+
+
+def test_a_closed_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(ValueError, match="reads paths from the standard input, which is closed"):
+        open_source("-")
+
+
+def test_a_damaged_parquet_list_is_named(tmp_path):
+    path = tmp_path / "list.parquet"
+    names = [f"photos/{number}.jpg" for number in range(5000)]
+    parquet.write_table(pyarrow.table({"image": names}), path, use_dictionary=False)
+    data = bytearray(path.read_bytes())
+    data[100:2000] = bytes(1900)
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="list.parquet' is no Parquet file that can be read"):
+        open_source(str(path))
+
+
 def test_names_that_are_not_utf8_survive_a_text_list(tmp_path):
     (tmp_path / "list.txt").write_bytes(b"caf\xe9.jpg\n")
     (row,) = open_source(str(tmp_path / "list.txt")).read()
@@ -122,6 +180,9 @@ def test_names_that_are_not_utf8_survive_a_text_list(tmp_path):
         ("list.csv", "", "no column image"),
         ("list.txt", "\n\n", "holds no images"),
         ("list.csv", 'image\na.jpg\n"b.jpg\nc.jpg\n', "after line 2: .* A quote not closed"),
+        ("list.csv", '"image\n' + "a.jpg\n" * 40_000, "no CSV after line .* A quote not closed"),
+        ("list.csv", '"image\n' + "a.jpg\n" * 400, "no CSV after line .* A quote not closed"),
+        ("list.csv", "image " * 1000, "^.{0,400}$"),
         ("list.parquet", "no parquet", "no Parquet file"),
         ("photos.tar.gz", "", "is a compressed tar. Decompress it first"),
     ],

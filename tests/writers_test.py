@@ -1,6 +1,7 @@
 """The three output formats: same rows, whole files or none."""
 
 import csv
+import dataclasses
 import gc
 import json
 
@@ -121,6 +122,31 @@ def test_boxes_are_written(tmp_path, name):
     first, second = read(tmp_path / name)
     assert [float(first[side]) for side in "xywh"] == [1.5, 2.0, 3.0, 4.0]
     assert [second[side] for side in "xywh"] == [None] * 4
+
+
+def test_a_box_that_is_no_number_leaves_json_readable(tmp_path):
+    values = block(("a.jpg", "bad_row", None))
+    boxed = ScoringInput("a.jpg", "a.jpg", (1.5, float("nan"), float("inf"), 4.0))
+    write(
+        tmp_path / "s.jsonl",
+        [dataclasses.replace(values, inputs=[boxed])],
+        Columns(("cat", "dog"), has_boxes=True),
+    )
+
+    def refuse(text):
+        raise AssertionError(f"{text} is no JSON")
+
+    row = json.loads((tmp_path / "s.jsonl").read_text(), parse_constant=refuse)
+    assert [row[side] for side in "xywh"] == [1.5, None, None, 4.0]
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_carriage_returns_of_names_split_no_row(tmp_path, name):
+    names = ["a\rb.jpg", "\r", "c\r\n", "d.jpg"]
+    write(
+        tmp_path / name, [block(*((n, "ok", [0.9, 0.1]) for n in names))], Columns(("cat", "dog"))
+    )
+    assert [row["image"] for row in read(tmp_path / name)] == names
 
 
 @pytest.mark.parametrize("name", FORMATS)
