@@ -4,10 +4,11 @@ import platform
 
 from export.host_facts import CUDA, HostFacts, examine_host
 from export.host_problems import find_problems
+from export.providers import missing_provider
 
 
 def examine_model(path: str, providers: str) -> tuple[str, str]:
-    """Opens a model as a job would.
+    """Opens a model as a job would, and on a GPU runs it once.
 
     Returns:
         Where its nodes run and an empty text, or an empty text and what is wrong.
@@ -17,6 +18,7 @@ def examine_model(path: str, providers: str) -> tuple[str, str]:
 
     try:
         session = NetworkSession(path, providers)
+        session.warm_up(1)  # cuDNN is not loaded before.
     except ValueError as error:
         return "", str(error)
     return session.placement, ""
@@ -31,6 +33,8 @@ def consult_doctor(model: str, providers: str) -> tuple[str, bool]:
     """
     facts = examine_host()
     problems = find_problems(facts)
+    if not model and not problems:
+        problems = missing_provider(providers, facts)
     lines = _describe(facts)
     if model and not facts.runtime_error:
         placement, problem = examine_model(model, providers)

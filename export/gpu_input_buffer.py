@@ -71,6 +71,9 @@ def lock_pages(array: np.ndarray, runtime: Any) -> bool:
     """
     address = ctypes.c_void_p(array.ctypes.data)
     if runtime is None or runtime.cudaHostRegister(address, ctypes.c_size_t(array.nbytes), 0):
+        if runtime is not None:
+            # Forgets the error: ONNX Runtime would take it for that of its next kernel.
+            runtime.cudaGetLastError()
         _LOGGER.warning("The input's memory cannot be page-locked: copies to the GPU are slower.")
         return False
     weakref.finalize(array, runtime.cudaHostUnregister, address)

@@ -7,6 +7,10 @@ from collections.abc import Sequence
 from export.host_facts import CPU, CUDA, TENSORRT, HostFacts, examine_host
 from export.host_problems import gpu_problems, runtime_problems, tensorrt_problems
 
+_NO_GPU = (
+    "No NVIDIA GPU is visible. Mend: check nvidia-smi and CUDA_VISIBLE_DEVICES, and start a"
+    " container with --gpus=all"
+)
 _GPU_PROVIDERS = {"cuda": CUDA, "tensorrt": TENSORRT}
 
 
@@ -38,11 +42,12 @@ def choose_providers(choice: str, available: Sequence[str], gpu_visible: bool) -
     return [wanted, *(name for name in also if name in available), CPU]
 
 
-def provider_options(provider: str, gpu_memory_mb: int = 0) -> dict[str, str]:
+def provider_options(provider: str, model_sha256: str, gpu_memory_mb: int = 0) -> dict[str, str]:
     """The options to open a session with.
 
     Args:
         provider: Name of an execution provider.
+        model_sha256: Hash of the model file.
         gpu_memory_mb: Most memory of the GPU's arena in MiB; 0: no limit.
     """
     limit = str(gpu_memory_mb * 2**20)
@@ -58,15 +63,20 @@ def provider_options(provider: str, gpu_memory_mb: int = 0) -> dict[str, str]:
         return options | ({"gpu_mem_limit": limit} if gpu_memory_mb else {})
     if provider == TENSORRT:
         # An engine takes minutes to build, and belongs to one model, GPU and version.
-        options = {"trt_engine_cache_enable": "True", "trt_engine_cache_path": engine_cache()}
+        cache = engine_cache(model_sha256)
+        options = {"trt_engine_cache_enable": "True", "trt_engine_cache_path": cache}
         return options | ({"trt_max_workspace_size": limit} if gpu_memory_mb else {})
     return {}
 
 
-def engine_cache() -> str:
-    """Folder of the engines that TensorRT builds."""
+def engine_cache(model_sha256: str) -> str:
+    """Folder of the engines that TensorRT builds for a model.
+
+    ONNX Runtime tells engines apart by names and shapes only, not by weights: in one folder for
+    all, a network that was trained again would get the scores of the one before.
+    """
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    return os.path.join(cache, "vac_tf", "tensorrt")
+    return os.path.join(cache, "vac_tf", "tensorrt", model_sha256)
 
 
 def check_provider(wanted: Sequence[str], in_use: Sequence[str]) -> None:
@@ -92,12 +102,24 @@ def diagnose(wanted: str, facts: HostFacts, error: str = "") -> str:
     )
 
 
+def missing_provider(choice: str, facts: HostFacts) -> list[str]:
+    """Why the provider that `--providers` names cannot be used, without opening a model.
+
+    Args:
+        choice: `auto`, `cuda`, `tensorrt` or `cpu`; the first and the last always can.
+        facts: What was found on the host.
+    """
+    wanted = _GPU_PROVIDERS.get(choice)
+    if wanted is None:
+        return []
+    if not facts.gpu_visible:
+        return [_NO_GPU]
+    return tensorrt_problems(facts) if wanted == TENSORRT else []
+
+
 def _causes(wanted: str, facts: HostFacts) -> list[str]:
     if not facts.gpu_visible:
-        return [
-            "No NVIDIA GPU is visible. Mend: check nvidia-smi and CUDA_VISIBLE_DEVICES, and start"
-            " a container with --gpus=all"
-        ]
+        return [_NO_GPU]
     problems = runtime_problems(facts) + gpu_problems(facts)
     if wanted == TENSORRT:
         problems += tensorrt_problems(facts)

@@ -56,7 +56,9 @@ class NetworkSession:
             raise ValueError(f"No model at {path!r}. Expected the model.onnx of a bundle.")
         self.sha256 = hash_file(path)
         check_bundle_checksum(path, self.sha256)
-        self._session, self.placement = _open_session(path, providers, gpu_memory_mb, threads)
+        self._session, self.placement = _open_session(
+            path, self.sha256, providers, gpu_memory_mb, threads
+        )
         self.description = ModelDescription.from_properties(
             self._session.get_modelmeta().custom_metadata_map, path
         )
@@ -95,13 +97,20 @@ class NetworkSession:
 
         Returns:
             Seconds that it took; 0 on a CPU.
+
+        Raises:
+            ProviderError: when the GPU opened the network and cannot run it: cuDNN, which is
+                loaded only now, is missing, or the GPU's memory is too small for the batch.
         """
         if self.provider == CPU:
             return 0.0
         start = time.monotonic()
-        (buffer,) = self.input_buffers(slots, 1)
-        buffer.upload()
-        buffer.run(tuple(self.output_shapes))
+        try:
+            (buffer,) = self.input_buffers(slots, 1)
+            buffer.upload()
+            buffer.run(tuple(self.output_shapes))
+        except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
+            raise ProviderError(diagnose(self.provider, examine_host(), str(error))) from error
         return time.monotonic() - start
 
     @property
@@ -116,7 +125,7 @@ class NetworkSession:
 
 
 def _open_session(
-    path: str, choice: str, gpu_memory_mb: int, threads: int
+    path: str, sha256: str, choice: str, gpu_memory_mb: int, threads: int
 ) -> tuple[onnxruntime.InferenceSession, str]:
     """A session on the provider asked for, and where its nodes run."""
     available = onnxruntime.get_available_providers()
@@ -126,12 +135,14 @@ def _open_session(
     options.intra_op_num_threads = threads
     # Threads that wait in a loop for the next operator take the cores from the decoders.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if providers[0] == TENSORRT:
+        os.makedirs(engine_cache(sha256), exist_ok=True)
+        # It has no option for this; NVIDIA's libraries read it when they are loaded.
+        os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
     if providers[0] != CPU:
         options.add_session_config_entry(RECORD_PLACEMENT, "1")
         preload_libraries(onnxruntime)
-    if providers[0] == TENSORRT:
-        os.makedirs(engine_cache(), exist_ok=True)
-    with_options = [(name, provider_options(name, gpu_memory_mb)) for name in providers]
+    with_options = [(name, provider_options(name, sha256, gpu_memory_mb)) for name in providers]
     try:
         # Its own fall-back would replace a GPU by the CPU in silence.
         session = onnxruntime.InferenceSession(path, options, with_options, enable_fallback=0)

@@ -90,6 +90,16 @@ def test_tensorrt_is_missed_only_where_it_is_asked_for():
     assert tensorrt_problems(host(providers=(TENSORRT, CUDA, CPU))) == []
 
 
+def test_a_provider_that_is_asked_for_is_examined_without_a_model(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    for choice in ("cuda", "tensorrt"):
+        text, is_well = consult_doctor("", choice)
+        assert "PROBLEM    No NVIDIA GPU is visible. Mend: check nvidia-smi" in text
+        assert not is_well
+    for choice in ("auto", "cpu"):
+        assert "No NVIDIA GPU is visible" not in consult_doctor("", choice)[0]
+
+
 def test_this_host_is_examined():
     facts = examine_host()
     assert CPU in facts.providers and not facts.runtime_error

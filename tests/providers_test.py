@@ -7,6 +7,8 @@ import onnxruntime
 import pytest
 
 from export import session as session_module
+from export.config import ScoringConfig
+from export.doctor import consult_doctor
 from export.host_facts import CPU, CUDA, TENSORRT, HostFacts
 from export.node_placement import (
     RECORD_PLACEMENT,
@@ -22,6 +24,7 @@ from export.providers import (
     diagnose,
     provider_options,
 )
+from export.scorer import score
 from export.scoring_report import ScoringReport
 from export.session import NetworkSession
 from tests.onnx_models import write_channel_mean_model
@@ -86,13 +89,70 @@ def test_the_diagnosis_names_the_cause_and_what_mends_it(changes, cause):
 
 
 def test_options_of_the_gpu():
-    options = provider_options(CUDA, gpu_memory_mb=2048)
+    options = provider_options(CUDA, "ab12", gpu_memory_mb=2048)
     assert options["cudnn_conv_algo_search"] == "HEURISTIC"
     assert options["arena_extend_strategy"] == "kSameAsRequested"
     assert options["gpu_mem_limit"] == str(2 * 2**30)
-    assert "gpu_mem_limit" not in provider_options(CUDA)
-    assert provider_options(TENSORRT, 1)["trt_max_workspace_size"] == str(2**20)
-    assert provider_options(CPU, 2048) == {}
+    assert "gpu_mem_limit" not in provider_options(CUDA, "ab12")
+    assert provider_options(TENSORRT, "ab12", 1)["trt_max_workspace_size"] == str(2**20)
+    assert provider_options(CPU, "ab12", 2048) == {}
+
+
+def test_engines_of_a_network_that_was_trained_again_are_not_those_of_the_one_before():
+    first, second = (provider_options(TENSORRT, sha256) for sha256 in ("ab12", "cd34"))
+    assert first["trt_engine_cache_path"] != second["trt_engine_cache_path"]
+
+
+class SessionOnGpu:
+    """A session that says it runs on a GPU."""
+
+    def __init__(self, session):
+        self._session = session
+
+    def get_providers(self):
+        return [CUDA, CPU]
+
+    def __getattr__(self, name):
+        return getattr(self._session, name)
+
+
+class BufferWithoutKernels:
+    """What a GPU without cuDNN does: it takes the images and computes nothing."""
+
+    def __init__(self, *arguments):
+        pass
+
+    def upload(self):
+        pass
+
+    def run(self, outputs):
+        raise RuntimeError("NOT_IMPLEMENTED : cuDNN is not available")
+
+
+@pytest.fixture
+def gpu_that_cannot_run(monkeypatch):
+    """Sessions whose GPU opens every network and runs none."""
+    open_session = session_module._open_session
+
+    def open_on_gpu(*arguments):
+        session, _ = open_session(*arguments)
+        return SessionOnGpu(session), f"53 of 53 convolutions on {CUDA}"
+
+    monkeypatch.setattr(session_module, "_open_session", open_on_gpu)
+    monkeypatch.setattr(session_module, "GpuInputBuffer", BufferWithoutKernels)
+
+
+def test_a_gpu_that_opens_a_network_and_cannot_run_it_is_diagnosed(tmp_path, gpu_that_cannot_run):
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    with pytest.raises(ProviderError, match=f"{CUDA} cannot be used.*cuDNN is not available"):
+        NetworkSession(model).warm_up(4)
+    config = ScoringConfig(model, str(tmp_path / "a.png"), output=str(tmp_path / "scores.csv"))
+    (tmp_path / "a.png").touch()
+    with pytest.raises(ProviderError, match="cuDNN is not available"):
+        score(config)
+    assert not (tmp_path / "scores.csv.parts").exists()
+    text, is_well = consult_doctor(model, "cpu")
+    assert "does not open" in text and "cuDNN is not available" in text and not is_well
 
 
 ON_GPU = [(CPU, "Shape"), *[(CUDA, "Conv")] * 53, (CUDA, "Relu")]
