@@ -11,6 +11,7 @@ Readers of Parquet folders (pyarrow, Spark, DuckDB) leave out names that begin w
 
 import contextlib
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -66,13 +67,17 @@ class PartFolder:
             )
 
     def finished(self) -> dict[int, dict[str, Any]]:
-        """The records of the finished parts by number."""
-        matches = map(_RECORD.fullmatch, list_folder(f"{self.url}/_job"))
-        return {
-            int(match[1]): json.loads(read_file(f"{self.url}/_job/{match[0]}"))
-            for match in matches
-            if match
-        }
+        """The records of the finished parts by number; one without its part, or broken, is none."""
+        parts = set(list_folder(self.url))
+        matches = filter(None, map(_RECORD.fullmatch, list_folder(f"{self.url}/_job")))
+        records = {}
+        for match in matches:
+            number = int(match[1])
+            with contextlib.suppress(ValueError):
+                record = json.loads(read_file(f"{self.url}/_job/{match[0]}"))
+                if os.path.basename(self.part(number)) in parts:
+                    records[number] = record
+        return records
 
     def write_part(self, number: int, data: bytes, record: Mapping[str, Any]) -> None:
         """Stores a part and then its record. The same part may be stored twice."""

@@ -18,6 +18,7 @@ from export.heatmap_rows import HeatmapRows
 from export.part_folder import PartFolder
 from export.parts import Job
 from export.pipeline import load_ahead
+from export.remote_files import is_url
 from export.rows import RowBlock
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
@@ -44,21 +45,31 @@ class PartScorer:
     """Scores parts with one session of the network; a callable for Ray Data's `map_batches`.
 
     Args:
-        config: The job; `output` is the folder of its parts.
+        config: The job; `output` is the folder of its parts, a URL or an absolute path.
         job: Its settings and columns.
         get_model: Gives the bytes of the model file.
         threads: Threads of the network.
+        start_folder: Where relative paths of the job start; becomes this process's folder.
     """
 
     def __init__(
-        self, config: ScoringConfig, job: Job, get_model: Callable[[], bytes], threads: int
+        self,
+        config: ScoringConfig,
+        job: Job,
+        get_model: Callable[[], bytes],
+        threads: int,
+        start_folder: str,
     ):
         self._config = config
         self._job = job
         self._folder = PartFolder(config.output)
+        self._start_folder = start_folder
         self._problem = ""
+        with contextlib.suppress(OSError):  # Missed only by a job with relative paths: `_score`.
+            os.chdir(start_folder)
         try:
             self._session = _open_session(config, get_model(), threads)
+            self._session.warm_up(config.batch_size)
         except ValueError as error:
             # Said by its parts: an actor that dies of it is reported in a hundred lines.
             self._problem = f"A node cannot open the network: {error}"
@@ -82,8 +93,8 @@ class PartScorer:
         return {"record": [json.dumps(record) for record in records]}
 
     def _score(self, number: int, inputs: list[ScoringInput]) -> dict[str, Any]:
-        if self._problem:
-            return {"number": number, "stopped": self._problem}
+        if problem := self._problem or self._misses_start_folder(inputs):
+            return {"number": number, "stopped": problem}
         counts = Counter()
         error_share = ErrorShare(self._config.max_error_share)
 
@@ -97,8 +108,25 @@ class PartScorer:
             return {"number": number, "stopped": str(error)}
         record = {"number": number, "counts": counts, "provider": self._session.placement}
         record["process"] = f"{os.getpid()} on {socket.gethostname()}"
-        self._folder.write_part(number, data, record)
+        try:
+            self._folder.write_part(number, data, record)
+        except Exception as error:  # Each kind of storage raises its own types.
+            what = f"Part {number} cannot be stored in {self._folder.url!r}"
+            return {"number": number, "stopped": f"{what}: {type(error).__name__}: {error}"}
         return record
+
+    def _misses_start_folder(self, inputs: Sequence[ScoringInput]) -> str:
+        """Why the relative paths among the inputs cannot be read here; empty when they can."""
+        if os.path.realpath(os.getcwd()) == os.path.realpath(self._start_folder):
+            return ""
+        paths = (value.path for value in inputs if value.path and not is_url(value.path))
+        relative = next((path for path in paths if not os.path.isabs(path)), None)
+        if relative is None:
+            return ""
+        return (
+            f"{socket.gethostname()} has no folder {self._start_folder!r}, from which paths such as"
+            f" {relative!r} start. Give absolute paths or URLs that every node can read."
+        )
 
     def _part(
         self, number: int, inputs: list[ScoringInput], watch: Callable[[RowBlock], None]

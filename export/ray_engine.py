@@ -10,9 +10,10 @@ import functools
 import itertools
 import json
 import logging
+import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -24,11 +25,13 @@ from export.part_folder import PartFolder
 from export.part_scorer import PartScorer, encode_inputs
 from export.parts import Job
 from export.progress import Progress
-from export.remote_files import read_file
+from export.remote_files import is_url, read_file
 from export.scoring_input import Source
 from export.scoring_report import ScoringReport
 from export.session import NetworkSession
 from export.sources import open_source
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def score_with_ray(config: ScoringConfig) -> ScoringReport:
@@ -38,6 +41,8 @@ def score_with_ray(config: ScoringConfig) -> ScoringReport:
         ValueError: when Ray is not installed, and as `export.scorer.score`.
     """
     ray = _import_ray()
+    if not is_url(config.output):
+        config = dataclasses.replace(config, output=os.path.abspath(config.output))
     session = NetworkSession(config.model, "cpu")
     source = open_source(config.images, config.image_root)
     # As the local scorer does: a row's place in its batch is part of its score.
@@ -109,6 +114,7 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
 
     if not ray.is_initialized():
         ray.init(config.ray_address or None, log_to_driver=False, logging_level=logging.WARNING)
+    check_resources(config, [node["Resources"] for node in ray.nodes() if node["Alive"]])
     ray.data.DataContext.get_current().enable_progress_bars = False  # There is one already.
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     # Into the object store one by one, which spills to the disk: the driver never holds them all.
@@ -126,6 +132,7 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
             "job": job,
             "get_model": functools.partial(ray.get, model),
             "threads": threads,
+            "start_folder": os.getcwd(),
         },
         batch_size=1,
         # As few as one: the job goes on while nodes are missing.
@@ -135,6 +142,33 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
         num_cpus=config.ray_cpus_per_actor,
         num_gpus=config.ray_gpus_per_actor,
     )
+
+
+def check_resources(config: ScoringConfig, nodes: Sequence[Mapping[str, float]]) -> None:
+    """Checks that an actor fits on a node: otherwise Ray waits for ever, for one that does.
+
+    Args:
+        config: The job.
+        nodes: Resources of each node of the cluster, by Ray's names for them.
+
+    Raises:
+        ValueError: when no node has what an actor needs, and none can join, as the cluster was
+            started by this job. On a given cluster, which may grow, it is only logged.
+    """
+    needed = {"CPU": config.ray_cpus_per_actor, "GPU": config.ray_gpus_per_actor}
+    if any(all(node.get(name, 0.0) >= value for name, value in needed.items()) for node in nodes):
+        return
+    found = "; ".join(
+        ", ".join(f"{node.get(name, 0.0):g} {name}" for name in needed) for node in nodes
+    )
+    message = (
+        f"No node of the cluster has --ray_cpus_per_actor={config.ray_cpus_per_actor:g} and"
+        f" --ray_gpus_per_actor={config.ray_gpus_per_actor:g}. Its nodes have: {found}."
+    )
+    if config.ray_address or os.environ.get("RAY_ADDRESS"):
+        _LOGGER.warning("%s The job waits for one that has.", message)
+        return
+    raise ValueError(f"{message} Ask for less, or give --ray_address of a larger cluster.")
 
 
 def _rows(record: dict[str, Any]) -> int:

@@ -23,7 +23,12 @@ from export.config import ScoringConfig
 from export.job_settings import describe_job
 from export.part_folder import PartFolder
 from export.part_scorer import PartScorer, decode_inputs, encode_inputs
-from export.ray_engine import missing_parts, number_of_parts, score_with_ray
+from export.ray_engine import (
+    check_resources,
+    missing_parts,
+    number_of_parts,
+    score_with_ray,
+)
 from export.remote_files import is_url
 from export.scorer import score
 from export.scoring_input import ScoringInput
@@ -64,7 +69,7 @@ def prepare(config):
     source = open_source(config.images, config.image_root)
     job = describe_job(config, NetworkSession(config.model), source)
     model = Path(config.model).read_bytes()
-    return source, job, PartScorer(config, job, lambda: model, threads=1)
+    return source, job, PartScorer(config, job, lambda: model, 1, os.getcwd())
 
 
 def score_missing(config, numbers=None):
@@ -139,11 +144,64 @@ def test_a_node_that_cannot_open_the_network_says_so(config, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     source, job, _ = prepare(config)
     model = Path(config.model).read_bytes()
-    scorer = PartScorer(dataclasses.replace(config, providers="cuda"), job, lambda: model, 1)
+    scorer = PartScorer(
+        dataclasses.replace(config, providers="cuda"), job, lambda: model, 1, os.getcwd()
+    )
     number, inputs = next(missing_parts(job, source, {}))
     batch = {"number": np.array([number]), "inputs": np.array([inputs], object)}
     (record,) = map(json.loads, scorer(batch)["record"])
     assert "No NVIDIA GPU is visible" in record["stopped"]
+
+
+def score_part(scorer, number, inputs):
+    batch = {"number": np.array([number]), "inputs": np.array([inputs], object)}
+    (record,) = map(json.loads, scorer(batch)["record"])
+    return record
+
+
+def test_relative_paths_start_where_the_job_was_started(config, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = dataclasses.replace(config, images="list.csv")
+    source, job, _ = prepare(config)
+    with PartFolder(config.output).lock():
+        PartFolder(config.output).start_or_continue(job)
+    number, inputs = next(missing_parts(job, source, {}))
+    model = Path(config.model).read_bytes()
+    monkeypatch.chdir("/")  # An actor starts somewhere else.
+    scorer = PartScorer(config, job, lambda: model, 1, str(tmp_path))
+    assert score_part(scorer, number, inputs)["counts"] == {"ok": 8, "missing": 4}
+    monkeypatch.chdir("/")
+    scorer = PartScorer(config, job, lambda: model, 1, "/not/on/this/node")
+    stopped = score_part(scorer, number, inputs)["stopped"]
+    assert "has no folder '/not/on/this/node', from which paths such as 'photos/caf" in stopped
+
+
+def test_a_part_that_cannot_be_stored_stops_the_job_in_one_line(config, tmp_path):
+    source, job, scorer = prepare(config)
+    number, inputs = next(missing_parts(job, source, {}))
+    (tmp_path / "scores").write_text("a file where the folder should be")
+    stopped = score_part(scorer, number, inputs)["stopped"]
+    assert stopped.startswith("Part 0 cannot be stored in '") and len(stopped.splitlines()) == 1
+
+
+def test_a_lost_part_and_a_broken_record_are_done_again(config, tmp_path):
+    score_missing(config)
+    (tmp_path / "scores/part-000003.parquet").unlink()
+    (tmp_path / "scores/_job/part-000005.json").write_text("{")
+    assert score_missing(config) == [3, 5]
+    assert score_missing(config) == []
+
+
+def test_actors_that_fit_on_no_node_are_refused_and_not_waited_for(config, monkeypatch, caplog):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    nodes = [{"CPU": 2.0, "memory": 1e9}, {"CPU": 16.0, "GPU": 1.0}]
+    check_resources(dataclasses.replace(config, ray_cpus_per_actor=16.0), nodes)
+    check_resources(dataclasses.replace(config, ray_gpus_per_actor=0.5), nodes)
+    large = dataclasses.replace(config, ray_cpus_per_actor=2.0, ray_gpus_per_actor=2.0)
+    with pytest.raises(ValueError, match="No node .*ray_gpus_per_actor=2.*: 2 CPU, 0 GPU; 16 CPU"):
+        check_resources(large, nodes)
+    check_resources(dataclasses.replace(large, ray_address="auto"), nodes)
+    assert "The job waits for one that has." in caplog.text
 
 
 def test_another_job_and_foreign_files_are_refused(config, tmp_path):
@@ -221,7 +279,7 @@ def ray_python():
     return os.path.abspath(python) if python else sys.executable
 
 
-def score_program(python, config, **changes):
+def score_program(python, config, cwd=None, **changes):
     """Runs score.py with the flags of a config."""
     config = dataclasses.replace(config, **changes)
     defaults = ScoringConfig(model="m", images="i", output="o")
@@ -231,7 +289,7 @@ def score_program(python, config, **changes):
         if getattr(config, field.name) != getattr(defaults, field.name)
     ]
     command = [python, str(ROOT / "score.py"), *flags]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd)
     assert "Traceback" not in done.stderr, done.stderr
     return done
 
@@ -287,6 +345,36 @@ def test_a_node_without_the_gpu_it_was_asked_for_ends_the_job(ray_python, config
     done = score_program(ray_python, config, providers="cuda")
     assert done.returncode == 2
     assert "A node cannot open the network: CUDAExec" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_relative_paths_of_a_cluster_that_was_started_elsewhere(
+    ray_python, config, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")  # Else both need the same token.
+    config = dataclasses.replace(config, images="list.csv", model="model.onnx", output="scores")
+    local = {"engine": "local", "output": "local.parquet"}
+    assert score_program(ray_python, config, cwd=tmp_path, **local).returncode == 0
+    (tmp_path / "elsewhere").mkdir()
+    ray = str(Path(ray_python).with_name("ray"))
+    start = [ray, "start", "--head", "--num-cpus=2", "--port=6399", "--include-dashboard=false"]
+    subprocess.run(start, cwd=tmp_path / "elsewhere", check=True, capture_output=True)
+    try:
+        done = score_program(ray_python, config, cwd=tmp_path, ray_address="127.0.0.1:6399")
+    finally:
+        subprocess.run([ray, "stop", "--force"], check=True, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    job = prepare(config)[1]
+    expected = (tmp_path / "local.parquet").read_bytes()
+    assert merged("scores", job, tmp_path / "merged.parquet") == expected
+
+
+@pytest.mark.slow
+def test_actors_that_fit_nowhere_end_at_once(ray_python, config):
+    done = score_program(ray_python, config, ray_gpus_per_actor=4.0)
+    assert done.returncode == 2
+    assert "No node of the cluster has --ray_cpus_per_actor=1" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow
