@@ -37,9 +37,9 @@ def measure_drift(
         Plain values: `images`; `probabilities` (`largest`, `mean`, `label` of the largest);
         `decisions` (`changed`, a share, and `per_label`); `metrics` (`mAP`, `mA`, `F1-C`, `F1-O`,
         each `keras`, `exported`, `change` and `loss`, None where undefined; the loss of mAP counts
-        from the worst order of ties); `heatmaps` (per output the `mean` over labels and the
-        `lowest` correlation, with its `label`). Only `not_finite`, the number of such values per
-        output, when there are any.
+        from the worst order of ties, and `label` is the one that loses most); `heatmaps` (per
+        output the `mean` over labels and the `lowest` correlation, with its `label`). Only
+        `not_finite`, the number of such values per output, when there are any.
     """
     not_finite = {name: int((~np.isfinite(values)).sum()) for name, values in actual.items()}
     if any(not_finite.values()):
@@ -58,7 +58,9 @@ def measure_drift(
             "changed": float(changed.mean()),
             "per_label": dict(zip(label_names, changed.tolist(), strict=True)),
         },
-        "metrics": _compare_metrics(before, after, labels, thresholds, unknown_labels, ties),
+        "metrics": _compare_metrics(
+            before, after, labels, label_names, thresholds, unknown_labels, ties
+        ),
         "heatmaps": {
             name: _correlate(expected[name], actual[name], label_names)
             for name in expected
@@ -108,24 +110,28 @@ def _measured(figures, budget):
         per_label[worst],
         max(budget.label_decisions, one_image),
     )
-    for name, limit in (("mAP", budget.mAP), ("mA", budget.mA), ("F1-O", budget.F1)):
+    loses = figures["metrics"]["mAP"]["label"]
+    for name, limit, label in (
+        ("mAP", budget.mAP, f"label {loses!r} loses most"),
+        ("mA", budget.mA, f"most decisions change of label {worst!r}"),
+        ("F1-O", budget.F1, f"most decisions change of label {worst!r}"),
+    ):
         loss = figures["metrics"][name]["loss"] or 0.0
-        yield f"loss of {name} (most changed: label {worst!r})", loss, max(limit, one_image)
+        yield f"loss of {name} ({label})", loss, max(limit, one_image)
 
 
-def _compare_metrics(before, after, labels, thresholds, unknown_labels, ties):
+def _compare_metrics(before, after, labels, label_names, thresholds, unknown_labels, ties):
     known = known_labels(labels, unknown_labels)
-
-    def mean_average_precision(probabilities):
-        evaluation = evaluate_multilabel(labels, probabilities, unknown=unknown_labels)
-        return evaluation["label_based"]["mAP"]
-
-    keras, exported = (
-        {"mAP": mean_average_precision(values), **decision_metrics(known, values > thresholds)}
-        for values in (before, after)
+    worst_order = _worst_order(before, labels, ties)
+    ranked = [
+        evaluate_multilabel(labels, values, label_names, unknown=unknown_labels)
+        for values in (before, after, worst_order)
+    ]
+    keras, exported, expected = (
+        {"mAP": evaluation["label_based"]["mAP"], **decision_metrics(known, values > thresholds)}
+        for evaluation, values in zip(ranked, (before, after, before), strict=True)
     )
-    expected = keras | {"mAP": mean_average_precision(_worst_order(before, labels, ties))}
-    return {
+    metrics = {
         name: {
             "keras": keras[name],
             "exported": exported[name],
@@ -134,6 +140,16 @@ def _compare_metrics(before, after, labels, thresholds, unknown_labels, ties):
         }
         for name in ("mAP", "mA", "F1-C", "F1-O")
     }
+    metrics["mAP"]["label"] = _label_that_loses_most(ranked[2], ranked[1])
+    return metrics
+
+
+def _label_that_loses_most(expected, actual):
+    """Name of the label whose average precision falls most; None when that of none does."""
+    pairs = zip(expected["per_label"], actual["per_label"], strict=True)
+    losses = {first["name"]: first["AP"] - second["AP"] for first, second in pairs if first["AP"]}
+    label = max(losses, key=losses.get, default=None)
+    return label if label is not None and losses[label] > 0 else None
 
 
 def _worst_order(probabilities, labels, ties):

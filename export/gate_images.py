@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 
 from export.image_file import load_input, read_image_file
+from export.image_header import ImageError
 from export.parity import InputValueError
 from export.preprocessing import Preprocessing, cut_out
 from export.scoring_input import ScoringInput
@@ -60,9 +61,20 @@ def pipeline_images(split: Split, settings: ImageSettings) -> np.ndarray:
 
 
 def scorer_images(split: Split, preprocessing: Preprocessing) -> np.ndarray:
-    """float32 `[N, H, W, 3]` in 0..255, as `score.py` sees them."""
+    """float32 `[N, H, W, 3]` in 0..255, as `score.py` sees them.
+
+    Raises:
+        ImageError: for an image that cannot be read; it names the file.
+    """
     in_float = dataclasses.replace(preprocessing, input_dtype="float32")
-    return np.stack([load_input(value, in_float) for value in scoring_inputs(split)])
+    return np.stack([_load(value, in_float) for value in scoring_inputs(split)])
+
+
+def _load(scoring_input, preprocessing):
+    try:
+        return load_input(scoring_input, preprocessing)
+    except ImageError as error:
+        raise ImageError(error.status, f"{scoring_input.path!r}: {error}") from error
 
 
 def scoring_inputs(split: Split) -> list[ScoringInput]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 BATCH_SIZES = (1, 3, 8)
+_FAILURES_SHOWN = 5
 
 Outputs = Mapping[str, np.ndarray]
 
@@ -14,7 +15,8 @@ Outputs = Mapping[str, np.ndarray]
 class ExportParityError(ValueError):
     """An exported file differs from the Keras network.
 
-    All differences found are in the message and in `failures`; the class is that of the first.
+    The first differences found are in the message, all in `failures`; the class is that of the
+    first.
     """
 
     def __init__(self, message: str):
@@ -62,6 +64,7 @@ class Candidate:
 
 def check_candidates(
     candidates: Sequence[Candidate],
+    label_names: Sequence[str],
     thresholds: np.ndarray,
     tolerance: float,
     batch_sizes: Sequence[int] = BATCH_SIZES,
@@ -70,6 +73,7 @@ def check_candidates(
 
     Args:
         candidates: What to compare.
+        label_names: L names, for messages.
         thresholds: float32 `[L]`; a label is decided when its probability is above its own.
         tolerance: Largest difference of a probability; of logits and heatmaps, relative to
             their largest absolute value where that is above 1.
@@ -84,7 +88,9 @@ def check_candidates(
         report[candidate.name] = {}
         for batch_size in batch_sizes:
             place = f"{candidate.name} at batch {batch_size}"
-            found, figures = _check(candidate, place, thresholds, tolerance, batch_size)
+            found, figures = _check(
+                candidate, place, label_names, thresholds, tolerance, batch_size
+            )
             failures += found
             report[candidate.name][f"batch_{batch_size}"] = figures
     return failures, report
@@ -94,13 +100,17 @@ def raise_failures(failures: Sequence[ExportParityError]) -> None:
     """Raises one error that holds all `failures`; does nothing without any."""
     if not failures:
         return
-    lines = [str(failure) for failure in failures]
-    error = type(failures[0])(f"{len(lines)} differences from the Keras network: {' '.join(lines)}")
+    lines = [str(failure) for failure in failures[:_FAILURES_SHOWN]]
+    if more := len(failures) - len(lines):
+        lines.append(f"And {more} more.")
+    error = type(failures[0])(
+        f"{len(failures)} differences from the Keras network: {' '.join(lines)}"
+    )
     error.failures = tuple(failures)
     raise error
 
 
-def _check(candidate, place, thresholds, tolerance, batch_size):
+def _check(candidate, place, label_names, thresholds, tolerance, batch_size):
     reference = candidate.reference
     parts, failures = [], []
     count = len(candidate.inputs)
@@ -123,9 +133,8 @@ def _check(candidate, place, thresholds, tolerance, batch_size):
                 )
             )
     if "probabilities" in reference:
-        failures += _check_decisions(
-            outputs["probabilities"], reference["probabilities"], place, thresholds, tolerance
-        )
+        pair = outputs["probabilities"], reference["probabilities"]
+        failures += _check_decisions(*pair, place, label_names, thresholds, tolerance)
         figures |= _count_decisions(
             outputs["probabilities"], reference["probabilities"], thresholds
         )
@@ -153,7 +162,7 @@ def _check_form(outputs, reference, place, batch_size) -> list[ExportParityError
     return failures
 
 
-def _check_decisions(probabilities, expected, place, thresholds, tolerance):
+def _check_decisions(probabilities, expected, place, label_names, thresholds, tolerance):
     differs = (probabilities > thresholds) != (expected > thresholds)
     clear = differs & (np.abs(expected - thresholds) > tolerance)
     if not clear.any():
@@ -161,9 +170,9 @@ def _check_decisions(probabilities, expected, place, thresholds, tolerance):
     row, label = np.argwhere(clear)[0]
     return [
         DecisionError(
-            f"{place}: {clear.sum()} of {clear.size} decisions differ; the first is label {label}"
-            f" of image {row}: probability {probabilities[row, label]:.6f}, expected"
-            f" {expected[row, label]:.6f}, threshold {thresholds[label]:g}."
+            f"{place}: {clear.sum()} of {clear.size} decisions differ; the first is label"
+            f" {label_names[label]!r} of image {row}: probability {probabilities[row, label]:.6f},"
+            f" expected {expected[row, label]:.6f}, threshold {thresholds[label]:g}."
         )
     ]
 

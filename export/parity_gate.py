@@ -45,7 +45,7 @@ def check_bundle(
     session = NetworkSession(os.path.join(folder, ONNX_FILE), "cpu")
     failures = _check_declared_shapes(session, network, description)
     candidates = _candidates(folder, session, network, images, preprocessing.input_dtype)
-    found, report = check_candidates(candidates, thresholds, tolerance)
+    found, report = check_candidates(candidates, description.label_names, thresholds, tolerance)
     raise_failures(failures + found)
     result = {
         "images": len(images.encoded),

@@ -89,6 +89,16 @@ def test_the_worst_label_is_named():
     assert failures and all("'bird'" in text for text in failures if "label" in text)
 
 
+def test_the_label_whose_ranking_is_lost_is_named_though_no_decision_changes():
+    probabilities = PROBABILITIES * np.float32([1, 0.2, 1])  # No dog is decided.
+    ranked = np.where(LABELS == 1, probabilities, probabilities / 2)
+    shuffled = ranked.copy()
+    shuffled[:, 1] = ranked[:, 1].max() - ranked[:, 1]
+    figures, (failure,) = against(ranked, shuffled, dataclasses.replace(ANYTHING, mAP=0.0))
+    assert figures["decisions"]["changed"] == 0.0
+    assert failure.startswith("loss of mAP (label 'dog' loses most) is ")
+
+
 def test_one_changed_decision_is_always_allowed():
     one = PROBABILITIES.copy()
     one[3, 1] = 1.0 if one[3, 1] <= 0.3 else 0.0

@@ -30,7 +30,7 @@ INPUTS = np.arange(10, dtype=np.float32)
 
 def check(predict, reference=None, batch_sizes=(1, 3, 8)):
     candidate = Candidate("onnx", predict, INPUTS, reference or network(INPUTS))
-    return check_candidates([candidate], THRESHOLDS, TOLERANCE, batch_sizes)
+    return check_candidates([candidate], ("cat", "dog"), THRESHOLDS, TOLERANCE, batch_sizes)
 
 
 def changed(name, change):
@@ -102,7 +102,7 @@ def test_decisions():
     failures, report = check(changed("probabilities", lambda x: 1 - x), batch_sizes=(8,))
     assert {type(failure) for failure in failures} == {OutputValueError, DecisionError}
     (decision,) = [failure for failure in failures if isinstance(failure, DecisionError)]
-    assert "20 of 20 decisions differ; the first is label 0 of image 0" in str(decision)
+    assert "20 of 20 decisions differ; the first is label 'cat' of image 0" in str(decision)
     assert report["onnx"]["batch_8"]["decisions_changed"] == 20
 
 
@@ -126,3 +126,11 @@ def test_all_failures_are_raised_at_once_under_the_class_of_the_first():
         raise_failures(failures)
     assert caught.value.failures == tuple(failures)
     assert isinstance(caught.value, ExportParityError)
+
+
+def test_a_message_holds_the_first_failures_only():
+    failures = [OutputValueError(f"value {number}.") for number in range(24)]
+    with pytest.raises(OutputValueError) as caught:
+        raise_failures(failures)
+    assert str(caught.value).endswith("value 3. value 4. And 19 more.")
+    assert len(caught.value.failures) == 24
