@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import os
-import resource
 import tempfile
 import time
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from export.benchmark_stages import Clock, StageClock, time_stages
 from export.config import ScoringConfig
 from export.fast_decode_effect import measure_fast_decode
 from export.hill_climb import Setting, Trial, climb
+from export.peak_memory import forget_peak, peak_bytes
 from export.pipeline import load_ahead, run_ahead
 from export.rows import Columns
 from export.scoring_input import ScoringInput, Source
@@ -34,10 +34,9 @@ def benchmark(config: ScoringConfig, clock: Clock = time.perf_counter) -> Benchm
     Raises:
         ValueError: when the model or the images cannot be used, or no image can be scored.
     """
-    session = NetworkSession(config.model, config.providers, config.gpu_memory_mb)
     source = open_source(config.images, config.image_root)
     config = dataclasses.replace(config, output=config.output or "scores.parquet")
-    return Benchmark(config, session, source, clock).run()
+    return Benchmark(config, source, clock).run()
 
 
 class Benchmark:
@@ -45,19 +44,19 @@ class Benchmark:
 
     Args:
         config: The job.
-        session: The network.
         source: All images; a sample, spread evenly, is measured.
         clock: Gives seconds.
     """
 
-    def __init__(
-        self, config: ScoringConfig, session: NetworkSession, source: Source, clock: Clock
-    ):
+    def __init__(self, config: ScoringConfig, source: Source, clock: Clock):
         self._config = config
-        self._session = session
         self._clock = clock
+        session = self._open_session()
+        self._provider = session.provider
         self._columns = Columns(session.description.label_names, source.has_boxes)
-        self._preprocessing = session.description.preprocessing
+        self._preprocessing = dataclasses.replace(
+            session.description.preprocessing, fast_decode=config.fast_decode
+        )
         self._thresholds = np.array(session.description.thresholds, np.float32)
         sample = _sample(source, config.benchmark_images)
         # Also puts the files into the cache of the disk: all settings are to find them there.
@@ -81,21 +80,30 @@ class Benchmark:
                 open_writer(output, self._columns) as writer,
             ):
                 inputs = self._whole_batches(start.batch_size)
-                stages = time_stages(clock, self._session, inputs, start.batch_size, writer)
+                session = self._open_session()
+                stages = time_stages(
+                    clock, session, self._preprocessing, inputs, start.batch_size, writer
+                )
+                effect = measure_fast_decode(session, self._inputs, start.batch_size, self._clock)
+            del session  # Its memory is not that of the settings below.
             best, trials = climb(
                 lambda setting: self._measure(setting, output), start, most, self._memory_limit
             )
         return BenchmarkReport(
-            provider=self._session.provider,
+            provider=self._provider,
             start=start,
             stages=stages,
             trials=trials,
             best=best,
-            fast_decode=measure_fast_decode(
-                self._session, self._inputs, start.batch_size, self._clock
-            ),
+            memory_limit=self._memory_limit,
+            fast_decode=effect,
+            uses_fast_decode=self._config.fast_decode,
             left_out=self._left_out,
         )
+
+    def _open_session(self) -> NetworkSession:
+        config = self._config
+        return NetworkSession(config.model, config.providers, config.gpu_memory_mb)
 
     @property
     def _memory_limit(self) -> int:
@@ -107,28 +115,26 @@ class Benchmark:
         return self._inputs[: len(self._inputs) // batch_size * batch_size]
 
     def _measure(self, setting: Setting, output: str) -> Trial:
-        """Scores the sample from files to rows."""
+        """Scores the sample from files to rows.
+
+        In a session of its own: one keeps the memory of the largest batch that it has seen.
+        """
         config = dataclasses.replace(
             self._config, batch_size=setting.batch_size, decoders=setting.decoders
         )
         inputs = self._whole_batches(setting.batch_size)
-        self._session.warm_up(setting.batch_size)
+        forget_peak()
+        session = self._open_session()
+        session.warm_up(setting.batch_size)
         start = self._clock()
         with (
             open_writer(output, self._columns) as writer,
             load_ahead(config, self._preprocessing, inputs) as loaded,
         ):
             full = iter(lambda: list(itertools.islice(loaded, setting.batch_size)), [])
-            for batch, values in run_ahead(
-                self._session, full, setting.batch_size, ("probabilities",)
-            ):
+            for batch, values in run_ahead(session, full, setting.batch_size, ("probabilities",)):
                 writer.write(make_rows(batch, values, self._thresholds))
-        return Trial(len(inputs) / (self._clock() - start), _peak_bytes())
-
-
-def _peak_bytes() -> int:
-    """The most memory that this process has had."""
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return Trial(len(inputs) / (self._clock() - start), peak_bytes())
 
 
 def _sample(source: Source, count: int) -> Sequence[ScoringInput]:

@@ -12,8 +12,8 @@ from export.hill_climb import Setting, Trial
 _LOADING = ("read", "decode", "resize")
 _ADVICE = {
     "read": "faster storage, or tar files instead of many small files",
-    "decode": "more --decoders where cores are idle, smaller files, or --fast_decode",
-    "resize": "more --decoders where cores are idle, or --fast_decode",
+    "decode": "more --decoders where cores are idle, or smaller files",
+    "resize": "more --decoders where cores are idle",
     "infer": "a GPU, an INT8 export on a CPU with VNNI, or a smaller network",
     "write": "Parquet instead of text, or a faster disk for --output",
 }
@@ -29,7 +29,9 @@ class BenchmarkReport:
         stages: Times of each stage alone.
         trials: Speed from file to row, by setting.
         best: The setting to use.
+        memory_limit: Bytes within which the best was looked for.
         fast_decode: Effect of --fast_decode.
+        uses_fast_decode: Whether everything was measured with --fast_decode.
         left_out: Images of the sample that could not be scored.
     """
 
@@ -38,7 +40,9 @@ class BenchmarkReport:
     stages: StageTimes
     trials: Mapping[Setting, Trial]
     best: Setting
+    memory_limit: int
     fast_decode: FastDecodeEffect
+    uses_fast_decode: bool = False
     left_out: int = 0
 
     @property
@@ -57,7 +61,7 @@ class BenchmarkReport:
 
     def __str__(self) -> str:
         lines = [
-            f"{self.stages.images} images on {self.provider}, {_flags(self.start)}"
+            f"{self.stages.images} images on {self.provider}, {self._flags(self.start)}"
             + (f"; {self.left_out} images could not be loaded" if self.left_out else ""),
             "",
             "stage alone     images/s   share of time",
@@ -70,10 +74,25 @@ class BenchmarkReport:
             *(self._trial_line(setting) for setting in self.trials),
             "",
             f"--fast_decode {self.fast_decode}.",
-            f"Bottleneck: {self.bottleneck}. What helps: {_ADVICE[self.bottleneck]}.",
-            f"Flags to use: {_flags(self.best)}",
+            f"Bottleneck: {self.bottleneck}. What helps: {self._advice}.",
+            f"Flags to use: {self._flags(self.best)}",
         ]
+        if self.trials[self.best].peak_bytes > self.memory_limit:
+            lines.append(
+                f"No setting stays within {self.memory_limit / 2**20:.0f} MiB: raise"
+                " --memory_limit_mb, or use a smaller network."
+            )
         return "\n".join(lines)
+
+    @property
+    def _advice(self) -> str:
+        advice = _ADVICE[self.bottleneck]
+        gains = self.bottleneck in ("decode", "resize") and self.fast_decode.largest_difference
+        return f"{advice}, or --fast_decode" if gains and not self.uses_fast_decode else advice
+
+    def _flags(self, setting: Setting) -> str:
+        fast_decode = " --fast_decode" if self.uses_fast_decode else ""
+        return f"--batch_size={setting.batch_size} --decoders={setting.decoders}{fast_decode}"
 
     def _stage_line(self, stage: str) -> str:
         share = self.stages.seconds[stage] / max(sum(self.stages.seconds.values()), 1e-9)
@@ -82,12 +101,8 @@ class BenchmarkReport:
     def _trial_line(self, setting: Setting) -> str:
         trial = self.trials[setting]
         mark = "  <- best" if setting == self.best else ""
-        mebibytes = trial.peak_bytes / 2**20
-        return f"{_flags(setting):<36}{trial.images_per_second:>12.1f}{mebibytes:>10.0f} MiB{mark}"
-
-
-def _flags(setting: Setting) -> str:
-    return f"--batch_size={setting.batch_size} --decoders={setting.decoders}"
+        speed, mebibytes = trial.images_per_second, trial.peak_bytes / 2**20
+        return f"{self._flags(setting):<36}{speed:>12.1f}{mebibytes:>10.0f} MiB{mark}"
 
 
 def _percentiles(seconds: list[float]) -> str:

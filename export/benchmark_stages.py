@@ -91,6 +91,7 @@ class StageClock:
 def time_stages(
     clock: StageClock,
     session: NetworkSession,
+    preprocessing: Preprocessing,
     inputs: Sequence[ScoringInput],
     batch_size: int,
     writer: Any,
@@ -100,19 +101,19 @@ def time_stages(
     Args:
         clock: Holds the threads that load images.
         session: The network.
+        preprocessing: How the job decodes and resizes.
         inputs: Images that can be read.
         batch_size: Images per call of the network.
         writer: What `export.writers.open_writer` gives.
     """
-    description = session.description
-    thresholds = np.array(description.thresholds, np.float32)
+    thresholds = np.array(session.description.thresholds, np.float32)
     (buffer,) = session.input_buffers(batch_size, 1)
     buffer.upload()
     buffer.run(("probabilities",))  # The first call makes the memory that later ones use.
     for batch in batches(inputs, batch_size):
         loaded = []
         for some in batches(batch, _DECODED_AT_ONCE):
-            loaded += _load(clock, some, description.preprocessing)
+            loaded += _load(clock, some, preprocessing)
         stack_inputs(loaded, buffer.images)
 
         def infer(loaded=loaded):

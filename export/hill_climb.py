@@ -20,7 +20,7 @@ class Trial:
 
     Attributes:
         images_per_second: From file to row.
-        peak_bytes: The most memory that the process has had so far.
+        peak_bytes: The most memory that the process had meanwhile.
     """
 
     images_per_second: float
@@ -37,29 +37,42 @@ def climb(
 
     Args:
         measure: Runs a setting.
-        start: The first setting.
+        start: The first setting; halved until it is within the limit.
         most: The largest batch size and number of decoders to try.
         memory_limit: Bytes. A setting that is expected to need more is not tried, one that did
-            is not chosen.
+            is not chosen, unless the smallest does too.
 
     Returns:
         The best setting, and all that were tried, in order.
     """
-    base = measure(start)
-    tried, best = {start: base}, start
-    is_better = True
+    tried: dict[Setting, Trial] = {}
+
+    def try_setting(setting: Setting) -> Trial:
+        tried[setting] = measure(setting)
+        return tried[setting]
+
+    best = start
+    while try_setting(best).peak_bytes > memory_limit and best != _half(best):
+        best = _half(best)
+    is_better = tried[best].peak_bytes <= memory_limit
     while is_better:
         is_better = False
         for setting in _neighbours(best, most):
             if setting in tried or _foreseen_bytes(tried, best, setting) > memory_limit:
                 continue
-            tried[setting] = measure(setting)
-            fits = tried[setting].peak_bytes <= memory_limit
-            speed, best_speed = (tried[s].images_per_second for s in (setting, best))
-            if fits and speed > _WORTH * best_speed:
+            trial = try_setting(setting)
+            is_faster = trial.images_per_second > _WORTH * tried[best].images_per_second
+            if is_faster and trial.peak_bytes <= memory_limit:
                 best, is_better = setting, True
                 break
     return best, tried
+
+
+def _half(setting: Setting) -> Setting:
+    """The setting with half of the images that wait in memory; itself when there is no smaller."""
+    if setting.batch_size > 1:
+        return Setting(setting.batch_size // 2, setting.decoders)
+    return Setting(1, max(setting.decoders // 2, 1))
 
 
 def _neighbours(setting: Setting, most: Setting) -> list[Setting]:
@@ -75,11 +88,11 @@ def _neighbours(setting: Setting, most: Setting) -> list[Setting]:
 
 
 def _foreseen_bytes(tried, best: Setting, setting: Setting) -> float:
-    """What a setting will need, if memory grows with the batch as it did at most so far."""
+    """What a setting will need, if memory grows with the batch as it did so far."""
     peak = tried[best].peak_bytes
-    smaller = [s for s in tried if s.batch_size < best.batch_size]
-    if setting.batch_size <= best.batch_size or not smaller:
+    others = [s for s in tried if s.batch_size != best.batch_size]
+    if setting.batch_size <= best.batch_size or not others:
         return peak
-    other = max(smaller, key=lambda s: s.batch_size)
+    other = min(others, key=lambda s: abs(s.batch_size - best.batch_size))
     per_image = (peak - tried[other].peak_bytes) / (best.batch_size - other.batch_size)
     return peak + per_image * (setting.batch_size - best.batch_size)

@@ -1,5 +1,6 @@
 """The benchmark of a scoring host: its search, its clocks, its text, and one small run."""
 
+import dataclasses
 import itertools
 import subprocess
 import sys
@@ -9,12 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export import benchmark_stages
 from export.benchmark import benchmark
 from export.benchmark_report import BenchmarkReport
 from export.benchmark_stages import STAGES, StageClock, StageTimes, batches
 from export.config import ScoringConfig
 from export.fast_decode_effect import FastDecodeEffect
 from export.hill_climb import Setting, Trial, climb
+from export.peak_memory import forget_peak, peak_bytes
 from tests.onnx_models import description, write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,8 +32,7 @@ def hill(best, bytes_per_image=0):
         measure.asked.append(setting)
         steps = abs(np.log2(setting.batch_size / best.batch_size))
         steps += abs(np.log2(setting.decoders / best.decoders))
-        largest = max(s.batch_size for s in measure.asked)
-        return Trial(1000.0 / (1.0 + steps), GIB + bytes_per_image * largest)
+        return Trial(1000.0 / (1.0 + steps), GIB + bytes_per_image * setting.batch_size)
 
     measure.asked = []
     return measure
@@ -61,6 +63,48 @@ def test_the_memory_limit_bounds_what_is_tried_and_chosen():
     # From the start the growth is not known: what turns out too large is not chosen.
     found, tried = climb(hill(MOST, bytes_per_image=2**24), Setting(16, 8), MOST, limit)
     assert found == Setting(16, 8) and Setting(32, 8) in tried
+
+
+def test_a_start_beyond_the_memory_limit_is_halved_until_it_fits():
+    measure = hill(MOST, bytes_per_image=2**24)
+    found, tried = climb(measure, Setting(64, 4), MOST, GIB + 20 * 2**24)
+    assert found == Setting(16, 8)
+    assert list(tried)[:3] == [Setting(64, 4), Setting(32, 4), Setting(16, 4)]
+    assert all(trial.peak_bytes <= GIB + 20 * 2**24 for trial in list(tried.values())[2:])
+
+
+def test_where_nothing_fits_the_smallest_is_found_and_the_text_says_so():
+    found, tried = climb(hill(MOST), Setting(8, 4), MOST, memory_limit=GIB // 2)
+    assert found == Setting(1, 1)
+    whole = dataclasses.replace(report(), best=found, trials=tried, memory_limit=GIB // 2)
+    assert str(whole).endswith(
+        "stays within 512 MiB: raise --memory_limit_mb, or use a smaller network."
+    )
+
+
+def test_a_large_setting_does_not_count_against_the_next():
+    """What was too large once would otherwise be so for all."""
+    sizes = {Setting(32, 8): 3 * GIB, Setting(16, 8): GIB}
+
+    def measure(setting):
+        faster = {Setting(8, 4): 1.0, Setting(16, 4): 2.0, Setting(16, 8): 4.0}
+        return Trial(faster.get(setting, 0.5), sizes.get(setting, GIB))
+
+    found, _ = climb(measure, Setting(8, 4), MOST, memory_limit=2 * GIB)
+    assert found == Setting(16, 8)
+
+
+def test_the_peak_of_a_moment_is_forgotten():
+    forget_peak()
+    before = peak_bytes()
+    array = np.ones(2**26, np.uint8)
+    while_held = peak_bytes()
+    assert while_held > before + 2**25
+    del array
+    forget_peak()
+    if peak_bytes() == while_held:
+        pytest.skip("/proc/self/clear_refs cannot be written here")
+    assert peak_bytes() < before + 2**25
 
 
 class FakeClock:
@@ -94,7 +138,8 @@ def report(provider="CPUExecutionProvider", **seconds):
     start, best = Setting(32, 2), Setting(64, 4)
     trials = {start: Trial(20.0, GIB), best: Trial(25.0, 2 * GIB)}
     effect = FastDecodeEffect(1000, 12, 0.25, 1.5)
-    return BenchmarkReport(provider, start, stages, trials, best, effect, left_out=3)
+    limit = 4 * GIB
+    return BenchmarkReport(provider, start, stages, trials, best, limit, effect, left_out=3)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -119,6 +164,16 @@ def test_the_text_says_what_to_do():
     assert "3 images could not be loaded" in text
 
 
+def test_fast_decode_is_advised_only_where_it_is_not_used():
+    slow = report(decode=6.0)
+    assert "or smaller files, or --fast_decode." in str(slow)
+    fast = str(dataclasses.replace(slow, uses_fast_decode=True))
+    assert "or smaller files." in fast
+    assert fast.endswith("Flags to use: --batch_size=64 --decoders=4 --fast_decode")
+    no_gain = dataclasses.replace(slow, fast_decode=FastDecodeEffect(1000, 0, 0.0, 1.0))
+    assert "or smaller files." in str(no_gain)
+
+
 @pytest.fixture
 def flags(tmp_path):
     generator = np.random.default_rng(0)
@@ -141,6 +196,19 @@ def test_a_small_run(flags, tmp_path):
     assert found.trials[found.best].peak_bytes > 2**20
     assert found.fast_decode.decisions == 18 and found.fast_decode.largest_difference > 0.0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "photos"]
+
+
+def test_stages_decode_as_the_job_does(flags, monkeypatch):
+    seen = set()
+    original = benchmark_stages.cut_out
+
+    def cut_out(data, preprocessing, box):
+        seen.add(preprocessing.fast_decode)
+        return original(data, preprocessing, box)
+
+    monkeypatch.setattr(benchmark_stages, "cut_out", cut_out)
+    benchmark(ScoringConfig(**flags, benchmark=True, fast_decode=True))
+    assert seen == {True}
 
 
 def test_only_whole_batches_are_timed(flags):
