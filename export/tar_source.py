@@ -57,6 +57,9 @@ def _members(path: str) -> Iterator[tarfile.TarInfo]:
             tar.fileobj.seek(tar.offset)
             if tar.fileobj.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
                 raise tarfile.ReadError(f"damaged or cut off at byte {tar.offset}.")
+            while rest := tar.fileobj.read(1 << 20):
+                if rest.strip(b"\0"):
+                    raise tarfile.ReadError("it goes on behind its end: joined tars? Split them.")
     except (tarfile.TarError, OSError) as error:
         raise ValueError(f"{path!r} cannot be read as a tar file: {error}") from error
 

@@ -126,6 +126,20 @@ def test_a_damaged_tar_is_refused_and_not_taken_for_a_short_one(tmp_path, damage
         open_source(str(path))
 
 
+def test_joined_tars_are_refused_and_not_taken_for_the_first(tmp_path):
+    paths = []
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jpg").write_bytes(b"image")
+        paths.append(tmp_path / f"{name}.tar")
+        with tarfile.open(paths[-1], "w") as tar:
+            tar.add(tmp_path / f"{name}.jpg", f"{name}.jpg")
+    joined = tmp_path / "joined.tar"
+    joined.write_bytes(b"".join(path.read_bytes() for path in paths))
+    assert open_source(str(paths[0])).count == 1
+    with pytest.raises(ValueError, match="joined.tar' cannot be read .* goes on behind its end"):
+        open_source(str(joined))
+
+
 @pytest.mark.parametrize("content", [b"", b"no tar file at all" * 100, bytes(10240)])
 def test_what_holds_no_members_is_refused(tmp_path, content):
     (tmp_path / "a.tar").write_bytes(content)
