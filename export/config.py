@@ -190,7 +190,9 @@ class ScoringConfig:
         ENGINES,
     )
     ray_address: str = _setting(
-        "", "Address of the Ray cluster (default: RAY_ADDRESS, else a new one on this machine)."
+        "",
+        "Address of the Ray cluster; auto: the one that was started on this machine (default:"
+        " RAY_ADDRESS, else a new one on this machine).",
     )
     ray_actors: int = _setting(2, "Most actors; each holds the network once.")
     ray_cpus_per_actor: float = _setting(

@@ -1,10 +1,9 @@
 """The heatmaps of a batch's decided labels, as values of the column `peaks` and as files."""
 
 import csv
-import glob
+import fnmatch
 import os
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -130,12 +129,16 @@ def _would_be_found(images: str, output: str) -> bool:
     images, output = os.path.realpath(images), os.path.realpath(output)
     if os.path.isdir(images):
         return f"{output}/".startswith(f"{images}/")
-    if not glob.has_magic(images):
-        return False
-    before_recursion, is_recursive, _ = images.partition("**")
-    if is_recursive:
-        folder = os.path.dirname(before_recursion)
-        return not glob.has_magic(folder) and output.startswith(f"{folder}/")
-    file = file_name(0, 0, "")
-    files = (f"{output}.heatmaps/{file}", f"{output}.parts/heatmaps/{file}")
-    return any(PurePath(path).match(images) for path in files)
+    folders = (f"{output}.heatmaps", f"{output}.parts/heatmaps")
+    files = (f"{folder}/{file_name(0, 0, '')}" for folder in folders)
+    return any(_matches(file.split("/"), images.split("/")) for file in files)
+
+
+def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
+    """Whether a recursive `glob` finds a path; both in their components."""
+    if not pattern:
+        return not path
+    if pattern[0] == "**":
+        return any(_matches(path[start:], pattern[1:]) for start in range(len(path) + 1))
+    begins = bool(path) and fnmatch.fnmatchcase(path[0], pattern[0])
+    return begins and _matches(path[1:], pattern[1:])

@@ -51,7 +51,7 @@ class _ListRow:
         place: Where it stands.
         image: Its path.
         box: As written, or None.
-        has_more: Whether it has more fields than the list has columns.
+        has_more: Whether it has more fields, not empty, than the list has columns.
     """
 
     place: str
@@ -111,7 +111,7 @@ def _open_csv(path: str):
             with _named_errors(path, rows):
                 for row in rows:
                     box = [row[name] for name in BOX_COLUMNS] if has_boxes else None
-                    has_more = None in row  # Where the module puts what has no column.
+                    has_more = any(row.get(None) or ())  # What has no column; it may be empty.
                     yield _ListRow(f"line {rows.line_num}", row["image"], box, has_more)
 
     return read, has_boxes

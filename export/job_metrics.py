@@ -1,6 +1,7 @@
 """How far a job is, as Prometheus metrics: in a file (for node_exporter), or on a port."""
 
 import contextlib
+import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from export.atomic_file import replace_file
 
 _SECONDS_BETWEEN = 5.0
 _PREFIX = "vac_scoring"
+_LOGGER = logging.getLogger(__name__)
 
 
 class JobMetrics:
@@ -54,7 +56,10 @@ class JobMetrics:
 
     def __exit__(self, kind, *exception) -> None:
         self._open.close()
-        self._write(finished=kind is None)
+        try:
+            self._write(finished=kind is None)
+        except (OSError, ValueError) as error:  # The job has its own end, good or bad.
+            _LOGGER.warning("The metrics of the end could not be written: %s", error)
 
     def update(self, counts: Mapping[str, int]) -> None:
         """Adds rows by status."""

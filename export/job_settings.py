@@ -32,7 +32,6 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
         "model_sha256": session.sha256,
         "label_names_sha256": hash_labels(session.description.label_names),
         "images_sha256": source.sha256,
-        "has_boxes": source.has_boxes,
         "image_root": config.image_root,
         "format": check_output(config.output) if is_local else ".parquet",
         "thresholds": _thresholds(config, session.description).tolist(),

@@ -87,7 +87,10 @@ class Job:
 
     def differences(self, other: "Job") -> list[str]:
         """What differs, one line each: the name, the value here, the value there."""
-        here, there = (dict(job.settings, rows=job.rows) for job in (self, other))
+        here, there = (
+            dict(job.settings, rows=job.rows, has_boxes=job.columns.has_boxes)
+            for job in (self, other)
+        )
         names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
         return [
             f"{name} was {_short(there.get(name))}, is {_short(here.get(name))}" for name in names

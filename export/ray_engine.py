@@ -112,9 +112,13 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
     """A dataset with one block per part, scored when it is iterated."""
     import pyarrow
 
+    # Without an address a cluster of its own: Ray would join whatever runs on this machine.
+    address = config.ray_address or os.environ.get("RAY_ADDRESS") or "local"
+    can_grow = ray.is_initialized() or address != "local"
     if not ray.is_initialized():
-        ray.init(config.ray_address or None, log_to_driver=False, logging_level=logging.WARNING)
-    check_resources(config, [node["Resources"] for node in ray.nodes() if node["Alive"]])
+        ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    check_resources(config, nodes, can_grow)
     ray.data.DataContext.get_current().enable_progress_bars = False  # There is one already.
     logging.getLogger("ray.data").setLevel(logging.WARNING)
     # Into the object store one by one, which spills to the disk: the driver never holds them all.
@@ -144,16 +148,18 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
     )
 
 
-def check_resources(config: ScoringConfig, nodes: Sequence[Mapping[str, float]]) -> None:
+def check_resources(
+    config: ScoringConfig, nodes: Sequence[Mapping[str, float]], can_grow: bool
+) -> None:
     """Checks that an actor fits on a node: otherwise Ray waits for ever, for one that does.
 
     Args:
         config: The job.
         nodes: Resources of each node of the cluster, by Ray's names for them.
+        can_grow: Whether other nodes may join: it is then only logged.
 
     Raises:
-        ValueError: when no node has what an actor needs, and none can join, as the cluster was
-            started by this job. On a given cluster, which may grow, it is only logged.
+        ValueError: when no node has what an actor needs, and none can join.
     """
     needed = {"CPU": config.ray_cpus_per_actor, "GPU": config.ray_gpus_per_actor}
     if any(all(node.get(name, 0.0) >= value for name, value in needed.items()) for node in nodes):
@@ -165,7 +171,7 @@ def check_resources(config: ScoringConfig, nodes: Sequence[Mapping[str, float]])
         f"No node of the cluster has --ray_cpus_per_actor={config.ray_cpus_per_actor:g} and"
         f" --ray_gpus_per_actor={config.ray_gpus_per_actor:g}. Its nodes have: {found}."
     )
-    if config.ray_address or os.environ.get("RAY_ADDRESS"):
+    if can_grow:
         _LOGGER.warning("%s The job waits for one that has.", message)
         return
     raise ValueError(f"{message} Ask for less, or give --ray_address of a larger cluster.")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export import benchmark as benchmark_module
 from export import benchmark_stages
 from export.benchmark import benchmark
 from export.benchmark_report import BenchmarkReport
@@ -79,18 +80,6 @@ def test_where_nothing_fits_the_smallest_is_found_and_the_text_says_so():
     assert str(whole).endswith(
         "stays within 512 MiB: raise --memory_limit_mb, or use a smaller network."
     )
-
-
-def test_a_large_setting_does_not_count_against_the_next():
-    """What was too large once would otherwise be so for all."""
-    sizes = {Setting(32, 8): 3 * GIB, Setting(16, 8): GIB}
-
-    def measure(setting):
-        faster = {Setting(8, 4): 1.0, Setting(16, 4): 2.0, Setting(16, 8): 4.0}
-        return Trial(faster.get(setting, 0.5), sizes.get(setting, GIB))
-
-    found, _ = climb(measure, Setting(8, 4), MOST, memory_limit=2 * GIB)
-    assert found == Setting(16, 8)
 
 
 def test_the_peak_of_a_moment_is_forgotten():
@@ -204,6 +193,25 @@ def test_a_small_run(flags, tmp_path):
     assert found.trials[found.best].peak_bytes > 2**20
     assert found.fast_decode.decisions == 18 and found.fast_decode.largest_difference > 0.0
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "photos"]
+
+
+def test_each_setting_has_a_session_and_a_peak_of_its_own(flags, monkeypatch):
+    events = []
+    open_session = benchmark_module.NetworkSession
+
+    def record(name, result=None):
+        return lambda *arguments: events.append(name) or result
+
+    def open_and_record(*arguments):
+        events.append("open")
+        return open_session(*arguments)
+
+    monkeypatch.setattr(benchmark_module, "forget_peak", record("forget"))
+    monkeypatch.setattr(benchmark_module, "peak_bytes", record("peak", 1))
+    monkeypatch.setattr(benchmark_module, "NetworkSession", open_and_record)
+    found = benchmark(ScoringConfig(**flags, benchmark=True))
+    trials = events[events.index("forget") :]
+    assert trials == ["forget", "open", "peak"] * len(found.trials)
 
 
 def test_stages_decode_as_the_job_does(flags, monkeypatch):

@@ -1,6 +1,7 @@
 """Prometheus metrics of a job, while it runs and when it has ended."""
 
 import re
+import shutil
 import socket
 import urllib.error
 import urllib.request
@@ -92,6 +93,14 @@ def test_it_is_written_at_once_then_every_five_seconds_and_after_a_failure(tmp_p
     values = parse(path.read_text())
     assert ok() == 21 and values["vac_scoring_finished"] == 0
     assert values["vac_scoring_seconds"] == 6.0
+
+
+def test_metrics_that_cannot_be_written_at_the_end_fail_no_finished_job(tmp_path, caplog):
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    with JobMetrics(str(folder / "job.prom"), 0, 1, {}, {}):
+        shutil.rmtree(folder)
+    assert "metrics of the end could not be written: Cannot write in" in caplog.text
 
 
 def test_labels_are_escaped():

@@ -192,15 +192,14 @@ def test_a_lost_part_and_a_broken_record_are_done_again(config, tmp_path):
     assert score_missing(config) == []
 
 
-def test_actors_that_fit_on_no_node_are_refused_and_not_waited_for(config, monkeypatch, caplog):
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+def test_actors_that_fit_on_no_node_are_refused_and_not_waited_for(config, caplog):
     nodes = [{"CPU": 2.0, "memory": 1e9}, {"CPU": 16.0, "GPU": 1.0}]
-    check_resources(dataclasses.replace(config, ray_cpus_per_actor=16.0), nodes)
-    check_resources(dataclasses.replace(config, ray_gpus_per_actor=0.5), nodes)
+    check_resources(dataclasses.replace(config, ray_cpus_per_actor=16.0), nodes, False)
+    check_resources(dataclasses.replace(config, ray_gpus_per_actor=0.5), nodes, False)
     large = dataclasses.replace(config, ray_cpus_per_actor=2.0, ray_gpus_per_actor=2.0)
     with pytest.raises(ValueError, match="No node .*ray_gpus_per_actor=2.*: 2 CPU, 0 GPU; 16 CPU"):
-        check_resources(large, nodes)
-    check_resources(dataclasses.replace(large, ray_address="auto"), nodes)
+        check_resources(large, nodes, False)
+    check_resources(large, nodes, True)
     assert "The job waits for one that has." in caplog.text
 
 

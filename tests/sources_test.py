@@ -110,8 +110,9 @@ def test_bad_rows_of_a_list_stay_rows_and_say_where(tmp_path):
 
 def test_a_comma_without_quotes_is_no_shorter_path(tmp_path):
     path = tmp_path / "list.csv"
-    path.write_text('image\na,b.jpg\n"c,d.jpg"\n')
-    first, second = open_source(str(path)).read()
+    path.write_text('image\na,b.jpg\n"c,d.jpg"\ne.jpg,,\n')
+    first, second, third = open_source(str(path)).read()
+    assert third.problem is None and third.image == "e.jpg"
     assert "line 2: more fields than columns" in first.problem and first.image == "a"
     assert second.problem is None and second.image == "c,d.jpg"
 
