@@ -1,9 +1,9 @@
 """Files that appear whole or not at all, and survive a power cut once they have appeared."""
 
 import contextlib
-import glob
 import json
 import os
+import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -37,7 +37,8 @@ def replace_file(path: str) -> Iterator[BinaryIO]:
 def remove_partial_files(path: str) -> None:
     """Removes what killed processes left of `path`; none may be writing it now."""
     folder, name = os.path.split(path)
-    for partial in glob.glob(f".{glob.escape(name)}.*.partial", root_dir=folder or "."):
+    pattern = re.compile(rf"\.{re.escape(name)}\.\d+\.partial")
+    for partial in filter(pattern.fullmatch, os.listdir(folder or ".")):
         os.remove(os.path.join(folder, partial))
 
 

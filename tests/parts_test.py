@@ -219,9 +219,11 @@ def test_a_part_that_is_damaged_at_the_end_loses_no_row(job, tmp_path, monkeypat
 
 def test_what_a_killed_process_left_of_the_output_is_removed(job, tmp_path):
     (tmp_path / ".scores.csv.123.partial").write_text("half a file")
-    (tmp_path / ".other.csv.123.partial").write_text("of another job")
+    others = {".other.csv.123.partial", ".scores.csv.old.csv.123.partial"}
+    for name in others:
+        (tmp_path / name).write_text("of another job")
     run(job, tmp_path / "scores.csv")
-    assert [path.name for path in tmp_path.glob(".*")] == [".other.csv.123.partial"]
+    assert {path.name for path in tmp_path.glob(".*")} == others
 
 
 def test_paths_that_are_not_utf8(job, tmp_path):
