@@ -14,13 +14,16 @@ from export.config import ExportConfig, ScoringConfig
 from export.exporter import export_run
 from export.model_file import describe_model
 from export.scorer import score
+from vac_tf import evaluation as evaluation_module
 from vac_tf.calibration import Calibration
-from vac_tf.config import EvaluationConfig
+from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.datasets import Split
 from vac_tf.datasets.selection import read_run_split, read_run_splits
 from vac_tf.decision_rule import DecisionRule, read_decision_rule, write_decision_rule
 from vac_tf.evaluation import evaluate
 from vac_tf.metrics_table import format_table
 from vac_tf.run_folder import RunFolder
+from vac_tf.run_thresholds import check_tuning
 
 
 @pytest.fixture
@@ -127,10 +130,67 @@ def test_every_file_of_the_bundle_tells_thresholds_and_calibration(tuned_run, bu
 def test_tuning_on_test_is_marked(run_dir, caplog):
     with caplog.at_level(logging.WARNING):
         found = evaluate(tuning(run_dir, split="test"))["tuned_thresholds"]
-    assert found["is_test_split"] and "tuned on the test split" in caplog.text
+    count = found["images"]
+    assert found["is_test_split"] and f"tuned on {count} images of the test split" in caplog.text
     with caplog.at_level(logging.WARNING):
         found = evaluate(EvaluationConfig(run_dir=run_dir, inconsistency=False))["tuned_thresholds"]
-    assert found["tuned_on_this_split"] and "tuned on this very split" in caplog.text
+    assert found["tuned_on_this_split"]
+    assert f"tuned on {count} of these {count} images: their gain flatters" in caplog.text
+
+
+def test_images_are_compared_and_not_names_of_splits(run_dir, caplog):
+    """A quarter of train is held out: the rest is trained on, whatever the split is called."""
+    folder = RunFolder(run_dir)
+    config = dataclasses.replace(folder.read_config(), validation_fraction=0.25)
+    folder.write_json("config.json", dataclasses.asdict(config))
+    held_out = evaluate(tuning(run_dir))["tuned_thresholds"]
+    assert not held_out["is_training_split"] and not held_out["is_test_split"]
+    with caplog.at_level(logging.WARNING):
+        found = evaluate(EvaluationConfig(run_dir=run_dir, split="train", inconsistency=False))
+    assert found["tuned_thresholds"]["tuned_on_this_split"]
+    assert "tuned on 12 of these 48 images" in caplog.text
+    with caplog.at_level(logging.WARNING):
+        assert evaluate(tuning(run_dir, split="train"))["tuned_thresholds"]["is_training_split"]
+    assert "36 images that the network was trained on" in caplog.text
+
+
+def test_the_papers_protocol_has_no_images_to_tune_on(run_dir, caplog):
+    folder = RunFolder(run_dir)
+    config = dataclasses.replace(folder.read_config(), paper_protocol=True)
+    folder.write_json("config.json", dataclasses.asdict(config))
+    with caplog.at_level(logging.WARNING):
+        assert evaluate(tuning(run_dir))["tuned_thresholds"]["is_test_split"]
+    assert "keeps no other images: train one without it" in caplog.text
+
+
+def test_a_rule_is_measured_on_images_without_positives_too(run_dir, monkeypatch):
+    evaluate(tuning(run_dir, calibrate="platt"))
+    read = evaluation_module.read_named_split
+
+    def without(value):
+        def read_without_positives(config, name):
+            split = read(config, name)
+            return dataclasses.replace(split, labels=np.full_like(split.labels, value))
+
+        return read_without_positives
+
+    config = EvaluationConfig(run_dir=run_dir, inconsistency=False)
+    for value in (0.0, np.nan):
+        monkeypatch.setattr(evaluation_module, "read_named_split", without(value))
+        evaluation = evaluate(config)
+        assert set(evaluation["tuned_thresholds"]["comparison"]) == {"fixed", "tuned"}
+        assert "platt" in format_table(evaluation)
+    assert evaluation["tuned_thresholds"]["calibration"]["after"]["ECE-C"] is None
+
+
+def test_positives_in_one_fold_are_nothing_to_tune_on():
+    labels = np.zeros((20, 2), np.float32)
+    labels[7] = 1
+    paths = tuple(f"{number}.jpg" for number in range(20))
+    split = Split(paths, labels, ("cat", "dog"), name="val")
+    config = EvaluationConfig(run_dir="run", tune_thresholds=True, split="val")
+    with pytest.raises(ValueError, match="All positives of split 'val' lie in one of --thr"):
+        check_tuning(config, TrainConfig(), split)
 
 
 def test_a_split_under_two_names_is_recognised(run_dir):
@@ -214,6 +274,20 @@ def test_thresholds_of_other_labels_or_damaged_ones_are_refused(folder):
     del content["labels"]["dog"]["scale"]
     folder.write_json("thresholds.json", content)
     with pytest.raises(ValueError, match=r"cannot be used \(KeyError: 'scale'\). Tune again"):
+        read_decision_rule(folder, ("cat", "dog"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("threshold", 1.5), ("threshold", float("nan")), ("scale", -1.0), ("offset", float("inf"))],
+)
+def test_values_that_no_tuning_gives_are_refused(folder, key, value):
+    write(folder)
+    content = folder.read_json("thresholds.json")
+    content["labels"]["dog"][key] = value
+    with open(folder.file("thresholds.json"), "w") as file:
+        json.dump(content, file)  # By hand: the run folder writes no such numbers.
+    with pytest.raises(ValueError, match=f"thresholds.json: {key} of label 'dog' is .*Tune again"):
         read_decision_rule(folder, ("cat", "dog"))
 
 

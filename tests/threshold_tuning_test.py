@@ -99,6 +99,19 @@ def test_the_oracle_bounds_the_mean_f1_of_every_other_rule(calibration):
             assert row["F1-C"] <= rows["oracle"]["F1-C"] + 1e-12
 
 
+def test_the_oracle_bounds_rules_of_calibrated_logits_that_saturate():
+    """Probabilities of logits above 17 are 1 in float32; a calibration tells them apart."""
+    generator = np.random.default_rng(0)
+    labels = (generator.random((400, 3)) < 0.4).astype(np.float32)
+    logits = (22 + 3 * (labels - 0.5) + generator.normal(size=labels.shape)).astype(np.float32)
+    rule = tune(labels, logits, settings(calibration="platt"))
+    measured = measure_rule(
+        labels, logits, rule.calibration, rule.thresholds.values, parse_objective("f1"), 0.5
+    )["comparison"]
+    assert measured["tuned"]["F1-C"] > measured["fixed"]["F1-C"] + 0.1
+    assert measured["oracle"]["F1-C"] >= measured["tuned"]["F1-C"]
+
+
 def test_tuning_pays_where_the_network_is_shifted_and_the_gain_is_honest():
     """On noise the oracle finds a gain, cross-fitting must not."""
     labels, logits = examples(count=2000)

@@ -140,6 +140,16 @@ def test_a_label_that_reaches_the_precision_nowhere_is_never_decided():
     assert found.values[0] == NEVER and not (np.float32(1.0) > found.values[0])
 
 
+def test_a_label_without_positives_raises_no_alarm_against_the_precision_floor():
+    labels, probabilities = examples(4)
+    labels[:, 1], labels[:, 3] = 0, 0
+    probabilities[:, 3] = 0.0
+    found = tune_thresholds(labels, probabilities, Objective("precision", 0.6), shrinkage=5.0)
+    assert 0.0 < found.global_value < probabilities[:, 1].max()
+    assert found.values[1] == NEVER and found.never[1] and not found.without_positives[1]
+    assert found.values[3] == found.global_value and found.without_positives[3]
+
+
 @pytest.mark.parametrize("rate", [0.05, 0.25, 0.9])
 def test_the_alarm_rate_is_reached_but_not_passed(rate):
     labels, probabilities = examples(5, count=200)

@@ -103,14 +103,17 @@ def expected_calibration_error(
     return float(np.abs(excess).sum() / len(probabilities))
 
 
-def calibration_errors(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float]:
+def calibration_errors(labels: np.ndarray, probabilities: np.ndarray) -> dict[str, float | None]:
     """The calibration of `[N, L]` probabilities; unknown labels (NaN) are left out.
 
     Returns:
         `ECE-C`: mean over labels of their expected calibration error; `ECE-O`: that of all labels
-        pooled; `NLL`: mean negative log-likelihood of a known label, in nats.
+        pooled; `NLL`: mean negative log-likelihood of a known label, in nats. None where no label
+        is known.
     """
     known = ~np.isnan(labels)
+    if not known.any():
+        return dict.fromkeys(("ECE-C", "ECE-O", "NLL"))
     columns = [label for label in range(labels.shape[1]) if known[:, label].any()]
     errors = [
         expected_calibration_error(

@@ -79,6 +79,15 @@ def read_decision_rule(folder: RunFolder, label_names: Sequence[str]) -> Decisio
             np.array([labels[name][key] for name in label_names], np.float32)
             for key in ("threshold", "scale", "offset")
         )
+        for key, values, is_right in (
+            ("threshold", thresholds, (thresholds >= 0.0) & (thresholds <= 1.0)),
+            ("scale", scales, (scales > 0.0) & np.isfinite(scales)),
+            ("offset", offsets, np.isfinite(offsets)),
+        ):
+            for index in np.flatnonzero(~is_right):
+                raise ValueError(
+                    f"{path}: {key} of label {label_names[index]!r} is {values[index]}. {mend}"
+                )
         calibration = Calibration(content["calibration"], scales, offsets)
         return DecisionRule(tuple(label_names), thresholds, calibration, content["tuning"])
     except (KeyError, TypeError) as error:

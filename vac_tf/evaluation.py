@@ -13,8 +13,7 @@ from vac_tf.datasets.pipeline import evaluation_batches
 from vac_tf.datasets.selection import (
     TEST_SPLITS,
     VALIDATION_PART,
-    read_run_split,
-    read_run_splits,
+    read_named_split,
 )
 from vac_tf.decision_rule import read_decision_rule
 from vac_tf.inconsistency import InconsistencyAccumulator
@@ -50,6 +49,8 @@ def evaluate(config: EvaluationConfig) -> dict:
     """
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config()
+    if config.data_dir:
+        run_config = dataclasses.replace(run_config, data_dir=config.data_dir)
     config = _with_split(config, run_config)
     label_names = folder.read_json("labels.json")["label_names"]
     network = load_network(folder.network_file)
@@ -57,7 +58,7 @@ def evaluate(config: EvaluationConfig) -> dict:
     rule = None if config.tunes else read_decision_rule(folder, label_names)
     split, skipped = _read_split(config, run_config, label_names)
     if config.tunes:
-        check_tuning(config, split)
+        check_tuning(config, run_config, split)
 
     source = ImageSource(split, image_settings(run_config))
     transforms = _table2_transforms(run_config, network) if config.inconsistency else {}
@@ -89,7 +90,7 @@ def evaluate(config: EvaluationConfig) -> dict:
     if config.tunes:
         evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
     elif rule:
-        evaluation["tuned_thresholds"] = measure_run(folder, config, rule, known, logits)
+        evaluation["tuned_thresholds"] = measure_run(config, run_config, rule, split, known, logits)
     evaluation["conventions"] |= _describe_selection(folder, config.split)
     evaluation["conventions"] |= {
         "dataset": run_config.dataset,
@@ -131,14 +132,7 @@ def _with_split(config: EvaluationConfig, run_config: TrainConfig) -> Evaluation
 
 
 def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) -> tuple:
-    if config.data_dir:
-        run_config = dataclasses.replace(run_config, data_dir=config.data_dir)
-    if config.split == VALIDATION_PART:
-        # With the run's own max_images: others would hold out other images.
-        split = read_run_splits(run_config).validation
-    else:
-        split = read_run_split(dataclasses.replace(run_config, max_images=0), config.split)
-    split: Split = split.with_labels(label_names)
+    split: Split = read_named_split(run_config, config.split).with_labels(label_names)
     if 0 < config.max_images < len(split):
         split = split.select(range(config.max_images))
     if not config.skip_bad_images:

@@ -7,7 +7,12 @@ import numpy as np
 
 from vac_tf.config import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
-from vac_tf.datasets.selection import TEST_SPLITS, VALIDATION_PART
+from vac_tf.datasets.selection import (
+    TEST_SPLITS,
+    VALIDATION_PART,
+    read_named_split,
+    read_run_splits,
+)
 from vac_tf.decision_rule import DecisionRule, write_decision_rule
 from vac_tf.run_folder import RunFolder
 from vac_tf.stratified_folds import stratified_folds
@@ -15,12 +20,18 @@ from vac_tf.threshold_objectives import parse_objective
 from vac_tf.threshold_tuning import TuningSettings, measure_by_cross_fitting, measure_rule, tune
 
 
-def check_tuning(config: EvaluationConfig, split: Split) -> None:
+def check_tuning(config: EvaluationConfig, run_config: TrainConfig, split: Split) -> None:
     """Raises ValueError, before the network predicts, for what cannot be tuned on a split."""
     parse_objective(config.threshold_objective)
-    stratified_folds(split.labels, split.image_paths, config.threshold_folds)
+    count = config.threshold_folds
+    folds = stratified_folds(split.labels, split.image_paths, count, run_config.seed)
     if not np.any(split.labels == 1):
         raise ValueError(f"No label has a positive in split {config.split!r}: nothing to tune on.")
+    if not all(np.any(split.labels[folds != fold] == 1) for fold in range(count)):
+        raise ValueError(
+            f"All positives of split {config.split!r} lie in one of --threshold_folds={count}: the"
+            " others leave nothing to tune on. Tune on more images."
+        )
 
 
 def tune_run(
@@ -36,7 +47,7 @@ def tune_run(
     Args:
         folder: The run.
         config: What to tune, and the name of the split.
-        run_config: The run's.
+        run_config: The run's, with the folder where the data lies now.
         split: The images.
         labels: `[N, L]` of the split, values 0, 1 or NaN (left out).
         logits: float32 `[N, L]` of the network.
@@ -67,7 +78,7 @@ def tune_run(
         "global_threshold": float(thresholds.global_value),
         "labels_on_global_threshold": names(thresholds.without_positives),
         "labels_never_decided": names(thresholds.never),
-        **_describe_images(config, run_config, len(split)),
+        **_describe_images(config, run_config, split),
         "cross_fitted": True,
         **gain,
     }
@@ -77,28 +88,34 @@ def tune_run(
 
 
 def measure_run(
-    folder: RunFolder,
     config: EvaluationConfig,
+    run_config: TrainConfig,
     rule: DecisionRule,
+    split: Split,
     labels: np.ndarray,
     logits: np.ndarray,
 ) -> dict[str, Any]:
-    """What the rule of a run gains on a split; arrays as for `tune_run`.
+    """What the rule of a run gains on a split; arguments as for `tune_run`.
 
     Returns:
         How the rule was tuned, and `comparison` and `calibration` on this split.
     """
-    same = _images(folder, rule.tuning["split"]) == _images(folder, config.split)
-    if same:
-        logging.warning("The thresholds were tuned on this very split: their gain flatters.")
-    told = ("objective", "shrinkage", "split", "images", "is_test_split", "is_training_split")
+    tuned_on = rule.tuning["split"]
+    shared = len(split) if tuned_on == config.split else _shared(split, run_config, tuned_on)
+    if shared:
+        logging.warning(
+            "The thresholds were tuned on %d of these %d images: their gain flatters.",
+            shared,
+            len(split),
+        )
+    told = ("objective", "split", "images", "is_test_split", "is_training_split")
     told += ("labels_on_global_threshold", "labels_never_decided")
     objective = rule.tuning["objective"]
     return {
         **{key: rule.tuning[key] for key in told},
         "fixed_threshold": config.threshold,
         "cross_fitted": False,
-        "tuned_on_this_split": same,
+        "tuned_on_this_split": shared > 0,
         **measure_rule(
             labels,
             logits,
@@ -110,33 +127,47 @@ def measure_run(
     }
 
 
-def _images(folder: RunFolder, split_name: str) -> str:
-    """One name for equal images: a split that selected the network is the validation part."""
-    selected_on = folder.read_json("selection.json")["selected_on"]
-    return VALIDATION_PART if selected_on.startswith(f"{split_name} split") else split_name
+def _shared(split: Split, run_config: TrainConfig, name: str) -> int:
+    """How many examples of `split` are of images that the split `name` has too."""
+    try:
+        other = read_named_split(run_config, name)
+    except (ValueError, OSError) as error:
+        logging.warning("Whether images are also in split %s is not known: %s", name, error)
+        return 0
+    return _of_same_images(split, other)
 
 
-def _describe_images(config, run_config, count: int) -> dict[str, Any]:
+def _of_same_images(split: Split, other: Split) -> int:
+    images = set(other.image_paths)
+    return sum(path in images for path in split.image_paths)
+
+
+def _describe_images(config, run_config, split: Split) -> dict[str, Any]:
     """Which images a rule is tuned on; warns of those that spoil what is reported later."""
-    is_test = config.split == TEST_SPLITS[run_config.dataset]
-    is_test |= config.split == VALIDATION_PART and run_config.paper_protocol
-    is_training = config.split == run_config.train_split
-    if is_test:
+    trained_on = _of_same_images(split, read_run_splits(run_config).train)
+    test = TEST_SPLITS[run_config.dataset]
+    of_test = len(split) if config.split == test else _shared(split, run_config, test)
+    advice = f"Tune on --split={VALIDATION_PART}."
+    if run_config.paper_protocol:
+        advice = "A run with --paper_protocol keeps no other images: train one without it."
+    if of_test:
         logging.warning(
-            "Thresholds are tuned on the test split: figures of this split with them flatter. Tune"
-            " on --split=%s.",
-            VALIDATION_PART,
+            "Thresholds are tuned on %d images of the test split: figures of this split with them"
+            " flatter. %s",
+            of_test,
+            advice,
         )
-    if is_training:
+    if trained_on:
         logging.warning(
-            "Thresholds are tuned on the images that the network was trained on, where it is too"
-            " sure of itself. Tune on --split=%s.",
-            VALIDATION_PART,
+            "Thresholds are tuned on %d images that the network was trained on, where it is too"
+            " sure of itself. %s",
+            trained_on,
+            advice,
         )
     return {
         "split": config.split,
-        "images": count,
-        "is_test_split": bool(is_test),
-        "is_training_split": is_training,
+        "images": len(split),
+        "is_test_split": of_test > 0,
+        "is_training_split": trained_on > 0,
         "unknown_labels": config.unknown_labels or run_config.unknown_labels,
     }

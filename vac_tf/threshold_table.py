@@ -23,8 +23,9 @@ def format_thresholds(tuned: dict) -> list[str]:
     if calibration := tuned.get("calibration"):
         lines += ["", f"{'calibration':<28}" + "".join(f"{name:>8}" for name in _ERRORS)]
         for key, title in (("before", "as trained"), ("after", calibration["method"])):
-            cells = "".join(f"{calibration[key][name]:>8.4f}" for name in _ERRORS)
-            lines.append(f"{title:<28}{cells}")
+            errors = (calibration[key][name] for name in _ERRORS)
+            cells = ("-" if error is None else f"{error:.4f}" for error in errors)
+            lines.append(f"{title:<28}" + "".join(f"{cell:>8}" for cell in cells))
         lines.append(f"expected calibration error in {calibration['binning']}")
     return [*lines, *_notes(tuned)]
 

@@ -150,18 +150,31 @@ def measure_decisions(
     Returns:
         `comparison`: the metrics of `vac_tf.metrics.decision_metrics`, and of the objective, for
         `fixed` (the fixed threshold on probabilities as the network gives them), those of
-        `decided`, and `oracle` (tuned on the very images that it is measured on, not shrunk).
+        `decided`, and `oracle` (tuned on the very images that it is measured on, not shrunk; not
+        there without positives).
     """
     plain = Calibration.identity(labels.shape[1]).probabilities(logits)
     rows = {"fixed": plain > np.float32(fixed_threshold), **decided}
-    if objective:
-        # A calibration keeps the order of each label's scores, and with it every cut.
-        rows["oracle"] = plain > tune_thresholds(labels, plain, objective, shrinkage=0.0).values
+    if objective and (labels == 1).any():
+        rows["oracle"] = _best_decisions(labels, logits, objective)
     comparison = {name: decision_metrics(labels, row) for name, row in rows.items()}
     if objective:
         for name, row in rows.items():
             comparison[name] |= objective.measure(labels, row)
     return {"comparison": comparison}
+
+
+def _best_decisions(labels, logits, objective):
+    """Decisions by the best cut through each label's logits; none of a label without positives.
+
+    Found among ranks: probabilities of large logits are equal in float32, the logits are not.
+    """
+    ranks = np.stack(
+        [np.unique(column, return_inverse=True)[1] for column in logits.T], axis=1
+    ).astype(np.float32)
+    ranks = (ranks + 1) / (len(logits) + 1)
+    tuned = tune_thresholds(labels, ranks, objective, shrinkage=0.0)
+    return (ranks > tuned.values) & ~tuned.without_positives
 
 
 def _calibration_gain(labels, logits, probabilities, method: str) -> dict[str, Any]:

@@ -25,7 +25,8 @@ class Thresholds:
             `tune_thresholds`.
         without_positives: bool `[L]`, labels that took the global threshold because no positive
             (for an alarm rate: no known image) was there to tune on.
-        never: bool `[L]`, labels for which no cut reaches the precision floor: never decided.
+        never: bool `[L]`, labels for which no cut reaches the precision floor (without positives:
+            not the global one either): never decided.
     """
 
     values: np.ndarray
@@ -85,6 +86,11 @@ def tune_thresholds(
             drawn = _draw(values[label], global_value, positives[label], shrinkage)
             if objective.kind != "precision" or _reaches(*column, drawn, objective.value):
                 values[label] = drawn
+    if objective.kind == "precision":
+        # Every alarm of a label without positives is false.
+        alarms = (known & (probabilities > global_value)).any(axis=0)
+        values[without & alarms] = NEVER
+        without = without & ~alarms
     return Thresholds(values, global_value, without, (values == NEVER) & ~without & (not by_rate))
 
 

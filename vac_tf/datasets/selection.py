@@ -46,6 +46,14 @@ def read_run_split(config: TrainConfig, name: str, rejected: list | None = None)
     return split
 
 
+def read_named_split(config: TrainConfig, name: str) -> Split:
+    """A split of the run's dataset, whole, or `VALIDATION_PART`: what selects the network."""
+    if name == VALIDATION_PART:
+        # With the run's own max_images: others would hold out other images.
+        return read_run_splits(config).validation
+    return read_run_split(dataclasses.replace(config, max_images=0), name)
+
+
 def read_run_splits(config: TrainConfig) -> RunSplits:
     """The training and validation parts of a run.
 
