@@ -73,10 +73,11 @@ class PartFolder:
         records = {}
         for match in matches:
             number = int(match[1])
-            with contextlib.suppress(ValueError):
-                record = json.loads(read_file(f"{self.url}/_job/{match[0]}"))
-                if os.path.basename(self.part(number)) in parts:
-                    records[number] = record
+            if os.path.basename(self.part(number)) not in parts:
+                continue
+            data = read_file(f"{self.url}/_job/{match[0]}")
+            with contextlib.suppress(ValueError):  # Broken: the part is done again.
+                records[number] = json.loads(data)
         return records
 
     def write_part(self, number: int, data: bytes, record: Mapping[str, Any]) -> None:

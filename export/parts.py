@@ -135,10 +135,7 @@ class ShardFolder:
         return os.path.join(self.path, JOB_FILE)
 
     def begin(self, job: Job) -> None:
-        """Makes the folder that of `job`; parts of another one that it holds are removed."""
-        for name in os.listdir(self.path):
-            if name.startswith("part-"):
-                os.remove(os.path.join(self.path, name))
+        """Makes the folder that of `job`."""
         self.job = job
         write_json(self._job_file, job.to_json())
 
@@ -146,6 +143,12 @@ class ShardFolder:
         """Makes it a folder without a job again."""
         self.job = None
         os.remove(self._job_file)
+
+    def remove_parts(self) -> None:
+        """Removes all parts, whatever job they are of."""
+        for name in os.listdir(self.path):
+            if name.startswith("part-"):
+                os.remove(os.path.join(self.path, name))
 
     def _file(self, number: int, suffix: str) -> str:
         return os.path.join(self.path, f"part-{number:06}{suffix}")
@@ -261,7 +264,9 @@ def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
                 " Repeat the earlier command to finish that job, or remove the folder to start"
                 " afresh."
             )
-    # Not before the check: shards have their heatmaps in common.
-    if is_new and folder.shard.count == 1 and os.path.isdir(heatmap_folder(output)):
-        shutil.rmtree(heatmap_folder(output))  # Of a job that finished no part.
+    # Not before the check: a refused command removes nothing, and shards share their heatmaps.
+    if is_new:
+        folder.remove_parts()  # Of a job whose first part is gone.
+        if folder.shard.count == 1 and os.path.isdir(heatmap_folder(output)):
+            shutil.rmtree(heatmap_folder(output))  # Of a job that finished no part.
     return list(folder.parts())

@@ -139,6 +139,16 @@ def test_rebuilt_network_keeps_weights_and_outputs(network):
     assert [w.path for w in back.weights] == [w.path for w in network.weights]
 
 
+def test_only_depthwise_kernels_change_their_shape():
+    images = keras.Input((9, 9, 4))
+    grouped = keras.Model(images, keras.layers.Conv2D(8, 3, groups=4, name="c")(images))
+    assert rebuild_network(grouped, fused=False).get_layer("c").kernel.shape == (3, 3, 1, 8)
+    rebuilt = rebuild_network(grouped, fused=False, depthwise=True)
+    assert rebuilt.get_layer("c").kernel.shape == (3, 3, 4, 2)
+    values = np.random.default_rng(1).random((2, 9, 9, 4)).astype("float32")
+    np.testing.assert_allclose(rebuilt(values), grouped(values), atol=1e-5)
+
+
 def test_rebuilt_network_changes_dropout_and_policy(network):
     mixed = rebuild_network(network, fused=True, dtype="mixed_bfloat16", dropout=0.0)
     (dropout,) = (

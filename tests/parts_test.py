@@ -198,6 +198,22 @@ def test_parts_without_the_first_belong_to_no_new_job(job, tmp_path, monkeypatch
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
+def test_a_refused_command_removes_no_part(job, tmp_path, monkeypatch):
+    output = tmp_path / "scores.csv"
+    run(job, output, shard="1/2")
+    shard = folder_of(output) / "shard-2-of-2"
+    with monkeypatch.context() as patch:
+        patch.setattr(ShardScorer, "write_parts", lambda *_: None)
+        with pytest.raises(ValueError, match="has 0 of its"):
+            run(job, output, shard="2/2")
+    (shard / "part-000007.csv").write_text("of an earlier job")
+    with pytest.raises(ValueError, match="holds the state of another job"):
+        run(job, output, shard="2/2", threshold=0.25)
+    assert (shard / "part-000007.csv").exists()
+    run(job, output, shard="2/2")
+    assert "earlier job" not in "".join(path.read_text() for path in shard.glob("part-*.csv"))
+
+
 def test_a_part_that_is_damaged_at_the_end_loses_no_row(job, tmp_path, monkeypatch):
     run(job, tmp_path / "whole.csv")
     output = tmp_path / "scores.csv"

@@ -105,9 +105,12 @@ def rebuild_network(
         return layer_class.from_config(layer_config)
 
     rebuilt = keras.models.clone_model(network, clone_function=rebuild_layer, recursive=True)
-    # A depthwise kernel holds the same numbers in the same order, its last axis split in two.
-    pairs = zip(network.get_weights(), rebuilt.weights, strict=True)
-    rebuilt.set_weights([values.reshape(variable.shape) for values, variable in pairs])
+    weights = network.get_weights()
+    if depthwise:
+        # A depthwise kernel holds the same numbers in the same order, its last axis split in two.
+        pairs = zip(weights, rebuilt.weights, strict=True)
+        weights = [values.reshape(variable.shape) for values, variable in pairs]
+    rebuilt.set_weights(weights)
     return rebuilt
 
 
