@@ -5,9 +5,9 @@ They stand here and not in the library because a scoring host does not install i
 
 import dataclasses
 import os
-from typing import Any
 
 from export.budget import parse_budget, parse_precisions
+from export.config_fields import check_at_least_one, check_choices, check_needed, setting
 
 _LIMITS = (
     "a change of the defaults such as decisions:0.02,mAP:0.01, of: probability, mean_probability,"
@@ -18,83 +18,58 @@ PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
 OPSETS = range(13, 24)
 
 
-def _setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
-
-
-def _check_choices(config: Any) -> None:
-    for field in dataclasses.fields(config):
-        choices, value = field.metadata["choices"], getattr(config, field.name)
-        if choices and value not in choices:
-            raise ValueError(
-                f"Unknown {field.name} {value!r}. Expected one of: {', '.join(choices)}."
-            )
-
-
-def _check_needed(config: Any, names: tuple[str, ...]) -> None:
-    missing = [name for name in names if not getattr(config, name)]
-    if missing:
-        raise ValueError(f"Missing: {', '.join(f'--{name}' for name in missing)}.")
-
-
-def _check_at_least_one(config: Any, names: tuple[str, ...]) -> None:
-    for name in names:
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}.")
-
-
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:
     """Turns the best network of a run folder into a bundle."""
 
-    run_dir: str = _setting("", "Folder that train.py wrote.")
-    bundle_dir: str = _setting(
+    run_dir: str = setting("", "Folder that train.py wrote.")
+    bundle_dir: str = setting(
         "",
         "Folder to write: model.onnx, saved_model/ and bundle.json; an older bundle is replaced.",
     )
-    triton_repository: str = _setting(
+    triton_repository: str = setting(
         "", "Write the ONNX file into this model repository of NVIDIA Triton too, with its config."
     )
-    data_dir: str = _setting("", "Where the dataset lies now (default: as the run's config says).")
-    input_dtype: str = _setting(
+    data_dir: str = setting("", "Where the dataset lies now (default: as the run's config says).")
+    input_dtype: str = setting(
         "float32",
         "Type of the images the exported networks take; uint8 rounds after the resize.",
         ("float32", "uint8"),
     )
-    precisions: str = _setting(
+    precisions: str = setting(
         "fp32", "Precisions to export, of fp32 (always), fp16 and int8, separated by commas."
     )
-    opset: int = _setting(18, "ONNX operator set.")
-    parity_images: int = _setting(
+    opset: int = setting(18, "ONNX operator set.")
+    parity_images: int = setting(
         32, "Validation images on which the exported files must equal the Keras network."
     )
 
-    gate_images: int = _setting(
+    gate_images: int = setting(
         500,
         "Validation images on which each precision is compared with the Keras network (with fp32"
         " alone: parity_images).",
     )
-    fp16_budget: str = _setting("", f"Limits beyond which fp16 is refused; {_LIMITS}")
-    int8_budget: str = _setting("", f"Limits beyond which int8 is refused; {_LIMITS}")
-    calibration_images: int = _setting(
+    fp16_budget: str = setting("", f"Limits beyond which fp16 is refused; {_LIMITS}")
+    int8_budget: str = setting("", f"Limits beyond which int8 is refused; {_LIMITS}")
+    calibration_images: int = setting(
         128, "Training images, chosen by the run's seed, whose activations set the ranges of int8."
     )
-    calibration_method: str = _setting(
+    calibration_method: str = setting(
         "percentile",
         "Range of an activation: percentile leaves out the extreme 0.001 percent, minmax nothing.",
         ("percentile", "minmax"),
     )
 
-    tolerance: float = _setting(
+    tolerance: float = setting(
         1e-3,
         "Largest difference of a probability from the Keras network (of logits and heatmaps:"
         " relative to their largest value).",
     )
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_needed(self, ("run_dir", "bundle_dir"))
-        _check_at_least_one(self, ("parity_images", "gate_images", "calibration_images"))
+        check_choices(self)
+        check_needed(self, ("run_dir", "bundle_dir"))
+        check_at_least_one(self, ("parity_images", "gate_images", "calibration_images"))
         parse_precisions(self.precisions)
         parse_budget("fp16", self.fp16_budget)
         parse_budget("int8", self.int8_budget)
@@ -110,120 +85,120 @@ class ExportConfig:
 class ScoringConfig:
     """Scores images with an exported network."""
 
-    model: str = _setting("", "The model.onnx of a bundle; it holds labels, sizes and thresholds.")
-    images: str = _setting(
+    model: str = setting("", "The model.onnx of a bundle; it holds labels, sizes and thresholds.")
+    images: str = setting(
         "",
         "A folder (read recursively, sorted), an image, a .tar, a quoted glob (of images or of"
         " tars), a list: .csv or .parquet with a column image and optionally x, y, w, h, or .txt"
         " with one path per line; or - for one path per line of the standard input.",
     )
-    image_root: str = _setting(
+    image_root: str = setting(
         "", "Folder from which relative paths of a list start (default: the list's folder)."
     )
-    output: str = _setting("", "File to write: .parquet, .csv or .jsonl.")
-    batch_size: int = _setting(32, "Images per call of the network.")
-    providers: str = _setting(
+    output: str = setting("", "File to write: .parquet, .csv or .jsonl.")
+    batch_size: int = setting(32, "Images per call of the network.")
+    providers: str = setting(
         "auto",
         "Where the network runs; auto takes a GPU when there is one. A GPU that was asked for"
         " and cannot be used, or leaves convolutions to the CPU, is an error. One process uses one"
         " GPU: for more, start one per GPU with CUDA_VISIBLE_DEVICES and --shard.",
         PROVIDERS,
     )
-    gpu_memory_mb: int = _setting(
+    gpu_memory_mb: int = setting(
         0, "Most memory, in MiB, that the network's tensors may take on the GPU (0: no limit)."
     )
-    decoders: int = _setting(
+    decoders: int = setting(
         0, "Threads that read, decode and resize (0: one per core, at most 16)."
     )
-    fast_decode: bool = _setting(
+    fast_decode: bool = setting(
         False,
         "Decode large JPEG at 1/2, 1/4 or 1/8 of their size, not below the network's input:"
         " faster, and the scores differ; export_model.py and --benchmark say how many decisions"
         " change.",
     )
-    threshold: float = _setting(
+    threshold: float = setting(
         -1.0, "Decide every label above this probability; below 0: the model's own thresholds."
     )
-    rows_per_shard: int = _setting(
+    rows_per_shard: int = setting(
         10_000,
         "Rows of a part on disk: what a job that was killed has to do again at most (rounded up"
         " to whole batches).",
     )
-    shard: str = _setting(
+    shard: str = setting(
         "",
         "i/n, such as 1/4: score this share of the rows only, for several processes or machines;"
         " --merge joins them.",
     )
-    merge: bool = _setting(False, "Join the n shards of --output in input order.")
-    max_error_share: float = _setting(
+    merge: bool = setting(False, "Join the n shards of --output in input order.")
+    max_error_share: float = setting(
         0.5,
         "Stop when more than this share of the images of a part fails, of at least 100 (a folder"
         " is not mounted); 1: never. The same command goes on.",
     )
-    logits: bool = _setting(False, "Write the logits too, in columns logit:<label>.")
-    heatmaps: str = _setting(
+    logits: bool = setting(False, "Write the logits too, in columns logit:<label>.")
+    heatmaps: str = setting(
         "none",
         "Where the network looked for each decided label: peaks (column peaks: peak, centroid and"
         " box in pixels of the image), and also PNG files in OUTPUT.heatmaps: maps (8 bits, the"
         " network's grid) or overlays (laid over the picture).",
         ("none", "peaks", "maps", "overlays"),
     )
-    heatmap_labels: str = _setting(
+    heatmap_labels: str = setting(
         "", "Labels to write heatmaps of, separated by commas (default: all)."
     )
-    heatmap_margin: float = _setting(
+    heatmap_margin: float = setting(
         0.0,
         "Write heatmaps only of uncertain images: those with a label of --heatmap_labels whose"
         " probability is at most this far from its threshold, and then of that label even if it"
         " was not decided (0: of all images).",
     )
-    metrics_file: str = _setting(
+    metrics_file: str = setting(
         "", "File of Prometheus metrics, replaced every five seconds while the job runs (.prom)."
     )
-    metrics_port: int = _setting(
+    metrics_port: int = setting(
         0, "Port on which the same metrics are served while the job runs, at /metrics (0: none)."
     )
-    engine: str = _setting(
+    engine: str = setting(
         "local",
         "local, or ray: a pool of actors on a Ray cluster scores parts of --rows_per_shard images;"
         " --output is then a folder (or a URL) of Parquet files in input order.",
         ENGINES,
     )
-    ray_address: str = _setting(
+    ray_address: str = setting(
         "",
         "Address of the Ray cluster; auto: the one that was started on this machine (default:"
         " RAY_ADDRESS, else a new one on this machine).",
     )
-    ray_actors: int = _setting(2, "Most actors; each holds the network once.")
-    ray_cpus_per_actor: float = _setting(
+    ray_actors: int = setting(2, "Most actors; each holds the network once.")
+    ray_cpus_per_actor: float = setting(
         1.0, "CPU cores of an actor; its decoders and its network have a thread each."
     )
-    ray_gpus_per_actor: float = _setting(0.0, "GPUs of an actor; below 1: actors share one.")
-    strict: bool = _setting(False, "End with exit code 1 when an image got no scores.")
-    describe: bool = _setting(
+    ray_gpus_per_actor: float = setting(0.0, "GPUs of an actor; below 1: actors share one.")
+    strict: bool = setting(False, "End with exit code 1 when an image got no scores.")
+    describe: bool = setting(
         False, "Print what the model file says of itself, as JSON, and score nothing."
     )
 
-    benchmark: bool = _setting(
+    benchmark: bool = setting(
         False,
         "Measure each stage alone and all together on a sample of --images, look for the best"
         " --batch_size and --decoders, and say how many decisions --fast_decode changes; write no"
         " scores.",
     )
-    benchmark_images: int = _setting(256, "Images of the sample of --benchmark.")
-    memory_limit_mb: int = _setting(
+    benchmark_images: int = setting(256, "Images of the sample of --benchmark.")
+    memory_limit_mb: int = setting(
         0, "Most memory, in MiB, that --benchmark may try (default: half of this host's)."
     )
-    doctor: bool = _setting(
+    doctor: bool = setting(
         False,
         "Say what is installed, whether the GPU can be used (with --model: by opening it), and"
         " how to mend what is wrong; score nothing.",
     )
 
     def __post_init__(self):
-        _check_choices(self)
-        _check_needed(self, self._needed)
-        _check_at_least_one(self, ("batch_size", "rows_per_shard", "benchmark_images"))
+        check_choices(self)
+        check_needed(self, self._needed)
+        check_at_least_one(self, ("batch_size", "rows_per_shard", "benchmark_images"))
         if self.decoders < 0:
             raise ValueError(f"decoders must be at least 0, got {self.decoders}.")
         if not 0.0 <= self.heatmap_margin < 1.0:
@@ -239,7 +214,7 @@ class ScoringConfig:
             )
 
     def _check_engine(self) -> None:
-        _check_at_least_one(self, ("ray_actors",))
+        check_at_least_one(self, ("ray_actors",))
         if self.ray_cpus_per_actor <= 0.0 or self.ray_gpus_per_actor < 0.0:
             raise ValueError(
                 "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"
