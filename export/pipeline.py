@@ -65,7 +65,7 @@ def run_ahead(
     batch_size: int,
     outputs: tuple[str, ...],
 ) -> Iterator[tuple[list[LoadedInput], dict[str, np.ndarray]]]:
-    """Batches with the network's outputs for them, as `export.batch.run_network` gives them.
+    """Batches with the network's outputs for them, as `run_network` gives them.
 
     While the network computes one batch, the next is stacked in a second buffer, and the caller
     works on the one before. Close the iterator when it is left early.

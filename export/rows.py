@@ -28,7 +28,7 @@ class RowBlock:
         probabilities: float32 `[N, L]`; without meaning where the status is not `ok`.
         decisions: bool `[N, L]`; False where the status is not `ok`.
         logits: float32 `[N, L]`, where asked for.
-        peaks: N lists of the heatmaps of decided labels, see `export/heatmap_rows.py`, where
+        peaks: N lists of the heatmaps of decided labels, of `heatmap_rows`, where
             asked for.
     """
 

@@ -1,7 +1,7 @@
 """Batch scoring: every input gets exactly one row, in input order, whatever happens to it.
 
-Rows are written in parts (`export/parts.py`), so a job that was killed goes on where it stopped,
-and assembled at the end (`export/assembly.py`).
+Rows are written in parts, so a job that was killed goes on where it stopped, and assembled at the
+end.
 """
 
 import dataclasses

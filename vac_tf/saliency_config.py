@@ -1,4 +1,4 @@
-"""Configurations of saliency training and evaluation, made as those of `vac_tf.config`."""
+"""Configurations of saliency training and evaluation, made as those of classification."""
 
 import dataclasses
 from typing import Any

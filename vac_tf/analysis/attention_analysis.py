@@ -29,7 +29,7 @@ def analyze_attention(
 
     Returns:
         `left_out` with the reason; or `reference`, `images`, `images_without_fixations`; `models`,
-        name -> `vac_tf.analysis.agreement_summary.summarise_agreement`; `streams`, name of a
+        name -> of `summarise_agreement`; `streams`, name of a
         dual-stream model -> `summaries` of `trunk` and `branch` and `branch_minus_trunk`;
         `model_minus_baseline`; `examples`, what `attention_examples.png` shows.
     """

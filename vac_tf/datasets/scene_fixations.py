@@ -43,7 +43,7 @@ def read_scene_fixations(
     """Reads the simulated fixations of a split of the scenes; simulates them on first use.
 
     Args:
-        data_dir, split, image_size, train_images, seed: as `vac_tf.datasets.scenes.read_scenes`.
+        data_dir, split, image_size, train_images, seed: as `read_scenes`.
         rejected: as `vac_tf.datasets.salicon.read_salicon`.
 
     Raises:
