@@ -20,7 +20,7 @@ from flags.program import run_program
 def main() -> int:
     config = exporting.to_config(absl_flags.FLAGS)
     # Imported here: --help and a wrong flag need no TensorFlow.
-    from export.exporter import export_run
+    from export.building.exporter import export_run
 
     report = export_run(config)
     print(report)

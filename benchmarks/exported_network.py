@@ -4,8 +4,8 @@ import os
 
 import keras
 
+from export.building.serving_network import InferenceNetwork
 from export.bundle import ONNX_FILE, ModelDescription
-from export.inference import InferenceNetwork
 from export.onnx_writer import write_onnx
 from export.preprocessing import Preprocessing
 from vac_tf.models import build_classifier

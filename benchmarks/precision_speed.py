@@ -29,9 +29,9 @@ NUM_LABELS = 80
 
 def export_precisions(folder: str, backbone: str, image_size: int) -> dict[str, str]:
     """Path of the file of each precision of a network with random weights."""
+    from export.building.serving_network import InferenceNetwork
     from export.bundle import ModelDescription
     from export.half_precision import to_half_precision
-    from export.inference import InferenceNetwork
     from export.onnx_writer import write_model, write_onnx
     from export.preprocessing import Preprocessing
     from export.quantization import quantize

@@ -6,79 +6,10 @@ They stand here and not in the library because a scoring host does not install i
 import dataclasses
 import os
 
-from export.budget import parse_budget, parse_precisions
 from export.config_fields import check_at_least_one, check_choices, check_needed, setting
 
-_LIMITS = (
-    "a change of the defaults such as decisions:0.02,mAP:0.01, of: probability, mean_probability,"
-    " decisions, label_decisions, mAP, mA, F1, heatmaps (see docs/precision.md)."
-)
 ENGINES = ("local", "ray")
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
-OPSETS = range(13, 24)
-
-
-@dataclasses.dataclass(frozen=True)
-class ExportConfig:
-    """Turns the best network of a run folder into a bundle."""
-
-    run_dir: str = setting("", "Folder that train.py wrote.")
-    bundle_dir: str = setting(
-        "",
-        "Folder to write: model.onnx, saved_model/ and bundle.json; an older bundle is replaced.",
-    )
-    triton_repository: str = setting(
-        "", "Write the ONNX file into this model repository of NVIDIA Triton too, with its config."
-    )
-    data_dir: str = setting("", "Where the dataset lies now (default: as the run's config says).")
-    input_dtype: str = setting(
-        "float32",
-        "Type of the images the exported networks take; uint8 rounds after the resize.",
-        ("float32", "uint8"),
-    )
-    precisions: str = setting(
-        "fp32", "Precisions to export, of fp32 (always), fp16 and int8, separated by commas."
-    )
-    opset: int = setting(18, "ONNX operator set.")
-    parity_images: int = setting(
-        32, "Validation images on which the exported files must equal the Keras network."
-    )
-
-    gate_images: int = setting(
-        500,
-        "Validation images on which each precision is compared with the Keras network (with fp32"
-        " alone: parity_images).",
-    )
-    fp16_budget: str = setting("", f"Limits beyond which fp16 is refused; {_LIMITS}")
-    int8_budget: str = setting("", f"Limits beyond which int8 is refused; {_LIMITS}")
-    calibration_images: int = setting(
-        128, "Training images, chosen by the run's seed, whose activations set the ranges of int8."
-    )
-    calibration_method: str = setting(
-        "percentile",
-        "Range of an activation: percentile leaves out the extreme 0.001 percent, minmax nothing.",
-        ("percentile", "minmax"),
-    )
-
-    tolerance: float = setting(
-        1e-3,
-        "Largest difference of a probability from the Keras network (of logits and heatmaps:"
-        " relative to their largest value).",
-    )
-
-    def __post_init__(self):
-        check_choices(self)
-        check_needed(self, ("run_dir", "bundle_dir"))
-        check_at_least_one(self, ("parity_images", "gate_images", "calibration_images"))
-        parse_precisions(self.precisions)
-        parse_budget("fp16", self.fp16_budget)
-        parse_budget("int8", self.int8_budget)
-        if not 0.0 < self.tolerance < 1.0:
-            raise ValueError(f"tolerance must lie between 0 and 1, got {self.tolerance}.")
-        if self.opset not in OPSETS:
-            raise ValueError(
-                f"opset must lie in {OPSETS.start}..{OPSETS.stop - 1}, got {self.opset}."
-            )
 
 
 @dataclasses.dataclass(frozen=True)

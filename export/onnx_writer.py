@@ -7,8 +7,8 @@ import onnx
 import tensorflow as tf
 import tf2onnx
 
+from export.building.serving_network import InferenceNetwork
 from export.bundle import ModelDescription
-from export.inference import InferenceNetwork
 from export.onnx_graph import count_transposes, optimize_graph
 
 BATCH_AXIS = "batch"

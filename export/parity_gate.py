@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from export.building.serving_network import InferenceNetwork
 from export.bundle import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
 from export.gate_images import ParityImages
-from export.inference import InferenceNetwork
 from export.onnx_writer import BATCH_AXIS
 from export.parity import (
     Candidate,

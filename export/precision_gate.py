@@ -8,11 +8,11 @@ import numpy as np
 import onnx
 
 from export.budget import Budget
+from export.building.serving_network import InferenceNetwork
 from export.bundle import ModelDescription
 from export.divergence import first_divergence
 from export.drift import measure_drift, over_budget
 from export.gate_images import check_pixels, pipeline_images, scorer_images
-from export.inference import InferenceNetwork
 from export.parity_gate import reference_outputs
 from export.preprocessing import to_input_dtype
 from export.session import NetworkSession

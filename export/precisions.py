@@ -8,8 +8,8 @@ import numpy as np
 import onnx
 
 from export.budget import parse_budget, parse_precisions
+from export.building.config import ExportConfig
 from export.bundle import ModelDescription, onnx_file
-from export.config import ExportConfig
 from export.gate_images import scorer_images
 from export.half_precision import to_half_precision
 from export.onnx_graph import count_transposes

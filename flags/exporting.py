@@ -2,7 +2,7 @@
 
 from absl import flags as absl_flags
 
-from export.config import ExportConfig
+from export.building.config import ExportConfig
 from flags import dataclass_flags
 
 

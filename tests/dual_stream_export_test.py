@@ -10,8 +10,9 @@ import onnx
 import pytest
 import tensorflow as tf
 
-from export.config import ExportConfig, ScoringConfig
-from export.exporter import export_run
+from export.building.config import ExportConfig
+from export.building.exporter import export_run
+from export.config import ScoringConfig
 from export.scorer import score
 from export.session import NetworkSession
 from tests.dual_stream_test import stream

@@ -17,11 +17,12 @@ import tensorflow as tf
 from PIL import Image
 from pyarrow import parquet
 
-from export import exporter
+from export.building import exporter
+from export.building.config import ExportConfig
+from export.building.exporter import export_run
+from export.building.serving_network import InferenceNetwork
 from export.bundle import checksums, new_bundle
-from export.config import ExportConfig, ScoringConfig
-from export.exporter import export_run
-from export.inference import InferenceNetwork
+from export.config import ScoringConfig
 from export.onnx_writer import write_onnx
 from export.parity import OutputValueError
 from export.preprocessing import Preprocessing

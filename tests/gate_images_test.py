@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from export import preprocessing
-from export.config import ExportConfig
-from export.exporter import export_run
+from export.building.config import ExportConfig
+from export.building.exporter import export_run
 from export.gate_images import load_parity_images
 from export.parity import InputValueError
 from export.preprocessing import Preprocessing

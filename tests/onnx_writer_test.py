@@ -6,8 +6,8 @@ import onnx
 import pytest
 import tensorflow as tf
 
+from export.building.serving_network import InferenceNetwork
 from export.half_precision import to_half_precision
-from export.inference import InferenceNetwork
 from export.onnx_graph import count_transposes
 from export.onnx_writer import write_model, write_onnx
 from export.preprocessing import Preprocessing

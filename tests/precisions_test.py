@@ -13,8 +13,9 @@ from pyarrow import parquet
 
 import export_model
 from export import precisions
-from export.config import ExportConfig, ScoringConfig
-from export.exporter import export_run
+from export.building.config import ExportConfig
+from export.building.exporter import export_run
+from export.config import ScoringConfig
 from export.parity import OutputValueError
 from export.scorer import score
 from export.session import NetworkSession

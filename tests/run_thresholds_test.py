@@ -10,8 +10,9 @@ import pytest
 import tensorflow as tf
 from pyarrow import parquet
 
-from export.config import ExportConfig, ScoringConfig
-from export.exporter import export_run
+from export.building.config import ExportConfig
+from export.building.exporter import export_run
+from export.config import ScoringConfig
 from export.model_file import describe_model
 from export.scorer import score
 from vac_tf import evaluation as evaluation_module

@@ -15,14 +15,15 @@ import onnx
 import pytest
 from google.protobuf import descriptor_pool, message_factory, text_format
 
+from export.building.config import ExportConfig
+from export.building.exporter import export_run
+from export.building.triton_repository import triton_config, triton_model_name
 from export.bundle import hash_labels
-from export.config import ExportConfig, ScoringConfig
-from export.exporter import export_run
+from export.config import ScoringConfig
 from export.model_file import hash_file
 from export.preprocessing import prepare
 from export.scorer import score
 from export.session import NetworkSession
-from export.triton_repository import triton_config, triton_model_name
 from tests.exporter_test import LABELS, SIZE, tiny_network, write_run, write_table
 from tests.onnx_models import description, write_channel_mean_model
 

@@ -5,8 +5,8 @@ import os
 
 import tensorflow as tf
 
+from export.building.serving_network import InferenceNetwork
 from export.bundle import ModelDescription
-from export.inference import InferenceNetwork
 
 
 def write_saved_model(

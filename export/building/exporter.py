@@ -8,6 +8,16 @@ import time
 
 import numpy as np
 
+from export.building.config import ExportConfig
+from export.building.report import ExportReport
+from export.building.saved_model_writer import write_saved_model
+from export.building.serving_network import InferenceNetwork
+from export.building.splits import read_export_splits
+from export.building.triton_repository import (
+    new_triton_model,
+    triton_model_name,
+    write_triton_model,
+)
 from export.bundle import (
     ONNX_FILE,
     SAVED_MODEL_FOLDER,
@@ -16,20 +26,14 @@ from export.bundle import (
     new_bundle,
     write_bundle_file,
 )
-from export.config import ExportConfig
-from export.export_report import ExportReport
-from export.export_splits import read_export_splits
 from export.fast_decode_effect import measure_fast_decode
 from export.gate_images import load_parity_images, scoring_inputs
-from export.inference import InferenceNetwork
 from export.onnx_writer import write_onnx
 from export.parity_gate import check_bundle
 from export.precision_gate import load_gate_set
 from export.precisions import write_precisions
 from export.preprocessing import Preprocessing
-from export.saved_model_writer import write_saved_model
 from export.session import NetworkSession
-from export.triton_repository import new_triton_model, triton_model_name, write_triton_model
 from vac_tf.config import TrainConfig
 from vac_tf.datasets.image_source import ImageSettings
 from vac_tf.decision_rule import DecisionRule, read_decision_rule

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from export.budget import parse_precisions
-from export.config import ExportConfig
+from export.building.config import ExportConfig
 from vac_tf.config import TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings
