@@ -29,12 +29,12 @@ NUM_LABELS = 80
 
 def export_precisions(folder: str, backbone: str, image_size: int) -> dict[str, str]:
     """Path of the file of each precision of a network with random weights."""
+    from export.building.conversion.half_precision import to_half_precision
+    from export.building.conversion.onnx_writer import write_model, write_onnx
+    from export.building.conversion.quantization import quantize
     from export.building.serving_network import InferenceNetwork
     from export.bundle import ModelDescription
-    from export.half_precision import to_half_precision
-    from export.onnx_writer import write_model, write_onnx
     from export.preprocessing import Preprocessing
-    from export.quantization import quantize
     from vac_tf.models import build_classifier
 
     preprocessing = Preprocessing(image_size, image_size)

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from export.onnx_graph import IMAGES, tensor_types
+from export.building.conversion.onnx_graph import IMAGES, tensor_types
 
 # Tensors fetched per run: all of a deep network's at once would take gigabytes.
 _GROUP = 16

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from export.building.conversion.onnx_writer import BATCH_AXIS
 from export.building.serving_network import InferenceNetwork
 from export.bundle import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
 from export.gate_images import ParityImages
-from export.onnx_writer import BATCH_AXIS
 from export.parity import (
     Candidate,
     ExportParityError,

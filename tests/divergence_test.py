@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from onnx import numpy_helper
 
+from export.building.conversion.half_precision import to_half_precision
+from export.building.conversion.quantization import quantize
 from export.divergence import first_divergence
-from export.half_precision import to_half_precision
-from export.quantization import quantize
 from tests.onnx_models import convolution_model, damage, random_images
 
 IMAGES = random_images(4)

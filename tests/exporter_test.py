@@ -19,11 +19,11 @@ from pyarrow import parquet
 
 from export.building import exporter
 from export.building.config import ExportConfig
+from export.building.conversion.onnx_writer import write_onnx
 from export.building.exporter import export_run
 from export.building.serving_network import InferenceNetwork
 from export.bundle import checksums, new_bundle
 from export.config import ScoringConfig
-from export.onnx_writer import write_onnx
 from export.parity import OutputValueError
 from export.preprocessing import Preprocessing
 from export.scorer import score

@@ -5,8 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto
 
-from export.half_precision import half_nodes, to_half_precision
-from export.onnx_graph import tensor_types
+from export.building.conversion.half_precision import half_nodes, to_half_precision
+from export.building.conversion.onnx_graph import tensor_types
 from tests.onnx_models import convolution_model, random_images, run_model
 
 IMAGES = random_images()

@@ -6,12 +6,12 @@ import onnx
 import pytest
 import tensorflow as tf
 
+from export.building.conversion.half_precision import to_half_precision
+from export.building.conversion.onnx_graph import count_transposes
+from export.building.conversion.onnx_writer import write_model, write_onnx
+from export.building.conversion.quantization import quantize
 from export.building.serving_network import InferenceNetwork
-from export.half_precision import to_half_precision
-from export.onnx_graph import count_transposes
-from export.onnx_writer import write_model, write_onnx
 from export.preprocessing import Preprocessing
-from export.quantization import quantize
 from export.session import NetworkSession
 from tests.exporter_test import LABELS, spread_predictions
 from tests.onnx_models import description

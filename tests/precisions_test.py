@@ -12,8 +12,8 @@ import pytest
 from pyarrow import parquet
 
 import export_model
-from export import precisions
 from export.building.config import ExportConfig
+from export.building.conversion import precisions
 from export.building.exporter import export_run
 from export.config import ScoringConfig
 from export.parity import OutputValueError

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
-from export.quantization import CALIBRATION_METHODS, quantize
+from export.building.conversion.quantization import CALIBRATION_METHODS, quantize
 from tests.onnx_models import convolution_model, random_images, run_model
 
 CALIBRATION = random_images(32, seed=1)

@@ -9,6 +9,8 @@ import time
 import numpy as np
 
 from export.building.config import ExportConfig
+from export.building.conversion.onnx_writer import write_onnx
+from export.building.conversion.precisions import write_precisions
 from export.building.report import ExportReport
 from export.building.saved_model_writer import write_saved_model
 from export.building.serving_network import InferenceNetwork
@@ -28,10 +30,8 @@ from export.bundle import (
 )
 from export.fast_decode_effect import measure_fast_decode
 from export.gate_images import load_parity_images, scoring_inputs
-from export.onnx_writer import write_onnx
 from export.parity_gate import check_bundle
 from export.precision_gate import load_gate_set
-from export.precisions import write_precisions
 from export.preprocessing import Preprocessing
 from export.session import NetworkSession
 from vac_tf.config import TrainConfig

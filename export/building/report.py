@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
+from export.building.conversion.precisions import refusal
 from export.bundle import SAVED_MODEL_FOLDER
-from export.precisions import refusal
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from export.onnx_graph import head_nodes, normalization_nodes, tensor_types
+from export.building.conversion.onnx_graph import head_nodes, normalization_nodes, tensor_types
 
 # Whose float inputs and outputs may all be FP16. Not among them: sums over many values (means,
 # variances) and exponentials, which lose digits or overflow, and whatever is not listed.

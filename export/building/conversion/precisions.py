@@ -9,15 +9,15 @@ import onnx
 
 from export.budget import parse_budget, parse_precisions
 from export.building.config import ExportConfig
+from export.building.conversion.half_precision import to_half_precision
+from export.building.conversion.onnx_graph import count_transposes
+from export.building.conversion.onnx_writer import write_model
+from export.building.conversion.quantization import quantize
 from export.bundle import ModelDescription, onnx_file
 from export.gate_images import scorer_images
-from export.half_precision import to_half_precision
-from export.onnx_graph import count_transposes
-from export.onnx_writer import write_model
 from export.parity import OutputValueError
 from export.precision_gate import GateSet, judge
 from export.preprocessing import Preprocessing, to_input_dtype
-from export.quantization import quantize
 from vac_tf.datasets import Split
 
 _CALIBRATION_BATCH = 8

@@ -11,7 +11,7 @@ import onnx
 from onnxruntime import quantization
 from onnxruntime.quantization.registry import QDQRegistry
 
-from export.onnx_graph import IMAGES, head_nodes, normalization_nodes
+from export.building.conversion.onnx_graph import IMAGES, head_nodes, normalization_nodes
 
 # Ranges of activations, with options of `create_calibrator`: its own default for the percentile is
 # symmetric, which leaves half of the levels unused after a ReLU.
