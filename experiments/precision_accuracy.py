@@ -13,8 +13,8 @@ import numpy as np
 from absl import app
 from absl import flags as absl_flags
 
-from export.drift import measure_drift
-from export.gate_images import scorer_images
+from export.building.gate.drift import measure_drift
+from export.building.gate.images import scorer_images
 from export.session import NetworkSession
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.run_folder import RunFolder

@@ -6,7 +6,7 @@ from onnx import numpy_helper
 
 from export.building.conversion.half_precision import to_half_precision
 from export.building.conversion.quantization import quantize
-from export.divergence import first_divergence
+from export.building.gate.divergence import first_divergence
 from tests.onnx_models import convolution_model, damage, random_images
 
 IMAGES = random_images(4)

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from export.budget import BUDGETS, Budget, parse_budget, parse_precisions
-from export.drift import measure_drift, over_budget
+from export.building.gate.budget import BUDGETS, Budget, parse_budget, parse_precisions
+from export.building.gate.drift import measure_drift, over_budget
 from vac_tf.metrics import evaluate_multilabel
 
 NAMES = ("cat", "dog", "bird")

@@ -21,10 +21,10 @@ from export.building import exporter
 from export.building.config import ExportConfig
 from export.building.conversion.onnx_writer import write_onnx
 from export.building.exporter import export_run
+from export.building.gate.parity import OutputValueError
 from export.building.serving_network import InferenceNetwork
 from export.bundle import checksums, new_bundle
 from export.config import ScoringConfig
-from export.parity import OutputValueError
 from export.preprocessing import Preprocessing
 from export.scorer import score
 from export.session import NetworkSession

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from export.parity import (
+from export.building.gate.parity import (
     Candidate,
     DecisionError,
     ExportParityError,

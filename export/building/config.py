@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from export.budget import parse_budget, parse_precisions
+from export.building.gate.budget import parse_budget, parse_precisions
 from export.config_fields import check_at_least_one, check_choices, check_needed, setting
 
 _LIMITS = (

@@ -11,6 +11,9 @@ import numpy as np
 from export.building.config import ExportConfig
 from export.building.conversion.onnx_writer import write_onnx
 from export.building.conversion.precisions import write_precisions
+from export.building.gate.images import load_parity_images, scoring_inputs
+from export.building.gate.parity_check import check_bundle
+from export.building.gate.precision_gate import load_gate_set
 from export.building.report import ExportReport
 from export.building.saved_model_writer import write_saved_model
 from export.building.serving_network import InferenceNetwork
@@ -29,9 +32,6 @@ from export.bundle import (
     write_bundle_file,
 )
 from export.fast_decode_effect import measure_fast_decode
-from export.gate_images import load_parity_images, scoring_inputs
-from export.parity_gate import check_bundle
-from export.precision_gate import load_gate_set
 from export.preprocessing import Preprocessing
 from export.session import NetworkSession
 from vac_tf.config import TrainConfig

@@ -4,8 +4,8 @@ import dataclasses
 
 import numpy as np
 
-from export.budget import parse_precisions
 from export.building.config import ExportConfig
+from export.building.gate.budget import parse_precisions
 from vac_tf.config import TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings

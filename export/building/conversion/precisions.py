@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
-from export.budget import parse_budget, parse_precisions
 from export.building.config import ExportConfig
 from export.building.conversion.half_precision import to_half_precision
 from export.building.conversion.onnx_graph import count_transposes
 from export.building.conversion.onnx_writer import write_model
 from export.building.conversion.quantization import quantize
+from export.building.gate.budget import parse_budget, parse_precisions
+from export.building.gate.images import scorer_images
+from export.building.gate.parity import OutputValueError
+from export.building.gate.precision_gate import GateSet, judge
 from export.bundle import ModelDescription, onnx_file
-from export.gate_images import scorer_images
-from export.parity import OutputValueError
-from export.precision_gate import GateSet, judge
 from export.preprocessing import Preprocessing, to_input_dtype
 from vac_tf.datasets import Split
 

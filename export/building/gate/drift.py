@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from export.budget import Budget
+from export.building.gate.budget import Budget
 from vac_tf.metrics import decision_metrics, evaluate_multilabel
 from vac_tf.training.run_data import known_labels
 

@@ -7,10 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from export.building.conversion.onnx_writer import BATCH_AXIS
-from export.building.serving_network import InferenceNetwork
-from export.bundle import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
-from export.gate_images import ParityImages
-from export.parity import (
+from export.building.gate.images import ParityImages
+from export.building.gate.parity import (
     Candidate,
     ExportParityError,
     OutputNamesError,
@@ -18,6 +16,8 @@ from export.parity import (
     check_candidates,
     raise_failures,
 )
+from export.building.serving_network import InferenceNetwork
+from export.bundle import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
 from export.preprocessing import to_input_dtype
 from export.session import INPUT_NAME, NetworkSession
 

@@ -4,9 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from export.building.gate.parity import InputValueError
 from export.image_file import load_input, read_image_file
 from export.image_header import ImageError
-from export.parity import InputValueError
 from export.preprocessing import Preprocessing, cut_out
 from export.scoring_input import ScoringInput
 from vac_tf.datasets import Split
