@@ -19,10 +19,10 @@ from absl import app, flags
 
 from benchmarks.exported_network import export_network
 from benchmarks.photographs import list_photographs
+from export.bundle.model_file import describe_model
+from export.bundle.preprocessing import Preprocessing
 from export.config import ScoringConfig
 from export.image_file import load_input
-from export.model_file import describe_model
-from export.preprocessing import Preprocessing
 from export.scorer import score
 from export.scoring_input import ScoringInput
 

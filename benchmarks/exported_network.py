@@ -6,8 +6,8 @@ import keras
 
 from export.building.conversion.onnx_writer import write_onnx
 from export.building.serving_network import InferenceNetwork
-from export.bundle import ONNX_FILE, ModelDescription
-from export.preprocessing import Preprocessing
+from export.bundle.description import ONNX_FILE, ModelDescription
+from export.bundle.preprocessing import Preprocessing
 from vac_tf.models import build_classifier
 from vac_tf.models.saving import save_network
 

@@ -33,8 +33,8 @@ def export_precisions(folder: str, backbone: str, image_size: int) -> dict[str, 
     from export.building.conversion.onnx_writer import write_model, write_onnx
     from export.building.conversion.quantization import quantize
     from export.building.serving_network import InferenceNetwork
-    from export.bundle import ModelDescription
-    from export.preprocessing import Preprocessing
+    from export.bundle.description import ModelDescription
+    from export.bundle.preprocessing import Preprocessing
     from vac_tf.models import build_classifier
 
     preprocessing = Preprocessing(image_size, image_size)

@@ -25,7 +25,7 @@ from absl import app, flags
 from pyarrow import parquet
 
 from benchmarks.photographs import list_photographs
-from export.model_file import describe_model, hash_file
+from export.bundle.model_file import describe_model, hash_file
 from export.rows import Columns
 
 _MODEL = flags.DEFINE_string("model", None, "The model.onnx of a bundle.", required=True)

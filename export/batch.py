@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from export.bundle.preprocessing import Preprocessing
 from export.image_file import ImageView, load_view
 from export.image_header import ImageError
 from export.input_buffer import InputBuffer
-from export.preprocessing import Preprocessing
 from export.rows import RowBlock
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession

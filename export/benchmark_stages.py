@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from export.batch import LoadedInput, make_rows, run_network, stack_inputs
+from export.bundle.preprocessing import Preprocessing
 from export.image_file import ImageView, read_image_file
-from export.preprocessing import Preprocessing, cut_out, fit
+from export.preprocessing import cut_out, fit
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 

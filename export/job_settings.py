@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from export.bundle import ModelDescription, hash_labels
+from export.bundle.description import ModelDescription, hash_labels
 from export.config import ScoringConfig
 from export.parts import Job
 from export.rows import Columns

@@ -12,8 +12,8 @@ from typing import TypeVar
 import numpy as np
 
 from export.batch import LoadedInput, load, run_network, stack_inputs
+from export.bundle.preprocessing import Preprocessing
 from export.config import ScoringConfig
-from export.preprocessing import Preprocessing
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 

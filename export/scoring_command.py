@@ -19,7 +19,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         text, is_well = consult_doctor(config.model, config.providers)
         return text, 0 if is_well else 1
     if config.describe:
-        from export.model_file import describe_model
+        from export.bundle.model_file import describe_model
 
         return json.dumps(describe_model(config.model), indent=1, ensure_ascii=False), 0
     if config.benchmark:

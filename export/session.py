@@ -7,11 +7,11 @@ import time
 import numpy as np
 import onnxruntime
 
-from export.bundle import ModelDescription
+from export.bundle.description import ModelDescription
+from export.bundle.model_file import check_bundle_checksum, hash_file
 from export.gpu_input_buffer import GpuInputBuffer
 from export.host_facts import CPU, TENSORRT, examine_host, gpu_is_visible, preload_libraries
 from export.input_buffer import INPUT_NAME, InputBuffer
-from export.model_file import check_bundle_checksum, hash_file
 from export.node_placement import (
     RECORD_PLACEMENT,
     check_placement,

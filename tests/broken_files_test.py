@@ -13,8 +13,8 @@ from PIL import Image
 from pyarrow import parquet
 
 from export.batch import load
+from export.bundle.preprocessing import Preprocessing
 from export.config import ScoringConfig
-from export.preprocessing import Preprocessing
 from export.scorer import score
 from export.scoring_input import ScoringInput
 from export.sources import open_source

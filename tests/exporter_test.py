@@ -23,9 +23,9 @@ from export.building.conversion.onnx_writer import write_onnx
 from export.building.exporter import export_run
 from export.building.gate.parity import OutputValueError
 from export.building.serving_network import InferenceNetwork
-from export.bundle import checksums, new_bundle
+from export.bundle.description import checksums, new_bundle
+from export.bundle.preprocessing import Preprocessing
 from export.config import ScoringConfig
-from export.preprocessing import Preprocessing
 from export.scorer import score
 from export.session import NetworkSession
 from tests.onnx_models import description

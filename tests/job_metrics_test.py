@@ -9,10 +9,10 @@ import urllib.request
 import pytest
 
 from export import job_metrics, scorer
+from export.bundle.model_file import hash_file
 from export.config import ScoringConfig
 from export.job_metrics import JobMetrics
 from export.metrics_server import CONTENT_TYPE, serve_metrics
-from export.model_file import hash_file
 from export.scorer import score
 from tests.onnx_models import write_channel_mean_model
 

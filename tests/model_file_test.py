@@ -8,8 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 
-from export.bundle import hash_labels, write_bundle_file
-from export.model_file import describe_model, hash_file
+from export.bundle.description import hash_labels, write_bundle_file
+from export.bundle.model_file import describe_model, hash_file
 from export.session import NetworkSession
 from tests.onnx_models import LABELS, description, write_channel_mean_model
 

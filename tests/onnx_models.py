@@ -5,8 +5,8 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from export.bundle import ModelDescription
-from export.preprocessing import Preprocessing
+from export.bundle.description import ModelDescription
+from export.bundle.preprocessing import Preprocessing
 
 LABELS = ("red", "green", "blue")
 

@@ -11,7 +11,7 @@ from export.building.conversion.onnx_graph import count_transposes
 from export.building.conversion.onnx_writer import write_model, write_onnx
 from export.building.conversion.quantization import quantize
 from export.building.serving_network import InferenceNetwork
-from export.preprocessing import Preprocessing
+from export.bundle.preprocessing import Preprocessing
 from export.session import NetworkSession
 from tests.exporter_test import LABELS, spread_predictions
 from tests.onnx_models import description

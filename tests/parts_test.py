@@ -17,8 +17,8 @@ from pyarrow import parquet
 
 from export import batch, parquet_writer
 from export.assembly import manifest_file, merge
+from export.bundle.model_file import hash_file
 from export.config import ScoringConfig
-from export.model_file import hash_file
 from export.parts import open_shard
 from export.scorer import score
 from export.shard import Shard

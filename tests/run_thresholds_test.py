@@ -12,8 +12,8 @@ from pyarrow import parquet
 
 from export.building.config import ExportConfig
 from export.building.exporter import export_run
+from export.bundle.model_file import describe_model
 from export.config import ScoringConfig
-from export.model_file import describe_model
 from export.scorer import score
 from vac_tf import evaluation as evaluation_module
 from vac_tf.calibration import Calibration

@@ -18,9 +18,9 @@ from google.protobuf import descriptor_pool, message_factory, text_format
 from export.building.config import ExportConfig
 from export.building.exporter import export_run
 from export.building.triton_repository import triton_config, triton_model_name
-from export.bundle import hash_labels
+from export.bundle.description import hash_labels
+from export.bundle.model_file import hash_file
 from export.config import ScoringConfig
-from export.model_file import hash_file
 from export.preprocessing import prepare
 from export.scorer import score
 from export.session import NetworkSession

@@ -23,7 +23,7 @@ from export.building.triton_repository import (
     triton_model_name,
     write_triton_model,
 )
-from export.bundle import (
+from export.bundle.description import (
     ONNX_FILE,
     SAVED_MODEL_FOLDER,
     ModelDescription,
@@ -31,8 +31,8 @@ from export.bundle import (
     new_bundle,
     write_bundle_file,
 )
+from export.bundle.preprocessing import Preprocessing
 from export.fast_decode_effect import measure_fast_decode
-from export.preprocessing import Preprocessing
 from export.session import NetworkSession
 from vac_tf.config import TrainConfig
 from vac_tf.datasets.image_source import ImageSettings

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Any
 
 from export.building.conversion.precisions import refusal
-from export.bundle import SAVED_MODEL_FOLDER
+from export.bundle.description import SAVED_MODEL_FOLDER
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,7 +6,7 @@ import os
 import tensorflow as tf
 
 from export.building.serving_network import InferenceNetwork
-from export.bundle import ModelDescription
+from export.bundle.description import ModelDescription
 
 
 def write_saved_model(

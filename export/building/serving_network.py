@@ -3,8 +3,8 @@
 import keras
 import tensorflow as tf
 
-from export.bundle import OutputCalibration
-from export.preprocessing import Preprocessing
+from export.bundle.description import OutputCalibration
+from export.bundle.preprocessing import Preprocessing
 from vac_tf.datasets.decoding import decode_image
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.fused_batch_norm import rebuild_network

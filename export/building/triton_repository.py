@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 
 from export.atomic_folder import replace_folder
 from export.building.config import ExportConfig
-from export.bundle import ONNX_FILE, hash_labels
+from export.bundle.description import ONNX_FILE, hash_labels
 from export.session import NetworkSession
 
 CONFIG_FILE = "config.pbtxt"

@@ -9,7 +9,7 @@ import tf2onnx
 
 from export.building.conversion.onnx_graph import count_transposes, optimize_graph
 from export.building.serving_network import InferenceNetwork
-from export.bundle import ModelDescription
+from export.bundle.description import ModelDescription
 
 BATCH_AXIS = "batch"
 

@@ -16,8 +16,9 @@ from export.building.gate.budget import parse_budget, parse_precisions
 from export.building.gate.images import scorer_images
 from export.building.gate.parity import OutputValueError
 from export.building.gate.precision_gate import GateSet, judge
-from export.bundle import ModelDescription, onnx_file
-from export.preprocessing import Preprocessing, to_input_dtype
+from export.bundle.description import ModelDescription, onnx_file
+from export.bundle.preprocessing import Preprocessing
+from export.preprocessing import to_input_dtype
 from vac_tf.datasets import Split
 
 _CALIBRATION_BATCH = 8

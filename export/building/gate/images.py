@@ -5,9 +5,10 @@ import dataclasses
 import numpy as np
 
 from export.building.gate.parity import InputValueError
+from export.bundle.preprocessing import Preprocessing
 from export.image_file import load_input, read_image_file
 from export.image_header import ImageError
-from export.preprocessing import Preprocessing, cut_out
+from export.preprocessing import cut_out
 from export.scoring_input import ScoringInput
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings, ImageSource

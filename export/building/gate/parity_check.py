@@ -17,7 +17,7 @@ from export.building.gate.parity import (
     raise_failures,
 )
 from export.building.serving_network import InferenceNetwork
-from export.bundle import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
+from export.bundle.description import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
 from export.preprocessing import to_input_dtype
 from export.session import INPUT_NAME, NetworkSession
 

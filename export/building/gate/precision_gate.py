@@ -13,7 +13,7 @@ from export.building.gate.drift import measure_drift, over_budget
 from export.building.gate.images import check_pixels, pipeline_images, scorer_images
 from export.building.gate.parity_check import reference_outputs
 from export.building.serving_network import InferenceNetwork
-from export.bundle import ModelDescription
+from export.bundle.description import ModelDescription
 from export.preprocessing import to_input_dtype
 from export.session import NetworkSession
 from vac_tf.datasets import Split

@@ -5,7 +5,7 @@ import json
 import os
 from typing import Any
 
-from export.bundle import BUNDLE_FILE
+from export.bundle.description import BUNDLE_FILE
 
 
 def hash_file(path: str) -> str:

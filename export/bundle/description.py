@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from export.atomic_folder import replace_folder
-from export.preprocessing import Preprocessing
+from export.bundle.preprocessing import Preprocessing
 
 FORMAT_NAME = "vac_tf.classifier"
 FORMAT_VERSION = 1
