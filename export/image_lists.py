@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from export.remote_files import is_url
+from export.files.remote_files import is_url
 from export.scoring_input import BOX_COLUMNS, ScoringInput, Source
 
 LIST_SUFFIXES = (".csv", ".parquet", ".txt")

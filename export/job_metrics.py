@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-from export.atomic_file import replace_file
+from export.files.atomic_file import replace_file
 
 _SECONDS_BETWEEN = 5.0
 _PREFIX = "vac_scoring"

@@ -16,10 +16,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from export.atomic_file import to_json
-from export.folder_lock import lock_folder
+from export.files.atomic_file import to_json
+from export.files.folder_lock import lock_folder
+from export.files.remote_files import is_url, list_folder, make_folder, read_file, write_file
 from export.parts import Job, parse_job
-from export.remote_files import is_url, list_folder, make_folder, read_file, write_file
 
 _RECORD = re.compile(r"part-(\d{6,})\.json")
 

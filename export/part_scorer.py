@@ -14,11 +14,11 @@ import numpy as np
 
 from export.config import ScoringConfig
 from export.error_share import ErrorShare
+from export.files.remote_files import is_url
 from export.heatmap_rows import HeatmapRows
 from export.part_folder import PartFolder
 from export.parts import Job
 from export.pipeline import load_ahead
-from export.remote_files import is_url
 from export.rows import RowBlock
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession

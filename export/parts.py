@@ -21,9 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from export.atomic_file import write_json
 from export.bundle.model_file import hash_file
-from export.folder_lock import lock_folder
+from export.files.atomic_file import write_json
+from export.files.folder_lock import lock_folder
 from export.rows import Columns
 from export.shard import Shard
 from export.writers import open_writer

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from export.config import ScoringConfig
+from export.files.remote_files import is_url, read_file
 from export.heatmap_rows import HeatmapRows
 from export.job_metrics import JobMetrics
 from export.job_settings import describe_job
@@ -25,7 +26,6 @@ from export.part_folder import PartFolder
 from export.part_scorer import PartScorer, encode_inputs
 from export.parts import Job
 from export.progress import Progress
-from export.remote_files import is_url, read_file
 from export.scoring_input import Source
 from export.scoring_report import ScoringReport
 from export.session import NetworkSession

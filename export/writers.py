@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from export.atomic_file import replace_file
+from export.files.atomic_file import replace_file
 from export.rows import Columns, RowBlock, printable_path
 from export.scoring_input import BOX_COLUMNS
 

@@ -20,6 +20,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from export.config import ScoringConfig
+from export.files.remote_files import is_url
 from export.job_settings import describe_job
 from export.part_folder import PartFolder
 from export.part_scorer import PartScorer, decode_inputs, encode_inputs
@@ -29,7 +30,6 @@ from export.ray_engine import (
     number_of_parts,
     score_with_ray,
 )
-from export.remote_files import is_url
 from export.scorer import score
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession

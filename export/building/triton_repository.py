@@ -11,9 +11,9 @@ import re
 import shutil
 from contextlib import AbstractContextManager
 
-from export.atomic_folder import replace_folder
 from export.building.config import ExportConfig
 from export.bundle.description import ONNX_FILE, hash_labels
+from export.files.atomic_folder import replace_folder
 from export.session import NetworkSession
 
 CONFIG_FILE = "config.pbtxt"

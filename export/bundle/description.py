@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from export.atomic_folder import replace_folder
 from export.bundle.preprocessing import Preprocessing
+from export.files.atomic_folder import replace_folder
 
 FORMAT_NAME = "vac_tf.classifier"
 FORMAT_VERSION = 1

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from typing import Any
 
-from export.atomic_file import replace_file
+from export.files.atomic_file import replace_file
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
