@@ -22,7 +22,7 @@ from benchmarks.photographs import list_photographs
 from export.bundle.model_file import describe_model
 from export.bundle.preprocessing import Preprocessing
 from export.config import ScoringConfig
-from export.image_file import load_input
+from export.images.image_file import load_input
 from export.scorer import score
 from export.scoring_input import ScoringInput
 

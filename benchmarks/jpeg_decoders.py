@@ -17,8 +17,8 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-from export.image_file import read_image_file
-from export.preprocessing import decode
+from export.images.image_file import read_image_file
+from export.images.preprocessing import decode
 from export.sources import open_source
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of JPEG files.", required=True)

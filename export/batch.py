@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
-from export.image_file import ImageView, load_view
-from export.image_header import ImageError
+from export.images.image_file import ImageView, load_view
+from export.images.image_header import ImageError
 from export.input_buffer import InputBuffer
 from export.rows import RowBlock
 from export.scoring_input import ScoringInput

@@ -10,8 +10,8 @@ import numpy as np
 
 from export.batch import LoadedInput, make_rows, run_network, stack_inputs
 from export.bundle.preprocessing import Preprocessing
-from export.image_file import ImageView, read_image_file
-from export.preprocessing import cut_out, fit
+from export.images.image_file import ImageView, read_image_file
+from export.images.preprocessing import cut_out, fit
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 
@@ -137,7 +137,7 @@ def batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
 def _load(
     clock: StageClock, inputs: Sequence[ScoringInput], preprocessing: Preprocessing
 ) -> list[LoadedInput]:
-    """Does what `export.image_file.load_view` does, stage by stage."""
+    """Does what `export.images.image_file.load_view` does, stage by stage."""
     encoded, reading = clock.map(
         "read", lambda value: read_image_file(value.path, value.member), inputs
     )

@@ -6,7 +6,6 @@ import re
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-OVERLAY_SIDE = 512
 _ROWS_PER_FOLDER = 1000
 # From dark blue over green and yellow to red; one column per channel.
 _COLOURS = np.array([[0, 0, 96], [0, 128, 255], [64, 224, 96], [255, 224, 0], [224, 0, 0]])
@@ -56,13 +55,6 @@ def write_overlay(path: str, heatmap: np.ndarray, picture: np.ndarray) -> None:
     opacity = 0.6 * strength[..., None]
     mixed = picture * (1.0 - opacity) + colours * opacity
     _write(path, Image.fromarray(np.rint(mixed).astype(np.uint8)))
-
-
-def shrink_picture(pixels: np.ndarray) -> np.ndarray:
-    """uint8 RGB with sides of at most 512 pixels: whole photographs would fill the queues."""
-    image = Image.fromarray(pixels)
-    image.thumbnail((OVERLAY_SIDE, OVERLAY_SIDE), Image.Resampling.BILINEAR)
-    return np.asarray(image)
 
 
 def _write(path: str, image: Image.Image, text: PngImagePlugin.PngInfo | None = None) -> None:

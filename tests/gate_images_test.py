@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from export import preprocessing
 from export.building.config import ExportConfig
 from export.building.exporter import export_run
 from export.building.gate.images import load_parity_images
 from export.building.gate.parity import InputValueError
 from export.bundle.preprocessing import Preprocessing
+from export.images import preprocessing
 from tests.exporter_test import SIZE, write_run, write_table
 from vac_tf.datasets import read_split
 from vac_tf.datasets.image_source import ImageSettings

@@ -5,9 +5,9 @@ import random
 import numpy as np
 import pytest
 
-from export import jpeg_decoder
-from export.image_header import ImageError
-from export.preprocessing import decode
+from export.images import jpeg_decoder
+from export.images.image_header import ImageError
+from export.images.preprocessing import decode
 from tests.encoded_images import encode, good_images, photograph
 
 LIMIT = 10_000_000

@@ -9,8 +9,8 @@ import tensorflow as tf
 from PIL import Image
 
 from export.bundle.preprocessing import Preprocessing
-from export.image_header import ImageError, read_header
-from export.preprocessing import crop, decode, prepare, resize
+from export.images.image_header import ImageError, read_header
+from export.images.preprocessing import crop, decode, prepare, resize
 from tests.encoded_images import refused_images
 
 LIMIT = 10_000_000

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from export.batch import LoadedInput
-from export.image_file import ImageView
-from export.image_header import ImageError
+from export.images.image_file import ImageView
+from export.images.image_header import ImageError
 from export.pipeline import run_ahead
 from export.scoring_input import ScoringInput
 

@@ -21,7 +21,7 @@ from export.building.triton_repository import triton_config, triton_model_name
 from export.bundle.description import hash_labels
 from export.bundle.model_file import hash_file
 from export.config import ScoringConfig
-from export.preprocessing import prepare
+from export.images.preprocessing import prepare
 from export.scorer import score
 from export.session import NetworkSession
 from tests.exporter_test import LABELS, SIZE, tiny_network, write_run, write_table

@@ -18,7 +18,7 @@ from export.building.gate.parity import OutputValueError
 from export.building.gate.precision_gate import GateSet, judge
 from export.bundle.description import ModelDescription, onnx_file
 from export.bundle.preprocessing import Preprocessing
-from export.preprocessing import to_input_dtype
+from export.images.preprocessing import to_input_dtype
 from vac_tf.datasets import Split
 
 _CALIBRATION_BATCH = 8

@@ -8,9 +8,9 @@ import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
 from export.files.remote_files import is_url, read_file
-from export.heatmap_files import shrink_picture
-from export.image_header import ImageError
-from export.preprocessing import cut_out, fit
+from export.images.image_header import ImageError
+from export.images.picture import shrink_picture
+from export.images.preprocessing import cut_out, fit
 from export.scoring_input import ScoringInput
 
 # Of an encoded image: read whole, a larger file could take all memory.

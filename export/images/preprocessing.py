@@ -19,8 +19,8 @@ from PIL import (
 )
 
 from export.bundle.preprocessing import Preprocessing
-from export.image_header import ImageError, read_header
-from export.jpeg_decoder import decode_jpeg
+from export.images.image_header import ImageError, read_header
+from export.images.jpeg_decoder import decode_jpeg
 
 _JPEG_DIVISORS = (2, 4, 8)
 
