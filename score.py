@@ -21,7 +21,7 @@ import os
 
 from absl import flags as absl_flags
 
-from export.scoring_command import run_command
+from export.scoring.command import run_command
 from flags import scoring
 from flags.program import run_program
 

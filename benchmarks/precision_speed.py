@@ -71,8 +71,8 @@ def time_rounds(paths: dict[str, str], images: np.ndarray, rounds: int) -> dict[
 
 def time_jobs(paths: dict[str, str], list_file: str, rounds: int) -> dict[str, np.ndarray]:
     """Seconds of `score.py` from files to Parquet, its start left out, by precision."""
-    from export.config import ScoringConfig
-    from export.scorer import score
+    from export.scoring.config import ScoringConfig
+    from export.scoring.job import score
 
     seconds = {name: [] for name in paths}
     for number in range(rounds):

@@ -27,9 +27,9 @@ from PIL import Image
 from benchmarks.exported_network import export_network
 from benchmarks.photographs import list_photographs
 from export.bundle.preprocessing import Preprocessing
-from export.config import ScoringConfig
 from export.images.image_file import load_input
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.scoring_input import ScoringInput
 from vac_tf.datasets.decoding import decode_image
 from vac_tf.models.saving import load_network

@@ -12,12 +12,12 @@ import numpy as np
 from export.batch import load, make_rows
 from export.benchmark_report import BenchmarkReport
 from export.benchmark_stages import Clock, StageClock, time_stages
-from export.config import ScoringConfig
 from export.fast_decode_effect import measure_fast_decode
 from export.hill_climb import Setting, Trial, climb
 from export.peak_memory import forget_peak, peak_bytes
 from export.pipeline import load_ahead, run_ahead
 from export.rows import Columns
+from export.scoring.config import ScoringConfig
 from export.scoring_input import ScoringInput, Source
 from export.session import NetworkSession
 from export.sources import open_source

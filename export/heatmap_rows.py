@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from export.batch import LoadedInput
-from export.config import ScoringConfig
 from export.heatmap_files import file_name, write_map, write_overlay
 from export.heatmap_peaks import describe_peak
 from export.rows import RowBlock
+from export.scoring.config import ScoringConfig
 
 
 def selected_labels(text: str, label_names: Sequence[str]) -> np.ndarray:

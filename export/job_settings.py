@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from export.bundle.description import ModelDescription, hash_labels
-from export.config import ScoringConfig
 from export.parts import Job
 from export.rows import Columns
+from export.scoring.config import ScoringConfig
 from export.scoring_input import Source
 from export.session import NetworkSession
 from export.shard_scorer import rows_per_part

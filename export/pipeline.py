@@ -13,7 +13,7 @@ import numpy as np
 
 from export.batch import LoadedInput, load, run_network, stack_inputs
 from export.bundle.preprocessing import Preprocessing
-from export.config import ScoringConfig
+from export.scoring.config import ScoringConfig
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 

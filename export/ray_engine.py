@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
-from export.config import ScoringConfig
 from export.files.remote_files import is_url, read_file
 from export.heatmap_rows import HeatmapRows
 from export.job_metrics import JobMetrics
@@ -26,8 +25,9 @@ from export.part_folder import PartFolder
 from export.part_scorer import PartScorer, encode_inputs
 from export.parts import Job
 from export.progress import Progress
+from export.scoring.config import ScoringConfig
+from export.scoring.report import ScoringReport
 from export.scoring_input import Source
-from export.scoring_report import ScoringReport
 from export.session import NetworkSession
 from export.sources import open_source
 
@@ -38,7 +38,7 @@ def score_with_ray(config: ScoringConfig) -> ScoringReport:
     """Scores all images of a job on a Ray cluster; `config.output` is a folder of Parquet files.
 
     Raises:
-        ValueError: when Ray is not installed, and as `export.scorer.score`.
+        ValueError: when Ray is not installed, and as `export.scoring.job.score`.
     """
     ray = _import_ray()
     if not is_url(config.output):

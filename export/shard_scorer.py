@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from export.batch import LoadedInput, make_rows
-from export.config import ScoringConfig
 from export.error_share import ErrorShare
 from export.heatmap_rows import HeatmapRows
 from export.job_metrics import JobMetrics
@@ -17,6 +16,7 @@ from export.parts import Part, ShardFolder
 from export.pipeline import run_ahead
 from export.progress import Progress
 from export.rows import RowBlock
+from export.scoring.config import ScoringConfig
 from export.session import NetworkSession
 
 

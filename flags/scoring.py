@@ -2,7 +2,7 @@
 
 from absl import flags as absl_flags
 
-from export.config import ScoringConfig
+from export.scoring.config import ScoringConfig
 from flags import dataclass_flags
 
 

@@ -130,7 +130,12 @@ def test_export_knows_no_flags():
 
 def test_flags_know_only_configs():
     paths = [path for path in FILES if path.startswith("flags/")]
-    allowed = {"vac_tf/__init__.py", "vac_tf/config.py", "export/__init__.py", "export/config.py"}
+    allowed = {
+        "vac_tf/__init__.py",
+        "vac_tf/config.py",
+        "export/__init__.py",
+        "export/scoring/config.py",
+    }
     allowed |= {"vac_tf/config_fields.py", "vac_tf/saliency_config.py"}
     allowed |= {"vac_tf/analysis_config.py"}
     allowed |= {"export/building/gate/budget.py", "export/config_fields.py"}
@@ -149,7 +154,7 @@ def test_metrics_and_readers_reach_no_tensorflow():
 
 def test_the_scorer_reaches_neither_tensorflow_nor_the_library():
     reached = reached_files(["score.py"], FILES)
-    assert "export/scorer.py" in reached
+    assert "export/scoring/job.py" in reached
     assert not [path for path in reached if path.startswith("vac_tf")]
     assert third_party(reached) - {"fsspec", "ray"} <= {
         *("PIL", "absl", "numpy", "onnxruntime", "pyarrow", "simplejpeg")
@@ -165,7 +170,7 @@ def module(path):
     [
         ([module(path) for path in WITHOUT_TENSORFLOW], sorted(TENSORFLOW)),
         (
-            ["score", "export.scorer", "export.ray_engine"],
+            ["score", "export.scoring.job", "export.ray_engine"],
             [*sorted(TENSORFLOW), "vac_tf", "onnx", "scipy", "matplotlib", "fsspec", "ray"],
         ),
     ],

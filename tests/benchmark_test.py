@@ -15,9 +15,9 @@ from export import benchmark_stages
 from export.benchmark import benchmark
 from export.benchmark_report import BenchmarkReport
 from export.benchmark_stages import STAGES, StageClock, StageTimes, batches
-from export.config import ScoringConfig
 from export.fast_decode_effect import FastDecodeEffect
 from export.hill_climb import Setting, Trial, climb
+from export.scoring.config import ScoringConfig
 from tests.onnx_models import description, write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent

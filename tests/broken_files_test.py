@@ -14,8 +14,8 @@ from pyarrow import parquet
 
 from export.batch import load
 from export.bundle.preprocessing import Preprocessing
-from export.config import ScoringConfig
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.scoring_input import ScoringInput
 from export.sources import open_source
 from tests.broken_images import MUTATIONS, broken_images

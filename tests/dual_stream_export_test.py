@@ -12,8 +12,8 @@ import tensorflow as tf
 
 from export.building.config import ExportConfig
 from export.building.exporter import export_run
-from export.config import ScoringConfig
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.session import NetworkSession
 from tests.dual_stream_test import stream
 from vac_tf.config import TrainConfig

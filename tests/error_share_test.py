@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.config import ScoringConfig
 from export.error_share import ErrorShare
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from tests.onnx_models import write_channel_mean_model
 
 

@@ -25,8 +25,8 @@ from export.building.gate.parity import OutputValueError
 from export.building.serving_network import InferenceNetwork
 from export.bundle.description import checksums, new_bundle
 from export.bundle.preprocessing import Preprocessing
-from export.config import ScoringConfig
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.session import NetworkSession
 from tests.onnx_models import description
 from tests.preprocessing_test import photo

@@ -8,11 +8,11 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from export.config import ScoringConfig
 from export.gpu_input_buffer import GpuInputBuffer, load_cuda_runtime, lock_pages
 from export.host_facts import CPU, CUDA
 from export.input_buffer import InputBuffer
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.session import NetworkSession
 from tests.onnx_models import description, write_channel_mean_model
 

@@ -10,12 +10,12 @@ from pyarrow import parquet
 
 from export import assembly
 from export.assembly import merge
-from export.config import ScoringConfig
 from export.heatmap_files import file_name, write_map, write_overlay
 from export.heatmap_peaks import describe_peak
 from export.heatmap_rows import HeatmapRows, selected_labels
 from export.images.picture import shrink_picture
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from tests.onnx_models import LABELS, write_channel_mean_model
 
 

@@ -8,12 +8,13 @@ import urllib.request
 
 import pytest
 
-from export import job_metrics, scorer
+from export import job_metrics
 from export.bundle.model_file import hash_file
-from export.config import ScoringConfig
 from export.job_metrics import JobMetrics
 from export.metrics_server import CONTENT_TYPE, serve_metrics
-from export.scorer import score
+from export.scoring import job as scorer
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from tests.onnx_models import write_channel_mean_model
 
 LINE = re.compile(r'(?P<name>\w+)(?P<labels>\{(\w+="([^"\\]|\\.)*",?)+\})? (?P<value>\S+)')

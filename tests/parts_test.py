@@ -18,9 +18,9 @@ from pyarrow import parquet
 from export import batch, parquet_writer
 from export.assembly import manifest_file, merge
 from export.bundle.model_file import hash_file
-from export.config import ScoringConfig
 from export.parts import open_shard
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.shard import Shard
 from export.shard_scorer import ShardScorer
 from tests.onnx_models import description, write_channel_mean_model

@@ -16,8 +16,8 @@ from export.building.config import ExportConfig
 from export.building.conversion import precisions
 from export.building.exporter import export_run
 from export.building.gate.parity import OutputValueError
-from export.config import ScoringConfig
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.session import NetworkSession
 from tests.exporter_test import LABELS, SIZE, spread_predictions, write_run, write_table
 from tests.onnx_models import damage

@@ -7,7 +7,6 @@ import onnxruntime
 import pytest
 
 from export import session as session_module
-from export.config import ScoringConfig
 from export.doctor import consult_doctor
 from export.host_facts import CPU, CUDA, TENSORRT, HostFacts
 from export.node_placement import (
@@ -24,8 +23,9 @@ from export.providers import (
     diagnose,
     provider_options,
 )
-from export.scorer import score
-from export.scoring_report import ScoringReport
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
+from export.scoring.report import ScoringReport
 from export.session import NetworkSession
 from tests.onnx_models import write_channel_mean_model
 

@@ -19,7 +19,6 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from export.config import ScoringConfig
 from export.files.remote_files import is_url
 from export.job_settings import describe_job
 from export.part_folder import PartFolder
@@ -30,7 +29,8 @@ from export.ray_engine import (
     number_of_parts,
     score_with_ray,
 )
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 from export.sources import open_source

@@ -12,9 +12,9 @@ from pyarrow import parquet
 
 from export.building.config import ExportConfig
 from export.building.exporter import export_run
-from export.bundle.model_file import describe_model
-from export.config import ScoringConfig
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.describe import describe_model
+from export.scoring.job import score
 from vac_tf import evaluation as evaluation_module
 from vac_tf.calibration import Calibration
 from vac_tf.config import EvaluationConfig, TrainConfig

@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from export.config import ScoringConfig
 from export.pipeline import map_ahead
 from export.providers import ProviderError
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.session import NetworkSession
 from tests.onnx_models import description, write_channel_mean_model
 from tests.preprocessing_test import header_of_png
@@ -347,8 +347,8 @@ def test_a_full_disk_leaves_the_older_file_whole_and_a_job_to_go_on(model, folde
 def test_scoring_imports_neither_tensorflow_nor_the_library(model, folder, tmp_path):
     save_colour(folder / "a.png", 250, 0, 0)
     program = (
-        "import sys; from export.config import ScoringConfig;"
-        "from export.scorer import score;"
+        "import sys; from export.scoring.config import ScoringConfig;"
+        "from export.scoring.job import score;"
         "import score as program;"
         f"score(ScoringConfig(model={model!r}, images={str(folder)!r},"
         f" output={str(tmp_path / 'scores.csv')!r}));"

@@ -20,9 +20,9 @@ from export.building.exporter import export_run
 from export.building.triton_repository import triton_config, triton_model_name
 from export.bundle.description import hash_labels
 from export.bundle.model_file import hash_file
-from export.config import ScoringConfig
 from export.images.preprocessing import prepare
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.session import NetworkSession
 from tests.exporter_test import LABELS, SIZE, tiny_network, write_run, write_table
 from tests.onnx_models import description, write_channel_mean_model

@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from export.config import ScoringConfig
-from export.scorer import score
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
 from export.sources import open_source
 from tests.onnx_models import write_channel_mean_model
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from typing import Any
 
 from export.bundle.description import BUNDLE_FILE
 
@@ -40,22 +39,3 @@ def check_bundle_checksum(path: str, sha256: str) -> None:
             f"{path!r} was changed after its export: its SHA-256 is {sha256}, {bundle_file!r}"
             f" says {expected}. Copy the whole bundle again, or export the run again."
         )
-
-
-def describe_model(path: str) -> dict[str, Any]:
-    """All that a model file says of itself, with its hash and its declared shapes.
-
-    Raises:
-        ValueError: as NetworkSession.
-    """
-    # Imported here: the rest of this file needs no ONNX Runtime.
-    from export.session import NetworkSession
-
-    session = NetworkSession(path, "cpu")
-    return {
-        "file": path,
-        "sha256": session.sha256,
-        **session.description.to_json(),
-        "inputs": session.input_shapes,
-        "outputs": session.output_shapes,
-    }

@@ -2,7 +2,7 @@
 
 import json
 
-from export.config import ScoringConfig
+from export.scoring.config import ScoringConfig
 
 
 def run_command(config: ScoringConfig) -> tuple[str, int]:
@@ -19,7 +19,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         text, is_well = consult_doctor(config.model, config.providers)
         return text, 0 if is_well else 1
     if config.describe:
-        from export.bundle.model_file import describe_model
+        from export.scoring.describe import describe_model
 
         return json.dumps(describe_model(config.model), indent=1, ensure_ascii=False), 0
     if config.benchmark:
@@ -35,7 +35,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
 
         report = score_with_ray(config)
     else:
-        from export.scorer import score
+        from export.scoring.job import score
 
         report = score(config)
     return str(report), 1 if config.strict and report.errors else 0

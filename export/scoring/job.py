@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 
 from export.assembly import assemble
-from export.config import ScoringConfig
 from export.heatmap_rows import HeatmapRows
 from export.job_metrics import JobMetrics
 from export.job_settings import describe_job
 from export.parts import Part, count_rows, heatmap_folder, open_shard, start_or_continue
 from export.pipeline import load_ahead
-from export.scoring_report import ScoringReport
+from export.scoring.config import ScoringConfig
+from export.scoring.report import ScoringReport
 from export.session import NetworkSession
 from export.shard import Shard
 from export.shard_scorer import ShardScorer

@@ -1,0 +1,21 @@
+"""What a model file says of itself."""
+
+from typing import Any
+
+from export.session import NetworkSession
+
+
+def describe_model(path: str) -> dict[str, Any]:
+    """All that a model file says of itself, with its hash and its declared shapes.
+
+    Raises:
+        ValueError: as NetworkSession.
+    """
+    session = NetworkSession(path, "cpu")
+    return {
+        "file": path,
+        "sha256": session.sha256,
+        **session.description.to_json(),
+        "inputs": session.input_shapes,
+        "outputs": session.output_shapes,
+    }
