@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export import benchmark as benchmark_module
-from export import benchmark_stages
-from export.benchmark import benchmark
-from export.benchmark_report import BenchmarkReport
-from export.benchmark_stages import STAGES, StageClock, StageTimes, batches
-from export.fast_decode_effect import FastDecodeEffect
-from export.hill_climb import Setting, Trial, climb
+from export.scoring.benchmark import measure as benchmark_module
+from export.scoring.benchmark import stages as benchmark_stages
+from export.scoring.benchmark.fast_decode_effect import FastDecodeEffect
+from export.scoring.benchmark.hill_climb import Setting, Trial, climb
+from export.scoring.benchmark.measure import benchmark
+from export.scoring.benchmark.report import BenchmarkReport
+from export.scoring.benchmark.stages import STAGES, StageClock, StageTimes, batches
 from export.scoring.config import ScoringConfig
 from tests.onnx_models import description, write_channel_mean_model
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from export.bundle.preprocessing import Preprocessing
-from export.fast_decode_effect import measure_fast_decode
 from export.images.image_header import ImageError
 from export.images.preprocessing import cut_out, prepare
+from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring_input import ScoringInput

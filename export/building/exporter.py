@@ -32,7 +32,7 @@ from export.bundle.description import (
     write_bundle_file,
 )
 from export.bundle.preprocessing import Preprocessing
-from export.fast_decode_effect import measure_fast_decode
+from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.session import NetworkSession
 from vac_tf.config import TrainConfig
 from vac_tf.datasets.image_source import ImageSettings

@@ -23,7 +23,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
 
         return json.dumps(describe_model(config.model), indent=1, ensure_ascii=False), 0
     if config.benchmark:
-        from export.benchmark import benchmark
+        from export.scoring.benchmark.measure import benchmark
 
         return str(benchmark(config)), 0
     if config.merge:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from export.benchmark_stages import STAGES, StageTimes
-from export.fast_decode_effect import FastDecodeEffect
-from export.hill_climb import Setting, Trial
+from export.scoring.benchmark.fast_decode_effect import FastDecodeEffect
+from export.scoring.benchmark.hill_climb import Setting, Trial
+from export.scoring.benchmark.stages import STAGES, StageTimes
 
 _LOADING = ("read", "decode", "resize")
 _ADVICE = {
