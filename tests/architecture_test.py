@@ -170,7 +170,7 @@ def module(path):
     [
         ([module(path) for path in WITHOUT_TENSORFLOW], sorted(TENSORFLOW)),
         (
-            ["score", "export.scoring.job", "export.ray_engine"],
+            ["score", "export.scoring.job", "export.scoring.distributed.ray_engine"],
             [*sorted(TENSORFLOW), "vac_tf", "onnx", "scipy", "matplotlib", "fsspec", "ray"],
         ),
     ],

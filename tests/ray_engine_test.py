@@ -21,15 +21,15 @@ from pyarrow import parquet
 
 from export.files.remote_files import is_url
 from export.job_settings import describe_job
-from export.part_folder import PartFolder
-from export.part_scorer import PartScorer, decode_inputs, encode_inputs
-from export.ray_engine import (
+from export.scoring.config import ScoringConfig
+from export.scoring.distributed.part_folder import PartFolder
+from export.scoring.distributed.part_scorer import PartScorer, decode_inputs, encode_inputs
+from export.scoring.distributed.ray_engine import (
     check_resources,
     missing_parts,
     number_of_parts,
     score_with_ray,
 )
-from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession

@@ -31,7 +31,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
 
         report = merge(config.output)
     elif config.engine == "ray":
-        from export.ray_engine import score_with_ray
+        from export.scoring.distributed.ray_engine import score_with_ray
 
         report = score_with_ray(config)
     else:

@@ -15,11 +15,11 @@ import numpy as np
 from export.error_share import ErrorShare
 from export.files.remote_files import is_url
 from export.heatmap_rows import HeatmapRows
-from export.part_folder import PartFolder
 from export.parts import Job
 from export.pipeline import load_ahead
 from export.rows import RowBlock
 from export.scoring.config import ScoringConfig
+from export.scoring.distributed.part_folder import PartFolder
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 from export.shard_scorer import ShardScorer
