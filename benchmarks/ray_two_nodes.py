@@ -25,10 +25,10 @@ from absl import flags as absl_flags
 from ray.cluster_utils import Cluster
 
 from export.files.remote_files import read_file
-from export.parts import Job
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.distributed.ray_engine import number_of_parts, score_with_ray
+from export.scoring.engine.parts import Job
 from export.scoring.job import score
 from export.sources import open_source
 from export.writers import open_writer

@@ -9,7 +9,15 @@ from collections import Counter
 from collections.abc import Sequence
 
 from export.files.atomic_file import remove_partial_files, write_json
-from export.parts import Job, Part, count_rows, find_shards, heatmap_folder, job_folder, open_shard
+from export.scoring.engine.parts import (
+    Job,
+    Part,
+    count_rows,
+    find_shards,
+    heatmap_folder,
+    job_folder,
+    open_shard,
+)
 from export.scoring.report import ScoringReport
 from export.writers import check_output, open_writer
 

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from export.batch import load
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.batch import load
 from export.scoring.job import score
 from export.scoring_input import ScoringInput
 from export.sources import open_source

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.error_share import ErrorShare
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.error_share import ErrorShare
 from export.scoring.job import score
 from tests.onnx_models import write_channel_mean_model
 

@@ -12,9 +12,9 @@ from export import assembly
 from export.assembly import merge
 from export.heatmap_files import file_name, write_map, write_overlay
 from export.heatmap_peaks import describe_peak
-from export.heatmap_rows import HeatmapRows, selected_labels
 from export.images.picture import shrink_picture
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.heatmap_rows import HeatmapRows, selected_labels
 from export.scoring.job import score
 from tests.onnx_models import LABELS, write_channel_mean_model
 

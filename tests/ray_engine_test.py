@@ -20,7 +20,6 @@ from PIL import Image
 from pyarrow import parquet
 
 from export.files.remote_files import is_url
-from export.job_settings import describe_job
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.distributed.part_scorer import PartScorer, decode_inputs, encode_inputs
@@ -30,6 +29,7 @@ from export.scoring.distributed.ray_engine import (
     number_of_parts,
     score_with_ray,
 )
+from export.scoring.engine.job_settings import describe_job
 from export.scoring.job import score
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession

@@ -5,10 +5,10 @@ import threading
 import numpy as np
 import pytest
 
-from export.batch import LoadedInput
 from export.images.image_file import ImageView
 from export.images.image_header import ImageError
-from export.pipeline import run_ahead
+from export.scoring.engine.batch import LoadedInput
+from export.scoring.engine.pipeline import run_ahead
 from export.scoring_input import ScoringInput
 
 SLOTS = 2

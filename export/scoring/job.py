@@ -10,16 +10,22 @@ import time
 from collections.abc import Sequence
 
 from export.assembly import assemble
-from export.heatmap_rows import HeatmapRows
 from export.job_metrics import JobMetrics
-from export.job_settings import describe_job
-from export.parts import Part, count_rows, heatmap_folder, open_shard, start_or_continue
-from export.pipeline import load_ahead
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.heatmap_rows import HeatmapRows
+from export.scoring.engine.job_settings import describe_job
+from export.scoring.engine.parts import (
+    Part,
+    count_rows,
+    heatmap_folder,
+    open_shard,
+    start_or_continue,
+)
+from export.scoring.engine.pipeline import load_ahead
+from export.scoring.engine.shard import Shard
+from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.report import ScoringReport
 from export.session import NetworkSession
-from export.shard import Shard
-from export.shard_scorer import ShardScorer
 from export.sources import open_source
 from export.writers import check_output
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from export.batch import load, score_batch
+from export.scoring.engine.batch import load, score_batch
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 

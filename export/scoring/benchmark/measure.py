@@ -9,8 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.batch import load, make_rows
-from export.pipeline import load_ahead, run_ahead
 from export.rows import Columns
 from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.benchmark.hill_climb import Setting, Trial, climb
@@ -18,6 +16,8 @@ from export.scoring.benchmark.peak_memory import forget_peak, peak_bytes
 from export.scoring.benchmark.report import BenchmarkReport
 from export.scoring.benchmark.stages import Clock, StageClock, time_stages
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.batch import load, make_rows
+from export.scoring.engine.pipeline import load_ahead, run_ahead
 from export.scoring_input import ScoringInput, Source
 from export.session import NetworkSession
 from export.sources import open_source

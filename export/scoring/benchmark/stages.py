@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from export.batch import LoadedInput, make_rows, run_network, stack_inputs
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_file import ImageView, read_image_file
 from export.images.preprocessing import cut_out, fit
+from export.scoring.engine.batch import LoadedInput, make_rows, run_network, stack_inputs
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 

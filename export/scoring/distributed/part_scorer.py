@@ -12,17 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from export.error_share import ErrorShare
 from export.files.remote_files import is_url
-from export.heatmap_rows import HeatmapRows
-from export.parts import Job
-from export.pipeline import load_ahead
 from export.rows import RowBlock
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
+from export.scoring.engine.error_share import ErrorShare
+from export.scoring.engine.heatmap_rows import HeatmapRows
+from export.scoring.engine.parts import Job
+from export.scoring.engine.pipeline import load_ahead
+from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
-from export.shard_scorer import ShardScorer
 from export.writers import open_writer
 
 

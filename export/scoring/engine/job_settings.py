@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from export.bundle.description import ModelDescription, hash_labels
-from export.parts import Job
 from export.rows import Columns
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.parts import Job
+from export.scoring.engine.shard_scorer import rows_per_part
 from export.scoring_input import Source
 from export.session import NetworkSession
-from export.shard_scorer import rows_per_part
 from export.writers import check_output
 
 # Packages whose version may change the last digits of a score.

@@ -8,15 +8,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from export.batch import LoadedInput, make_rows
-from export.error_share import ErrorShare
-from export.heatmap_rows import HeatmapRows
 from export.job_metrics import JobMetrics
-from export.parts import Part, ShardFolder
-from export.pipeline import run_ahead
 from export.progress import Progress
 from export.rows import RowBlock
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.batch import LoadedInput, make_rows
+from export.scoring.engine.error_share import ErrorShare
+from export.scoring.engine.heatmap_rows import HeatmapRows
+from export.scoring.engine.parts import Part, ShardFolder
+from export.scoring.engine.pipeline import run_ahead
 from export.session import NetworkSession
 
 

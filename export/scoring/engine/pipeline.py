@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from export.batch import LoadedInput, load, run_network, stack_inputs
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.batch import LoadedInput, load, run_network, stack_inputs
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 

@@ -25,7 +25,7 @@ from export.bundle.model_file import hash_file
 from export.files.atomic_file import write_json
 from export.files.folder_lock import lock_folder
 from export.rows import Columns
-from export.shard import Shard
+from export.scoring.engine.shard import Shard
 from export.writers import open_writer
 
 JOB_FILE = "job.json"
