@@ -26,8 +26,8 @@ from pyarrow import parquet
 
 from benchmarks.photographs import list_photographs
 from export.bundle.model_file import hash_file
-from export.rows import Columns
 from export.scoring.describe import describe_model
+from export.scoring.output.rows import Columns
 
 _MODEL = flags.DEFINE_string("model", None, "The model.onnx of a bundle.", required=True)
 _IMAGES = flags.DEFINE_string("images", None, "Photographs, repeated.", required=True)

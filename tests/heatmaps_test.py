@@ -8,14 +8,14 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from export import assembly
-from export.assembly import merge
-from export.heatmap_files import file_name, write_map, write_overlay
-from export.heatmap_peaks import describe_peak
 from export.images.picture import shrink_picture
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.heatmap_rows import HeatmapRows, selected_labels
 from export.scoring.job import score
+from export.scoring.output import assembly
+from export.scoring.output.assembly import merge
+from export.scoring.output.heatmap_files import file_name, write_map, write_overlay
+from export.scoring.output.heatmap_peaks import describe_peak
 from tests.onnx_models import LABELS, write_channel_mean_model
 
 

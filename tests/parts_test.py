@@ -15,8 +15,6 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from export import parquet_writer
-from export.assembly import manifest_file, merge
 from export.bundle.model_file import hash_file
 from export.scoring.config import ScoringConfig
 from export.scoring.engine import batch
@@ -24,6 +22,8 @@ from export.scoring.engine.parts import open_shard
 from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.job import score
+from export.scoring.output import parquet_writer
+from export.scoring.output.assembly import manifest_file, merge
 from tests.onnx_models import description, write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from export.rows import Columns, RowBlock
+from export.scoring.output.rows import Columns, RowBlock
+from export.scoring.output.writers import open_writer
 from export.scoring_input import ScoringInput
-from export.writers import open_writer
 from vac_tf.analysis.scored_file import read_scored_file
 from vac_tf.datasets.split import DatasetError
 

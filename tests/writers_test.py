@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from pyarrow import parquet
 
-from export import parquet_writer
-from export.rows import Columns, RowBlock
+from export.scoring.output import parquet_writer
+from export.scoring.output.rows import Columns, RowBlock
+from export.scoring.output.writers import open_writer
 from export.scoring_input import ScoringInput
-from export.writers import open_writer
 
 FORMATS = ("scores.parquet", "scores.csv", "scores.jsonl")
 

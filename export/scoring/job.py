@@ -9,7 +9,6 @@ import itertools
 import time
 from collections.abc import Sequence
 
-from export.assembly import assemble
 from export.job_metrics import JobMetrics
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.heatmap_rows import HeatmapRows
@@ -24,10 +23,11 @@ from export.scoring.engine.parts import (
 from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
+from export.scoring.output.assembly import assemble
+from export.scoring.output.writers import check_output
 from export.scoring.report import ScoringReport
 from export.session import NetworkSession
 from export.sources import open_source
-from export.writers import check_output
 
 
 def score(config: ScoringConfig) -> ScoringReport:

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
-from export.rows import printable_path
+from export.scoring.output.rows import printable_path
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.rows import Columns
 from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.benchmark.hill_climb import Setting, Trial, climb
 from export.scoring.benchmark.peak_memory import forget_peak, peak_bytes
@@ -18,10 +17,11 @@ from export.scoring.benchmark.stages import Clock, StageClock, time_stages
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import load, make_rows
 from export.scoring.engine.pipeline import load_ahead, run_ahead
+from export.scoring.output.rows import Columns
+from export.scoring.output.writers import check_output, open_writer
 from export.scoring_input import ScoringInput, Source
 from export.session import NetworkSession
 from export.sources import open_source
-from export.writers import check_output, open_writer
 
 
 def benchmark(config: ScoringConfig, clock: Clock = time.perf_counter) -> BenchmarkReport:

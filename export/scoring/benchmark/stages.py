@@ -105,7 +105,7 @@ def time_stages(
         preprocessing: How the job decodes and resizes.
         inputs: Images that can be read.
         batch_size: Images per call of the network.
-        writer: What `export.writers.open_writer` gives.
+        writer: What `export.scoring.output.writers.open_writer` gives.
     """
     thresholds = np.array(session.description.thresholds, np.float32)
     (buffer,) = session.input_buffers(batch_size, 1)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from export.files.remote_files import is_url
-from export.rows import RowBlock
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.engine.error_share import ErrorShare
@@ -21,9 +20,10 @@ from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.parts import Job
 from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard_scorer import ShardScorer
+from export.scoring.output.rows import RowBlock
+from export.scoring.output.writers import open_writer
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
-from export.writers import open_writer
 
 
 def encode_inputs(inputs: Sequence[ScoringInput]) -> str:

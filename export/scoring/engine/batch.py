@@ -9,7 +9,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.images.image_file import ImageView, load_view
 from export.images.image_header import ImageError
 from export.input_buffer import InputBuffer
-from export.rows import RowBlock
+from export.scoring.output.rows import RowBlock
 from export.scoring_input import ScoringInput
 from export.session import NetworkSession
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from export.heatmap_files import file_name, write_map, write_overlay
-from export.heatmap_peaks import describe_peak
-from export.rows import RowBlock
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput
+from export.scoring.output.heatmap_files import file_name, write_map, write_overlay
+from export.scoring.output.heatmap_peaks import describe_peak
+from export.scoring.output.rows import RowBlock
 
 
 def selected_labels(text: str, label_names: Sequence[str]) -> np.ndarray:

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 
 from export.bundle.description import ModelDescription, hash_labels
-from export.rows import Columns
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.parts import Job
 from export.scoring.engine.shard_scorer import rows_per_part
+from export.scoring.output.rows import Columns
+from export.scoring.output.writers import check_output
 from export.scoring_input import Source
 from export.session import NetworkSession
-from export.writers import check_output
 
 # Packages whose version may change the last digits of a score.
 _PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "simplejpeg")

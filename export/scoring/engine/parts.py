@@ -24,9 +24,9 @@ import numpy as np
 from export.bundle.model_file import hash_file
 from export.files.atomic_file import write_json
 from export.files.folder_lock import lock_folder
-from export.rows import Columns
 from export.scoring.engine.shard import Shard
-from export.writers import open_writer
+from export.scoring.output.rows import Columns
+from export.scoring.output.writers import open_writer
 
 JOB_FILE = "job.json"
 _SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")  # See `Shard.folder_name`.

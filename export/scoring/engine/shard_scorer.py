@@ -10,13 +10,13 @@ import numpy as np
 
 from export.job_metrics import JobMetrics
 from export.progress import Progress
-from export.rows import RowBlock
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput, make_rows
 from export.scoring.engine.error_share import ErrorShare
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.parts import Part, ShardFolder
 from export.scoring.engine.pipeline import run_ahead
+from export.scoring.output.rows import RowBlock
 from export.session import NetworkSession
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from export.files.atomic_file import replace_file
-from export.rows import Columns, RowBlock, printable_path
+from export.scoring.output.rows import Columns, RowBlock, printable_path
 from export.scoring_input import BOX_COLUMNS
 
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
@@ -41,7 +41,7 @@ def open_writer(
     with replace_file(path) as file:
         if suffix == ".parquet":
             # Imported here: the other formats need no pyarrow, and it takes long to load.
-            from export.parquet_writer import ParquetRows
+            from export.scoring.output.parquet_writer import ParquetRows
 
             rows = ParquetRows(file, columns, properties)
         elif suffix == ".csv":

@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from export.heatmap_peaks import PIXEL_FIELDS
-from export.rows import Columns, RowBlock, printable_path
+from export.scoring.output.heatmap_peaks import PIXEL_FIELDS
+from export.scoring.output.rows import Columns, RowBlock, printable_path
 from export.scoring_input import BOX_COLUMNS
 
 _VALUES_PER_ROW_GROUP = 1_000_000

@@ -18,8 +18,8 @@ from export.scoring.engine.parts import (
     job_folder,
     open_shard,
 )
+from export.scoring.output.writers import check_output, open_writer
 from export.scoring.report import ScoringReport
-from export.writers import check_output, open_writer
 
 
 def manifest_file(output: str) -> str:
