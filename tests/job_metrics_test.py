@@ -8,13 +8,13 @@ import urllib.request
 
 import pytest
 
-from export import job_metrics
 from export.bundle.model_file import hash_file
-from export.job_metrics import JobMetrics
-from export.metrics_server import CONTENT_TYPE, serve_metrics
 from export.scoring import job as scorer
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
+from export.scoring.progress import metrics as job_metrics
+from export.scoring.progress.metrics import JobMetrics
+from export.scoring.progress.metrics_server import CONTENT_TYPE, serve_metrics
 from tests.onnx_models import write_channel_mean_model
 
 LINE = re.compile(r'(?P<name>\w+)(?P<labels>\{(\w+="([^"\\]|\\.)*",?)+\})? (?P<value>\S+)')

@@ -9,7 +9,6 @@ import itertools
 import time
 from collections.abc import Sequence
 
-from export.job_metrics import JobMetrics
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_settings import describe_job
@@ -25,6 +24,7 @@ from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.assembly import assemble
 from export.scoring.output.writers import check_output
+from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
 from export.session import NetworkSession
 from export.sources import open_source

@@ -18,14 +18,14 @@ from types import ModuleType
 from typing import Any
 
 from export.files.remote_files import is_url, read_file
-from export.job_metrics import JobMetrics
-from export.progress import Progress
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.distributed.part_scorer import PartScorer, encode_inputs
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_settings import describe_job
 from export.scoring.engine.parts import Job
+from export.scoring.progress.line import Progress
+from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
 from export.scoring_input import Source
 from export.session import NetworkSession

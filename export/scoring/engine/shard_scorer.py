@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from export.job_metrics import JobMetrics
-from export.progress import Progress
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput, make_rows
 from export.scoring.engine.error_share import ErrorShare
@@ -17,6 +15,8 @@ from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.parts import Part, ShardFolder
 from export.scoring.engine.pipeline import run_ahead
 from export.scoring.output.rows import RowBlock
+from export.scoring.progress.line import Progress
+from export.scoring.progress.metrics import JobMetrics
 from export.session import NetworkSession
 
 

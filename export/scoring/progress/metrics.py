@@ -49,7 +49,7 @@ class JobMetrics:
         self._write(finished=False)
         if self._port:
             # Imported here: it takes a while, and few jobs need it.
-            from export.metrics_server import serve_metrics
+            from export.scoring.progress.metrics_server import serve_metrics
 
             self._open.enter_context(serve_metrics(self._port, self.current_text))
         return self
