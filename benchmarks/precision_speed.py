@@ -57,7 +57,7 @@ def random_images(count: int, size: int, seed: int = 0) -> np.ndarray:
 
 def time_rounds(paths: dict[str, str], images: np.ndarray, rounds: int) -> dict[str, np.ndarray]:
     """Seconds of each round by precision; two rounds before them warm up."""
-    from export.session import NetworkSession
+    from export.scoring.runtime.session import NetworkSession
 
     sessions = {name: NetworkSession(path) for name, path in paths.items()}
     seconds = {name: [] for name in sessions}

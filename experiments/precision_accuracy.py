@@ -15,7 +15,7 @@ from absl import flags as absl_flags
 
 from export.building.gate.drift import measure_drift
 from export.building.gate.images import scorer_images
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.run_folder import RunFolder
 

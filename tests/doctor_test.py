@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from export.doctor import consult_doctor
-from export.host_facts import CPU, CUDA, TENSORRT, HostFacts, examine_host
-from export.host_problems import find_problems, gpu_problems, tensorrt_problems
+from export.scoring.runtime.doctor import consult_doctor
+from export.scoring.runtime.host_facts import CPU, CUDA, TENSORRT, HostFacts, examine_host
+from export.scoring.runtime.host_problems import find_problems, gpu_problems, tensorrt_problems
 from tests.onnx_models import write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent

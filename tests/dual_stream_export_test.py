@@ -14,7 +14,7 @@ from export.building.config import ExportConfig
 from export.building.exporter import export_run
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from tests.dual_stream_test import stream
 from vac_tf.config import TrainConfig
 from vac_tf.datasets.selection import read_run_split

@@ -27,7 +27,7 @@ from export.bundle.description import checksums, new_bundle
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from tests.onnx_models import description
 from tests.preprocessing_test import photo
 from vac_tf.config import TrainConfig

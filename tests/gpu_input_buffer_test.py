@@ -8,12 +8,12 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from export.gpu_input_buffer import GpuInputBuffer, load_cuda_runtime, lock_pages
-from export.host_facts import CPU, CUDA
-from export.input_buffer import InputBuffer
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.session import NetworkSession
+from export.scoring.runtime.gpu_input_buffer import GpuInputBuffer, load_cuda_runtime, lock_pages
+from export.scoring.runtime.host_facts import CPU, CUDA
+from export.scoring.runtime.input_buffer import InputBuffer
+from export.scoring.runtime.session import NetworkSession
 from tests.onnx_models import description, write_channel_mean_model
 
 OUTPUT_NAMES = ("logits", "probabilities", "heatmaps")
@@ -127,7 +127,7 @@ def test_a_whole_job_over_bound_buffers(path, tmp_path, monkeypatch):
         original(self, *arguments)
         self.provider = CUDA
 
-    monkeypatch.setattr("export.session.GpuInputBuffer", on_cpu)
+    monkeypatch.setattr("export.scoring.runtime.session.GpuInputBuffer", on_cpu)
     monkeypatch.setattr(NetworkSession, "__init__", pretend)
     report = score(config)
     assert (tmp_path / "s.csv").read_bytes() == expected

@@ -11,7 +11,7 @@ import pytest
 from export.bundle.description import hash_labels, write_bundle_file
 from export.bundle.model_file import hash_file
 from export.scoring.describe import describe_model
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from tests.onnx_models import LABELS, description, write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent

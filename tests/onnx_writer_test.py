@@ -12,7 +12,7 @@ from export.building.conversion.onnx_writer import write_model, write_onnx
 from export.building.conversion.quantization import quantize
 from export.building.serving_network import InferenceNetwork
 from export.bundle.preprocessing import Preprocessing
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from tests.exporter_test import LABELS, spread_predictions
 from tests.onnx_models import description
 from tests.preprocessing_test import photo

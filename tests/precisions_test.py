@@ -18,7 +18,7 @@ from export.building.exporter import export_run
 from export.building.gate.parity import OutputValueError
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from tests.exporter_test import LABELS, SIZE, spread_predictions, write_run, write_table
 from tests.onnx_models import damage
 from vac_tf.config import TrainConfig

@@ -6,27 +6,27 @@ from collections import Counter
 import onnxruntime
 import pytest
 
-from export import session as session_module
-from export.doctor import consult_doctor
-from export.host_facts import CPU, CUDA, TENSORRT, HostFacts
-from export.node_placement import (
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
+from export.scoring.report import ScoringReport
+from export.scoring.runtime import session as session_module
+from export.scoring.runtime.doctor import consult_doctor
+from export.scoring.runtime.host_facts import CPU, CUDA, TENSORRT, HostFacts
+from export.scoring.runtime.node_placement import (
     RECORD_PLACEMENT,
     check_placement,
     count_convolutions,
     describe_placement,
     read_placement,
 )
-from export.providers import (
+from export.scoring.runtime.providers import (
     ProviderError,
     check_provider,
     choose_providers,
     diagnose,
     provider_options,
 )
-from export.scoring.config import ScoringConfig
-from export.scoring.job import score
-from export.scoring.report import ScoringReport
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from tests.onnx_models import write_channel_mean_model
 
 EVERYTHING = [TENSORRT, CUDA, CPU]

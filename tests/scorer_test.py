@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from export.providers import ProviderError
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.pipeline import map_ahead
 from export.scoring.job import score
-from export.session import NetworkSession
+from export.scoring.runtime.providers import ProviderError
+from export.scoring.runtime.session import NetworkSession
 from tests.onnx_models import description, write_channel_mean_model
 from tests.preprocessing_test import header_of_png
 

@@ -23,7 +23,7 @@ from export.bundle.model_file import hash_file
 from export.images.preprocessing import prepare
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from tests.exporter_test import LABELS, SIZE, tiny_network, write_run, write_table
 from tests.onnx_models import description, write_channel_mean_model
 

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from export.building.config import ExportConfig
 from export.bundle.description import ONNX_FILE, hash_labels
 from export.files.atomic_folder import replace_folder
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 
 CONFIG_FILE = "config.pbtxt"
 LABEL_FILE = "labels.txt"

@@ -14,7 +14,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         The text to print and the exit code.
     """
     if config.doctor:
-        from export.doctor import consult_doctor
+        from export.scoring.runtime.doctor import consult_doctor
 
         text, is_well = consult_doctor(config.model, config.providers)
         return text, 0 if is_well else 1

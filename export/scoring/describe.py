@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 
 
 def describe_model(path: str) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from export.scoring.output.assembly import assemble
 from export.scoring.output.writers import check_output
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from export.sources import open_source
 
 

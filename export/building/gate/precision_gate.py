@@ -15,7 +15,7 @@ from export.building.gate.parity_check import reference_outputs
 from export.building.serving_network import InferenceNetwork
 from export.bundle.description import ModelDescription
 from export.images.preprocessing import to_input_dtype
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from export.scoring.engine.batch import load, score_batch
+from export.scoring.runtime.session import NetworkSession
 from export.scoring_input import ScoringInput
-from export.session import NetworkSession
 
 
 @dataclasses.dataclass(frozen=True)

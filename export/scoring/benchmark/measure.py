@@ -19,8 +19,8 @@ from export.scoring.engine.batch import load, make_rows
 from export.scoring.engine.pipeline import load_ahead, run_ahead
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output, open_writer
+from export.scoring.runtime.session import NetworkSession
 from export.scoring_input import ScoringInput, Source
-from export.session import NetworkSession
 from export.sources import open_source
 
 

@@ -22,8 +22,8 @@ from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.rows import RowBlock
 from export.scoring.output.writers import open_writer
+from export.scoring.runtime.session import NetworkSession
 from export.scoring_input import ScoringInput
-from export.session import NetworkSession
 
 
 def encode_inputs(inputs: Sequence[ScoringInput]) -> str:

@@ -27,8 +27,8 @@ from export.scoring.engine.parts import Job
 from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
+from export.scoring.runtime.session import NetworkSession
 from export.scoring_input import Source
-from export.session import NetworkSession
 from export.sources import open_source
 
 _LOGGER = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ import numpy as np
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_file import ImageView, load_view
 from export.images.image_header import ImageError
-from export.input_buffer import InputBuffer
 from export.scoring.output.rows import RowBlock
+from export.scoring.runtime.input_buffer import InputBuffer
+from export.scoring.runtime.session import NetworkSession
 from export.scoring_input import ScoringInput
-from export.session import NetworkSession
 
 
 @dataclasses.dataclass(frozen=True)

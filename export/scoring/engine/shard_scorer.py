@@ -17,7 +17,7 @@ from export.scoring.engine.pipeline import run_ahead
 from export.scoring.output.rows import RowBlock
 from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import JobMetrics
-from export.session import NetworkSession
+from export.scoring.runtime.session import NetworkSession
 
 
 def rows_per_part(config: ScoringConfig) -> int:

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from export.host_facts import CPU
-from export.providers import ProviderError
+from export.scoring.runtime.host_facts import CPU
+from export.scoring.runtime.providers import ProviderError
 
 # The option that makes a session remember where each node went.
 RECORD_PLACEMENT = "session.record_ep_graph_assignment_info"

@@ -9,17 +9,23 @@ import onnxruntime
 
 from export.bundle.description import ModelDescription
 from export.bundle.model_file import check_bundle_checksum, hash_file
-from export.gpu_input_buffer import GpuInputBuffer
-from export.host_facts import CPU, TENSORRT, examine_host, gpu_is_visible, preload_libraries
-from export.input_buffer import INPUT_NAME, InputBuffer
-from export.node_placement import (
+from export.scoring.runtime.gpu_input_buffer import GpuInputBuffer
+from export.scoring.runtime.host_facts import (
+    CPU,
+    TENSORRT,
+    examine_host,
+    gpu_is_visible,
+    preload_libraries,
+)
+from export.scoring.runtime.input_buffer import INPUT_NAME, InputBuffer
+from export.scoring.runtime.node_placement import (
     RECORD_PLACEMENT,
     check_placement,
     count_convolutions,
     describe_placement,
     read_placement,
 )
-from export.providers import (
+from export.scoring.runtime.providers import (
     ProviderError,
     check_provider,
     choose_providers,

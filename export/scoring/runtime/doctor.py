@@ -2,9 +2,9 @@
 
 import platform
 
-from export.host_facts import CUDA, HostFacts, examine_host
-from export.host_problems import find_problems
-from export.providers import missing_provider
+from export.scoring.runtime.host_facts import CUDA, HostFacts, examine_host
+from export.scoring.runtime.host_problems import find_problems
+from export.scoring.runtime.providers import missing_provider
 
 
 def examine_model(path: str, providers: str) -> tuple[str, str]:
@@ -14,7 +14,7 @@ def examine_model(path: str, providers: str) -> tuple[str, str]:
         Where its nodes run and an empty text, or an empty text and what is wrong.
     """
     # Imported here: the rest must run where ONNX Runtime cannot be imported.
-    from export.session import NetworkSession
+    from export.scoring.runtime.session import NetworkSession
 
     try:
         session = NetworkSession(path, providers)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from export.input_buffer import INPUT_NAME, InputBuffer
+from export.scoring.runtime.input_buffer import INPUT_NAME, InputBuffer
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -2,7 +2,7 @@
 
 import re
 
-from export.host_facts import CUDA, TENSORRT, HostFacts
+from export.scoring.runtime.host_facts import CUDA, TENSORRT, HostFacts
 
 # The oldest driver that runs programs of a CUDA version (NVIDIA's table of compatibility, Linux).
 _OLDEST_DRIVER = {12: 525, 13: 580}

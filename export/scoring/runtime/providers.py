@@ -4,8 +4,8 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-from export.host_facts import CPU, CUDA, TENSORRT, HostFacts, examine_host
-from export.host_problems import gpu_problems, runtime_problems, tensorrt_problems
+from export.scoring.runtime.host_facts import CPU, CUDA, TENSORRT, HostFacts, examine_host
+from export.scoring.runtime.host_problems import gpu_problems, runtime_problems, tensorrt_problems
 
 _NO_GPU = (
     "No NVIDIA GPU is visible. Mend: check nvidia-smi and CUDA_VISIBLE_DEVICES, and start a"
