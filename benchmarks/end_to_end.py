@@ -24,7 +24,7 @@ from export.images.image_file import load_input
 from export.scoring.config import ScoringConfig
 from export.scoring.describe import describe_model
 from export.scoring.job import score
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs.", required=True)
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Keeps the exported network.", required=True)

@@ -19,7 +19,7 @@ from PIL import Image
 
 from export.images.image_file import read_image_file
 from export.images.preprocessing import decode
-from export.sources import open_source
+from export.scoring.sources.open_source import open_source
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of JPEG files.", required=True)
 _COUNT = flags.DEFINE_integer("count", 128, "Files to decode.")

@@ -3,7 +3,7 @@
 import itertools
 import os
 
-from export.sources import open_source
+from export.scoring.sources.open_source import open_source
 
 
 def list_photographs(folder: str, count: int, list_file: str) -> list[str]:

@@ -31,7 +31,7 @@ from export.scoring.distributed.ray_engine import number_of_parts, score_with_ra
 from export.scoring.engine.parts import Job
 from export.scoring.job import score
 from export.scoring.output.writers import open_writer
-from export.sources import open_source
+from export.scoring.sources.open_source import open_source
 
 _MODEL = absl_flags.DEFINE_string("model", None, "The model.onnx of a bundle.", required=True)
 _IMAGES = absl_flags.DEFINE_string("images", None, "Images to repeat.", required=True)

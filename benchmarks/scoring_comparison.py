@@ -30,7 +30,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.images.image_file import load_input
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 from vac_tf.datasets.decoding import decode_image
 from vac_tf.models.saving import load_network
 from vac_tf.resizing import resize_images

@@ -16,8 +16,8 @@ from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import load
 from export.scoring.job import score
-from export.scoring_input import ScoringInput
-from export.sources import open_source
+from export.scoring.sources.input import ScoringInput
+from export.scoring.sources.open_source import open_source
 from tests.broken_images import MUTATIONS, broken_images
 from tests.encoded_images import good_images
 from tests.onnx_models import write_channel_mean_model

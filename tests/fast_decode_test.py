@@ -14,7 +14,7 @@ from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 from tests.encoded_images import encode, photograph
 from tests.onnx_models import description, write_channel_mean_model
 

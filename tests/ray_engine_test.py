@@ -33,8 +33,8 @@ from export.scoring.engine.job_settings import describe_job
 from export.scoring.job import score
 from export.scoring.output.writers import open_writer
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import ScoringInput
-from export.sources import open_source
+from export.scoring.sources.input import ScoringInput
+from export.scoring.sources.open_source import open_source
 from tests.onnx_models import write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ from export.images.image_file import ImageView
 from export.images.image_header import ImageError
 from export.scoring.engine.batch import LoadedInput
 from export.scoring.engine.pipeline import run_ahead
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 SLOTS = 2
 

@@ -5,7 +5,7 @@ import pytest
 
 from export.scoring.output.rows import Columns, RowBlock
 from export.scoring.output.writers import open_writer
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 from vac_tf.analysis.scored_file import read_scored_file
 from vac_tf.datasets.split import DatasetError
 

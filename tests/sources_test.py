@@ -8,8 +8,8 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from export.scoring_input import ScoringInput
-from export.sources import open_source
+from export.scoring.sources.input import ScoringInput
+from export.scoring.sources.open_source import open_source
 
 
 def make_files(folder, *names):

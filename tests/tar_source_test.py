@@ -15,7 +15,7 @@ from pyarrow import parquet
 
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.sources import open_source
+from export.scoring.sources.open_source import open_source
 from tests.onnx_models import write_channel_mean_model
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ from pyarrow import parquet
 from export.scoring.output import parquet_writer
 from export.scoring.output.rows import Columns, RowBlock
 from export.scoring.output.writers import open_writer
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 FORMATS = ("scores.parquet", "scores.csv", "scores.jsonl")
 

@@ -11,7 +11,7 @@ from export.files.remote_files import is_url, read_file
 from export.images.image_header import ImageError
 from export.images.picture import shrink_picture
 from export.images.preprocessing import cut_out, fit
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 # Of an encoded image: read whole, a larger file could take all memory.
 MOST_BYTES = 1 << 30

@@ -27,7 +27,7 @@ from export.scoring.output.writers import check_output
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
 from export.scoring.runtime.session import NetworkSession
-from export.sources import open_source
+from export.scoring.sources.open_source import open_source
 
 
 def score(config: ScoringConfig) -> ScoringReport:

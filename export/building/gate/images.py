@@ -9,7 +9,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.images.image_file import load_input, read_image_file
 from export.images.image_header import ImageError
 from export.images.preprocessing import cut_out
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings, ImageSource
 

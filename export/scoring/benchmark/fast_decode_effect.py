@@ -9,7 +9,7 @@ import numpy as np
 
 from export.scoring.engine.batch import load, score_batch
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 
 @dataclasses.dataclass(frozen=True)

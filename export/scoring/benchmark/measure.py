@@ -20,8 +20,8 @@ from export.scoring.engine.pipeline import load_ahead, run_ahead
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output, open_writer
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import ScoringInput, Source
-from export.sources import open_source
+from export.scoring.sources.input import ScoringInput, Source
+from export.scoring.sources.open_source import open_source
 
 
 def benchmark(config: ScoringConfig, clock: Clock = time.perf_counter) -> BenchmarkReport:

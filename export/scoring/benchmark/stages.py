@@ -13,7 +13,7 @@ from export.images.image_file import ImageView, read_image_file
 from export.images.preprocessing import cut_out, fit
 from export.scoring.engine.batch import LoadedInput, make_rows, run_network, stack_inputs
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 STAGES = ("read", "decode", "resize", "infer", "write")
 

@@ -23,7 +23,7 @@ from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.rows import RowBlock
 from export.scoring.output.writers import open_writer
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 
 def encode_inputs(inputs: Sequence[ScoringInput]) -> str:

@@ -28,8 +28,8 @@ from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import Source
-from export.sources import open_source
+from export.scoring.sources.input import Source
+from export.scoring.sources.open_source import open_source
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from export.images.image_header import ImageError
 from export.scoring.output.rows import RowBlock
 from export.scoring.runtime.input_buffer import InputBuffer
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 
 @dataclasses.dataclass(frozen=True)

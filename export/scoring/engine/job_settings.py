@@ -13,7 +13,7 @@ from export.scoring.engine.shard_scorer import rows_per_part
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import Source
+from export.scoring.sources.input import Source
 
 # Packages whose version may change the last digits of a score.
 _PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "simplejpeg")

@@ -15,7 +15,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput, load, run_network, stack_inputs
 from export.scoring.runtime.session import NetworkSession
-from export.scoring_input import ScoringInput
+from export.scoring.sources.input import ScoringInput
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

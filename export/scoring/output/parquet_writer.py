@@ -9,7 +9,7 @@ from pyarrow import parquet
 
 from export.scoring.output.heatmap_peaks import PIXEL_FIELDS
 from export.scoring.output.rows import Columns, RowBlock, printable_path
-from export.scoring_input import BOX_COLUMNS
+from export.scoring.sources.input import BOX_COLUMNS
 
 _VALUES_PER_ROW_GROUP = 1_000_000
 _MOST_ROWS_PER_GROUP = 10_000  # A group is in memory whole, with its texts.

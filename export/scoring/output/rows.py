@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from export.scoring_input import BOX_COLUMNS, ScoringInput
+from export.scoring.sources.input import BOX_COLUMNS, ScoringInput
 
 LABEL_PREFIX = "label:"
 LOGIT_PREFIX = "logit:"

@@ -16,7 +16,7 @@ import numpy as np
 
 from export.files.atomic_file import replace_file
 from export.scoring.output.rows import Columns, RowBlock, printable_path
-from export.scoring_input import BOX_COLUMNS
+from export.scoring.sources.input import BOX_COLUMNS
 
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from export.files.remote_files import is_url
-from export.scoring_input import BOX_COLUMNS, ScoringInput, Source
+from export.scoring.sources.input import BOX_COLUMNS, ScoringInput, Source
 
 LIST_SUFFIXES = (".csv", ".parquet", ".txt")
 

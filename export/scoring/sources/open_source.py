@@ -9,9 +9,9 @@ import tempfile
 from collections.abc import Iterator, Sequence
 
 from export.files.remote_files import copy_here, find_files, is_url
-from export.image_lists import LIST_SUFFIXES, list_source
-from export.scoring_input import IMAGE_SUFFIXES, ScoringInput, Source
-from export.tar_source import is_tar, tar_source
+from export.scoring.sources.image_lists import LIST_SUFFIXES, list_source
+from export.scoring.sources.input import IMAGE_SUFFIXES, ScoringInput, Source
+from export.scoring.sources.tar_source import is_tar, tar_source
 
 STANDARD_INPUT = "-"
 

@@ -7,7 +7,7 @@ import os
 import tarfile
 from collections.abc import Iterator, Sequence
 
-from export.scoring_input import IMAGE_SUFFIXES, ScoringInput, Source
+from export.scoring.sources.input import IMAGE_SUFFIXES, ScoringInput, Source
 
 TAR_SUFFIX = ".tar"
 _COMPRESSED = (".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz", ".tar.zst")
