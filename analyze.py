@@ -14,8 +14,8 @@ from flags.program import run_program
 
 def main():
     config = analysis.to_config()
-    from vac_tf.analysis.analysis_run import analyze
-    from vac_tf.analysis.analysis_text import format_readings
+    from vac_tf.analysis.run import analyze
+    from vac_tf.analysis.text import format_readings
 
     print(format_readings(analyze(config)["readings"]))
 

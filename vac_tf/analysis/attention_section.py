@@ -2,9 +2,6 @@
 
 import os
 
-from vac_tf.analysis.analysis_inputs import FIXATIONS
-from vac_tf.analysis.analysis_page import Section, Table
-from vac_tf.analysis.analysis_text import excludes_zero, interval, number
 from vac_tf.analysis.attention_agreement import HIGHER_IS_BETTER
 from vac_tf.analysis.attention_analysis import main_metric
 from vac_tf.analysis.attention_figures import (
@@ -14,6 +11,9 @@ from vac_tf.analysis.attention_figures import (
     draw_groups,
     draw_labels,
 )
+from vac_tf.analysis.inputs import FIXATIONS
+from vac_tf.analysis.page import Section, Table
+from vac_tf.analysis.text import excludes_zero, interval, number
 
 TITLE = "Attention: do the heatmaps look where people look?"
 QUESTION = (

@@ -1,7 +1,7 @@
 """Section 3.2 of the dual-stream paper: what found objects have that missed ones lack."""
 
-from vac_tf.analysis.analysis_page import Section, Table
-from vac_tf.analysis.analysis_text import (
+from vac_tf.analysis.page import Section, Table
+from vac_tf.analysis.text import (
     FEWEST,
     SIGNIFICANT,
     correlation_in_words,

@@ -2,10 +2,10 @@
 
 import os
 
-from vac_tf.analysis.analysis_inputs import AnalysisInputs
-from vac_tf.analysis.analysis_page import Section, Table
-from vac_tf.analysis.analysis_text import number
+from vac_tf.analysis.inputs import AnalysisInputs
 from vac_tf.analysis.model_panels import changed_examples, compared_panels, draw_panels
+from vac_tf.analysis.page import Section, Table
+from vac_tf.analysis.text import number
 
 TITLE = "Images that one model gets wrong and the other right"
 QUESTION = (

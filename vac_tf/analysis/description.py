@@ -2,7 +2,7 @@
 
 import os
 
-from vac_tf.analysis.analysis_inputs import SIMULATED_FIXATIONS, AnalysisInputs
+from vac_tf.analysis.inputs import SIMULATED_FIXATIONS, AnalysisInputs
 from vac_tf.analysis_config import AnalysisConfig
 from vac_tf.datasets.joined import split_names
 from vac_tf.run_folder import RunFolder

@@ -3,13 +3,11 @@
 import os
 import tempfile
 
-from vac_tf.analysis.analysis_description import describe, introduction
-from vac_tf.analysis.analysis_inputs import AnalysisInputs, read_inputs
-from vac_tf.analysis.analysis_page import render_page
-from vac_tf.analysis.analysis_sections import analysis_sections
 from vac_tf.analysis.attention_analysis import analyze_attention
 from vac_tf.analysis.average_precision_gain import compare_average_precision, gain_correlations
 from vac_tf.analysis.clutter import map_by_object_count
+from vac_tf.analysis.description import describe, introduction
+from vac_tf.analysis.inputs import AnalysisInputs, read_inputs
 from vac_tf.analysis.object_statistics import (
     class_correlations,
     class_means,
@@ -21,7 +19,9 @@ from vac_tf.analysis.object_table import (
     object_table,
     write_object_table,
 )
+from vac_tf.analysis.page import render_page
 from vac_tf.analysis.panels_section import NO_SECOND_MODEL, analyze_panels
+from vac_tf.analysis.sections import analysis_sections
 from vac_tf.analysis_config import AnalysisConfig
 from vac_tf.average_precision import average_precision_per_label
 from vac_tf.run_folder import RunFolder, write_atomically

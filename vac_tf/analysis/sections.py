@@ -3,11 +3,11 @@
 import os
 from collections.abc import Callable
 
-from vac_tf.analysis.analysis_page import Section
 from vac_tf.analysis.attention_section import attention_section, draw_attention
 from vac_tf.analysis.clutter_section import clutter_section
 from vac_tf.analysis.gain_section import gain_section
 from vac_tf.analysis.objects_section import objects_section
+from vac_tf.analysis.page import Section
 from vac_tf.analysis.panels_section import panels_section
 from vac_tf.analysis.statistics_figures import (
     draw_average_precision_gain,
@@ -22,7 +22,7 @@ def analysis_sections(analysis: dict, folder: str) -> list[Section]:
     """Draws every figure into a folder and puts every result into words.
 
     Args:
-        analysis: the parts, see `vac_tf.analysis.analysis_run.analyze`.
+        analysis: the parts, see `vac_tf.analysis.run.analyze`.
         folder: of the figures, named `figures` beside the page.
     """
 
