@@ -7,18 +7,14 @@ import pytest
 
 from tests.fixation_files import HEIGHT, WIDTH, random_looks, write_json
 from vac_tf import saliency_metrics
-from vac_tf.analysis.agreement_summary import (
+from vac_tf.analysis.attention.agreement import heatmap_density, measure_agreement, score_map
+from vac_tf.analysis.attention.agreement_summary import (
     ImageBootstrap,
     clutter_bins,
     compare_models,
     summarise_agreement,
 )
-from vac_tf.analysis.attention_agreement import heatmap_density, measure_agreement, score_map
-from vac_tf.analysis.attention_reference import (
-    FixationReference,
-    PredictedReference,
-    match_images,
-)
+from vac_tf.analysis.attention.reference import FixationReference, PredictedReference, match_images
 from vac_tf.analysis.classifier_outputs import LabelHeatmaps
 from vac_tf.analysis.heatmap_overlay import enlarge
 from vac_tf.datasets.salicon import read_salicon

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vac_tf.analysis.attention_reference import FixationReference
+from vac_tf.analysis.attention.reference import FixationReference
 from vac_tf.analysis.classifier_outputs import ClassifierOutputs, predict_split, read_outputs
 from vac_tf.analysis.scored_file import read_scored_file
 from vac_tf.analysis_config import AnalysisConfig

@@ -3,7 +3,7 @@
 import os
 import tempfile
 
-from vac_tf.analysis.attention_analysis import analyze_attention
+from vac_tf.analysis.attention.run import analyze_attention
 from vac_tf.analysis.average_precision_gain import compare_average_precision, gain_correlations
 from vac_tf.analysis.clutter import map_by_object_count
 from vac_tf.analysis.description import describe, introduction

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable
 
-from vac_tf.analysis.attention_section import attention_section, draw_attention
+from vac_tf.analysis.attention.section import attention_section, draw_attention
 from vac_tf.analysis.clutter_section import clutter_section
 from vac_tf.analysis.gain_section import gain_section
 from vac_tf.analysis.objects_section import objects_section

@@ -2,15 +2,15 @@
 
 import os
 
-from vac_tf.analysis.attention_agreement import HIGHER_IS_BETTER
-from vac_tf.analysis.attention_analysis import main_metric
-from vac_tf.analysis.attention_figures import (
+from vac_tf.analysis.attention.agreement import HIGHER_IS_BETTER
+from vac_tf.analysis.attention.figures import (
     GROUP_NAMES,
     METRIC_NAMES,
     draw_clutter,
     draw_groups,
     draw_labels,
 )
+from vac_tf.analysis.attention.run import main_metric
 from vac_tf.analysis.inputs import FIXATIONS
 from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import excludes_zero, interval, number

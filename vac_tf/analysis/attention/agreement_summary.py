@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vac_tf.analysis.attention_agreement import OUTCOMES, AgreementTable
+from vac_tf.analysis.attention.agreement import OUTCOMES, AgreementTable
 
 # Most objects of an image in each bin of clutter but the last.
 _CLUTTER_EDGES = (1, 3, 7, 15)

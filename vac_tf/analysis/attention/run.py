@@ -4,10 +4,10 @@ import os
 
 import numpy as np
 
-from vac_tf.analysis.agreement_summary import compare_models, summarise_agreement
-from vac_tf.analysis.attention_agreement import AgreementTable, measure_agreement
-from vac_tf.analysis.attention_figures import METRIC_NAMES
-from vac_tf.analysis.attention_reference import PredictedReference
+from vac_tf.analysis.attention.agreement import AgreementTable, measure_agreement
+from vac_tf.analysis.attention.agreement_summary import compare_models, summarise_agreement
+from vac_tf.analysis.attention.figures import METRIC_NAMES
+from vac_tf.analysis.attention.reference import PredictedReference
 from vac_tf.analysis.inputs import AnalysisInputs
 from vac_tf.analysis.model_panels import colour, draw_panels, read_thumbnail
 from vac_tf.analysis_config import AnalysisConfig

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from vac_tf import saliency_metrics
-from vac_tf.analysis.attention_reference import (
+from vac_tf.analysis.attention.reference import (
     FixationReference,
     ImageAttention,
     PredictedReference,
