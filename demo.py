@@ -34,7 +34,7 @@ def main():
     start_program("score.py", f"--model={bundle}/model.onnx", images, f"--output={scores}")
 
     # Imported here: --help needs no TensorFlow.
-    from vac_tf.analysis.mirror_comparison import compare_under_flip
+    from vac_tf.analysis.comparison.mirror_comparison import compare_under_flip
 
     picture = f"{output}/heatmaps.png"
     compare_under_flip(runs, "test", picture)

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from vac_tf.analysis.average_precision_gain import (
+from vac_tf.analysis.comparison.average_precision_gain import (
     LEAST_POSITIVES,
     compare_average_precision,
     gain_correlations,
     resample_counts,
 )
-from vac_tf.analysis.weighted_average_precision import LabelRanking
+from vac_tf.analysis.comparison.weighted_average_precision import LabelRanking
 from vac_tf.average_precision import average_precision, average_precision_per_label
 
 NAMES = ("a", "b", "c", "d")

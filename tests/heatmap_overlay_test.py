@@ -44,7 +44,7 @@ def test_comparison_has_a_row_per_network(tmp_path):
 
 
 def test_runs_are_compared_on_their_test_images(finished_run, tmp_path):
-    from vac_tf.analysis.mirror_comparison import compare_under_flip
+    from vac_tf.analysis.comparison.mirror_comparison import compare_under_flip
 
     path = tmp_path / "heatmaps.png"
     runs = {"first": finished_run.run_dir, "second": finished_run.run_dir}

@@ -7,8 +7,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from vac_tf.analysis import statistics_figures as figures
-from vac_tf.analysis.average_precision_gain import compare_average_precision, gain_correlations
 from vac_tf.analysis.clutter import map_by_object_count
+from vac_tf.analysis.comparison.average_precision_gain import (
+    compare_average_precision,
+    gain_correlations,
+)
 from vac_tf.analysis.figure_style import name_points, p_value_text, page_figure
 from vac_tf.analysis.object_statistics import class_correlations, found_against_missed
 

@@ -4,8 +4,12 @@ import os
 import tempfile
 
 from vac_tf.analysis.attention.run import analyze_attention
-from vac_tf.analysis.average_precision_gain import compare_average_precision, gain_correlations
 from vac_tf.analysis.clutter import map_by_object_count
+from vac_tf.analysis.comparison.average_precision_gain import (
+    compare_average_precision,
+    gain_correlations,
+)
+from vac_tf.analysis.comparison.panels_section import NO_SECOND_MODEL, analyze_panels
 from vac_tf.analysis.description import describe, introduction
 from vac_tf.analysis.inputs import AnalysisInputs, read_inputs
 from vac_tf.analysis.object_statistics import (
@@ -20,7 +24,6 @@ from vac_tf.analysis.object_table import (
     write_object_table,
 )
 from vac_tf.analysis.page import render_page
-from vac_tf.analysis.panels_section import NO_SECOND_MODEL, analyze_panels
 from vac_tf.analysis.sections import analysis_sections
 from vac_tf.analysis_config import AnalysisConfig
 from vac_tf.average_precision import average_precision_per_label

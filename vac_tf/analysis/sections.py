@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 from vac_tf.analysis.attention.section import attention_section, draw_attention
 from vac_tf.analysis.clutter_section import clutter_section
-from vac_tf.analysis.gain_section import gain_section
+from vac_tf.analysis.comparison.gain_section import gain_section
+from vac_tf.analysis.comparison.panels_section import panels_section
 from vac_tf.analysis.objects_section import objects_section
 from vac_tf.analysis.page import Section
-from vac_tf.analysis.panels_section import panels_section
 from vac_tf.analysis.statistics_figures import (
     draw_average_precision_gain,
     draw_class_correlations,

@@ -2,8 +2,8 @@
 
 import os
 
+from vac_tf.analysis.comparison.model_panels import changed_examples, compared_panels, draw_panels
 from vac_tf.analysis.inputs import AnalysisInputs
-from vac_tf.analysis.model_panels import changed_examples, compared_panels, draw_panels
 from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import number
 
