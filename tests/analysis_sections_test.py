@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from vac_tf.analysis.attention.section import attention_section
-from vac_tf.analysis.object_statistics import class_correlations, found_against_missed
-from vac_tf.analysis.objects_section import objects_section
+from vac_tf.analysis.objects.section import objects_section
+from vac_tf.analysis.objects.statistics import class_correlations, found_against_missed
 from vac_tf.analysis.page import Section, Table, render_page
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from vac_tf.analysis.clutter import map_by_object_count, random_average_precision, smoothed
+from vac_tf.analysis.objects.clutter import map_by_object_count, random_average_precision, smoothed
 from vac_tf.metrics import evaluate_multilabel
 
 

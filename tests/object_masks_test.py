@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pycocotools import mask as coco_mask
 
-from vac_tf.analysis.object_masks import object_mask
+from vac_tf.analysis.objects.masks import object_mask
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.split import ObjectAnnotation
 

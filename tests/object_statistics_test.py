@@ -7,15 +7,15 @@ import pyarrow.parquet
 import pytest
 from scipy import stats
 
-from vac_tf.analysis.correlation import correlate
-from vac_tf.analysis.object_statistics import (
+from vac_tf.analysis.objects.correlation import correlate
+from vac_tf.analysis.objects.statistics import (
     class_correlations,
     class_means,
     cohens_d,
     found_against_missed,
     found_against_missed_by_class,
 )
-from vac_tf.analysis.object_table import object_table, write_object_table
+from vac_tf.analysis.objects.table import object_table, write_object_table
 from vac_tf.datasets import read_split
 
 NAMES = ("a", "b", "c", "d", "e")

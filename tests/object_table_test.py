@@ -8,8 +8,8 @@ import pyarrow.parquet
 import pytest
 from PIL import Image
 
-from vac_tf.analysis.object_masks import mask_quantities
-from vac_tf.analysis.object_table import count_objects, object_table, write_object_table
+from vac_tf.analysis.objects.masks import mask_quantities
+from vac_tf.analysis.objects.table import count_objects, object_table, write_object_table
 from vac_tf.datasets import DatasetError, Split, read_split
 from vac_tf.datasets.split import ObjectAnnotation
 

@@ -4,7 +4,6 @@ import os
 import tempfile
 
 from vac_tf.analysis.attention.run import analyze_attention
-from vac_tf.analysis.clutter import map_by_object_count
 from vac_tf.analysis.comparison.average_precision_gain import (
     compare_average_precision,
     gain_correlations,
@@ -12,12 +11,9 @@ from vac_tf.analysis.comparison.average_precision_gain import (
 from vac_tf.analysis.comparison.panels_section import NO_SECOND_MODEL, analyze_panels
 from vac_tf.analysis.description import describe, introduction
 from vac_tf.analysis.inputs import AnalysisInputs, read_inputs
-from vac_tf.analysis.object_statistics import (
-    class_correlations,
-    class_means,
-    found_against_missed,
-)
-from vac_tf.analysis.object_table import (
+from vac_tf.analysis.objects.clutter import map_by_object_count
+from vac_tf.analysis.objects.statistics import class_correlations, class_means, found_against_missed
+from vac_tf.analysis.objects.table import (
     count_objects,
     image_size,
     object_table,

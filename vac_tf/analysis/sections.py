@@ -4,18 +4,18 @@ import os
 from collections.abc import Callable
 
 from vac_tf.analysis.attention.section import attention_section, draw_attention
-from vac_tf.analysis.clutter_section import clutter_section
 from vac_tf.analysis.comparison.gain_section import gain_section
 from vac_tf.analysis.comparison.panels_section import panels_section
-from vac_tf.analysis.objects_section import objects_section
-from vac_tf.analysis.page import Section
-from vac_tf.analysis.statistics_figures import (
+from vac_tf.analysis.objects.clutter_section import clutter_section
+from vac_tf.analysis.objects.figures import (
     draw_average_precision_gain,
     draw_class_correlations,
     draw_found_against_missed,
     draw_gain_correlations,
     draw_map_by_object_count,
 )
+from vac_tf.analysis.objects.section import objects_section
+from vac_tf.analysis.page import Section
 
 
 def analysis_sections(analysis: dict, folder: str) -> list[Section]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from PIL import Image
 
-from vac_tf.analysis.object_table import image_size
+from vac_tf.analysis.objects.table import image_size
 from vac_tf.datasets.fixation_density import split_density
 from vac_tf.datasets.saliency_split import SaliencySplit
 from vac_tf.datasets.split import DatasetError

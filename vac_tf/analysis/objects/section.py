@@ -36,7 +36,7 @@ def objects_section(statistics: dict, correlations: dict, figures: dict[str, str
     """Both results in words and tables.
 
     Args:
-        statistics: of `vac_tf.analysis.object_statistics.found_against_missed`.
+        statistics: of `vac_tf.analysis.objects.statistics.found_against_missed`.
         correlations: of `class_correlations`.
         figures: path -> caption.
     """

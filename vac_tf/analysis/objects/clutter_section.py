@@ -12,7 +12,7 @@ QUESTION = (
 
 
 def clutter_section(result: dict, figures: dict[str, str]) -> Section:
-    """The result of `vac_tf.analysis.clutter.map_by_object_count` in words and a table.
+    """The result of `vac_tf.analysis.objects.clutter.map_by_object_count` in words and a table.
 
     Args:
         result: as returned.

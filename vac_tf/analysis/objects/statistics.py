@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from vac_tf.analysis.correlation import correlate
-from vac_tf.analysis.object_table import CROWD, NO_PIXELS, QUANTITIES
+from vac_tf.analysis.objects.correlation import correlate
+from vac_tf.analysis.objects.table import CROWD, NO_PIXELS, QUANTITIES
 
 
 def found_against_missed(table: dict[str, np.ndarray]) -> dict:
