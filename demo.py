@@ -12,7 +12,7 @@ from absl import flags as absl_flags
 
 from experiments.start_program import start_program
 from flags.program import run_program
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.scenes import scenes_folder
 
 FLAGS = absl_flags.FLAGS

@@ -3,7 +3,7 @@
 from absl import flags as absl_flags
 
 from flags import dataclass_flags
-from vac_tf.analysis_config import AnalysisConfig
+from vac_tf.configs.analysis import AnalysisConfig
 
 
 def define(flag_values=absl_flags.FLAGS) -> None:

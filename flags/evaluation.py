@@ -3,7 +3,7 @@
 from absl import flags as absl_flags
 
 from flags import dataclass_flags
-from vac_tf.config import EvaluationConfig
+from vac_tf.configs.classification import EvaluationConfig
 
 
 def define(flag_values=absl_flags.FLAGS) -> None:

@@ -3,7 +3,7 @@
 from absl import flags as absl_flags
 
 from flags import dataclass_flags
-from vac_tf.saliency_config import SaliencyConfig
+from vac_tf.configs.saliency import SaliencyConfig
 
 
 def define(flag_values=absl_flags.FLAGS) -> None:

@@ -3,7 +3,7 @@
 from absl import flags as absl_flags
 
 from flags import dataclass_flags
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 
 
 def define(flag_values=absl_flags.FLAGS) -> None:

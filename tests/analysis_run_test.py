@@ -17,7 +17,7 @@ from tests.analysis_runs import write_classifier_run, write_saliency_run
 from tests.fixation_files import random_looks, write_json
 from vac_tf.analysis.inputs import read_inputs
 from vac_tf.analysis.run import analyze
-from vac_tf.analysis_config import AnalysisConfig
+from vac_tf.configs.analysis import AnalysisConfig
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.run_folder import RunFolder
 

@@ -4,14 +4,14 @@ import dataclasses
 
 import numpy as np
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.models.saving import save_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_config import SaliencyConfig
 
 
 def write_classifier_run(folder, settings, seed=0, label_names=None, dual_stream=False):

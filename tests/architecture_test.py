@@ -30,7 +30,7 @@ PROGRAMS = [
     path for path in AT_THE_TOP if "flags.program.run_program" in imported_names(syntax_tree(path))
 ]
 WITHOUT_TENSORFLOW = [
-    "vac_tf/config.py",
+    "vac_tf/configs/classification.py",
     "vac_tf/metrics.py",
     "vac_tf/inconsistency.py",
     "vac_tf/metrics_table.py",
@@ -132,12 +132,12 @@ def test_flags_know_only_configs():
     paths = [path for path in FILES if path.startswith("flags/")]
     allowed = {
         "vac_tf/__init__.py",
-        "vac_tf/config.py",
+        "vac_tf/configs/classification.py",
         "export/__init__.py",
         "export/scoring/config.py",
     }
-    allowed |= {"vac_tf/config_fields.py", "vac_tf/saliency_config.py"}
-    allowed |= {"vac_tf/analysis_config.py"}
+    allowed |= {"vac_tf/configs/fields.py", "vac_tf/configs/saliency.py"}
+    allowed |= {"vac_tf/configs/analysis.py"}
     allowed |= {"export/building/gate/budget.py", "export/config_fields.py"}
     reached = reached_files(paths, FILES)
     packages = {path for path in reached if path.endswith("__init__.py")}
@@ -280,7 +280,9 @@ def test_modules_are_resolved_with_the_packages_around_them():
 
 def test_forbidden_imports_are_found():
     assert imports_any("flags/training.py", ["absl.flags"]) == ["absl.flags"]
-    assert imports_any("flags/training.py", ["vac_tf", "fla"]) == ["vac_tf.config.TrainConfig"]
+    assert imports_any("flags/training.py", ["vac_tf", "fla"]) == [
+        "vac_tf.configs.classification.TrainConfig"
+    ]
     assert imports_any("vac_tf/losses.py", ["keras", "vac"]) != []
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 
 
 @pytest.mark.parametrize(

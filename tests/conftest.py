@@ -52,7 +52,7 @@ def tiny_settings(tmp_path_factory) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def finished_run(tiny_settings, tmp_path_factory):
     """The config of a finished run with `tiny_settings`; its folder must not be changed."""
-    from vac_tf.config import TrainConfig
+    from vac_tf.configs.classification import TrainConfig
     from vac_tf.training.run import run
 
     config = TrainConfig(run_dir=str(tmp_path_factory.mktemp("runs") / "tiny"), **tiny_settings)

@@ -6,7 +6,7 @@ import pytest
 from absl import flags as absl_flags
 
 from flags import dataclass_flags, evaluation, training
-from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 
 PROGRAMS = [(training, TrainConfig), (evaluation, EvaluationConfig)]
 

@@ -16,7 +16,7 @@ from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring.runtime.session import NetworkSession
 from tests.dual_stream_test import stream
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.models import build_dual_stream
 from vac_tf.models.dual_stream import with_stream_heatmaps

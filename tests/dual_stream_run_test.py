@@ -14,13 +14,13 @@ import pytest
 
 from tests.tiny_backbones import add_tiny_backbones
 from tools.python_imports import REPOSITORY
-from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.evaluation import evaluate
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saving import load_network
 from vac_tf.prediction import predict
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_config import SaliencyConfig
 from vac_tf.training import dual_stream_run
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
 from vac_tf.training.dual_stream_run import join_streams, release_streams, run_dual_stream

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.evaluation import _table2_transforms, evaluate

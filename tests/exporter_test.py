@@ -30,7 +30,7 @@ from export.scoring.job import score
 from export.scoring.runtime.session import NetworkSession
 from tests.onnx_models import description
 from tests.preprocessing_test import photo
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.models import build_classifier
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.saving import save_network

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from tools.python_imports import REPOSITORY
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.run_folder import RunFolder
 from vac_tf.training.run import run
 

@@ -21,7 +21,7 @@ from export.scoring.job import score
 from export.scoring.runtime.session import NetworkSession
 from tests.exporter_test import LABELS, SIZE, spread_predictions, write_run, write_table
 from tests.onnx_models import damage
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.classifier import without_head
 from vac_tf.run_folder import RunFolder

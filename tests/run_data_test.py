@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from tests.encoded_images import encode, photograph
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.check import check_data
 from vac_tf.datasets.selection import read_run_splits

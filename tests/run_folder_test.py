@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.run_folder import RunFolder, write_atomically
 
 

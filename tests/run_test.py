@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.selection import read_run_splits
 from vac_tf.metrics import evaluate_multilabel

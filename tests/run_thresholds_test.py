@@ -17,7 +17,7 @@ from export.scoring.describe import describe_model
 from export.scoring.job import score
 from vac_tf import evaluation as evaluation_module
 from vac_tf.calibration import Calibration
-from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.selection import read_run_split, read_run_splits
 from vac_tf.decision_rule import DecisionRule, read_decision_rule, write_decision_rule

@@ -15,8 +15,8 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from flags import saliency, saliency_evaluation
 from tests.fixation_files import random_looks, write_json
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.models.saving import load_network
-from vac_tf.saliency_config import SaliencyConfig
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
 from vac_tf.training.saliency_run import run_saliency
 

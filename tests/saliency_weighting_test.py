@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from tests.dual_stream_test import stream
-from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.evaluation import evaluate
 from vac_tf.metrics_table import format_table
 from vac_tf.models import build_dual_stream
@@ -20,7 +21,6 @@ from vac_tf.models.saliency import build_saliency_network
 from vac_tf.models.saliency_weighting import SaliencyWeighting, weight_by_saliency
 from vac_tf.models.saving import load_network, save_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_config import SaliencyConfig
 from vac_tf.saliency_density import saliency_density
 
 LABELS = 3

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.training.schedules import Schedule, build_optimizer, build_schedule
 
 STEPS = 40

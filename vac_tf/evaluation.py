@@ -6,7 +6,7 @@ import logging
 import numpy as np
 
 from vac_tf.calibration import Calibration
-from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.pipeline import evaluation_batches

@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 
 # Settings that do not change what a run computes; they may differ when it is continued.
 _FREE_SETTINGS = frozenset(

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.config import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.selection import (
     TEST_SPLITS,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 from vac_tf.datasets.fixation_density import fixation_density, split_density
 from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.pipeline import evaluation_batches
@@ -18,7 +19,6 @@ from vac_tf.models.saving import load_network
 from vac_tf.prediction import inference
 from vac_tf.run_folder import RunFolder
 from vac_tf.saliency_baselines import CentreBias, OtherFixations, observers_left_out
-from vac_tf.saliency_config import SaliencyConfig, SaliencyEvaluationConfig
 from vac_tf.saliency_density import saliency_density
 from vac_tf.saliency_scores import mean_scores, score_image
 from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images

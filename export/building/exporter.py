@@ -34,7 +34,7 @@ from export.bundle.description import (
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.runtime.session import NetworkSession
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.image_source import ImageSettings
 from vac_tf.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.models.saving import load_network

@@ -6,7 +6,7 @@ import numpy as np
 
 from export.building.config import ExportConfig
 from export.building.gate.budget import parse_precisions
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSettings
 from vac_tf.datasets.selection import read_run_splits

@@ -3,7 +3,7 @@
 import os
 
 from vac_tf.analysis.inputs import SIMULATED_FIXATIONS, AnalysisInputs
-from vac_tf.analysis_config import AnalysisConfig
+from vac_tf.configs.analysis import AnalysisConfig
 from vac_tf.datasets.joined import split_names
 from vac_tf.run_folder import RunFolder
 

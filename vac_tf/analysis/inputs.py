@@ -9,8 +9,9 @@ import numpy as np
 from vac_tf.analysis.attention.reference import FixationReference
 from vac_tf.analysis.classifier_outputs import ClassifierOutputs, predict_split, read_outputs
 from vac_tf.analysis.scored_file import read_scored_file
-from vac_tf.analysis_config import AnalysisConfig
-from vac_tf.config import TrainConfig
+from vac_tf.configs.analysis import AnalysisConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.image_source import ImageSettings, ImageSource
 from vac_tf.datasets.joined import join_saliency_splits, join_splits, split_names
@@ -21,7 +22,6 @@ from vac_tf.datasets.selection import TEST_SPLITS, dataset_options
 from vac_tf.datasets.split import DatasetError
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_config import SaliencyConfig
 from vac_tf.saliency_density import saliency_density
 from vac_tf.saliency_evaluation import predict_logits
 from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.description import describe
 from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.selection import TEST_SPLITS, read_run_split

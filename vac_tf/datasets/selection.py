@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.held_out import hold_out
 

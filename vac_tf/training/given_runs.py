@@ -5,14 +5,14 @@ import logging
 
 import keras
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.models.cam_head import HEAD_LAYER
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import without_head as without_saliency_head
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_config import SaliencyConfig
 
 # What decides which images a run trains on, and which select its best network.
 _SPLIT_SETTINGS = ("dataset", "train_split", "validation_split", "validation_fraction")

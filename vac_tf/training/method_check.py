@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from vac_tf.config import DUAL_STREAM_SETTINGS, TrainConfig
+from vac_tf.configs.classification import DUAL_STREAM_SETTINGS, TrainConfig
 from vac_tf.models.backbones import get_backbone
 from vac_tf.training.consistency_trainer import check_grid
 from vac_tf.training.given_runs import check_saliency_run

@@ -7,7 +7,7 @@ trains the joint layer over both, frozen; 3 trains everything.
 import dataclasses
 import os
 
-from vac_tf.config import DUAL_STREAM_SETTINGS, PHASE_SETTINGS, TrainConfig
+from vac_tf.configs.classification import DUAL_STREAM_SETTINGS, PHASE_SETTINGS, TrainConfig
 
 PHASES = ("1a", "1b", "2", "3")
 _PREDECESSORS = {"1a": (), "1b": (), "2": ("1a", "1b"), "3": ("2",)}

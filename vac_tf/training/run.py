@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride

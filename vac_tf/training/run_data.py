@@ -8,7 +8,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError, Split
 from vac_tf.datasets.image_source import ImageSettings, ImageSource
 from vac_tf.datasets.pipeline import Augmentation, TrainingBatches, evaluation_batches

@@ -9,6 +9,7 @@ import os
 import numpy as np
 import tensorflow as tf
 
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixation_density import saliency_targets
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.image_source import ImageSource
@@ -18,7 +19,6 @@ from vac_tf.datasets.saliency_split import SaliencySplit
 from vac_tf.datasets.scene_fixations import read_scene_fixations
 from vac_tf.datasets.selection import check_disjoint
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_config import SaliencyConfig
 from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
 
 # The fixations of SALICON's test images are not public.

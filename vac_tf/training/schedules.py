@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from vac_tf.config import TrainConfig
+from vac_tf.configs.classification import TrainConfig
 
 
 @keras.saving.register_keras_serializable(package="vac_tf")

@@ -10,7 +10,7 @@ from vac_tf.analysis.attention.figures import METRIC_NAMES
 from vac_tf.analysis.attention.reference import PredictedReference
 from vac_tf.analysis.comparison.model_panels import colour, draw_panels, read_thumbnail
 from vac_tf.analysis.inputs import AnalysisInputs
-from vac_tf.analysis_config import AnalysisConfig
+from vac_tf.configs.analysis import AnalysisConfig
 
 # Readings are about the first that there is; only of the shuffled AUC a mere centre gets nothing.
 _MAIN_METRICS = ("shuffled_auc", "nss", "cc")

@@ -3,8 +3,8 @@
 import dataclasses
 from typing import Any
 
-from vac_tf.config import TrainConfig
-from vac_tf.config_fields import check_choices, check_ranges, setting
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.fields import check_choices, check_ranges, setting
 
 
 def same_as_training(name: str, default: Any = None) -> Any:

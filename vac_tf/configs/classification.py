@@ -7,7 +7,7 @@ copy of any default.
 
 import dataclasses
 
-from vac_tf.config_fields import check_choices, check_ranges, setting
+from vac_tf.configs.fields import check_choices, check_ranges, setting
 
 DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
 UNKNOWN_POLICIES = ("ignore", "negative", "release")

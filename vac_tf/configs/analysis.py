@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vac_tf.config_fields import check_choices, setting
+from vac_tf.configs.fields import check_choices, setting
 
 
 @dataclasses.dataclass(frozen=True)
