@@ -5,14 +5,14 @@ import pytest
 from PIL import Image
 
 from tests.fixation_files import HEIGHT, WIDTH, random_looks, write_json, write_release
-from vac_tf.datasets.fixation_density import (
+from vac_tf.datasets.fixations.density import (
     blur_sigma,
     fixation_density,
     saliency_targets,
     shrink_density,
     split_density,
 )
-from vac_tf.datasets.salicon import read_salicon
+from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.split import DatasetError
 
 
@@ -82,7 +82,7 @@ def test_targets_are_built_once(tmp_path, monkeypatch):
     def fail(*arguments):
         raise AssertionError("built again")
 
-    monkeypatch.setattr("vac_tf.datasets.fixation_density.split_density", fail)
+    monkeypatch.setattr("vac_tf.datasets.fixations.density.split_density", fail)
     np.testing.assert_array_equal(saliency_targets(first, 12, cache), built)
     np.testing.assert_array_equal(saliency_targets(second, 12, cache), other)
     with pytest.raises(AssertionError, match="built again"):

@@ -5,8 +5,8 @@ import pytest
 
 from tests.fixation_files import random_looks, write_json
 from vac_tf.datasets import Split
+from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.joined import join_saliency_splits, join_splits, split_names
-from vac_tf.datasets.salicon import read_salicon
 from vac_tf.datasets.split import ObjectAnnotation
 
 

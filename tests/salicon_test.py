@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from tests.fixation_files import HEIGHT, WIDTH, random_looks, write_image, write_json, write_release
-from vac_tf.datasets.salicon import read_salicon
+from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.split import DatasetError
 
 LOOKS = [

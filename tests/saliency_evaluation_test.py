@@ -12,8 +12,8 @@ from PIL import Image
 from tests.fixation_files import HEIGHT, WIDTH, random_looks, write_json
 from vac_tf import saliency_metrics
 from vac_tf.configs.saliency import SaliencyEvaluationConfig
-from vac_tf.datasets.fixation_density import fixation_density
-from vac_tf.datasets.salicon import read_salicon
+from vac_tf.datasets.fixations.density import fixation_density
+from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.saliency_baselines import CentreBias, OtherFixations, observers_left_out
 from vac_tf.saliency_evaluation import evaluate_saliency, score_split
 from vac_tf.saliency_scores import METRICS, mean_scores

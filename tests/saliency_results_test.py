@@ -10,9 +10,9 @@ from PIL import Image
 
 from tests.saliency_metrics_test import slow_kld, slow_nss, slow_sim
 from vac_tf import saliency_metrics
-from vac_tf.datasets.fixation_density import split_density
-from vac_tf.datasets.salicon import read_salicon
-from vac_tf.datasets.saliency_results import read_saliency_results
+from vac_tf.datasets.fixations.density import split_density
+from vac_tf.datasets.fixations.results import read_saliency_results
+from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.split import DatasetError
 
 

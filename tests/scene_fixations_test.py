@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vac_tf.datasets.salicon import read_salicon
-from vac_tf.datasets.saliency_split import SaliencySplit
+from vac_tf.datasets.fixations.salicon import read_salicon
+from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.scene_fixations import fixation_weights, read_scene_fixations
 from vac_tf.datasets.scenes import GENERATOR_VERSION, read_scenes, scenes_folder
 from vac_tf.datasets.split import DatasetError, ObjectAnnotation

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
-from vac_tf.datasets.fixation_density import fixation_density, shrink_counts
-from vac_tf.datasets.saliency_split import SaliencySplit, count_points
+from vac_tf.datasets.fixations.density import fixation_density, shrink_counts
+from vac_tf.datasets.fixations.split import SaliencySplit, count_points
 
 _GRID = (240, 320)  # of the centre bias: half of SALICON's screen
 _UNIFORM_SHARE = 0.001  # so that no pixel is impossible

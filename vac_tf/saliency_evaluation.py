@@ -8,12 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
-from vac_tf.datasets.fixation_density import fixation_density, split_density
+from vac_tf.datasets.fixations.density import fixation_density, split_density
+from vac_tf.datasets.fixations.results import read_saliency_results
+from vac_tf.datasets.fixations.salicon import read_salicon
+from vac_tf.datasets.fixations.split import SaliencySplit, count_points
 from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.pipeline import evaluation_batches
-from vac_tf.datasets.salicon import read_salicon
-from vac_tf.datasets.saliency_results import read_saliency_results
-from vac_tf.datasets.saliency_split import SaliencySplit, count_points
 from vac_tf.datasets.split import DatasetError
 from vac_tf.models.saving import load_network
 from vac_tf.prediction import inference

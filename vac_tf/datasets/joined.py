@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from vac_tf.datasets.saliency_split import SaliencySplit
+from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.split import Split
 
 AnySplit = TypeVar("AnySplit", Split, SaliencySplit)

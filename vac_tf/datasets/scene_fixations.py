@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import binary_dilation
 
-from vac_tf.datasets.salicon import read_salicon
-from vac_tf.datasets.saliency_split import SaliencySplit
+from vac_tf.datasets.fixations.salicon import read_salicon
+from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.scenes import read_scenes, scenes_folder
 from vac_tf.datasets.split import DatasetError, ObjectAnnotation, RejectedRow, Split
 from vac_tf.run_folder import write_atomically
@@ -44,7 +44,7 @@ def read_scene_fixations(
 
     Args:
         data_dir, split, image_size, train_images, seed: as `read_scenes`.
-        rejected: as `vac_tf.datasets.salicon.read_salicon`.
+        rejected: as `vac_tf.datasets.fixations.salicon.read_salicon`.
 
     Raises:
         DatasetError: for an unknown split, or when the folder cannot be written.

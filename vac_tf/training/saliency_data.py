@@ -10,12 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.fixation_density import saliency_targets
+from vac_tf.datasets.fixations.density import saliency_targets
+from vac_tf.datasets.fixations.salicon import read_salicon
+from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.pipeline import TrainingBatches, evaluation_batches
-from vac_tf.datasets.salicon import read_salicon
-from vac_tf.datasets.saliency_split import SaliencySplit
 from vac_tf.datasets.scene_fixations import read_scene_fixations
 from vac_tf.datasets.selection import check_disjoint
 from vac_tf.run_folder import RunFolder

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import Image
 
 from vac_tf.analysis.objects.table import image_size
-from vac_tf.datasets.fixation_density import split_density
-from vac_tf.datasets.saliency_split import SaliencySplit
+from vac_tf.datasets.fixations.density import split_density
+from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.split import DatasetError
 from vac_tf.saliency_baselines import CentreBias, OtherFixations
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from vac_tf.datasets.saliency_split import SaliencySplit, count_points
+from vac_tf.datasets.fixations.split import SaliencySplit, count_points
 from vac_tf.datasets.split import DatasetError
 from vac_tf.run_folder import write_atomically
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from vac_tf.datasets.fixations.salicon_release import is_release, read_release
+from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.image_files import FolderListings
 from vac_tf.datasets.json_file import read_json_object
-from vac_tf.datasets.salicon_release import is_release, read_release
-from vac_tf.datasets.saliency_split import SaliencySplit
 from vac_tf.datasets.split import DatasetError, RejectedRow, report_bad_row
 
 
@@ -24,7 +24,7 @@ def read_salicon(
     name given, or the only one that begins with it (`train` finds `fixations_train2014.json`).
     The images lie in `images/SPLIT`, `images`, `SPLIT`, `data_dir` or any folder of `images`.
 
-    Or the 2017 release, see `vac_tf.datasets.salicon_release.read_release`.
+    Or the 2017 release, see `vac_tf.datasets.fixations.salicon_release.read_release`.
 
     A worker without any fixation on an image is as one who did not look at it.
 
