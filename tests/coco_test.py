@@ -1,4 +1,4 @@
-"""Tests of vac_tf/datasets/coco.py, json_file.py and image_files.py."""
+"""Tests of vac_tf/datasets/readers/coco.py, json_file.py and image_files.py."""
 
 import json
 import logging
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vac_tf.datasets import DatasetError
-from vac_tf.datasets.coco import read_coco
+from vac_tf.datasets.readers.coco import read_coco
 
 
 def annotation(image_id, category_id, **changes):

@@ -1,4 +1,4 @@
-"""Tests of vac_tf/datasets/pa100k.py."""
+"""Tests of vac_tf/datasets/readers/pa100k.py."""
 
 import logging
 
@@ -7,7 +7,7 @@ import pytest
 from scipy.io import savemat
 
 from vac_tf.datasets import DatasetError
-from vac_tf.datasets.pa100k import read_pa100k
+from vac_tf.datasets.readers.pa100k import read_pa100k
 
 LABELS = {
     "train": np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0]], np.uint8),

@@ -1,4 +1,4 @@
-"""Tests of vac_tf/datasets/table.py and table_file.py."""
+"""Tests of vac_tf/datasets/readers/table.py and table_file.py."""
 
 import math
 
@@ -8,7 +8,7 @@ import pytest
 from pyarrow import parquet
 
 from vac_tf.datasets import DatasetError
-from vac_tf.datasets.table import read_table
+from vac_tf.datasets.readers.table import read_table
 
 
 @pytest.fixture

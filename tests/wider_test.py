@@ -1,4 +1,4 @@
-"""Tests of vac_tf/datasets/wider.py."""
+"""Tests of vac_tf/datasets/readers/wider.py."""
 
 import copy
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vac_tf.datasets import DatasetError
-from vac_tf.datasets.wider import read_wider
+from vac_tf.datasets.readers.wider import read_wider
 
 # Ids as text and out of order, two digits included: sorting them as text would be wrong.
 ATTRIBUTES = {"10": "hat", "2": "male", "1": "long hair"}

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from vac_tf.datasets.coco import read_coco
+from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.scene_drawing import SceneObject, draw_scene
 from vac_tf.datasets.scene_shapes import SHAPE_RATIOS
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split

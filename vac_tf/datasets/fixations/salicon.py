@@ -9,8 +9,8 @@ import numpy as np
 
 from vac_tf.datasets.fixations.salicon_release import is_release, read_release
 from vac_tf.datasets.fixations.split import SaliencySplit
-from vac_tf.datasets.image_files import FolderListings
-from vac_tf.datasets.json_file import read_json_object
+from vac_tf.datasets.readers.image_files import FolderListings
+from vac_tf.datasets.readers.json_file import read_json_object
 from vac_tf.datasets.split import DatasetError, RejectedRow, report_bad_row
 
 

@@ -8,8 +8,8 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from vac_tf.datasets.fixations.split import SaliencySplit
-from vac_tf.datasets.image_files import FolderListings
-from vac_tf.datasets.matlab_file import read_matlab_file
+from vac_tf.datasets.readers.image_files import FolderListings
+from vac_tf.datasets.readers.matlab_file import read_matlab_file
 from vac_tf.datasets.split import DatasetError, RejectedRow, report_bad_row
 
 

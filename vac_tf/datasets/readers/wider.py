@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.datasets.image_files import FolderListings
-from vac_tf.datasets.json_file import read_json_object
+from vac_tf.datasets.readers.image_files import FolderListings
+from vac_tf.datasets.readers.json_file import read_json_object
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split, report_bad_row
 
 # Split -> file, prefix of the file names inside it ("trainval" has both "train/" and "val/").

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.datasets.image_files import FolderListings
-from vac_tf.datasets.json_file import read_json_object
+from vac_tf.datasets.readers.image_files import FolderListings
+from vac_tf.datasets.readers.json_file import read_json_object
 from vac_tf.datasets.split import (
     DatasetError,
     ObjectAnnotation,

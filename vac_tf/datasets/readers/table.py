@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.datasets.image_files import FolderListings
+from vac_tf.datasets.readers.image_files import FolderListings
+from vac_tf.datasets.readers.table_file import TABLE_SUFFIXES, TableRow, column_names, table_rows
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split, report_bad_row
-from vac_tf.datasets.table_file import TABLE_SUFFIXES, TableRow, column_names, table_rows
 
 _IMAGE_COLUMNS = ("image", "path", "file_name", "filename")
 _BOX_COLUMNS = ("x", "y", "w", "h")

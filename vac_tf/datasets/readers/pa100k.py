@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.datasets.image_files import FolderListings
-from vac_tf.datasets.matlab_file import read_matlab_file
+from vac_tf.datasets.readers.image_files import FolderListings
+from vac_tf.datasets.readers.matlab_file import read_matlab_file
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split, report_bad_row
 
 _SPLITS = {
