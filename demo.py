@@ -13,7 +13,7 @@ from absl import flags as absl_flags
 from experiments.start_program import start_program
 from flags.program import run_program
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.datasets.scenes import scenes_folder
+from vac_tf.datasets.scenes.reader import scenes_folder
 
 FLAGS = absl_flags.FLAGS
 

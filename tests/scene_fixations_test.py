@@ -8,8 +8,8 @@ from PIL import Image
 
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.fixations.split import SaliencySplit
-from vac_tf.datasets.scene_fixations import fixation_weights, read_scene_fixations
-from vac_tf.datasets.scenes import GENERATOR_VERSION, read_scenes, scenes_folder
+from vac_tf.datasets.scenes.fixations import fixation_weights, read_scene_fixations
+from vac_tf.datasets.scenes.reader import GENERATOR_VERSION, read_scenes, scenes_folder
 from vac_tf.datasets.split import DatasetError, ObjectAnnotation
 
 OPTIONS = {"image_size": 64, "train_images": 12, "seed": 3}

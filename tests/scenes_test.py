@@ -1,4 +1,4 @@
-"""Tests of vac_tf/datasets/scenes.py, scene_drawing.py and scene_shapes.py."""
+"""Tests of vac_tf/datasets/scenes/reader.py, scene_drawing.py and scene_shapes.py."""
 
 import json
 import os
@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 from pycocotools import mask
 
-from vac_tf.datasets import DatasetError, scenes
-from vac_tf.datasets.scene_drawing import draw_scene
-from vac_tf.datasets.scene_shapes import SHAPE_RATIOS, shape_masks
-from vac_tf.datasets.scenes import read_scenes, scenes_folder, split_sizes
+from vac_tf.datasets import DatasetError
+from vac_tf.datasets.scenes import reader as scenes
+from vac_tf.datasets.scenes.drawing import draw_scene
+from vac_tf.datasets.scenes.reader import read_scenes, scenes_folder, split_sizes
+from vac_tf.datasets.scenes.shapes import SHAPE_RATIOS, shape_masks
 
 
 def pixels(split):

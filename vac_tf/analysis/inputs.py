@@ -17,7 +17,7 @@ from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.image_source import ImageSettings, ImageSource
 from vac_tf.datasets.joined import join_saliency_splits, join_splits, split_names
 from vac_tf.datasets.pipeline import evaluation_batches
-from vac_tf.datasets.scene_fixations import read_scene_fixations
+from vac_tf.datasets.scenes.fixations import read_scene_fixations
 from vac_tf.datasets.selection import TEST_SPLITS, dataset_options
 from vac_tf.datasets.split import DatasetError
 from vac_tf.models.saving import load_network

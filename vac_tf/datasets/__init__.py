@@ -7,7 +7,7 @@ from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.readers.pa100k import read_pa100k
 from vac_tf.datasets.readers.table import read_table
 from vac_tf.datasets.readers.wider import read_wider
-from vac_tf.datasets.scenes import read_scenes
+from vac_tf.datasets.scenes.reader import read_scenes
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split
 
 __all__ = ["DatasetError", "RejectedRow", "Split", "read_split"]

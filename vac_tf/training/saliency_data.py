@@ -16,7 +16,7 @@ from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.pipeline import TrainingBatches, evaluation_batches
-from vac_tf.datasets.scene_fixations import read_scene_fixations
+from vac_tf.datasets.scenes.fixations import read_scene_fixations
 from vac_tf.datasets.selection import check_disjoint
 from vac_tf.run_folder import RunFolder
 from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images

@@ -14,8 +14,8 @@ import numpy as np
 from PIL import Image
 
 from vac_tf.datasets.readers.coco import read_coco
-from vac_tf.datasets.scene_drawing import SceneObject, draw_scene
-from vac_tf.datasets.scene_shapes import SHAPE_RATIOS
+from vac_tf.datasets.scenes.drawing import SceneObject, draw_scene
+from vac_tf.datasets.scenes.shapes import SHAPE_RATIOS
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split
 
 # Raised with every change of what is drawn, so that no cache of older scenes is read.

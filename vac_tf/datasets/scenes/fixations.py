@@ -18,7 +18,7 @@ from scipy.ndimage import binary_dilation
 
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.fixations.split import SaliencySplit
-from vac_tf.datasets.scenes import read_scenes, scenes_folder
+from vac_tf.datasets.scenes.reader import read_scenes, scenes_folder
 from vac_tf.datasets.split import DatasetError, ObjectAnnotation, RejectedRow, Split
 from vac_tf.run_folder import write_atomically
 

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 from PIL import Image, ImageDraw
 
-from vac_tf.datasets.scene_shapes import SHAPE_RATIOS, shape_masks
+from vac_tf.datasets.scenes.shapes import SHAPE_RATIOS, shape_masks
 
 # Lengths are in units of 1/96 of the side of the image.
 _SMALLEST_DIAMETER = 20.0
