@@ -60,8 +60,8 @@ WITHOUT_TENSORFLOW = [
     "vac_tf/analysis/objects/figures.py",
     "vac_tf/saliency_metrics.py",
     "vac_tf/saliency_scores.py",
-    "vac_tf/decision_rule.py",
-    "vac_tf/threshold_tuning.py",
+    "vac_tf/decisions/decision_rule.py",
+    "vac_tf/decisions/tuning.py",
 ]
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}
 MOST_LINES = 300

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.calibration import calibration_curve
 
-from vac_tf.calibration import (
+from vac_tf.decisions.calibration import (
     METHODS,
     Calibration,
     calibration_errors,

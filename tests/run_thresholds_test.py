@@ -16,11 +16,11 @@ from export.scoring.config import ScoringConfig
 from export.scoring.describe import describe_model
 from export.scoring.job import score
 from vac_tf import evaluation as evaluation_module
-from vac_tf.calibration import Calibration
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.selection import read_run_split, read_run_splits
-from vac_tf.decision_rule import DecisionRule, read_decision_rule, write_decision_rule
+from vac_tf.decisions.calibration import Calibration
+from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule, write_decision_rule
 from vac_tf.evaluation import evaluate
 from vac_tf.metrics_table import format_table
 from vac_tf.run_folder import RunFolder

@@ -3,16 +3,11 @@
 import numpy as np
 import pytest
 
-from vac_tf.calibration import Calibration
+from vac_tf.decisions.calibration import Calibration
+from vac_tf.decisions.objectives import parse_objective
+from vac_tf.decisions.stratified_folds import stratified_folds
+from vac_tf.decisions.tuning import TuningSettings, measure_by_cross_fitting, measure_rule, tune
 from vac_tf.metrics import decision_metrics, evaluate_multilabel
-from vac_tf.stratified_folds import stratified_folds
-from vac_tf.threshold_objectives import parse_objective
-from vac_tf.threshold_tuning import (
-    TuningSettings,
-    measure_by_cross_fitting,
-    measure_rule,
-    tune,
-)
 
 OBJECTIVES = ("f1", "fbeta:2", "precision:0.6", "alarm_rate:0.2")
 

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import fbeta_score
 
-from vac_tf.threshold_objectives import (
-    NEVER,
-    Objective,
-    best_threshold,
-    find_cuts,
-    parse_objective,
-)
-from vac_tf.thresholds import tune_thresholds
+from vac_tf.decisions.objectives import NEVER, Objective, best_threshold, find_cuts, parse_objective
+from vac_tf.decisions.thresholds import tune_thresholds
 
 OBJECTIVES = ("f1", "fbeta:2", "fbeta:0.5", "precision:0.6", "alarm_rate:0.2")
 

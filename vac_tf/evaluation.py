@@ -5,7 +5,6 @@ import logging
 
 import numpy as np
 
-from vac_tf.calibration import Calibration
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.image_source import ImageSource
@@ -15,7 +14,8 @@ from vac_tf.datasets.selection import (
     VALIDATION_PART,
     read_named_split,
 )
-from vac_tf.decision_rule import read_decision_rule
+from vac_tf.decisions.calibration import Calibration
+from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.inconsistency import InconsistencyAccumulator
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models.backbones import get_backbone, heatmap_stride

@@ -13,11 +13,11 @@ from vac_tf.datasets.selection import (
     read_named_split,
     read_run_splits,
 )
-from vac_tf.decision_rule import DecisionRule, write_decision_rule
+from vac_tf.decisions.decision_rule import DecisionRule, write_decision_rule
+from vac_tf.decisions.objectives import parse_objective
+from vac_tf.decisions.stratified_folds import stratified_folds
+from vac_tf.decisions.tuning import TuningSettings, measure_by_cross_fitting, measure_rule, tune
 from vac_tf.run_folder import RunFolder
-from vac_tf.stratified_folds import stratified_folds
-from vac_tf.threshold_objectives import parse_objective
-from vac_tf.threshold_tuning import TuningSettings, measure_by_cross_fitting, measure_rule, tune
 
 
 def check_tuning(config: EvaluationConfig, run_config: TrainConfig, split: Split) -> None:

@@ -36,7 +36,7 @@ from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.runtime.session import NetworkSession
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.image_source import ImageSettings
-from vac_tf.decision_rule import DecisionRule, read_decision_rule
+from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.training.run_data import image_settings

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from vac_tf.threshold_objectives import (
+from vac_tf.decisions.objectives import (
     NEVER,
     Objective,
     best_shared_threshold,

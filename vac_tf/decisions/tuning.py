@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.calibration import BINS, Calibration, calibration_errors, fit_calibration
+from vac_tf.decisions.calibration import BINS, Calibration, calibration_errors, fit_calibration
+from vac_tf.decisions.objectives import Objective
+from vac_tf.decisions.stratified_folds import stratified_folds
+from vac_tf.decisions.thresholds import Thresholds, tune_thresholds
 from vac_tf.metrics import decision_metrics
-from vac_tf.stratified_folds import stratified_folds
-from vac_tf.threshold_objectives import Objective
-from vac_tf.thresholds import Thresholds, tune_thresholds
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ def measure_rule(
 
     Returns:
         `comparison`, as `measure_decisions`; and where the rule calibrates, `calibration`: the
-        errors of `vac_tf.calibration.calibration_errors`, `before` and `after`.
+        errors of `vac_tf.decisions.calibration.calibration_errors`, `before` and `after`.
     """
     probabilities = calibration.probabilities(logits)
     decided = {"tuned": probabilities > thresholds}

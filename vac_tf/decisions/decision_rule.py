@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.calibration import Calibration
+from vac_tf.decisions.calibration import Calibration
 from vac_tf.run_folder import RunFolder
 
 FILE = "thresholds.json"
