@@ -14,8 +14,8 @@ from flags.program import run_program
 
 def main():
     config = evaluation.to_config()
-    from vac_tf.evaluation import evaluate
-    from vac_tf.metrics_table import format_table
+    from vac_tf.evaluation.classification import evaluate
+    from vac_tf.evaluation.classification_table import format_table
 
     print(format_table(evaluate(config)))
 

@@ -10,8 +10,8 @@ from flags.program import run_program
 
 def main():
     config = saliency_evaluation.to_config()
-    from vac_tf.saliency_evaluation import evaluate_saliency
-    from vac_tf.saliency_table import format_saliency_table
+    from vac_tf.evaluation.saliency import evaluate_saliency
+    from vac_tf.evaluation.saliency_table import format_saliency_table
 
     print(format_saliency_table(evaluate_saliency(config)))
 

@@ -20,7 +20,7 @@ def main():
         from vac_tf.datasets.saliency_check import check_saliency_data
 
         return 0 if check_saliency_data(config) else 1
-    from vac_tf.saliency_table import format_saliency_table
+    from vac_tf.evaluation.saliency_table import format_saliency_table
     from vac_tf.training.saliency_run import run_saliency
 
     print(format_saliency_table(run_saliency(config)))

@@ -33,7 +33,7 @@ WITHOUT_TENSORFLOW = [
     "vac_tf/configs/classification.py",
     "vac_tf/metrics.py",
     "vac_tf/inconsistency.py",
-    "vac_tf/metrics_table.py",
+    "vac_tf/evaluation/classification_table.py",
     "vac_tf/datasets/__init__.py",
     "vac_tf/datasets/split.py",
     "vac_tf/datasets/readers/table.py",

@@ -19,7 +19,7 @@ from vac_tf.analysis.classifier_outputs import LabelHeatmaps
 from vac_tf.analysis.heatmap_overlay import enlarge
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.split import DatasetError
-from vac_tf.saliency_baselines import CentreBias, OtherFixations
+from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations
 
 NUM_IMAGES, LABELS = 6, ("cat", "dog", "red_car")
 

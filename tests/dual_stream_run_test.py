@@ -16,7 +16,7 @@ from tests.tiny_backbones import add_tiny_backbones
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.evaluation import evaluate
+from vac_tf.evaluation.classification import evaluate
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saving import load_network
 from vac_tf.prediction import predict

@@ -13,7 +13,7 @@ import pytest
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.selection import read_run_split
-from vac_tf.evaluation import _table2_transforms, evaluate
+from vac_tf.evaluation.classification import _table2_transforms, evaluate
 from vac_tf.inconsistency import mean_squared_difference
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models import build_classifier

@@ -15,16 +15,16 @@ from export.building.exporter import export_run
 from export.scoring.config import ScoringConfig
 from export.scoring.describe import describe_model
 from export.scoring.job import score
-from vac_tf import evaluation as evaluation_module
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.selection import read_run_split, read_run_splits
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule, write_decision_rule
-from vac_tf.evaluation import evaluate
-from vac_tf.metrics_table import format_table
+from vac_tf.evaluation import classification as evaluation_module
+from vac_tf.evaluation.classification import evaluate
+from vac_tf.evaluation.classification_table import format_table
+from vac_tf.evaluation.run_thresholds import check_tuning
 from vac_tf.run_folder import RunFolder
-from vac_tf.run_thresholds import check_tuning
 
 
 @pytest.fixture

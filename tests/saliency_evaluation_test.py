@@ -14,10 +14,10 @@ from vac_tf import saliency_metrics
 from vac_tf.configs.saliency import SaliencyEvaluationConfig
 from vac_tf.datasets.fixations.density import fixation_density
 from vac_tf.datasets.fixations.salicon import read_salicon
-from vac_tf.saliency_baselines import CentreBias, OtherFixations, observers_left_out
-from vac_tf.saliency_evaluation import evaluate_saliency, score_split
+from vac_tf.evaluation.saliency import evaluate_saliency, score_split
+from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations, observers_left_out
+from vac_tf.evaluation.saliency_table import format_saliency_table
 from vac_tf.saliency_scores import METRICS, mean_scores
-from vac_tf.saliency_table import format_saliency_table
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import tensorflow as tf
 from tests.dual_stream_test import stream
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.evaluation import evaluate
-from vac_tf.metrics_table import format_table
+from vac_tf.evaluation.classification import evaluate
+from vac_tf.evaluation.classification_table import format_table
 from vac_tf.models import build_dual_stream
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.saliency import build_saliency_network

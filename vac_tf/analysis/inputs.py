@@ -20,10 +20,10 @@ from vac_tf.datasets.pipeline import evaluation_batches
 from vac_tf.datasets.scenes.fixations import read_scene_fixations
 from vac_tf.datasets.selection import TEST_SPLITS, dataset_options
 from vac_tf.datasets.split import DatasetError
+from vac_tf.evaluation.saliency import predict_logits
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.saliency_density import saliency_density
-from vac_tf.saliency_evaluation import predict_logits
 from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
 
 FIXATIONS, SIMULATED_FIXATIONS = "fixations", "simulated fixations"

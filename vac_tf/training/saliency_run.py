@@ -6,10 +6,10 @@ import tensorflow as tf
 
 from vac_tf.analysis.saliency_panels import saliency_panel
 from vac_tf.configs.saliency import SaliencyConfig
+from vac_tf.evaluation.saliency import evaluate_saliency_run, predict_logits
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.saliency_density import saliency_density
-from vac_tf.saliency_evaluation import evaluate_saliency_run, predict_logits
 from vac_tf.saliency_losses import parse_losses
 from vac_tf.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
@@ -26,7 +26,7 @@ def run_saliency(config: SaliencyConfig) -> dict:
     `saliency_evaluation.json`.
 
     Returns:
-        The contents of `saliency_evaluation.json`, see `vac_tf.saliency_evaluation`.
+        The contents of `saliency_evaluation.json`, see `vac_tf.evaluation.saliency`.
 
     Raises:
         ValueError: unusable settings, data or run folder.

@@ -12,7 +12,7 @@ from vac_tf.analysis.objects.table import image_size
 from vac_tf.datasets.fixations.density import split_density
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.split import DatasetError
-from vac_tf.saliency_baselines import CentreBias, OtherFixations
+from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations
 
 _GRID = (96, 96)  # of the mean of predicted densities
 # SALICON names photographs as COCO did in 2014; in 2017 the same ones lost this prefix.

@@ -15,7 +15,7 @@ _HEADINGS = {
 
 
 def format_saliency_table(evaluation: dict) -> str:
-    """Formats what `vac_tf.saliency_evaluation.score_split` returned.
+    """Formats what `vac_tf.evaluation.saliency.score_split` returned.
 
     Returns:
         One line per predictor and a line of conventions, without a final newline; "-" where

@@ -16,6 +16,7 @@ from vac_tf.datasets.selection import (
 )
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import read_decision_rule
+from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.inconsistency import InconsistencyAccumulator
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models.backbones import get_backbone, heatmap_stride
@@ -23,7 +24,6 @@ from vac_tf.models.saliency_weighting import weight_by_saliency
 from vac_tf.models.saving import load_network
 from vac_tf.prediction import inference
 from vac_tf.run_folder import RunFolder
-from vac_tf.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.training.given_runs import read_saliency_network
 from vac_tf.training.run_data import (
     image_settings,

@@ -1,6 +1,6 @@
 """The evaluation as a table for the terminal, in percent."""
 
-from vac_tf.threshold_table import format_thresholds
+from vac_tf.evaluation.threshold_table import format_thresholds
 
 _PRECISION_RECALL = ("F1-C", "P-C", "R-C", "CF1", "F1-O", "P-O", "R-O")
 _LABEL_BASED = ("mAP", "mA", *_PRECISION_RECALL)
