@@ -16,10 +16,10 @@ from vac_tf.analysis.attention.agreement_summary import (
 )
 from vac_tf.analysis.attention.reference import FixationReference, PredictedReference, match_images
 from vac_tf.analysis.classifier_outputs import LabelHeatmaps
-from vac_tf.analysis.heatmap_overlay import enlarge
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.split import DatasetError
 from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations
+from vac_tf.figures.heatmap_overlay import enlarge
 
 NUM_IMAGES, LABELS = 6, ("cat", "dog", "red_car")
 

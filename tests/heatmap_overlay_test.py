@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vac_tf.analysis.heatmap_overlay import COLORS, draw_mirror_comparison, enlarge, overlay
+from vac_tf.figures.heatmap_overlay import COLORS, draw_mirror_comparison, enlarge, overlay
 
 
 def test_enlarging_keeps_constants_and_the_place_of_the_peak():

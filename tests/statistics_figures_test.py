@@ -10,10 +10,10 @@ from vac_tf.analysis.comparison.average_precision_gain import (
     compare_average_precision,
     gain_correlations,
 )
-from vac_tf.analysis.figure_style import name_points, p_value_text, page_figure
 from vac_tf.analysis.objects import figures as figures
 from vac_tf.analysis.objects.clutter import map_by_object_count
 from vac_tf.analysis.objects.statistics import class_correlations, found_against_missed
+from vac_tf.figures.style import name_points, p_value_text, page_figure
 
 
 def results(num_labels, count=80, seed=0):

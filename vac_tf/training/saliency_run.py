@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from vac_tf.analysis.saliency_panels import saliency_panel
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.evaluation.saliency import evaluate_saliency_run, predict_logits
+from vac_tf.figures.saliency_panels import saliency_panel
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.saliency_density import saliency_density

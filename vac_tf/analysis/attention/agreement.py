@@ -20,7 +20,7 @@ from vac_tf.analysis.attention.reference import (
     PredictedReference,
 )
 from vac_tf.analysis.classifier_outputs import LabelHeatmaps
-from vac_tf.analysis.heatmap_overlay import enlarge
+from vac_tf.figures.heatmap_overlay import enlarge
 
 # What the heatmaps are scored by; without fixations by `cc` and `kld` only.
 HIGHER_IS_BETTER = {"cc": True, "kld": False, "nss": True, "auc_judd": True, "shuffled_auc": True}

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vac_tf.analysis.figure_style import BLUE, GRAY, GREEN, page_figure
+from vac_tf.figures.style import BLUE, GRAY, GREEN, page_figure
 
 METRIC_NAMES = {
     "nss": "NSS",

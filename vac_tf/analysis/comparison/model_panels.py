@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image
 
 from vac_tf.analysis.classifier_outputs import ClassifierOutputs
-from vac_tf.analysis.figure_style import page_figure
-from vac_tf.analysis.heatmap_overlay import overlay
+from vac_tf.figures.heatmap_overlay import overlay
+from vac_tf.figures.style import page_figure
 
 _HEIGHT = 240  # pixels of an image in a panel
 _WIDTH = 320  # at most

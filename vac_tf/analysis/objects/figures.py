@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.ticker import MaxNLocator
 
-from vac_tf.analysis.figure_style import (
+from vac_tf.analysis.objects.clutter import smoothed
+from vac_tf.figures.style import (
     BLUE,
     GRAY,
     ORANGE,
@@ -18,7 +19,6 @@ from vac_tf.analysis.figure_style import (
     p_value_text,
     page_figure,
 )
-from vac_tf.analysis.objects.clutter import smoothed
 
 _TITLES = {
     "size": "object size",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from vac_tf.analysis.heatmap_overlay import overlay
+from vac_tf.figures.heatmap_overlay import overlay
 
 
 def saliency_panel(image: np.ndarray, truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
