@@ -32,8 +32,8 @@ from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring.sources.input import ScoringInput
 from vac_tf.datasets.decoding import decode_image
+from vac_tf.geometry.resizing import resize_images
 from vac_tf.models.saving import load_network
-from vac_tf.resizing import resize_images
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs.", required=True)
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Keeps the exported network.", required=True)

@@ -14,7 +14,7 @@ from tests.small_trainer import (
     numbers,
 )
 from vac_tf import losses
-from vac_tf.transforms import parse_transforms
+from vac_tf.geometry.transforms import parse_transforms
 
 
 @pytest.fixture(scope="module")

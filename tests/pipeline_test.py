@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from vac_tf.datasets.pipeline import Augmentation, TrainingBatches, evaluation_batches
-from vac_tf.transforms import parse_transforms
+from vac_tf.geometry.transforms import parse_transforms
 
 SIZE = 8
 COUNT = 22

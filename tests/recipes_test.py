@@ -11,10 +11,10 @@ from absl import flags as absl_flags
 from flags import training
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.geometry.transforms import parse_transforms, parse_weights
 from vac_tf.models.backbones import get_backbone
 from vac_tf.training.run import build_trainer, start_classifier
 from vac_tf.training.run_data import read_run_data
-from vac_tf.transforms import parse_transforms, parse_weights
 
 FOLDER = REPOSITORY / "flags" / "recipes"
 README = (FOLDER / "README.md").read_text(encoding="utf-8")

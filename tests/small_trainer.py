@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
-from vac_tf.transforms import parse_transforms
 
 STRIDE = 8
 RATIO = np.array([0.1, 0.5, 0.8], "float32")

@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from vac_tf.datasets import DatasetError, RejectedRow, Split, read_split
-from vac_tf.datasets.boxes import crop_boxes
 from vac_tf.datasets.description import describe
 from vac_tf.datasets.split import ObjectAnnotation
+from vac_tf.geometry.boxes import crop_boxes
 
 
 def make_split(**changes) -> Split:

@@ -9,8 +9,8 @@ import re
 import numpy as np
 import pytest
 
+from vac_tf.geometry.transforms import Rotation, Translation
 from vac_tf.metrics import evaluate_multilabel
-from vac_tf.transforms import Rotation, Translation
 
 FOLDER = pathlib.Path(__file__).parent
 INPUTS = ("even_images", "odd_images", "heatmaps")

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vac_tf.losses import attention_consistency
-from vac_tf.transforms import (
+from vac_tf.geometry.transforms import (
     HorizontalFlip,
     Rotation,
     Scaling,
@@ -15,6 +14,7 @@ from vac_tf.transforms import (
     parse_transforms,
     parse_weights,
 )
+from vac_tf.losses import attention_consistency
 
 STRIDE = 8
 EVERY = [

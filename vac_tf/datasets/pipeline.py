@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.datasets.image_source import ImageSource
-from vac_tf.transforms import Scaling, Transform
+from vac_tf.geometry.transforms import Scaling, Transform
 
 
 @dataclasses.dataclass(frozen=True)

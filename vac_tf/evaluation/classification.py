@@ -17,6 +17,7 @@ from vac_tf.datasets.selection import (
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
+from vac_tf.geometry.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
 from vac_tf.inconsistency import InconsistencyAccumulator
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models.backbones import get_backbone, heatmap_stride
@@ -31,7 +32,6 @@ from vac_tf.training.run_data import (
     leave_bad_images_out,
     naming_bad_images,
 )
-from vac_tf.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
 
 
 def evaluate(config: EvaluationConfig) -> dict:

@@ -8,9 +8,9 @@ import keras
 from keras import ops
 
 from vac_tf import losses
+from vac_tf.geometry.transforms import HorizontalFlip, Scaling, Transform
 from vac_tf.models.classifier import with_features
 from vac_tf.training.steps import take_gradient_step, update_means
-from vac_tf.transforms import HorizontalFlip, Scaling, Transform
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")

@@ -4,10 +4,10 @@ import dataclasses
 import math
 
 from vac_tf.configs.classification import DUAL_STREAM_SETTINGS, TrainConfig
+from vac_tf.geometry.transforms import Scaling, parse_transforms, parse_weights
 from vac_tf.models.backbones import get_backbone
 from vac_tf.training.consistency_trainer import check_grid
 from vac_tf.training.given_runs import check_saliency_run
-from vac_tf.transforms import Scaling, parse_transforms, parse_weights
 
 
 def check_method(config: TrainConfig) -> None:

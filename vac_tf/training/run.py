@@ -5,6 +5,7 @@ from collections.abc import Callable
 import keras
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.geometry.transforms import parse_transforms, parse_weights
 from vac_tf.metrics import evaluate_multilabel
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride
@@ -15,7 +16,6 @@ from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score
 from vac_tf.training.given_runs import start_from_saliency
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import RunData, read_run_data
-from vac_tf.transforms import parse_transforms, parse_weights
 
 
 def start_classifier(config: TrainConfig, label_names: tuple[str, ...]) -> keras.Model:

@@ -13,8 +13,8 @@ from vac_tf.datasets import DatasetError, Split
 from vac_tf.datasets.image_source import ImageSettings, ImageSource
 from vac_tf.datasets.pipeline import Augmentation, TrainingBatches, evaluation_batches
 from vac_tf.datasets.selection import read_run_splits
+from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.run_folder import RunFolder
-from vac_tf.transforms import parse_transforms
 
 
 @dataclasses.dataclass(frozen=True)

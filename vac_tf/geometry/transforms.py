@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 from keras import ops
 
-from vac_tf.resizing import resize_images
+from vac_tf.geometry.resizing import resize_images
 
 
 @dataclasses.dataclass(frozen=True)
