@@ -31,8 +31,8 @@ from export.images.image_file import load_input
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring.sources.input import ScoringInput
-from vac_tf.datasets.decoding import decode_image
 from vac_tf.geometry.resizing import resize_images
+from vac_tf.inputs.decoding import decode_image
 from vac_tf.models.saving import load_network
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs.", required=True)

@@ -290,4 +290,4 @@ def test_what_is_reached_is_reached_through_others():
     reached = reached_files(["train.py"], FILES)
     assert "vac_tf/geometry/resizing.py" in reached  # train -> run -> transforms -> resizing
     assert "tensorflow" in third_party(reached)
-    assert "vac_tf/datasets/__init__.py" in reached_files(["vac_tf/datasets/pipeline.py"], FILES)
+    assert "vac_tf/datasets/__init__.py" in reached_files(["vac_tf/inputs/pipeline.py"], FILES)

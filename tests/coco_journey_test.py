@@ -48,13 +48,13 @@ def _program(program, *arguments):
 
 def _keras_probabilities(run_dir):
     """Label names, and file name -> probabilities `[L]` of the run's network on both splits."""
-    from vac_tf.datasets.image_source import ImageSource
-    from vac_tf.datasets.pipeline import evaluation_batches
     from vac_tf.datasets.selection import read_run_split
+    from vac_tf.inputs.image_source import ImageSource
+    from vac_tf.inputs.pipeline import evaluation_batches
+    from vac_tf.inputs.prediction import predict
+    from vac_tf.inputs.settings import image_settings
     from vac_tf.models.saving import load_network
-    from vac_tf.prediction import predict
     from vac_tf.run_folder import RunFolder
-    from vac_tf.training.run_data import image_settings
 
     folder = RunFolder(str(run_dir))
     config = folder.read_config()

@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image, ImageOps
 
 from tests.encoded_images import encode, good_images, huge_images, photograph, refused_images
-from vac_tf.datasets.decoding import crop, decode_image, orient
+from vac_tf.inputs.decoding import crop, decode_image, orient
 
 GOOD, REFUSED, HUGE = good_images(), refused_images(), huge_images()
 

@@ -17,9 +17,9 @@ from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.evaluation.classification import evaluate
+from vac_tf.inputs.prediction import predict
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saving import load_network
-from vac_tf.prediction import predict
 from vac_tf.run_folder import RunFolder
 from vac_tf.training import dual_stream_run
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted

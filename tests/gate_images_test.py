@@ -11,7 +11,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.images import preprocessing
 from tests.exporter_test import SIZE, write_run, write_table
 from vac_tf.datasets import read_split
-from vac_tf.datasets.image_source import ImageSettings
+from vac_tf.inputs.image_source import ImageSettings
 
 
 @pytest.fixture(scope="module")

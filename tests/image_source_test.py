@@ -9,8 +9,8 @@ from PIL import Image, ImageOps
 
 from tests.encoded_images import encode, huge_images, photograph, refused_images
 from vac_tf.datasets import DatasetError, Split
-from vac_tf.datasets.image_source import ImageSettings, ImageSource
 from vac_tf.geometry.boxes import crop_boxes
+from vac_tf.inputs.image_source import ImageSettings, ImageSource
 
 SETTINGS = ImageSettings(image_size=24)
 

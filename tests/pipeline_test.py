@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vac_tf.datasets.pipeline import Augmentation, TrainingBatches, evaluation_batches
 from vac_tf.geometry.transforms import parse_transforms
+from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches
 
 SIZE = 8
 COUNT = 22

@@ -3,8 +3,8 @@
 import numpy as np
 import tensorflow as tf
 
+from vac_tf.inputs.prediction import inference, predict
 from vac_tf.models import build_classifier
-from vac_tf.prediction import inference, predict
 
 
 def test_predictions_are_the_networks_and_follow_its_weights(tiny_backbone):

@@ -12,8 +12,9 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.check import check_data
 from vac_tf.datasets.selection import read_run_splits
+from vac_tf.inputs.settings import known_labels
 from vac_tf.training.run import run
-from vac_tf.training.run_data import known_labels, read_run_data
+from vac_tf.training.run_data import read_run_data
 
 LABELS = ("cat", "dog")
 ROWS = {"train": 10, "val": 4, "test": 3}

@@ -35,11 +35,11 @@ from export.bundle.preprocessing import Preprocessing
 from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.runtime.session import NetworkSession
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.datasets.image_source import ImageSettings
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
+from vac_tf.inputs.image_source import ImageSettings
+from vac_tf.inputs.settings import image_settings
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.training.run_data import image_settings
 
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy")
 _GATE_BATCH = 32

@@ -5,8 +5,8 @@ import tensorflow as tf
 
 from export.bundle.description import OutputCalibration
 from export.bundle.preprocessing import Preprocessing
-from vac_tf.datasets.decoding import decode_image
 from vac_tf.geometry.resizing import resize_images
+from vac_tf.inputs.decoding import decode_image
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.fused_batch_norm import rebuild_network
 

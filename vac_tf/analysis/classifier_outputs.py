@@ -7,15 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.analysis.scored_file import read_scored_file
-from vac_tf.datasets.image_source import ImageSource
-from vac_tf.datasets.pipeline import evaluation_batches
 from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import read_decision_rule
+from vac_tf.inputs.image_source import ImageSource
+from vac_tf.inputs.pipeline import evaluation_batches
+from vac_tf.inputs.settings import image_settings, naming_bad_images
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.training.run_data import image_settings, naming_bad_images
 
 _UNTUNED_THRESHOLD = np.float32(0.5)
 # Output of a network -> the stream whose heatmaps it holds.

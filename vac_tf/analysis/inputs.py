@@ -14,17 +14,17 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.fixations.salicon import read_salicon
-from vac_tf.datasets.image_source import ImageSettings, ImageSource
 from vac_tf.datasets.joined import join_saliency_splits, join_splits, split_names
-from vac_tf.datasets.pipeline import evaluation_batches
 from vac_tf.datasets.scenes.fixations import read_scene_fixations
 from vac_tf.datasets.selection import TEST_SPLITS, dataset_options
 from vac_tf.datasets.split import DatasetError
 from vac_tf.evaluation.saliency import predict_logits
+from vac_tf.inputs.image_source import ImageSettings, ImageSource
+from vac_tf.inputs.pipeline import evaluation_batches
+from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.saliency_density import saliency_density
-from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
 
 FIXATIONS, SIMULATED_FIXATIONS = "fixations", "simulated fixations"
 _WITH_MASKS = ("coco", "scenes")

@@ -6,10 +6,10 @@ from typing import Any
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.description import describe
-from vac_tf.datasets.image_source import ImageSource
 from vac_tf.datasets.selection import TEST_SPLITS, read_run_split
 from vac_tf.datasets.split import DatasetError
-from vac_tf.training.run_data import image_settings
+from vac_tf.inputs.image_source import ImageSource
+from vac_tf.inputs.settings import image_settings
 
 
 def check_data(config: TrainConfig) -> bool:

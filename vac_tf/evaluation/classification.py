@@ -7,8 +7,6 @@ import numpy as np
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
-from vac_tf.datasets.image_source import ImageSource
-from vac_tf.datasets.pipeline import evaluation_batches
 from vac_tf.datasets.selection import (
     TEST_SPLITS,
     VALIDATION_PART,
@@ -19,19 +17,21 @@ from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.geometry.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
 from vac_tf.inconsistency import InconsistencyAccumulator
-from vac_tf.metrics import evaluate_multilabel
-from vac_tf.models.backbones import get_backbone, heatmap_stride
-from vac_tf.models.saliency_weighting import weight_by_saliency
-from vac_tf.models.saving import load_network
-from vac_tf.prediction import inference
-from vac_tf.run_folder import RunFolder
-from vac_tf.training.given_runs import read_saliency_network
-from vac_tf.training.run_data import (
+from vac_tf.inputs.image_source import ImageSource
+from vac_tf.inputs.pipeline import evaluation_batches
+from vac_tf.inputs.prediction import inference
+from vac_tf.inputs.settings import (
     image_settings,
     known_labels,
     leave_bad_images_out,
     naming_bad_images,
 )
+from vac_tf.metrics import evaluate_multilabel
+from vac_tf.models.backbones import get_backbone, heatmap_stride
+from vac_tf.models.saliency_weighting import weight_by_saliency
+from vac_tf.models.saving import load_network
+from vac_tf.run_folder import RunFolder
+from vac_tf.training.given_runs import read_saliency_network
 
 
 def evaluate(config: EvaluationConfig) -> dict:

@@ -14,12 +14,12 @@ from vac_tf.datasets.fixations.density import saliency_targets
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.held_out import hold_out
-from vac_tf.datasets.image_source import ImageSource
-from vac_tf.datasets.pipeline import TrainingBatches, evaluation_batches
 from vac_tf.datasets.scenes.fixations import read_scene_fixations
 from vac_tf.datasets.selection import check_disjoint
+from vac_tf.inputs.image_source import ImageSource
+from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches
+from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
 from vac_tf.run_folder import RunFolder
-from vac_tf.training.run_data import image_settings, leave_bad_images_out, naming_bad_images
 
 # The fixations of SALICON's test images are not public.
 _EVALUATION_SPLITS = {"scenes": "test", "salicon": "val"}

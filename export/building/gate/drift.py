@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from export.building.gate.budget import Budget
+from vac_tf.inputs.settings import known_labels
 from vac_tf.metrics import decision_metrics, evaluate_multilabel
-from vac_tf.training.run_data import known_labels
 
 Outputs = Mapping[str, np.ndarray]
 

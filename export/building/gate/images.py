@@ -11,7 +11,7 @@ from export.images.image_header import ImageError
 from export.images.preprocessing import cut_out
 from export.scoring.sources.input import ScoringInput
 from vac_tf.datasets import Split
-from vac_tf.datasets.image_source import ImageSettings, ImageSource
+from vac_tf.inputs.image_source import ImageSettings, ImageSource
 
 _PIXEL_TOLERANCE = {"bilinear": 0.01, "nearest": 0.0}
 

@@ -17,7 +17,7 @@ from export.bundle.description import ModelDescription
 from export.images.preprocessing import to_input_dtype
 from export.scoring.runtime.session import NetworkSession
 from vac_tf.datasets import Split
-from vac_tf.datasets.image_source import ImageSettings
+from vac_tf.inputs.image_source import ImageSettings
 
 _BATCH = 32
 _IMAGES_TO_COMPARE_LAYERS = 4

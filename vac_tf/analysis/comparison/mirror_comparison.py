@@ -3,14 +3,14 @@
 import numpy as np
 import tensorflow as tf
 
-from vac_tf.datasets.image_source import ImageSource
-from vac_tf.datasets.pipeline import evaluation_batches
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.figures.heatmap_overlay import draw_mirror_comparison
 from vac_tf.geometry.transforms import HorizontalFlip
+from vac_tf.inputs.image_source import ImageSource
+from vac_tf.inputs.pipeline import evaluation_batches
+from vac_tf.inputs.settings import image_settings
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.training.run_data import image_settings
 
 
 def compare_under_flip(

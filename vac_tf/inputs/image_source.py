@@ -11,10 +11,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from vac_tf.datasets.decoding import crop, decode_image, orient
 from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.geometry.boxes import crop_boxes
 from vac_tf.geometry.resizing import resize_images
+from vac_tf.inputs.decoding import crop, decode_image, orient
 
 _EXIF_ORIENTATION = 0x0112
 

@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from vac_tf.datasets.image_source import ImageSource
 from vac_tf.geometry.transforms import Scaling, Transform
+from vac_tf.inputs.image_source import ImageSource
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,64 @@
+"""How the images and labels of a run are taken, and what happens to images that cannot be."""
+
+import contextlib
+import logging
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.datasets import DatasetError, Split
+from vac_tf.inputs.image_source import ImageSettings, ImageSource
+
+
+@contextlib.contextmanager
+def naming_bad_images(*sources: ImageSource):
+    """Turns a TensorFlow error inside into a DatasetError that names the first bad image."""
+    try:
+        yield
+    except (tf.errors.ResourceExhaustedError, tf.errors.InternalError):
+        raise  # The device's, not a file's: opening every image would only take long.
+    except tf.errors.OpError as error:
+        for source in sources:
+            for index, reason in source.find_bad_images(first_only=True):
+                raise DatasetError(
+                    f"{source.split.image_paths[index]} cannot be used: {reason}. Mend or remove"
+                    " the file, or leave such images out with --skip_bad_images."
+                ) from error
+        raise
+
+
+def image_settings(config: TrainConfig) -> ImageSettings:
+    """How the images of a run are decoded and resized."""
+    return ImageSettings(
+        config.image_size,
+        config.resize_kernel,
+        config.max_pixels,
+        config.apply_exif_orientation,
+    )
+
+
+def known_labels(labels: np.ndarray, unknown_labels: str) -> np.ndarray:
+    """Labels to train on: NaN (left out of the loss) under "ignore", else unknown is negative."""
+    return labels if unknown_labels == "ignore" else np.nan_to_num(labels, nan=0.0)
+
+
+def leave_bad_images_out(split: Split, settings: ImageSettings) -> tuple[Split, list]:
+    """The split without unreadable images, and (path, reason) of each; none is replaced.
+
+    Raises:
+        DatasetError: when no image is left.
+    """
+    bad = ImageSource(split, settings).find_bad_images()
+    skipped = [(split.image_paths[index], reason) for index, reason in bad]
+    for path, reason in skipped:
+        logging.warning("Skipped %s: %s", path, reason)
+    if len(bad) == len(split):
+        raise DatasetError(
+            f"None of the {len(split)} images of {split.name} can be used, the first because:"
+            f" {skipped[0][0]}: {skipped[0][1]}."
+        )
+    if skipped:
+        logging.warning("Skipped %d of %d images of %s.", len(bad), len(split), split.name)
+    bad_indices = {index for index, _ in bad}
+    return split.select([i for i in range(len(split)) if i not in bad_indices]), skipped
