@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from vac_tf import saliency_metrics
-from vac_tf.saliency_losses import LOSSES, parse_losses
+from vac_tf.losses.saliency import LOSSES, parse_losses
 
 SIZE = (6, 9)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vac_tf.saliency_losses import LOSSES
+from vac_tf.losses.saliency import LOSSES
 from vac_tf.training.resume import load_state, save_state
 from vac_tf.training.saliency_trainer import SaliencyTrainer
 

@@ -14,7 +14,7 @@ from vac_tf.geometry.transforms import (
     parse_transforms,
     parse_weights,
 )
-from vac_tf.losses import attention_consistency
+from vac_tf.losses.multilabel import attention_consistency
 
 STRIDE = 8
 EVERY = [

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from vac_tf.saliency_losses import LOSSES
+from vac_tf.losses.saliency import LOSSES
 from vac_tf.training.steps import take_gradient_step, update_means
 
 
@@ -16,7 +16,7 @@ class SaliencyTrainer(keras.Model):
 
     Args:
         network: `images` -> `{"saliency"}`, see `vac_tf.models.saliency`.
-        weights: Weight of each loss by its name, see `vac_tf.saliency_losses.parse_losses`.
+        weights: Weight of each loss by its name, see `vac_tf.losses.saliency.parse_losses`.
         flip_seed: Seed of mirroring half of the images and their targets at random, which depends
             on nothing but this and the step; None: none is mirrored.
         coupled_weight_decay: See `take_gradient_step`.
