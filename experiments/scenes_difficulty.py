@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from vac_tf.datasets import read_split
-from vac_tf.metrics import average_precision_per_label
+from vac_tf.metrics.multilabel import average_precision_per_label
 
 
 def thumbnails(split):

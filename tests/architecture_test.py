@@ -31,8 +31,8 @@ PROGRAMS = [
 ]
 WITHOUT_TENSORFLOW = [
     "vac_tf/configs/classification.py",
-    "vac_tf/metrics.py",
-    "vac_tf/inconsistency.py",
+    "vac_tf/metrics/multilabel.py",
+    "vac_tf/metrics/inconsistency.py",
     "vac_tf/evaluation/classification_table.py",
     "vac_tf/datasets/__init__.py",
     "vac_tf/datasets/split.py",
@@ -58,8 +58,8 @@ WITHOUT_TENSORFLOW = [
     "vac_tf/analysis/comparison/average_precision_gain.py",
     "vac_tf/analysis/comparison/weighted_average_precision.py",
     "vac_tf/analysis/objects/figures.py",
-    "vac_tf/saliency_metrics.py",
-    "vac_tf/saliency_scores.py",
+    "vac_tf/metrics/saliency.py",
+    "vac_tf/metrics/saliency_scores.py",
     "vac_tf/decisions/decision_rule.py",
     "vac_tf/decisions/tuning.py",
 ]

@@ -14,7 +14,7 @@ from vac_tf.analysis.comparison.average_precision_gain import (
     resample_counts,
 )
 from vac_tf.analysis.comparison.weighted_average_precision import LabelRanking
-from vac_tf.average_precision import average_precision, average_precision_per_label
+from vac_tf.metrics.average_precision import average_precision, average_precision_per_label
 
 NAMES = ("a", "b", "c", "d")
 

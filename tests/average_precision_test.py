@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import sklearn.metrics
 
-from vac_tf.average_precision import (
+from vac_tf.metrics.average_precision import (
     CONVENTIONS,
     average_precision,
     average_precision_per_label,

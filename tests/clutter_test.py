@@ -8,7 +8,7 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from vac_tf.analysis.objects.clutter import map_by_object_count, random_average_precision, smoothed
-from vac_tf.metrics import evaluate_multilabel
+from vac_tf.metrics.multilabel import evaluate_multilabel
 
 
 def example(seed=0, count=120, num_labels=5):

@@ -9,7 +9,7 @@ import pytest
 
 from export.building.gate.budget import BUDGETS, Budget, parse_budget, parse_precisions
 from export.building.gate.drift import measure_drift, over_budget
-from vac_tf.metrics import evaluate_multilabel
+from vac_tf.metrics.multilabel import evaluate_multilabel
 
 NAMES = ("cat", "dog", "bird")
 THRESHOLDS = np.float32([0.5, 0.3, 0.7])

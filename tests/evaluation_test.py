@@ -14,9 +14,9 @@ from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.evaluation.classification import _table2_transforms, evaluate
-from vac_tf.inconsistency import mean_squared_difference
 from vac_tf.inputs.prediction import predict
-from vac_tf.metrics import evaluate_multilabel
+from vac_tf.metrics.inconsistency import mean_squared_difference
+from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models import build_classifier
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.saving import load_network

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from vac_tf.inconsistency import InconsistencyAccumulator, mean_squared_difference
+from vac_tf.metrics.inconsistency import InconsistencyAccumulator, mean_squared_difference
 
 
 def random_heatmaps(*shape, seed=0):

@@ -10,7 +10,7 @@ import pytest
 import sklearn.metrics
 
 from vac_tf.evaluation.classification_table import format_table
-from vac_tf.metrics import average_precision, evaluate_multilabel
+from vac_tf.metrics.multilabel import average_precision, evaluate_multilabel
 
 GROUPS = ("label_based", "top3", "top3_thresholded", "example_based")
 
@@ -351,7 +351,7 @@ def test_evaluates_the_size_of_coco_val_2014_in_seconds():
 def test_needs_no_tensorflow():
     program = (
         "import sys, vac_tf.metrics, vac_tf.evaluation.classification_table;"
-        "import vac_tf.inconsistency;"
+        "import vac_tf.metrics.inconsistency;"
         "print('tensorflow' in sys.modules or 'keras' in sys.modules)"
     )
     output = subprocess.run(

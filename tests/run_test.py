@@ -14,7 +14,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.selection import read_run_splits
 from vac_tf.inputs.prediction import predict
-from vac_tf.metrics import evaluate_multilabel
+from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
 from vac_tf.training import epochs

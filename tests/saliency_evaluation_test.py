@@ -17,7 +17,7 @@ from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.evaluation.saliency import evaluate_saliency, score_split
 from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations, observers_left_out
 from vac_tf.evaluation.saliency_table import format_saliency_table
-from vac_tf.saliency_scores import METRICS, mean_scores
+from vac_tf.metrics.saliency_scores import METRICS, mean_scores
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from vac_tf.metrics.saliency_density import saliency_density
 from vac_tf.models.saliency import HEAD_LAYER, build_saliency_network, without_head
 from vac_tf.models.saving import load_network, save_network
-from vac_tf.saliency_density import saliency_density
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (2, 64, 96, 3)).astype("float32")
 

@@ -15,13 +15,13 @@ from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.evaluation.classification_table import format_table
+from vac_tf.metrics.saliency_density import saliency_density
 from vac_tf.models import build_dual_stream
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.models.saliency_weighting import SaliencyWeighting, weight_by_saliency
 from vac_tf.models.saving import load_network, save_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_density import saliency_density
 
 LABELS = 3
 GENERATOR = np.random.default_rng(0)

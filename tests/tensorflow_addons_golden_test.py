@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vac_tf.geometry.transforms import Rotation, Translation
-from vac_tf.metrics import evaluate_multilabel
+from vac_tf.metrics.multilabel import evaluate_multilabel
 
 FOLDER = pathlib.Path(__file__).parent
 INPUTS = ("even_images", "odd_images", "heatmaps")

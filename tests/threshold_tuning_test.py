@@ -7,7 +7,7 @@ from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.objectives import parse_objective
 from vac_tf.decisions.stratified_folds import stratified_folds
 from vac_tf.decisions.tuning import TuningSettings, measure_by_cross_fitting, measure_rule, tune
-from vac_tf.metrics import decision_metrics, evaluate_multilabel
+from vac_tf.metrics.multilabel import decision_metrics, evaluate_multilabel
 
 OBJECTIVES = ("f1", "fbeta:2", "precision:0.6", "alarm_rate:0.2")
 

@@ -15,7 +15,7 @@ from vac_tf.decisions.calibration import BINS, Calibration, calibration_errors, 
 from vac_tf.decisions.objectives import Objective
 from vac_tf.decisions.stratified_folds import stratified_folds
 from vac_tf.decisions.thresholds import Thresholds, tune_thresholds
-from vac_tf.metrics import decision_metrics
+from vac_tf.metrics.multilabel import decision_metrics
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,6 @@ from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.geometry.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
-from vac_tf.inconsistency import InconsistencyAccumulator
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import inference
@@ -26,7 +25,8 @@ from vac_tf.inputs.settings import (
     leave_bad_images_out,
     naming_bad_images,
 )
-from vac_tf.metrics import evaluate_multilabel
+from vac_tf.metrics.inconsistency import InconsistencyAccumulator
+from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models.backbones import get_backbone, heatmap_stride
 from vac_tf.models.saliency_weighting import weight_by_saliency
 from vac_tf.models.saving import load_network

@@ -18,10 +18,10 @@ from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import inference
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
+from vac_tf.metrics.saliency_density import saliency_density
+from vac_tf.metrics.saliency_scores import mean_scores, score_image
 from vac_tf.models.saving import load_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_density import saliency_density
-from vac_tf.saliency_scores import mean_scores, score_image
 from vac_tf.training.saliency_data import read_saliency_split
 
 _SEED = 0  # of the negatives that metrics draw, so that all evaluations draw the same

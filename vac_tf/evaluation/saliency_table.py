@@ -1,6 +1,6 @@
 """A saliency evaluation as a table for the terminal."""
 
-from vac_tf.saliency_scores import METRICS
+from vac_tf.metrics.saliency_scores import METRICS
 
 _HEADINGS = {
     "nss": "NSS",

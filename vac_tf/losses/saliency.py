@@ -2,7 +2,7 @@
 
 All take logits `[B, H, W]`, density `[B, H, W]` (sum 1) and counts of fixations `[B, H, W]`, and
 return float32 `[B]`, lower is better. The predicted density is the softmax of the logits over all
-pixels. Definitions as in `vac_tf.saliency_metrics`, whose sources apply.
+pixels. Definitions as in `vac_tf.metrics.saliency`, whose sources apply.
 """
 
 from keras import ops

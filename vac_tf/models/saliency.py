@@ -61,7 +61,7 @@ def build_saliency_network(
 
     The output is a map of logits, so that losses are exact where a density is tiny: up-sample
     them bilinearly, then take the softmax over all pixels for the density of fixations
-    (`vac_tf.saliency_density`).
+    (`vac_tf.metrics.saliency_density`).
 
     Args:
         backbone: Name of a backbone, see `vac_tf.models.backbones.BACKBONES`.

@@ -7,7 +7,7 @@ import keras
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.geometry.transforms import parse_transforms, parse_weights
 from vac_tf.inputs.prediction import predict
-from vac_tf.metrics import evaluate_multilabel
+from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride
 from vac_tf.run_folder import RunFolder

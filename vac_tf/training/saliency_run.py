@@ -8,10 +8,10 @@ from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.evaluation.saliency import evaluate_saliency_run, predict_logits
 from vac_tf.figures.saliency_panels import saliency_panel
 from vac_tf.losses.saliency import parse_losses
+from vac_tf.metrics.saliency_density import saliency_density
+from vac_tf.metrics.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.run_folder import RunFolder
-from vac_tf.saliency_density import saliency_density
-from vac_tf.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
 from vac_tf.training.saliency_data import SaliencyData, evaluation_split_name, read_saliency_data
 from vac_tf.training.saliency_trainer import SaliencyTrainer

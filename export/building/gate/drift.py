@@ -7,7 +7,7 @@ import numpy as np
 
 from export.building.gate.budget import Budget
 from vac_tf.inputs.settings import known_labels
-from vac_tf.metrics import decision_metrics, evaluate_multilabel
+from vac_tf.metrics.multilabel import decision_metrics, evaluate_multilabel
 
 Outputs = Mapping[str, np.ndarray]
 

@@ -66,7 +66,7 @@ def heatmap_density(heatmap: np.ndarray, height: int, width: int) -> np.ndarray 
 
 
 def score_map(saliency: np.ndarray, attention: ImageAttention, seed: int) -> dict[str, float]:
-    """Every metric of `vac_tf.saliency_metrics` that the attention allows.
+    """Every metric of `vac_tf.metrics.saliency` that the attention allows.
 
     Args:
         saliency: [H, W], not negative.

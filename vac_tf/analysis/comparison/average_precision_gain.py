@@ -11,7 +11,7 @@ import numpy as np
 
 from vac_tf.analysis.comparison.weighted_average_precision import LabelRanking
 from vac_tf.analysis.objects.correlation import correlate
-from vac_tf.average_precision import average_precision_per_label
+from vac_tf.metrics.average_precision import average_precision_per_label
 
 CONFIDENCE = 0.95
 # Of two equally good models the interval of a label with one positive image excludes 0 in 70 to 93

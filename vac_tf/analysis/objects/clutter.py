@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from vac_tf.average_precision import average_precision_per_label
+from vac_tf.metrics.average_precision import average_precision_per_label
 
 SMOOTHING = np.full(3, 1 / 3)
 

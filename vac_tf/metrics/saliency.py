@@ -12,8 +12,8 @@ metric without any fixation to score is NaN.
 
 import numpy as np
 
-from vac_tf.saliency_arrays import as_distribution, checked_map, checked_mask
-from vac_tf.saliency_auc import auc_borji, auc_judd, shuffled_auc
+from vac_tf.metrics.saliency_arrays import as_distribution, checked_map, checked_mask
+from vac_tf.metrics.saliency_auc import auc_borji, auc_judd, shuffled_auc
 
 __all__ = [
     "auc_borji",

@@ -13,7 +13,7 @@ gives 0.5, chance; a mask without fixations (or without anything else) gives NaN
 
 import numpy as np
 
-from vac_tf.saliency_arrays import checked_map, checked_mask
+from vac_tf.metrics.saliency_arrays import checked_map, checked_mask
 
 
 def auc_judd(saliency: np.ndarray, mask: np.ndarray) -> float:

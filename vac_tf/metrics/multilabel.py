@@ -11,8 +11,8 @@ import math
 
 import numpy as np
 
-from vac_tf.average_precision import average_precision, average_precision_per_label
-from vac_tf.multilabel_arrays import check_arrays
+from vac_tf.metrics.average_precision import average_precision, average_precision_per_label
+from vac_tf.metrics.multilabel_arrays import check_arrays
 
 __all__ = [
     "average_precision",
