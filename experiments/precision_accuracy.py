@@ -17,7 +17,7 @@ from export.building.gate.drift import measure_drift
 from export.building.gate.images import scorer_images
 from export.scoring.runtime.session import NetworkSession
 from vac_tf.datasets.selection import read_run_split
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 FLAGS = absl_flags.FLAGS
 FILES = ("model.onnx", "model_fp16.onnx", "model_int8.onnx")

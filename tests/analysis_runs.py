@@ -11,7 +11,7 @@ from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.models.saving import save_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 
 def write_classifier_run(folder, settings, seed=0, label_names=None, dual_stream=False):

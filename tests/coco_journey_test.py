@@ -54,7 +54,7 @@ def _keras_probabilities(run_dir):
     from vac_tf.inputs.prediction import predict
     from vac_tf.inputs.settings import image_settings
     from vac_tf.models.saving import load_network
-    from vac_tf.run_folder import RunFolder
+    from vac_tf.runs.folder import RunFolder
 
     folder = RunFolder(str(run_dir))
     config = folder.read_config()

@@ -21,7 +21,7 @@ from vac_tf.datasets.selection import read_run_split
 from vac_tf.models import build_dual_stream
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.saving import load_network, save_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 SIZE = 32
 

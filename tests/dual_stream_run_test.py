@@ -20,7 +20,7 @@ from vac_tf.evaluation.classification import evaluate
 from vac_tf.inputs.prediction import predict
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training import dual_stream_run
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
 from vac_tf.training.dual_stream_run import join_streams, release_streams, run_dual_stream

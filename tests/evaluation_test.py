@@ -20,7 +20,7 @@ from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models import build_classifier
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run_data import read_run_data
 
 KINDS = ("hflip", "scale", "rotate", "translate")

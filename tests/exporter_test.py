@@ -34,7 +34,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.models import build_classifier
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.saving import save_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 SIZE = 32
 LABELS = ("cat", "dog", "bird")

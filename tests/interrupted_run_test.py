@@ -13,7 +13,7 @@ import pytest
 
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run import run
 
 STEPS_PER_EPOCH = 6

@@ -24,7 +24,7 @@ from tests.onnx_models import damage
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.classifier import without_head
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run import run as train
 
 ALL = "fp32,fp16,int8"

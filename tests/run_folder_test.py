@@ -8,7 +8,7 @@ import os
 import pytest
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.run_folder import RunFolder, write_atomically
+from vac_tf.runs.folder import RunFolder, write_atomically
 
 
 @pytest.fixture

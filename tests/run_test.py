@@ -16,7 +16,7 @@ from vac_tf.datasets.selection import read_run_splits
 from vac_tf.inputs.prediction import predict
 from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training import epochs
 from vac_tf.training import run as run_module
 from vac_tf.training.callbacks import TrainingInterrupted

@@ -24,7 +24,7 @@ from vac_tf.evaluation import classification as evaluation_module
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.evaluation.classification_table import format_table
 from vac_tf.evaluation.run_thresholds import check_tuning
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 
 @pytest.fixture

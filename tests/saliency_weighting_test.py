@@ -21,7 +21,7 @@ from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.models.saliency_weighting import SaliencyWeighting, weight_by_saliency
 from vac_tf.models.saving import load_network, save_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 LABELS = 3
 GENERATOR = np.random.default_rng(0)

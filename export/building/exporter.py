@@ -39,7 +39,7 @@ from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.inputs.image_source import ImageSettings
 from vac_tf.inputs.settings import image_settings
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy")
 _GATE_BATCH = 32

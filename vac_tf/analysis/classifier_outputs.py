@@ -15,7 +15,7 @@ from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.settings import image_settings, naming_bad_images
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 _UNTUNED_THRESHOLD = np.float32(0.5)
 # Output of a network -> the stream whose heatmaps it holds.

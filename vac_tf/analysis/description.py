@@ -5,7 +5,7 @@ import os
 from vac_tf.analysis.inputs import SIMULATED_FIXATIONS, AnalysisInputs
 from vac_tf.configs.analysis import AnalysisConfig
 from vac_tf.datasets.joined import split_names
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 
 def describe(config: AnalysisConfig, inputs: AnalysisInputs) -> dict:

@@ -24,7 +24,7 @@ from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
 from vac_tf.metrics.saliency_density import saliency_density
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 FIXATIONS, SIMULATED_FIXATIONS = "fixations", "simulated fixations"
 _WITH_MASKS = ("coco", "scenes")

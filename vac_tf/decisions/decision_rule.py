@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vac_tf.decisions.calibration import Calibration
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 FILE = "thresholds.json"
 

@@ -30,8 +30,8 @@ from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models.backbones import get_backbone, heatmap_stride
 from vac_tf.models.saliency_weighting import weight_by_saliency
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
-from vac_tf.training.given_runs import read_saliency_network
+from vac_tf.runs.folder import RunFolder
+from vac_tf.runs.saliency_network import read_saliency_network
 
 
 def evaluate(config: EvaluationConfig) -> dict:

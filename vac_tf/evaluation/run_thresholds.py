@@ -17,7 +17,7 @@ from vac_tf.decisions.decision_rule import DecisionRule, write_decision_rule
 from vac_tf.decisions.objectives import parse_objective
 from vac_tf.decisions.stratified_folds import stratified_folds
 from vac_tf.decisions.tuning import TuningSettings, measure_by_cross_fitting, measure_rule, tune
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 
 def check_tuning(config: EvaluationConfig, run_config: TrainConfig, split: Split) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from vac_tf.models.saving import save_network
-from vac_tf.run_folder import RunFolder, write_atomically
+from vac_tf.runs.folder import RunFolder, write_atomically
 from vac_tf.training.callbacks import (
     RestoreMeans,
     SaveInEpoch,

@@ -1,18 +1,17 @@
 """Earlier runs that a training starts from: whether they fit, and what is taken from them."""
 
-import dataclasses
 import logging
 
 import keras
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.selection import read_run_split
 from vac_tf.models.cam_head import HEAD_LAYER
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import without_head as without_saliency_head
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
+from vac_tf.runs.saliency_network import check_equal, read_saliency_config
 
 # What decides which images a run trains on, and which select its best network.
 _SPLIT_SETTINGS = ("dataset", "train_split", "validation_split", "validation_fraction")
@@ -26,7 +25,7 @@ def check_saliency_run(config: TrainConfig) -> None:
         ValueError: no saliency run there, one of another backbone or image size, or backbone
             weights that would be overwritten.
     """
-    saliency = _read_saliency_config(config)
+    saliency = read_saliency_config(config)
     if saliency.backbone != config.backbone:
         raise ValueError(
             f"saliency_run {config.saliency_run!r} has backbone {saliency.backbone!r}, the network"
@@ -38,16 +37,6 @@ def check_saliency_run(config: TrainConfig) -> None:
             f"backbone_weights {config.backbone_weights!r} and saliency_run"
             f" {config.saliency_run!r} both start the backbone; give one of them."
         )
-
-
-def read_saliency_network(run_dir: str, config: TrainConfig) -> keras.Model:
-    """The best network of a saliency run, for the images of a classifier's run.
-
-    Raises:
-        ValueError: no saliency run there, or one of another image size.
-    """
-    _read_saliency_config(dataclasses.replace(config, saliency_run=run_dir))
-    return load_network(RunFolder(run_dir).network_file)
 
 
 def start_from_saliency(network: keras.Model, config: TrainConfig) -> None:
@@ -112,7 +101,7 @@ def _check_stream_run(name, path, backbone, config):
             f" give {flag}={run_config.backbone} or another run."
         )
     settings = ("image_size", "pooling") if config.fusion_init == "heads" else ("image_size",)
-    _check_equal(name, path, run_config, config, *settings)
+    check_equal(name, path, run_config, config, *settings)
     other = [key for key in _SPLIT_SETTINGS if _split(run_config, key) != _split(config, key)]
     if other:
         logging.warning(
@@ -121,26 +110,10 @@ def _check_stream_run(name, path, backbone, config):
         )
 
 
-def _read_saliency_config(config):
-    saliency = RunFolder(config.saliency_run).read_config(SaliencyConfig)
-    _check_equal("saliency_run", config.saliency_run, saliency, config, "image_size")
-    return saliency
-
-
 def _split(config, name):
     if name == "split_seed" and config.split_seed < 0:
         return config.seed
     return getattr(config, name)
-
-
-def _check_equal(name, path, theirs, ours, *settings):
-    for setting in settings:
-        their_value, our_value = getattr(theirs, setting), getattr(ours, setting)
-        if their_value != our_value:
-            raise ValueError(
-                f"{name} {path!r} has {setting} {their_value!r}, but {our_value!r} is needed here;"
-                f" give a run with {our_value!r}, or train with --{setting}={their_value}."
-            )
 
 
 def load_stream(run_dir: str) -> tuple[keras.Model, keras.layers.Layer]:

@@ -8,7 +8,7 @@ import zipfile
 import keras
 import numpy as np
 
-from vac_tf.run_folder import write_atomically
+from vac_tf.runs.folder import write_atomically
 
 _PROGRESS = "progress"
 

@@ -10,7 +10,7 @@ from vac_tf.inputs.prediction import predict
 from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
 from vac_tf.training.given_runs import start_from_saliency

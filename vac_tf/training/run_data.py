@@ -19,7 +19,7 @@ from vac_tf.inputs.settings import (
     leave_bad_images_out,
     naming_bad_images,
 )
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,7 +19,7 @@ from vac_tf.datasets.selection import check_disjoint
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 # The fixations of SALICON's test images are not public.
 _EVALUATION_SPLITS = {"scenes": "test", "salicon": "val"}

@@ -10,7 +10,7 @@ from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.settings import image_settings
 from vac_tf.models.saving import load_network
-from vac_tf.run_folder import RunFolder
+from vac_tf.runs.folder import RunFolder
 
 
 def compare_under_flip(
