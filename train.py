@@ -24,7 +24,7 @@ from flags.program import run_program
 def main():
     config = training.to_config()
     if config.check_data:
-        from vac_tf.datasets.check import check_data
+        from vac_tf.training.check_data import check_data
 
         return 0 if check_data(config) else 1
     if config.model == "dual_stream":

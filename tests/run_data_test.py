@@ -10,9 +10,9 @@ import tensorflow as tf
 from tests.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
-from vac_tf.datasets.check import check_data
 from vac_tf.datasets.selection import read_run_splits
 from vac_tf.inputs.settings import known_labels
+from vac_tf.training.check_data import check_data
 from vac_tf.training.run import run
 from vac_tf.training.run_data import read_run_data
 

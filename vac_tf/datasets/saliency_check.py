@@ -5,8 +5,8 @@ from functools import partial
 import numpy as np
 
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.check import report_splits
 from vac_tf.datasets.fixations.split import SaliencySplit
+from vac_tf.training.check_data import report_splits
 from vac_tf.training.saliency_data import evaluation_split_name, read_saliency_split
 
 
