@@ -28,7 +28,7 @@ def main():
 
         return 0 if check_data(config) else 1
     if config.model == "dual_stream":
-        from vac_tf.training.dual_stream_run import run_dual_stream as run
+        from vac_tf.training.dual_stream.run import run_dual_stream as run
     else:
         from vac_tf.training.run import run
 

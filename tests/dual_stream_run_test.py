@@ -21,10 +21,10 @@ from vac_tf.inputs.prediction import predict
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
-from vac_tf.training import dual_stream_run
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
-from vac_tf.training.dual_stream_run import join_streams, release_streams, run_dual_stream
-from vac_tf.training.phases import phase_config
+from vac_tf.training.dual_stream import run as dual_stream_run
+from vac_tf.training.dual_stream.phases import phase_config
+from vac_tf.training.dual_stream.run import join_streams, release_streams, run_dual_stream
 from vac_tf.training.run import run, start_classifier
 from vac_tf.training.run_data import read_run_data
 from vac_tf.training.saliency_run import run_saliency

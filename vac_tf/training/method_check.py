@@ -7,7 +7,7 @@ from vac_tf.configs.classification import DUAL_STREAM_SETTINGS, TrainConfig
 from vac_tf.geometry.transforms import Scaling, parse_transforms, parse_weights
 from vac_tf.models.backbones import get_backbone
 from vac_tf.training.consistency_trainer import check_grid
-from vac_tf.training.given_runs import check_saliency_run
+from vac_tf.training.dual_stream.given_runs import check_saliency_run
 
 
 def check_method(config: TrainConfig) -> None:

@@ -12,8 +12,8 @@ from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
+from vac_tf.training.dual_stream.given_runs import start_from_saliency
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
-from vac_tf.training.given_runs import start_from_saliency
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import RunData, read_run_data
 

@@ -11,9 +11,9 @@ from vac_tf.models.dual_stream import build_dual_stream, freeze_streams, start_f
 from vac_tf.models.fused_batch_norm import rebuild_network
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder, write_atomically
-from vac_tf.training.given_runs import check_stream_runs, load_stream
+from vac_tf.training.dual_stream.given_runs import check_stream_runs, load_stream
+from vac_tf.training.dual_stream.phases import PHASES, phase_config, phase_dir, plan_phases
 from vac_tf.training.method_check import check_method
-from vac_tf.training.phases import PHASES, phase_config, phase_dir, plan_phases
 from vac_tf.training.run import run, start_classifier
 
 _ACCOUNTS = "phases.json"
