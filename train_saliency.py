@@ -17,11 +17,11 @@ from flags.program import run_program
 def main():
     config = saliency.to_config()
     if config.check_data:
-        from vac_tf.datasets.saliency_check import check_saliency_data
+        from vac_tf.training.saliency.check_data import check_saliency_data
 
         return 0 if check_saliency_data(config) else 1
     from vac_tf.evaluation.saliency_table import format_saliency_table
-    from vac_tf.training.saliency_run import run_saliency
+    from vac_tf.training.saliency.run import run_saliency
 
     print(format_saliency_table(run_saliency(config)))
     return 0

@@ -27,7 +27,7 @@ from vac_tf.training.dual_stream.phases import phase_config
 from vac_tf.training.dual_stream.run import join_streams, release_streams, run_dual_stream
 from vac_tf.training.run import run, start_classifier
 from vac_tf.training.run_data import read_run_data
-from vac_tf.training.saliency_run import run_saliency
+from vac_tf.training.saliency.run import run_saliency
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
 

@@ -4,8 +4,8 @@ import pytest
 
 from tests.fixation_files import HEIGHT, random_looks, write_json
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.saliency_check import check_saliency_data
 from vac_tf.datasets.split import DatasetError
+from vac_tf.training.saliency.check_data import check_saliency_data
 
 
 def test_clean_data(tmp_path, capsys):

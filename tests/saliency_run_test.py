@@ -18,7 +18,7 @@ from tests.fixation_files import random_looks, write_json
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.models.saving import load_network
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
-from vac_tf.training.saliency_run import run_saliency
+from vac_tf.training.saliency.run import run_saliency
 
 ROOT = Path(__file__).parent.parent
 TINY = {

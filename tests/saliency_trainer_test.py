@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from vac_tf.losses.saliency import LOSSES
 from vac_tf.training.resume import load_state, save_state
-from vac_tf.training.saliency_trainer import SaliencyTrainer
+from vac_tf.training.saliency.trainer import SaliencyTrainer
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (4, 32, 32, 3)).astype("float32")
 TARGETS = np.random.default_rng(1).random((4, 8, 8, 2)).astype("float32")

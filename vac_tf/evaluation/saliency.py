@@ -22,7 +22,7 @@ from vac_tf.metrics.saliency_density import saliency_density
 from vac_tf.metrics.saliency_scores import mean_scores, score_image
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
-from vac_tf.training.saliency_data import read_saliency_split
+from vac_tf.training.saliency.data import read_saliency_split
 
 _SEED = 0  # of the negatives that metrics draw, so that all evaluations draw the same
 

@@ -13,8 +13,8 @@ from vac_tf.metrics.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
-from vac_tf.training.saliency_data import SaliencyData, evaluation_split_name, read_saliency_data
-from vac_tf.training.saliency_trainer import SaliencyTrainer
+from vac_tf.training.saliency.data import SaliencyData, evaluation_split_name, read_saliency_data
+from vac_tf.training.saliency.trainer import SaliencyTrainer
 
 _PANELS = 6  # images in TensorBoard
 
