@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from vac_tf import saliency_metrics
+from vac_tf.metrics import saliency as saliency_metrics
 
 # Name -> whether higher is better.
 METRICS = {

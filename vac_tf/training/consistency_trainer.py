@@ -7,8 +7,8 @@ transforms. Without transforms it is the baseline.
 import keras
 from keras import ops
 
-from vac_tf import losses
 from vac_tf.geometry.transforms import HorizontalFlip, Scaling, Transform
+from vac_tf.losses import multilabel as losses
 from vac_tf.models.classifier import with_features
 from vac_tf.training.steps import take_gradient_step, update_means
 

@@ -1,6 +1,6 @@
 """Score rows to Parquet, CSV or JSON Lines, streamed; the file appears whole or not at all.
 
-The columns are those of `ScoreRows`. Rows without scores have nulls (in CSV: empty fields).
+The columns are those of `Columns`. Rows without scores have nulls (in CSV: empty fields).
 """
 
 import contextlib

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from vac_tf import saliency_metrics
 from vac_tf.analysis.attention.reference import (
     FixationReference,
     ImageAttention,
@@ -21,6 +20,7 @@ from vac_tf.analysis.attention.reference import (
 )
 from vac_tf.analysis.classifier_outputs import LabelHeatmaps
 from vac_tf.figures.heatmap_overlay import enlarge
+from vac_tf.metrics import saliency as saliency_metrics
 
 # What the heatmaps are scored by; without fixations by `cc` and `kld` only.
 HIGHER_IS_BETTER = {"cc": True, "kld": False, "nss": True, "auc_judd": True, "shuffled_auc": True}

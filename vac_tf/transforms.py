@@ -1,0 +1,21 @@
+"""The public name of the transforms; the package's own code imports `vac_tf.geometry.transforms`."""
+
+from vac_tf.geometry.transforms import (
+    HorizontalFlip,
+    Rotation,
+    Scaling,
+    Transform,
+    Translation,
+    parse_transforms,
+    parse_weights,
+)
+
+__all__ = [
+    "HorizontalFlip",
+    "Rotation",
+    "Scaling",
+    "Transform",
+    "Translation",
+    "parse_transforms",
+    "parse_weights",
+]
