@@ -20,10 +20,10 @@ from absl import app, flags
 from benchmarks.exported_network import export_network
 from benchmarks.photographs import list_photographs
 from export.bundle.preprocessing import Preprocessing
-from export.images.image_file import load_input
 from export.scoring.config import ScoringConfig
 from export.scoring.describe import describe_model
 from export.scoring.job import score
+from export.scoring.sources.image_file import load_input
 from export.scoring.sources.input import ScoringInput
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs.", required=True)

@@ -17,8 +17,8 @@ import numpy as np
 from absl import app, flags
 from PIL import Image
 
-from export.images.image_file import read_image_file
 from export.images.preprocessing import decode
+from export.scoring.sources.image_file import read_image_file
 from export.scoring.sources.open_source import open_source
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of JPEG files.", required=True)

@@ -27,9 +27,9 @@ from PIL import Image
 from benchmarks.exported_network import export_network
 from benchmarks.photographs import list_photographs
 from export.bundle.preprocessing import Preprocessing
-from export.images.image_file import load_input
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
+from export.scoring.sources.image_file import load_input
 from export.scoring.sources.input import ScoringInput
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inputs.decoding import decode_image

@@ -63,7 +63,7 @@ def finished_run(tiny_settings, tmp_path_factory):
 @pytest.fixture
 def tiny_backbone(monkeypatch) -> str:
     """Name of a backbone of one convolution, stride 16: most of a run is then not making graphs."""
-    from tests.tiny_backbones import add_tiny_backbones
+    from tests.vac_tf.tiny_backbones import add_tiny_backbones
 
     add_tiny_backbones(monkeypatch)
     return "tiny"

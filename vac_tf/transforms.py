@@ -1,4 +1,4 @@
-"""The public name of the transforms; the package's own code imports `vac_tf.geometry.transforms`."""
+"""The public name of the transforms; the package itself imports `vac_tf.geometry.transforms`."""
 
 from vac_tf.geometry.transforms import (
     HorizontalFlip,

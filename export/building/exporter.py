@@ -10,10 +10,10 @@ import numpy as np
 
 from export.building.config import ExportConfig
 from export.building.conversion.onnx_writer import write_onnx
-from export.building.conversion.precisions import write_precisions
 from export.building.gate.images import load_parity_images, scoring_inputs
 from export.building.gate.parity_check import check_bundle
 from export.building.gate.precision_gate import load_gate_set
+from export.building.precisions import write_precisions
 from export.building.report import ExportReport
 from export.building.saved_model_writer import write_saved_model
 from export.building.serving_network import InferenceNetwork

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import Any
 
-from export.building.conversion.precisions import refusal
+from export.building.precisions import refusal
 from export.bundle.description import SAVED_MODEL_FOLDER
 
 

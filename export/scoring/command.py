@@ -27,7 +27,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
 
         return str(benchmark(config)), 0
     if config.merge:
-        from export.scoring.output.assembly import merge
+        from export.scoring.engine.assembly import merge
 
         report = merge(config.output)
     elif config.engine == "ray":

@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 
 from export.scoring.config import ScoringConfig
+from export.scoring.engine.assembly import assemble
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_settings import describe_job
 from export.scoring.engine.parts import (
@@ -22,7 +23,6 @@ from export.scoring.engine.parts import (
 from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
-from export.scoring.output.assembly import assemble
 from export.scoring.output.writers import check_output
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport

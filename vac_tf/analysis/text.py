@@ -39,7 +39,7 @@ def interval(values: dict, digits: int = 3, plus: bool = False) -> str:
 
 
 def correlation_in_words(row: dict) -> str:
-    """Both coefficients and p-values of `vac_tf.analysis.objects.correlation.correlate`."""
+    """Both coefficients and p-values of `vac_tf.analysis.correlation.correlate`."""
     pearson, spearman = row["pearson"], row["spearman"]
     return (
         f"Pearson r = {signed(pearson['correlation'], 2)}, {p_value(pearson['p_value'])}; rank"

@@ -11,6 +11,7 @@ from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 from vac_tf.datasets.fixations.density import fixation_density, split_density
 from vac_tf.datasets.fixations.results import read_saliency_results
 from vac_tf.datasets.fixations.salicon import read_salicon
+from vac_tf.datasets.fixations.selection import read_saliency_split
 from vac_tf.datasets.fixations.split import SaliencySplit, count_points
 from vac_tf.datasets.split import DatasetError
 from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations, observers_left_out
@@ -22,7 +23,6 @@ from vac_tf.metrics.saliency_density import saliency_density
 from vac_tf.metrics.saliency_scores import mean_scores, score_image
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
-from vac_tf.training.saliency.data import read_saliency_split
 
 _SEED = 0  # of the negatives that metrics draw, so that all evaluations draw the same
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from export.building.gate.parity import InputValueError
 from export.bundle.preprocessing import Preprocessing
-from export.images.image_file import load_input, read_image_file
 from export.images.image_header import ImageError
 from export.images.preprocessing import cut_out
+from export.scoring.sources.image_file import load_input, read_image_file
 from export.scoring.sources.input import ScoringInput
 from vac_tf.datasets import Split
 from vac_tf.inputs.image_source import ImageSettings, ImageSource

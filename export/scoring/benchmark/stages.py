@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
-from export.images.image_file import ImageView, read_image_file
 from export.images.preprocessing import cut_out, fit
 from export.scoring.engine.batch import LoadedInput, make_rows, run_network, stack_inputs
 from export.scoring.runtime.session import NetworkSession
+from export.scoring.sources.image_file import ImageView, read_image_file
 from export.scoring.sources.input import ScoringInput
 
 STAGES = ("read", "decode", "resize", "infer", "write")
@@ -137,7 +137,7 @@ def batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
 def _load(
     clock: StageClock, inputs: Sequence[ScoringInput], preprocessing: Preprocessing
 ) -> list[LoadedInput]:
-    """Does what `export.images.image_file.load_view` does, stage by stage."""
+    """Does what `export.scoring.sources.image_file.load_view` does, stage by stage."""
     encoded, reading = clock.map(
         "read", lambda value: read_image_file(value.path, value.member), inputs
     )

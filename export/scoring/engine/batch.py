@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
-from export.images.image_file import ImageView, load_view
 from export.images.image_header import ImageError
 from export.scoring.output.rows import RowBlock
 from export.scoring.runtime.input_buffer import InputBuffer
 from export.scoring.runtime.session import NetworkSession
+from export.scoring.sources.image_file import ImageView, load_view
 from export.scoring.sources.input import ScoringInput
 
 

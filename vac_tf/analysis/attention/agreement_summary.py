@@ -11,9 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from vac_tf.analysis.attention.agreement import OUTCOMES, AgreementTable
+from vac_tf.analysis.objects.object_count_bins import bin_name, clutter_bins
 
-# Most objects of an image in each bin of clutter but the last.
-_CLUTTER_EDGES = (1, 3, 7, 15)
 _QUANTILES = (2.5, 97.5)
 
 
@@ -109,19 +108,6 @@ def compare_models(
         )
         for metric, values in table.scores["heatmap"].items()
     }
-
-
-def clutter_bins() -> list[tuple[int, float]]:
-    """Fewest and most objects of every bin: doubling, for few images have many objects."""
-    edges = [0, *_CLUTTER_EDGES, np.inf]
-    return [(low + 1, high) for low, high in zip(edges, edges[1:], strict=False)]
-
-
-def bin_name(low: int, high: float) -> str:
-    """ "1", "2 to 3", "16 or more"."""
-    if high == np.inf:
-        return f"{low} or more"
-    return str(low) if low == high else f"{low} to {high}"
 
 
 def _summary(table: AgreementTable, chosen: np.ndarray, bootstrap: ImageBootstrap) -> dict:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from vac_tf.analysis.comparison.weighted_average_precision import LabelRanking
-from vac_tf.analysis.objects.correlation import correlate
+from vac_tf.analysis.correlation import correlate
 from vac_tf.metrics.average_precision import average_precision_per_label
 
 CONFIDENCE = 0.95

@@ -1,6 +1,6 @@
 """Section 5.3 of the dual-stream paper: performance by the number of objects in an image."""
 
-from vac_tf.analysis.attention.agreement_summary import bin_name, clutter_bins
+from vac_tf.analysis.objects.object_count_bins import bin_name, clutter_bins
 from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import number
 

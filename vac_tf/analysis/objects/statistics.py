@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from vac_tf.analysis.objects.correlation import correlate
+from vac_tf.analysis.correlation import correlate
 from vac_tf.analysis.objects.table import CROWD, NO_PIXELS, QUANTITIES
 
 

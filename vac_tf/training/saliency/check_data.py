@@ -5,9 +5,9 @@ from functools import partial
 import numpy as np
 
 from vac_tf.configs.saliency import SaliencyConfig
+from vac_tf.datasets.fixations.selection import evaluation_split_name, read_saliency_split
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.training.check_data import report_splits
-from vac_tf.training.saliency.data import evaluation_split_name, read_saliency_split
 
 
 def check_saliency_data(config: SaliencyConfig) -> bool:

@@ -11,18 +11,14 @@ import tensorflow as tf
 
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.density import saliency_targets
-from vac_tf.datasets.fixations.salicon import read_salicon
+from vac_tf.datasets.fixations.selection import evaluation_split_name, read_saliency_split
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.held_out import hold_out
-from vac_tf.datasets.scenes.fixations import read_scene_fixations
 from vac_tf.datasets.selection import check_disjoint
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
 from vac_tf.runs.folder import RunFolder
-
-# The fixations of SALICON's test images are not public.
-_EVALUATION_SPLITS = {"scenes": "test", "salicon": "val"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,31 +62,6 @@ class SaliencyData:
         digest = hashlib.sha256(self.training.labels.numpy().tobytes())
         digest.update(self.validation_targets.tobytes())
         return digest.hexdigest()[:24]
-
-
-def evaluation_split_name(config: SaliencyConfig) -> str:
-    """The split that the run reports on."""
-    return config.evaluation_split or _EVALUATION_SPLITS[config.dataset]
-
-
-def read_saliency_split(
-    config: SaliencyConfig, name: str, rejected: list | None = None
-) -> SaliencySplit:
-    """One split of the run's data set, cut to `max_images`."""
-    if config.dataset == "scenes":
-        split = read_scene_fixations(
-            config.data_dir,
-            name,
-            rejected=rejected,
-            image_size=config.scenes_image_size,
-            train_images=config.scenes_train_images,
-            seed=config.scenes_seed,
-        )
-    else:
-        split = read_salicon(config.data_dir, name, rejected=rejected)
-    if 0 < config.max_images < len(split):
-        split = split.select(range(config.max_images))
-    return split
 
 
 def read_saliency_data(config: SaliencyConfig) -> SaliencyData:

@@ -5,6 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.saliency import SaliencyConfig
+from vac_tf.datasets.fixations.selection import evaluation_split_name
 from vac_tf.evaluation.saliency import evaluate_saliency_run, predict_logits
 from vac_tf.figures.saliency_panels import saliency_panel
 from vac_tf.losses.saliency import parse_losses
@@ -13,7 +14,7 @@ from vac_tf.metrics.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
-from vac_tf.training.saliency.data import SaliencyData, evaluation_split_name, read_saliency_data
+from vac_tf.training.saliency.data import SaliencyData, read_saliency_data
 from vac_tf.training.saliency.trainer import SaliencyTrainer
 
 _PANELS = 6  # images in TensorBoard

@@ -1,0 +1,92 @@
+"""INT8 graphs: what is quantised, how weights and ranges are chosen, and that one batch is held."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, numpy_helper
+
+from export.building.conversion.quantization import CALIBRATION_METHODS, quantize
+from tests.export.onnx_models import convolution_model, random_images, run_model
+
+CALIBRATION = random_images(32, seed=1)
+IMAGES = random_images(16, seed=2)
+
+
+HEATMAPS = ("head/maps", "head/maps0", "head/maps1")
+
+
+def batches(size=8):
+    return (CALIBRATION[start : start + size] for start in range(0, len(CALIBRATION), size))
+
+
+def operators(model):
+    return {node.name: node.op_type for node in model.graph.node}
+
+
+@pytest.mark.parametrize("method", CALIBRATION_METHODS)
+@pytest.mark.parametrize("streams", [1, 2])
+def test_outputs_stay_near(streams, method):
+    model = convolution_model(streams)
+    quantized = quantize(model, batches(), method)
+    onnx.checker.check_model(quantized, full_check=True)
+    expected, actual = run_model(model, IMAGES), run_model(quantized, IMAGES)
+    assert set(actual) == set(expected)
+    for name, values in actual.items():
+        assert values.dtype == np.float32
+        correlation = np.corrcoef(values.ravel(), expected[name].ravel())[0, 1]
+        assert correlation > 0.99, name
+        assert np.any(values != expected[name])
+
+
+def test_normalisation_and_head_stay_in_float32():
+    quantized = quantize(convolution_model(2), batches(), "percentile")
+    produced = {name: node for node in quantized.graph.node for name in node.output}
+    sources = {
+        node.name: [produced[name].op_type for name in node.input if name in produced]
+        for node in quantized.graph.node
+    }
+    for name in ("stream0/stem", "stream1/block"):
+        assert sources[name][:2] == ["DequantizeLinear"] * 2
+    assert sources["logits"] == ["ReduceMean"]
+    inputs = {node.name: list(node.input) for node in quantized.graph.node}
+    assert {"head/maps/kernel", "head/maps1/kernel"} <= {inputs[name][1] for name in HEATMAPS}
+    assert sources["stream0/normalized"] == ["Mul"]
+    assert sources["probabilities"] == ["Gemm"]
+
+
+def test_weights_have_a_scale_per_output_channel():
+    quantized = quantize(convolution_model(channels=8), batches(), "minmax")
+    tensors = {tensor.name: tensor for tensor in quantized.graph.initializer}
+    kernel = tensors["stream0/block/kernel_quantized"]
+    assert kernel.data_type == TensorProto.INT8
+    scales = numpy_helper.to_array(tensors["stream0/block/kernel_scale"])
+    assert scales.shape == (8,) and len(set(scales.tolist())) == 8
+    # Each channel uses its whole range.
+    assert np.abs(numpy_helper.to_array(kernel)).reshape(8, -1).max(axis=1).min() >= 127
+
+
+def test_logits_beyond_the_calibrated_range_are_not_cut_off():
+    model = convolution_model()
+    dark = CALIBRATION * 0.5
+    quantized = quantize(model, [dark[:16], dark[16:]], "minmax")
+    expected, actual = run_model(model, dark)["logits"], run_model(quantized, dark)["logits"]
+    assert np.abs(actual).max() > 0.98 * np.abs(expected).max()
+
+
+def test_ranges_do_not_depend_on_the_batch_size_with_minmax():
+    model = convolution_model()
+    first, second = (quantize(model, batches(size), "minmax") for size in (4, 16))
+    for one, other in zip(first.graph.initializer, second.graph.initializer, strict=True):
+        np.testing.assert_array_equal(numpy_helper.to_array(one), numpy_helper.to_array(other))
+
+
+def test_batches_are_taken_one_at_a_time():
+    taken = []
+
+    def counted():
+        for batch in batches():
+            taken.append(len(batch))
+            yield batch
+
+    quantize(convolution_model(), counted(), "percentile")
+    assert taken == [8] * 4

@@ -1,0 +1,63 @@
+"""A model file that says what it is, and one that was changed after its export."""
+
+import json
+import subprocess
+import sys
+
+import onnx
+import pytest
+
+from export.bundle.description import hash_labels, write_bundle_file
+from export.bundle.model_file import hash_file
+from export.scoring.describe import describe_model
+from export.scoring.runtime.session import NetworkSession
+from tests.export.onnx_models import LABELS, description, write_channel_mean_model
+from tools.python_imports import REPOSITORY
+
+ROOT = REPOSITORY
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    write_bundle_file(str(tmp_path), description(), parity={}, precisions={})
+    return model
+
+
+def test_a_model_describes_itself(bundle):
+    facts = describe_model(bundle)
+    assert facts["sha256"] == hash_file(bundle) == NetworkSession(bundle).sha256
+    assert facts["label_names"] == list(LABELS)
+    assert facts["label_names_sha256"] == hash_labels(LABELS)
+    assert facts["inputs"] == {"images": ["batch", 8, 8, 3]}
+    assert facts["outputs"]["probabilities"] == ["batch", 3]
+    assert set(description().to_json()) <= set(facts)
+
+
+def test_the_program_prints_it_as_json_without_images_or_output(bundle):
+    command = [sys.executable, str(ROOT / "score.py"), f"--model={bundle}", "--describe"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == describe_model(bundle)
+
+
+def test_a_model_changed_after_its_export_is_refused(bundle):
+    graph = onnx.load(bundle)
+    for entry in graph.metadata_props:
+        if entry.key == "thresholds":
+            entry.value = "[0.1, 0.1, 0.1]"
+    onnx.save(graph, bundle)
+    with pytest.raises(ValueError, match="was changed after its export"):
+        NetworkSession(bundle)
+
+
+def test_only_the_files_of_the_bundle_are_compared(bundle, tmp_path):
+    other = write_channel_mean_model(tmp_path / "other.onnx", scale=1.0)
+    assert NetworkSession(other).sha256 != NetworkSession(bundle).sha256
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"sha256": 3}', "{}"])
+def test_a_broken_bundle_file_is_refused(bundle, tmp_path, content):
+    (tmp_path / "bundle.json").write_text(content)
+    with pytest.raises(ValueError, match=r"bundle.json' cannot be read .* cannot be checked"):
+        NetworkSession(bundle)

@@ -1,0 +1,155 @@
+"""Prometheus metrics of a job, while it runs and when it has ended."""
+
+import re
+import shutil
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+
+from export.bundle.model_file import hash_file
+from export.scoring import job as scorer
+from export.scoring.config import ScoringConfig
+from export.scoring.job import score
+from export.scoring.progress import metrics as job_metrics
+from export.scoring.progress.metrics import JobMetrics
+from export.scoring.progress.metrics_server import CONTENT_TYPE, serve_metrics
+from tests.export.onnx_models import write_channel_mean_model
+
+LINE = re.compile(r'(?P<name>\w+)(?P<labels>\{(\w+="([^"\\]|\\.)*",?)+\})? (?P<value>\S+)')
+
+
+def parse(text):
+    """Metrics by name and labels; every line must be one of Prometheus' text format."""
+    assert text.endswith("\n")
+    values, declared = {}, set()
+    for line in text.splitlines():
+        if line.startswith("# TYPE "):
+            declared.add(line.split()[2])
+        elif not line.startswith("# HELP "):
+            match = LINE.fullmatch(line)
+            assert match and match["name"] in declared, line
+            values[match["name"] + (match["labels"] or "")] = float(match["value"])
+    return values
+
+
+def test_a_job_ends_with_its_counts(tmp_path):
+    (tmp_path / "list.txt").write_text("gone.png\n" * 7)
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    metrics = tmp_path / "job.prom"
+    output = str(tmp_path / "scores.csv")
+    score(
+        ScoringConfig(
+            model=model,
+            images=str(tmp_path / "list.txt"),
+            output=output,
+            metrics_file=str(metrics),
+        )
+    )
+    values = parse(metrics.read_text())
+    assert values['vac_scoring_images_total{status="missing"}'] == 7
+    assert values['vac_scoring_images_total{status="ok"}'] == 0
+    assert values["vac_scoring_images_expected"] == 7
+    assert values["vac_scoring_finished"] == 1
+    assert f'model_sha256="{hash_file(model)}"' in metrics.read_text()
+    assert 'shard="1/1"' in metrics.read_text()
+
+
+def test_a_job_that_fails_in_its_last_step_is_not_finished(tmp_path, monkeypatch):
+    (tmp_path / "list.txt").write_text("gone.png\n")
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    metrics, output = str(tmp_path / "job.prom"), str(tmp_path / "scores.csv")
+
+    def fail(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(scorer, "assemble", fail)
+    config = ScoringConfig(model, str(tmp_path / "list.txt"), output=output, metrics_file=metrics)
+    with pytest.raises(OSError, match="No space left"):
+        score(config)
+    values = parse((tmp_path / "job.prom").read_text())
+    assert values["vac_scoring_finished"] == 0
+    assert values['vac_scoring_images_total{status="missing"}'] == 1
+
+
+def test_it_is_written_at_once_then_every_five_seconds_and_after_a_failure(tmp_path, monkeypatch):
+    path, now = tmp_path / "job.prom", [100.0]
+    monkeypatch.setattr(job_metrics.time, "monotonic", lambda: now[0])
+
+    def ok():
+        return parse(path.read_text())['vac_scoring_images_total{status="ok"}']
+
+    with pytest.raises(RuntimeError):
+        with JobMetrics(str(path), 0, 100, {"ok": 10, "missing": 2}, {"output": "s"}) as metrics:
+            assert ok() == 10 and parse(path.read_text())["vac_scoring_images_resumed"] == 12
+            now[0] += 1.0
+            metrics.update({"ok": 5})
+            assert ok() == 10
+            now[0] += 5.0
+            metrics.update({"ok": 5, "missing": 1})
+            assert ok() == 20
+            metrics.update({"ok": 1})
+            raise RuntimeError
+    values = parse(path.read_text())
+    assert ok() == 21 and values["vac_scoring_finished"] == 0
+    assert values["vac_scoring_seconds"] == 6.0
+
+
+def test_metrics_that_cannot_be_written_at_the_end_fail_no_finished_job(tmp_path, caplog):
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+    with JobMetrics(str(folder / "job.prom"), 0, 1, {}, {}):
+        shutil.rmtree(folder)
+    assert "metrics of the end could not be written: Cannot write in" in caplog.text
+
+
+def test_labels_are_escaped():
+    text = JobMetrics("", 0, 1, {}, {"output": 'a "b"\\c\nd\udce9'}).text(0.0, False)
+    assert parse(text)
+    assert 'output="a \\"b\\"\\\\c\\nd\\\\xe9"' in text
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match="Cannot write in the folder of .*nowhere/job.prom"):
+        with JobMetrics(str(tmp_path / "nowhere/job.prom"), 0, 1, {}, {}):
+            pass
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return probe.getsockname()[1]
+
+
+def scrape(port, path="/metrics"):
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+        assert answer.headers["Content-Type"] == CONTENT_TYPE
+        return parse(answer.read().decode())
+
+
+def test_the_port_tells_the_state_of_the_moment_and_closes_with_the_job():
+    port = free_port()
+    with JobMetrics("", port, 100, {"ok": 10}, {"output": "s"}) as metrics:
+        assert scrape(port)['vac_scoring_images_total{status="ok"}'] == 10
+        metrics.update({"ok": 5, "missing": 1})
+        values = scrape(port)
+        assert values['vac_scoring_images_total{status="ok"}'] == 15
+        assert values['vac_scoring_images_total{status="missing"}'] == 1
+        assert values["vac_scoring_finished"] == 0
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            scrape(port, "/")
+    with pytest.raises(urllib.error.URLError):
+        scrape(port)
+
+
+def test_a_port_that_is_taken_is_an_error():
+    with serve_metrics(0, str) as port:
+        with pytest.raises(ValueError, match=f"--metrics_port={port} cannot be opened: .*in use"):
+            with JobMetrics("", port, 1, {}, {}):
+                pass
+
+
+def test_a_port_must_be_one():
+    with pytest.raises(ValueError, match="metrics_port must lie in 0..65535, got 70000"):
+        ScoringConfig(model="m", images="i", output="o.csv", metrics_port=70000)

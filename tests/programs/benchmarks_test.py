@@ -1,0 +1,102 @@
+"""The scripts that measure the scorer run as printed in them, on a small network and few images."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from experiments.killed_jobs import compare_batches
+from tests.export.onnx_models import write_channel_mean_model
+from tools.python_imports import REPOSITORY
+
+ROOT = REPOSITORY
+SHRUNK = ("--backbone=small", "--image_size=32", "--rounds=2")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("benchmarks")
+    (folder / "photos").mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(5):
+        small = Image.fromarray(generator.integers(0, 256, (5, 7, 3), dtype=np.uint8))
+        small.resize((70, 50)).save(folder / f"photos/{number}.jpg")
+    return folder
+
+
+def run(name, folder, *flags):
+    arguments = [f"--images={folder / 'photos'}", f"--work_dir={folder / 'work'}"]
+    return run_module(f"benchmarks.{name}", *arguments, *SHRUNK, *flags)
+
+
+def run_module(module, *arguments):
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr or done.stdout
+    return done.stdout.splitlines()
+
+
+@pytest.fixture(scope="module")
+def scoring_flags(folder):
+    model = write_channel_mean_model(folder / "model.onnx")
+    return f"--model={model}", f"--images={folder / 'photos'}"
+
+
+def test_end_to_end(folder):
+    lines = run("end_to_end", folder, "--count=16", "--batch_size=4")
+    assert lines[0].startswith("round") and len(lines) == 4
+    for line in lines[1:3]:
+        network, loading, job, ratio = map(float, line.split()[1:])
+        assert min(network, loading) >= 0.0 < min(job, ratio)
+    assert re.match(r"16 images, small, 32 px, \d+ cores: [\d.]+ images/s; ratio of", lines[3])
+
+
+def test_scoring_comparison(folder):
+    lines = run("scoring_comparison", folder, "--count=8")
+    assert [line.count("|") for line in lines] == [5] * 5
+    names, speeds, ratios, pixels = zip(
+        *(line.strip("| ").split(" | ") for line in lines[2:]), strict=True
+    )
+    assert names[0] == "`score.py`" and float(ratios[0]) == 1.0
+    assert all(float(speed) > 0.0 for speed in speeds)
+    ours, plain, training = (list(map(float, text.split(" / "))) for text in pixels)
+    assert training == [0.0, 0.0]
+    assert ours[1] <= 0.01 < plain[1]
+
+
+def test_start_and_memory(scoring_flags):
+    few_rows = ("--starts=2", "--few=10", "--many=20")
+    lines = run_module("benchmarks.start_and_memory", *scoring_flags, *few_rows)
+    assert re.match(r"one image: [\d.]+ s \(median of 2, .* s of the processor", lines[0])
+    peaks = [int(re.search(r", (\d+) MiB at most", line)[1]) for line in lines[1:3]]
+    assert min(peaks) > 10
+    ratio = float(re.search(r": ([\d.]+) times that of the short one", lines[3])[1])
+    assert ratio == pytest.approx(peaks[1] / peaks[0], abs=0.05)
+
+
+def test_killed_jobs(scoring_flags):
+    small = ("--rows=40", "--rows_per_shard=8", "--kills=2")
+    lines = run_module("experiments.killed_jobs", *scoring_flags, *small)
+    assert lines[0].startswith("41 rows, unbroken in")
+    assert [line[:6] for line in lines[1:]] == ["ok    "] * 7
+    assert lines[1].startswith("ok     killed 2 times, parts after each: [")
+    assert lines[-1].startswith("ok     batches of 1, 7, 32: 0 decisions differ, probabilities by")
+
+
+def test_batches_that_differ_are_seen(tmp_path):
+    def write(name, red, decisions, image="a.jpg"):
+        columns = {"image": [image, "gone"], "status": ["ok", "missing"]}
+        columns |= {"red": pyarrow.array([red, None], "float32"), "decisions": [decisions, None]}
+        parquet.write_table(pyarrow.table(columns), tmp_path / name)
+        return tmp_path / name
+
+    first = write("first", 0.5, ["red"])
+    assert compare_batches([first, first], ["red"]) == (0, 0.0)
+    assert compare_batches([first, write("other", 0.25, [])], ["red"]) == (1, 0.25)
+    with pytest.raises(RuntimeError, match="Rows moved"):
+        compare_batches([first, write("moved", 0.5, ["red"], "b.jpg")], ["red"])

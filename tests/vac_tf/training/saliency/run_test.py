@@ -1,0 +1,191 @@
+"""A saliency run on tiny data: its folder, its resume, its selection, and the programs."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from absl import flags as absl_flags
+from tensorflow.python.summary.summary_iterator import summary_iterator
+
+from flags import saliency, saliency_evaluation
+from tests.vac_tf.fixation_files import random_looks, write_json
+from tools.python_imports import REPOSITORY
+from vac_tf.configs.saliency import SaliencyConfig
+from vac_tf.models.saving import load_network
+from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
+from vac_tf.training.saliency.run import run_saliency
+
+ROOT = REPOSITORY
+TINY = {
+    "dataset": "salicon",
+    "image_size": 32,
+    "batch_size": 4,
+    "epochs": 2,
+    "validation_fraction": 0.3,
+    "human_observers": 1,
+    "checkpoint_seconds": 0.0,
+}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("salicon")
+    write_json(folder, random_looks(12))
+    looks = [(100 + image, worker, points) for image, worker, points in random_looks(4, seed=1)]
+    write_json(folder, looks, split="val")
+    return str(folder)
+
+
+@pytest.fixture(scope="module")
+def finished(data_dir, tmp_path_factory):
+    """Folder, config and evaluation of a run that was never interrupted."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    config = SaliencyConfig(run_dir=str(folder), data_dir=data_dir, **TINY, losses="kld:1,cc:0.5")
+    return folder, config, run_saliency(config)
+
+
+def test_the_run_folder(finished):
+    folder, config, evaluation = finished
+    rows = list(csv.DictReader((folder / "log.csv").open()))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    columns = {"loss", "kld", "cc", "validation_loss", "validation_loss_kld", "validation_kld"}
+    columns |= {"validation_nss", "validation_shuffled_auc", "learning_rate", "seconds"}
+    assert columns <= set(rows[0])
+    for row in rows:
+        total = float(row["kld"]) + 0.5 * float(row["cc"])
+        assert float(row["loss"]) == pytest.approx(total, rel=1e-4)
+    written = json.loads((folder / "saliency_evaluation.json").read_text())
+    assert written == evaluation
+    assert written["conventions"]["split"] == "val"
+    assert written["conventions"]["selected_on"] == "held-out 0.3 of the train split"
+    assert written["scores"]["chance"]["nss"]["images"] == 4
+    data = json.loads((folder / "saliency_data.json").read_text())
+    assert (data["training_images"], data["validation_images"]) == (8, 4)
+    output = load_network(str(folder / "network.keras"))(np.zeros((1, 32, 32, 3), "float32"))
+    assert output["saliency"].shape == (1, 2, 2, 1)
+
+
+def test_tensorboard_shows_image_truth_and_prediction(finished):
+    folder = finished[0]
+    (events,) = (folder / "tensorboard").glob("events*")
+    tags = {value.tag for event in summary_iterator(str(events)) for value in event.summary.value}
+    assert any(tag.startswith("image, truth, prediction") for tag in tags)
+    assert {"loss", "validation_kld"} <= tags
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(finished, tmp_path, monkeypatch):
+    folder, config, evaluation = finished
+    values = {**vars(config), "run_dir": str(tmp_path / "cut")}
+    steps = []
+    original = StopRequest.raise_if_any
+
+    def stop_after_three_steps(request):
+        steps.append(1)
+        if len(steps) == 3:
+            request.signal_number = signal.SIGTERM
+        original(request)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(StopRequest, "raise_if_any", stop_after_three_steps)
+        with pytest.raises(TrainingInterrupted, match="SIGTERM"):
+            run_saliency(SaliencyConfig(**values))
+    assert not (tmp_path / "cut" / "saliency_evaluation.json").exists()
+    assert run_saliency(SaliencyConfig(**values)) == evaluation
+    with np.load(folder / "last" / "state.npz") as whole:
+        with np.load(tmp_path / "cut" / "last" / "state.npz") as cut:
+            names = [name for name in whole.files if name != "progress"]
+            assert len(names) > 20
+            for name in names:
+                np.testing.assert_array_equal(whole[name], cut[name])
+
+
+def test_a_folder_of_another_config_is_refused(finished):
+    config = finished[1]
+    with pytest.raises(ValueError, match="losses: 'kld:1,cc:0.5' there, 'kld' now"):
+        run_saliency(SaliencyConfig(**{**vars(config), "losses": "kld"}))
+
+
+def test_the_named_metric_selects_and_other_data_are_refused(tmp_path):
+    write_json(tmp_path, random_looks(6))
+    looks = [(100 + image, worker, points) for image, worker, points in random_looks(3, seed=1)]
+    write_json(tmp_path, looks, split="val")
+    config = SaliencyConfig(
+        run_dir=str(tmp_path / "run"),
+        data_dir=str(tmp_path),
+        **{**TINY, "epochs": 1},
+        best_metric="nss",
+        ema_decay=0.5,
+        centre_prior=True,
+        validation_split="val",
+    )
+    evaluation = run_saliency(config)
+    assert evaluation["conventions"]["selected_on_this_split"]
+    with np.load(tmp_path / "run" / "last" / "state.npz") as state:
+        progress = json.loads(state["progress"].tobytes())
+    row = progress["history"][0]
+    assert progress["best"]["raw"] == pytest.approx(row["validation_nss"])
+    assert progress["best"]["ema"] == pytest.approx(row["validation_nss_ema"])
+    assert (tmp_path / "run" / "network_ema.keras").exists()
+    selection = json.loads((tmp_path / "run" / "selection.json").read_text())
+    assert selection["validation_nss"] == max(progress["best"].values())
+    write_json(tmp_path, random_looks(6, seed=9))
+    with pytest.raises(ValueError, match="The fixations are not what they were"):
+        run_saliency(config)
+
+
+@pytest.mark.parametrize(
+    ("values", "match"),
+    [
+        ({"losses": "mse"}, "unknown loss 'mse'"),
+        ({"best_metric": "mAP"}, "Unknown best_metric"),
+        ({"dataset": "salicon"}, "needs data_dir"),
+        ({"validation_fraction": 0.0}, "validation_fraction"),
+        ({"target_size": -1}, "target_size"),
+        ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"run_dir": ""}, "run_dir is needed"),
+    ],
+)
+def test_unusable_settings(tmp_path, values, match):
+    with pytest.raises(ValueError, match=match):
+        run_saliency(SaliencyConfig(**{"run_dir": str(tmp_path / "run"), **values}))
+    assert not (tmp_path / "run").exists()
+
+
+def test_flags_are_the_fields():
+    for module, arguments in (
+        (saliency, ["--losses=cc", "--image_size=64", "--nocentre_prior"]),
+        (saliency_evaluation, ["--run_dir=somewhere", "--split=test"]),
+    ):
+        values = absl_flags.FlagValues()
+        module.define(values)
+        values(["program", *arguments])
+        config = module.to_config(values)
+        for argument in arguments:
+            name, _, value = argument.removeprefix("--").partition("=")
+            if value:
+                assert str(getattr(config, name)) == value
+
+
+def test_the_programs(finished, data_dir):
+    folder, _, evaluation = finished
+
+    def start(program, *arguments):
+        return subprocess.run(
+            [sys.executable, str(ROOT / program), *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+
+    done = start("evaluate_saliency.py", f"--run_dir={folder}", "--human_observers=1")
+    assert done.returncode == 0, done.stderr
+    assert "one observer out" in done.stdout and "4 images of split 'val'" in done.stdout
+    assert json.loads((folder / "saliency_evaluation.json").read_text()) == evaluation
+    wrong = start("train_saliency.py", "--dataset=salicon", f"--run_dir={folder}")
+    assert wrong.returncode == 2
+    assert wrong.stderr.splitlines()[-1].startswith("dataset 'salicon' needs data_dir")
