@@ -4,6 +4,7 @@ Imports inside functions count as well, unless a rule says otherwise.
 """
 
 import ast
+import collections
 import subprocess
 import sys
 
@@ -17,6 +18,7 @@ from tools.python_imports import (
     syntax_tree,
     third_party_modules,
 )
+from tools.update_build import room
 
 if not (REPOSITORY / ".git").exists():
     pytest.skip("the files are listed by git, and this is no checkout", allow_module_level=True)
@@ -29,42 +31,42 @@ AT_THE_TOP = [path for path in FILES if "/" not in path]
 PROGRAMS = [
     path for path in AT_THE_TOP if "flags.program.run_program" in imported_names(syntax_tree(path))
 ]
+# Room -> the rooms that its files may import, beside those below it in the same row.
+LOWER = "vac_tf/configs vac_tf/geometry vac_tf/losses vac_tf/models vac_tf/metrics".split()
+DATA = ["vac_tf/runs", "vac_tf/datasets", *LOWER]
+JUDGING = ["vac_tf/inputs", "vac_tf/decisions", "vac_tf/figures", *DATA]
+WALLS = {
+    "vac_tf/configs": [],
+    "vac_tf/geometry": ["vac_tf/configs"],
+    "vac_tf/losses": ["vac_tf/configs", "vac_tf/geometry", "vac_tf/metrics"],
+    "vac_tf/metrics": ["vac_tf/configs", "vac_tf/geometry"],
+    "vac_tf/models": ["vac_tf/configs", "vac_tf/geometry", "vac_tf/metrics"],
+    "vac_tf/runs": ["vac_tf/configs", "vac_tf/models"],
+    "vac_tf/datasets": ["vac_tf/configs", "vac_tf/runs", "vac_tf/geometry"],
+    "vac_tf/figures": ["vac_tf/datasets", "vac_tf/runs"],
+    "vac_tf/decisions": ["vac_tf/metrics", "vac_tf/runs"],
+    "vac_tf/inputs": ["vac_tf/datasets", "vac_tf/geometry", "vac_tf/configs"],
+    "vac_tf/evaluation": JUDGING,
+    "vac_tf/training": ["vac_tf/evaluation", *JUDGING],
+    "vac_tf/analysis": ["vac_tf/evaluation", *JUDGING],
+    "export/files": [],
+    "export/bundle": ["export/files", "export"],
+    "export/images": ["export/bundle", "export/files"],
+    "export/scoring": ["export/bundle", "export/images", "export/files", "export"],
+    "export/building": ["export/scoring", "export/bundle", "export/images", "export/files"]
+    + ["export", "vac_tf/evaluation", *JUDGING],
+}
+# Folders whose files reach no TensorFlow, and the files of other folders that do not.
 WITHOUT_TENSORFLOW = [
-    "vac_tf/configs/classification.py",
-    "vac_tf/metrics/multilabel.py",
-    "vac_tf/metrics/inconsistency.py",
-    "vac_tf/evaluation/classification_table.py",
-    "vac_tf/datasets/__init__.py",
-    "vac_tf/datasets/split.py",
-    "vac_tf/datasets/readers/table.py",
-    "vac_tf/datasets/readers/coco.py",
-    "vac_tf/datasets/readers/wider.py",
-    "vac_tf/datasets/readers/pa100k.py",
-    "vac_tf/datasets/scenes/reader.py",
-    "vac_tf/datasets/held_out.py",
-    "vac_tf/geometry/boxes.py",
-    "vac_tf/datasets/description.py",
-    "vac_tf/datasets/selection.py",
-    "vac_tf/datasets/fixations/salicon.py",
-    "vac_tf/datasets/fixations/split.py",
-    "vac_tf/datasets/fixations/results.py",
-    "vac_tf/datasets/fixations/density.py",
-    "vac_tf/datasets/scenes/fixations.py",
-    "vac_tf/analysis/objects/masks.py",
-    "vac_tf/analysis/objects/table.py",
-    "vac_tf/analysis/objects/statistics.py",
-    "vac_tf/analysis/objects/correlation.py",
-    "vac_tf/analysis/objects/clutter.py",
-    "vac_tf/analysis/comparison/average_precision_gain.py",
-    "vac_tf/analysis/comparison/weighted_average_precision.py",
-    "vac_tf/analysis/objects/figures.py",
-    "vac_tf/metrics/saliency.py",
-    "vac_tf/metrics/saliency_scores.py",
-    "vac_tf/decisions/decision_rule.py",
-    "vac_tf/decisions/tuning.py",
+    path
+    for path in LIBRARY
+    if path.startswith(("vac_tf/configs/", "vac_tf/datasets/", "vac_tf/decisions/"))
+    or path.startswith(("vac_tf/metrics/", "vac_tf/analysis/objects/"))
+    or path == "vac_tf/geometry/boxes.py"
 ]
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}
 MOST_LINES = 300
+MOST_FILES = 16
 MOST_LINES_OF_A_PROGRAM = 60
 
 
@@ -112,6 +114,24 @@ def test_the_rules_see_the_files_they_are_about():
 # ---- Directions
 
 
+@pytest.mark.parametrize("folder", WALLS)
+def test_a_room_imports_only_the_rooms_below_it(folder):
+    paths = [path for path in FILES if path.startswith(f"{folder}/")]
+    assert paths
+
+    def beyond(path):
+        used = python_imports.internal_files(names(path), FILES)
+        rooms = {room(other) for other in used if syntax_tree(other).body} - {folder, "vac_tf"}
+        return sorted(rooms - set(WALLS[folder]))
+
+    assert offenders(paths, beyond) == {}
+
+
+def test_every_room_has_its_walls():
+    rooms = {room(path) for path in FILES if path.startswith(("vac_tf/", "export/"))}
+    assert rooms - {"vac_tf", "export"} == set(WALLS)
+
+
 def test_the_library_knows_neither_flags_nor_export():
     forbidden = ["flags", "export", "absl.flags", "absl.app"]
     forbidden += [path.removesuffix(".py") for path in AT_THE_TOP]
@@ -130,18 +150,12 @@ def test_export_knows_no_flags():
 
 def test_flags_know_only_configs():
     paths = [path for path in FILES if path.startswith("flags/")]
-    allowed = {
-        "vac_tf/__init__.py",
-        "vac_tf/configs/classification.py",
-        "export/__init__.py",
-        "export/scoring/config.py",
+    reached = {path for path in reached_files(paths, FILES) if syntax_tree(path).body}
+    others = {path for path in reached - set(paths) if not path.startswith("vac_tf/configs/")}
+    configs = {"export/building/config.py", "export/scoring/config.py", "export/config_fields.py"}
+    assert others <= configs | {"export/building/gate/budget.py", "vac_tf/__init__.py"} | {
+        "export/__init__.py"
     }
-    allowed |= {"vac_tf/configs/fields.py", "vac_tf/configs/saliency.py"}
-    allowed |= {"vac_tf/configs/analysis.py"}
-    allowed |= {"export/building/gate/budget.py", "export/config_fields.py"}
-    reached = reached_files(paths, FILES)
-    packages = {path for path in reached if path.endswith("__init__.py")}
-    assert reached - set(paths) - packages <= allowed
     assert third_party(reached) == {"absl"}
 
 
@@ -208,6 +222,11 @@ def test_programs_are_short():
 
 def test_files_are_of_readable_length():
     assert offenders(SOURCES, lambda path: longer_than(path, MOST_LINES)) == {}
+
+
+def test_folders_hold_few_files():
+    counts = collections.Counter(path.rpartition("/")[0] for path in FILES if "/" in path)
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
 def test_no_bare_assert_outside_tests():

@@ -1,16 +1,14 @@
-"""Brings BUILD up to date with the sources, and requirements_lock.txt with the requirements.
+"""Writes the BUILD file of every room, and requirements_lock.txt, from the sources.
 
     python -m tools.update_build
 
-BUILD says by hand which files form a target (`srcs`); this program rewrites `deps` with what
-those files really import, drops files that are gone, and gives every new file a target of its
-own: a test a py_test, a program a py_binary, any other file a py_library. To join a new file to
-a group, move it into that target's `srcs` and run the program again. Comments between targets
-stay. Takes a second; tests/build_file_test.py fails when it needs to be run.
+A room is a folder of the first two levels (`flags`, `vac_tf/metrics`, `tests/export`) with all
+folders below it: its BUILD holds one target, globbed, and what its files import. Takes a second;
+tests/build_file_test.py fails when it needs to be run.
 """
 
 import ast
-import dataclasses
+import json
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -20,14 +18,16 @@ from tools.python_imports import (
     imported_names,
     internal_files,
     python_files,
+    reached_files,
     syntax_tree,
     third_party_modules,
 )
 
-BUILD_FILE = REPOSITORY / "BUILD"
 LOCK_FILE = REPOSITORY / "requirements_lock.txt"
 REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt")
-RULES = ("py_library", "py_binary", "py_test")
+# Folders whose inner folders are rooms of their own.
+_WINGS = ("export", "tests", "vac_tf")
+_ALL = 'glob(["**/*.py"])'
 
 # Module -> the packages that must be installed for it, as Bazel writes their names.
 PACKAGES = {
@@ -60,79 +60,168 @@ PACKAGES = {
     "tritonclient": (),
 }
 # pytest runs every test: it loads conftest.py, and the plug-in that pyproject.toml sets up.
-TEST_DEPENDENCIES = ("@pypi//pytest", "@pypi//pytest_timeout")
-CONFTEST = "tests/conftest.py"
+_TEST_DEPENDENCIES = ("//tests", "@pypi//pytest", "@pypi//pytest_timeout")
+_HEADER = """\
+# Written by `python -m tools.update_build`.
+
+load("@rules_python//python:defs.bzl", {rules})
+
+package(default_visibility = ["//visibility:public"])
+
+"""
+_FILES = """\
+filegroup(
+    name = "files",
+    srcs = glob(["**"], exclude = ["**/__pycache__/**"]),
+)
+"""
+_TESTS = """\
+[
+    py_test(
+        name = path[:-3].replace("/", "_"),
+        srcs = [path],
+        args = ["{room}/" + path],
+        data = ["//:repository_files"],
+        main_module = "pytest",
+        deps = TEST_DEPENDENCIES,
+    )
+    for path in glob(["**/*_test.py"])
+]
+
+"""
+_SCRIPTS = """\
+[
+    py_binary(
+        name = path[:-3],
+        srcs = [path],
+        main = path,
+        deps = [":{name}"],
+    )
+    for path in glob(["*.py"])
+]
+
+"""
+_PROGRAMS = """\
+[
+    py_binary(
+        name = program,
+        srcs = [program + ".py"],
+        deps = deps,
+    )
+    for program, deps in PROGRAMS.items()
+]
+
+"""
 
 
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """One Python target. `first_line` and `last_line` are where it stands in BUILD (0: new)."""
-
-    rule: str
-    name: str
-    srcs: tuple[str, ...]
-    deps: tuple[str, ...] = ()
-    first_line: int = 0
-    last_line: int = 0
+def room(path: str) -> str:
+    """The folder whose BUILD file holds a source file; "" for the programs at the top."""
+    parts = path.split("/")[:-1]
+    return "/".join(parts[: 2 if parts and parts[0] in _WINGS else 1])
 
 
-def read_targets(text: str) -> list[Target]:
-    """The Python targets of a BUILD file, in order.
-
-    Raises:
-        ValueError: for a target whose name, srcs or deps are not literal.
-    """
-    targets = []
-    for node in ast.parse(text, "BUILD").body:
-        call = node.value if isinstance(node, ast.Expr) else None
-        if not isinstance(call, ast.Call) or getattr(call.func, "id", "") not in RULES:
-            continue
-        values = {k.arg: k.value for k in call.keywords if k.arg in ("name", "srcs", "deps")}
-        fields = {name: ast.literal_eval(value) for name, value in values.items()}
-        targets.append(
-            Target(
-                call.func.id,
-                fields["name"],
-                tuple(fields["srcs"]),
-                tuple(fields.get("deps", ())),
-                node.lineno,
-                node.end_lineno,
-            )
-        )
-    return targets
+def config_files(folder: str, files: Collection[str]) -> set[str]:
+    """`config.py` of a room and what it imports there: flags need these and not the room."""
+    start = f"{folder}/config.py"
+    reached = reached_files([start], files) if start in files else set()
+    return {path for path in reached if room(path) == folder and syntax_tree(path).body}
 
 
-def expected_deps(
-    target: Target, owners: dict[str, str], files: Collection[str]
-) -> tuple[str, ...]:
-    """Labels of what the sources of a target import, and of the programs that it starts.
+def labels(files: Collection[str]) -> dict[str, str]:
+    """Path of every source file -> the target that it belongs to."""
+    found = {path: f"//{room(path)}" for path in files}
+    found |= {path: f"//:{path.removesuffix('.py')}" for path in files if not room(path)}
+    for folder in {room(path) for path in files}:
+        found |= {path: f"//{folder}:config" for path in config_files(folder, files)}
+    return found
 
-    Args:
-        target: the target.
-        owners: path of every file -> name of its target.
-        files: paths of all Python files of the repository.
+
+def dependencies(paths: Iterable[str], owners: dict[str, str]) -> list[str]:
+    """Labels of what source files import, without their own; empty packages around do not count.
 
     Raises:
         ValueError: for an imported module that is not in `PACKAGES`.
     """
-    labels = set(TEST_DEPENDENCIES) if target.rule == "py_test" else set()
-    used = {CONFTEST} if target.rule == "py_test" else set()
-    for path in target.srcs:
+    needed, own = set(), set()
+    for path in paths:
+        own.add(owners[path])
         names = imported_names(syntax_tree(path))
-        if target.rule == "py_library":
-            names.add(path.removesuffix(".py").replace("/", "."))  # Its own package runs as well.
-        else:
-            used |= _named_programs(path, files)
-        used |= internal_files(names, files)
-        for module in sorted(third_party_modules(names, files)):
+        for used in internal_files(names, owners):
+            if not used.endswith("__init__.py") or syntax_tree(used).body:
+                needed.add(owners[used])
+        for module in sorted(third_party_modules(names, owners)):
             if module not in PACKAGES:
                 raise ValueError(
                     f"{path} imports {module!r}, which tools/update_build.py does not know."
                     " Add it to the requirements and to PACKAGES."
                 )
-            labels |= {f"@pypi//{package}" for package in PACKAGES[module]}
-    labels |= {f":{owners[path]}" for path in used if owners[path] != target.name}
-    return tuple(sorted(labels))
+            needed |= {f"@pypi//{package}" for package in PACKAGES[module]}
+    return sorted(needed - own)
+
+
+def build_files(files: Collection[str]) -> dict[str, str]:
+    """Path -> text of every BUILD file, for the Python files of the repository."""
+    owners = labels(files)
+    rooms: dict[str, list[str]] = {}
+    for path in sorted(files):
+        rooms.setdefault(room(path), []).append(path)
+    texts = {
+        f"{folder}/BUILD": _room_text(folder, paths, owners)
+        for folder, paths in rooms.items()
+        if folder
+    }
+    return {"BUILD": _top_text(rooms, owners)} | texts
+
+
+def _room_text(folder: str, paths: list[str], owners: dict[str, str]) -> str:
+    name, is_tests = folder.split("/")[-1], folder.split("/")[0] == "tests"
+    tests = [path for path in paths if path.endswith("_test.py")]
+    others = [path for path in paths if path not in tests]
+    has_scripts = folder in ("benchmarks", "experiments")
+    # The BUILD files of inner rooms end the glob of the room around them.
+    config = [path for path in paths if owners[path].endswith(":config")]
+    excluded = ["**/*_test.py"] * is_tests + [path.removeprefix(f"{folder}/") for path in config]
+    glob = f'glob(["**/*.py"], exclude = {json.dumps(excluded)})' if excluded else _ALL
+    rules = ["py_library"] + ["py_test"] * bool(tests) + ["py_binary"] * has_scripts
+    text = _HEADER.format(rules=", ".join(f'"{rule}"' for rule in sorted(rules)))
+    if tests:
+        started = {owners[path] for test in tests for path in _named_programs(test, owners)}
+        needed = {*_TEST_DEPENDENCIES, *dependencies(tests, owners), *started, f"//{folder}"}
+        text += _assignment("TEST_DEPENDENCIES", sorted(needed)) + "\n"
+    text += f'py_library(\n    name = "{name}",\n'
+    text += "    testonly = True,\n" * is_tests + f"    srcs = {glob},\n"
+    text += _argument("deps", dependencies(set(others) - set(config), owners)) + ")\n\n"
+    if config:
+        text += 'py_library(\n    name = "config",\n    srcs = [\n'
+        text += "".join(f'        "{path.removeprefix(f"{folder}/")}",\n' for path in config)
+        text += "    ],\n" + _argument("deps", dependencies(config, owners)) + ")\n\n"
+    text += _TESTS.format(room=folder) * bool(tests) + _SCRIPTS.format(name=name) * has_scripts
+    return text + _FILES
+
+
+def _top_text(rooms: dict[str, list[str]], owners: dict[str, str]) -> str:
+    text = _HEADER.format(rules='"py_binary"') + "PROGRAMS = {\n"
+    for path in rooms[""]:
+        started = {owners[program] for program in _named_programs(path, owners)}
+        needed = sorted({*dependencies([path], owners), *started} - {owners[path]})
+        text += f'    "{path.removesuffix(".py")}": [\n'
+        text += "".join(f'        "{each}",\n' for each in needed) + "    ],\n"
+    text += "}\n\n" + _PROGRAMS
+    inner = [f"//{folder}:files" for folder in sorted(rooms) if folder]
+    text += "# What tests read besides the sources that they import: recipes, goldens, settings.\n"
+    text += 'filegroup(\n    name = "repository_files",\n'
+    text += '    srcs = glob(["**"], exclude = ["**/__pycache__/**"]) + [\n'
+    return text + "".join(f'        "{each}",\n' for each in inner) + "    ],\n)\n"
+
+
+def _assignment(name: str, values: list[str]) -> str:
+    return f"{name} = [\n" + "".join(f'    "{value}",\n' for value in values) + "]\n"
+
+
+def _argument(name: str, values: list[str]) -> str:
+    if not values:
+        return ""
+    return f"    {name} = [\n" + "".join(f'        "{value}",\n' for value in values) + "    ],\n"
 
 
 def _named_programs(path: str, files: Collection[str]) -> set[str]:
@@ -143,78 +232,6 @@ def _named_programs(path: str, files: Collection[str]) -> set[str]:
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
     return {file for file in files if "/" not in file} & strings
-
-
-def new_target(path: str) -> Target:
-    """A target for one file."""
-    stem = path.removesuffix(".py")
-    if path.startswith("tests/") and path.endswith("_test.py"):
-        return Target("py_test", stem.split("/")[-1], (path,))
-    is_program = "__main__" in {
-        node.value for node in ast.walk(syntax_tree(path)) if isinstance(node, ast.Constant)
-    }
-    name = stem.removesuffix("/__init__").replace("/", "_")
-    return Target("py_binary" if is_program else "py_library", name, (path,))
-
-
-def render(target: Target) -> str:
-    """The target as buildifier would write it."""
-    lines = [f"{target.rule}(", f'    name = "{target.name}",']
-    if target.rule != "py_test" and target.srcs[0].startswith("tests/"):
-        lines.append("    testonly = True,")
-    lines += _render_list("srcs", sorted(target.srcs))
-    if target.rule == "py_test":
-        lines += _render_list("args", target.srcs)
-        lines.append('    data = [":repository_files"],')
-        lines.append('    main_module = "pytest",')
-    elif target.rule == "py_binary" and "/" in target.srcs[0]:
-        lines.append(f'    main = "{target.srcs[0]}",')
-    lines += _render_list("deps", target.deps)
-    return "\n".join([*lines, ")"])
-
-
-def _render_list(name: str, values: Iterable[str]) -> list[str]:
-    values = list(values)
-    if len(values) < 2:
-        return [f'    {name} = ["{value}"],' for value in values]
-    return [f"    {name} = [", *(f'        "{value}",' for value in values), "    ],"]
-
-
-def updated(text: str, files: Collection[str]) -> str:
-    """The text of BUILD with the sources that exist and the dependencies that they have."""
-    targets = [
-        dataclasses.replace(target, srcs=tuple(path for path in target.srcs if path in files))
-        for target in read_targets(text)
-    ]
-    known = {path for target in targets for path in target.srcs}
-    added = [new_target(path) for path in sorted(set(files) - known)]
-    owners = {path: target.name for target in [*targets, *added] for path in target.srcs}
-    lines = text.splitlines()
-    # From the end, so that the line numbers of earlier targets stay right.
-    for target in reversed(targets):
-        target = dataclasses.replace(target, deps=expected_deps(target, owners, files))
-        replacement = render(target).splitlines() if target.srcs else []
-        lines[target.first_line - 1 : target.last_line] = replacement
-    for target in added:
-        target = dataclasses.replace(target, deps=expected_deps(target, owners, files))
-        place = _place(lines, target)
-        lines[place:place] = ["", *render(target).splitlines()]
-    return "\n".join(_without_double_gaps(lines)) + "\n"
-
-
-def _place(lines: list[str], target: Target) -> int:
-    """How many lines stand before a new target: it follows the nearest of its kind."""
-    folder = target.srcs[0].rpartition("/")[0]
-    ends = [
-        ((t.rule == target.rule, t.srcs[0].rpartition("/")[0] == folder), t.last_line)
-        for t in read_targets("\n".join(lines))
-        if t.srcs
-    ]
-    return max(ends, default=(None, len(lines)))[1]
-
-
-def _without_double_gaps(lines: list[str]) -> list[str]:
-    return [line for before, line in zip(["", *lines], lines, strict=False) if before or line]
 
 
 def lock_text() -> str:
@@ -238,7 +255,8 @@ def _write(path: Path, text: str) -> None:
 
 
 def main() -> None:
-    _write(BUILD_FILE, updated(BUILD_FILE.read_text(encoding="utf-8"), python_files()))
+    for name, text in build_files(python_files()).items():
+        _write(REPOSITORY / name, text)
     _write(LOCK_FILE, lock_text())
 
 
