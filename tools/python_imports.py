@@ -37,7 +37,8 @@ def syntax_tree(path: str) -> ast.Module:
     return ast.parse((REPOSITORY / path).read_text(encoding="utf-8"), path)
 
 
-def imported_names(tree: ast.AST) -> set[str]:
+@functools.cache
+def imported_names(tree: ast.AST) -> frozenset[str]:
     """Dotted names that a source imports, such as `vac_tf.datasets.split.Split`.
 
     `from a.b import c` gives `a.b.c`: whether `c` is a module is for `internal_files` to say.
@@ -55,7 +56,7 @@ def imported_names(tree: ast.AST) -> set[str]:
                     f"Relative import in line {node.lineno}. Expected the full name of the module."
                 )
             names.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
 def internal_files(names: Iterable[str], files: Collection[str]) -> set[str]:
