@@ -2,16 +2,21 @@
 
 import io
 import struct
+import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_header import ImageError, read_header
 from export.images.preprocessing import crop, decode, prepare, resize
 from tests.export.encoded_images import refused_images
+from vac_tf.datasets.split import Split
+from vac_tf.geometry.boxes import crop_boxes
+from vac_tf.inputs.decoding import crop as crop_in_training
+from vac_tf.inputs.image_source import ImageSettings, ImageSource
 
 LIMIT = 10_000_000
 REFUSED_IN_TRAINING = refused_images()
@@ -91,6 +96,45 @@ ENCODED = {
 @pytest.mark.parametrize("name", ENCODED)
 def test_decode_equals_tensorflow(name):
     np.testing.assert_array_equal(decode(ENCODED[name], LIMIT), tensorflow_decode(ENCODED[name]))
+
+
+BIG = bytes(1_500_000)  # Compresses to 1.5 kB.
+
+
+def png_with_big_metadata(kind):
+    options = {"icc_profile": BIG}
+    if kind != "colour profile":
+        text = PngImagePlugin.PngInfo()
+        add = {"zTXt": text.add_text, "iTXt": text.add_itxt}[kind]
+        add("comment", BIG.decode(), zip=True)
+        options = {"pnginfo": text}
+    return encode(RGB, "PNG", **options)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="Training decodes a PNG with large metadata, the scorer calls it broken."
+)
+@pytest.mark.parametrize("kind", ["colour profile", "zTXt", "iTXt"])
+def test_a_png_with_large_compressed_metadata_is_decoded_as_in_training(kind, tmp_path):
+    data = png_with_big_metadata(kind)
+    assert len(data) < 20_000
+    np.testing.assert_array_equal(decode(data, LIMIT), tensorflow_decode(data))
+    turned = with_orientation(data, 6)
+    (tmp_path / "turned.png").write_bytes(turned)
+    split = Split((str(tmp_path / "turned.png"),), ("a",), np.ones((1, 1), np.float32))
+    source = ImageSource(split, ImageSettings(8, apply_exif_orientation=True))
+    expected = np.asarray(source.load(0))
+    assert expected.shape == (RGB.width, RGB.height, 3)
+    np.testing.assert_array_equal(decode(turned, LIMIT, True), expected)
+
+
+def with_orientation(png, code):
+    """A PNG with an eXIf chunk behind its header."""
+    exif = Image.Exif()
+    exif[0x0112] = code
+    body = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+    return png[:33] + chunk + png[33:]
 
 
 def test_a_transparent_colour_of_a_gif_is_black_when_turned_upright_too():
@@ -233,6 +277,29 @@ def test_a_huge_box_is_refused_before_it_takes_memory():
     with pytest.raises(ImageError) as caught:
         crop(photo(), (0, 0, 1e6, 1e6), LIMIT)
     assert caught.value.status == "too_large"
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="A box of 1e19 px is the whole image in training, and an error in the scorer.",
+)
+def test_a_box_beyond_all_integers_has_the_same_verdict_in_training():
+    pixels = photo()
+    huge = [
+        (0, 0, 1e19, 5),
+        (-1e19, 0, 2e19, 5),
+        (-1e300, -1e300, 2e300, 2e300),
+        (0, 0, 4e9, 4e9),  # The area is beyond 64 bits, the sides are not.
+    ]
+    for box in huge:
+        with pytest.raises(ImageError, match="The box of .* is more than the limit"):
+            crop(pixels, box, LIMIT)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="a box of more than"):
+            crop_in_training(tf.constant(pixels), crop_boxes([box])[0], "a.png", LIMIT)
+    for box in [(1e19, 0, 5, 5), (-1e19, 0, 5, 5), (-1e19, 0, 1e19, 5)]:  # Beside the image.
+        assert crop(pixels, box, LIMIT).shape == pixels.shape
+        cut = crop_in_training(tf.constant(pixels), crop_boxes([box])[0], "a.png", LIMIT)
+        np.testing.assert_array_equal(cut, pixels)
 
 
 def test_unknown_kernel_lists_the_known_ones():

@@ -10,7 +10,7 @@ from pyarrow import parquet
 
 from export.images.picture import shrink_picture
 from export.scoring.config import ScoringConfig
-from export.scoring.engine import assembly
+from export.scoring.engine import assembly, heatmap_rows
 from export.scoring.engine.assembly import merge
 from export.scoring.engine.heatmap_rows import HeatmapRows, selected_labels
 from export.scoring.job import score
@@ -289,6 +289,36 @@ def test_files_outlive_a_kill_after_they_were_moved(job, tmp_path, monkeypatch):
     assert len(written_files(output)) == 4
     score(config)
     assert named_files(output) == written_files(output) and len(written_files(output)) == 4
+
+
+@pytest.mark.xfail(
+    strict=True, reason="The half-written PNG of a killed or failed job stays among the heatmaps."
+)
+def test_no_half_written_png_stays(job, tmp_path, monkeypatch):
+    output = tmp_path / "s.jsonl"
+    changes = {"heatmaps": "maps", "threshold": 0.05, "rows_per_shard": 2}
+
+    class Killed(BaseException):
+        pass
+
+    def write_half(path, heatmap):
+        if "000000002" not in path:  # The first part is finished, and so its files are kept.
+            return write_map(path, heatmap)
+        with open(f"{path}.4711.partial", "wb"):
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(heatmap_rows, "write_map", write_half)
+        with pytest.raises(Killed):
+            run(job, output, **changes)
+    run(job, output, **changes)
+    folder = tmp_path / "s.jsonl.heatmaps"
+    assert {str(p.relative_to(folder)) for p in folder.rglob("*.*")} == named_files(output)
+    with monkeypatch.context() as patch:
+        patch.setattr("os.replace", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            write_map(str(tmp_path / "folder" / "map.png"), np.ones((2, 2)))
+    assert not list((tmp_path / "folder").iterdir())
 
 
 def test_labels_in_a_form_that_cannot_be_read(job, tmp_path):
