@@ -21,6 +21,7 @@ from PIL import (
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_header import ImageError, read_header
 from export.images.jpeg_decoder import decode_jpeg
+from export.images.png_metadata import without_metadata
 
 _JPEG_DIVISORS = (2, 4, 8)
 
@@ -124,27 +125,33 @@ def _decode(data, max_pixels, apply_exif_orientation, divisor):
         if pixels is not None:
             return pixels, (header.width, header.height)
     try:
-        with _DECODERS[header.format](io.BytesIO(data)) as image:
-            if image.size != (header.width, header.height):
-                raise ImageError(
-                    "unreadable",
-                    f"The header says {header.width}x{header.height} px, the image"
-                    f" {image.size[0]}x{image.size[1]}.",
-                )
-            size = image.size
-            if divisor > 1:
-                image.draft(image.mode, (size[0] // divisor, size[1] // divisor))
-            image.load()
-            upright = image
-            if apply_exif_orientation:
-                upright = ImageOps.exif_transpose(image)
-                size = size if upright.size == image.size else size[::-1]
-            return _to_rgb(upright, header.format), size
+        return _decode_with_pillow(data, header, apply_exif_orientation, divisor)
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # Broken files make Pillow raise nearly any type; the row says it.
+        if header.format == "PNG" and (plain := without_metadata(data)) != data:
+            return _decode(plain, max_pixels, apply_exif_orientation, divisor)
         message = f"Broken {header.format}: {error or type(error).__name__}"
         raise ImageError("unreadable", message) from error
+
+
+def _decode_with_pillow(data, header, apply_exif_orientation, divisor):
+    with _DECODERS[header.format](io.BytesIO(data)) as image:
+        if image.size != (header.width, header.height):
+            raise ImageError(
+                "unreadable",
+                f"The header says {header.width}x{header.height} px, the image"
+                f" {image.size[0]}x{image.size[1]}.",
+            )
+        size = image.size
+        if divisor > 1:
+            image.draft(image.mode, (size[0] // divisor, size[1] // divisor))
+        image.load()
+        upright = image
+        if apply_exif_orientation:
+            upright = ImageOps.exif_transpose(image)
+            size = size if upright.size == image.size else size[::-1]
+        return _to_rgb(upright, header.format), size
 
 
 def _to_rgb(image: Image.Image, image_format: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -100,9 +101,12 @@ _READERS = {".parquet": _read_parquet, ".csv": _read_csv, ".jsonl": _read_json_l
 
 
 def _split_names(text: str) -> list[str]:
-    r"""Names joined by `|`, where a name's own `|` is written `\|`."""
-    names = text.replace("\\|", "\0").split("|")
-    return [name.replace("\0", "|") for name in names if name]
+    r"""Names joined by `|`, where a name's own `|` is written `\|` and its `\` as `\\`.
+
+    A `\` before any other character is itself: so older files have it.
+    """
+    names = re.findall(r"(?:\\.|[^|\\])+\\?", text, re.DOTALL)
+    return [re.sub(r"\\([\\|])", r"\1", name) for name in names]
 
 
 def _label_columns(path: str, row: Mapping[str, Any], label_names: Sequence[str]) -> list[str]:

@@ -2,6 +2,10 @@
 
 import numpy as np
 
+# Corners beyond are moved here: so far that `crop` refuses them like the scorer, which knows no
+# such bound, and near enough for the difference of two of them to fit into 64 bits.
+_FARTHEST = 2.0**61
+
 
 def crop_boxes(boxes: np.ndarray) -> np.ndarray:
     """Integer crops of boxes, rounded as `PIL.Image.Image.crop` rounds (half to even).
@@ -21,6 +25,6 @@ def crop_boxes(boxes: np.ndarray) -> np.ndarray:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"Boxes must have the shape [N, 4], got {boxes.shape}.")
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
-    crops = np.rint(corners).astype(np.int64)
+    crops = np.clip(np.rint(corners), -_FARTHEST, _FARTHEST).astype(np.int64)
     crops[:, 2:] = np.maximum(crops[:, 2:], crops[:, :2] + 1)
     return crops

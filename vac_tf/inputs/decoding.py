@@ -78,7 +78,8 @@ def crop(image, corners, path="", max_pixels: int = 2**62):
     first_column, last_column = tf.maximum(left, 0), tf.minimum(right, width)
 
     def cut():
-        area = (right - left) * (bottom - top)
+        # In floating point: the product of two sides may not fit into 64 bits.
+        area = tf.cast(right - left, tf.float64) * tf.cast(bottom - top, tf.float64)
         reason = f"a box of more than {max_pixels} pixels (max_pixels)"
         with tf.control_dependencies([_require(area <= max_pixels, path, reason)]):
             inside = tf.identity(image[first_row:last_row, first_column:last_column])

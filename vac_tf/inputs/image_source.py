@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import os
 import re
+import struct
 import threading
 
 import numpy as np
@@ -175,4 +176,20 @@ def _exif_orientation(path):
             code = image.getexif().get(_EXIF_ORIENTATION, 1)
     except (OSError, Image.DecompressionBombError):
         return 1  # The decoder reports unreadable and too large files, with the reason.
+    except (ValueError, SyntaxError):  # Pillow refuses a PNG for metadata that libpng leaves out.
+        code = _orientation_chunk(path)
     return code if code in range(1, 9) else 1  # A damaged tag may hold anything.
+
+
+def _orientation_chunk(path):
+    """The EXIF orientation of a PNG, from its own chunk alone; None without one."""
+    with open(path, "rb") as file:
+        file.seek(8)
+        while len(start := file.read(8)) == 8:
+            length, name = struct.unpack(">I4s", start)
+            if name == b"eXIf":
+                exif = Image.Exif()
+                exif.load(file.read(length))
+                return exif.get(_EXIF_ORIENTATION)
+            file.seek(length + 4, os.SEEK_CUR)
+    return None

@@ -1,7 +1,6 @@
 """The heatmaps of a batch's decided labels, as values of the column `peaks` and as files."""
 
 import csv
-import fnmatch
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -10,9 +9,10 @@ import numpy as np
 
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput
-from export.scoring.output.heatmap_files import file_name, write_map, write_overlay
+from export.scoring.output.heatmap_files import file_name, remove_partials, write_map, write_overlay
 from export.scoring.output.heatmap_peaks import describe_peak
 from export.scoring.output.rows import RowBlock
+from export.scoring.sources.recursive_glob import matches
 
 
 def selected_labels(text: str, label_names: Sequence[str]) -> np.ndarray:
@@ -68,10 +68,11 @@ class HeatmapRows:
         """Whether files are written."""
         return self._mode in ("maps", "overlays")
 
-    def begin(self) -> None:
-        """Makes the folder of files, which may stay empty."""
+    def begin(self, rows: range) -> None:
+        """Makes the folder of files, which may stay empty, ready for these rows."""
         if self.has_files:
             os.makedirs(self._folder, exist_ok=True)
+            remove_partials(self._folder, rows)
 
     def end_part(self) -> None:
         """Brings the files of a part to the disk, before the part is said to be finished."""
@@ -131,14 +132,4 @@ def _would_be_found(images: str, output: str) -> bool:
         return f"{output}/".startswith(f"{images}/")
     folders = (f"{output}.heatmaps", f"{output}.parts/heatmaps")
     files = (f"{folder}/{file_name(0, 0, '')}" for folder in folders)
-    return any(_matches(file.split("/"), images.split("/")) for file in files)
-
-
-def _matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
-    """Whether a recursive `glob` finds a path; both in their components."""
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        return any(_matches(path[start:], pattern[1:]) for start in range(len(path) + 1))
-    begins = bool(path) and fnmatch.fnmatchcase(path[0], pattern[0])
-    return begins and _matches(path[1:], pattern[1:])
+    return any(matches(file.split("/"), images.split("/")) for file in files)

@@ -68,7 +68,7 @@ class ShardScorer:
         rows_to_do = shard_rows[len(finished) * per_part :]
         if not rows_to_do:
             return
-        self._heatmaps.begin()
+        self._heatmaps.begin(rows_to_do)
         with (
             Progress(len(shard_rows), sum(part.rows for part in finished)) as progress,
             contextlib.closing(self.blocks(rows_to_do, loaded)) as blocks,

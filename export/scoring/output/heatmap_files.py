@@ -1,5 +1,7 @@
 """Heatmaps as PNG files: 8-bit maps of the network's own grid, or laid over the picture."""
 
+import contextlib
+import glob
 import os
 import re
 
@@ -7,6 +9,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 _ROWS_PER_FOLDER = 1000
+_PARTIAL = ".partial"
 # From dark blue over green and yellow to red; one column per channel.
 _COLOURS = np.array([[0, 0, 96], [0, 128, 255], [64, 224, 96], [255, 224, 0], [224, 0, 0]])
 
@@ -57,8 +60,30 @@ def write_overlay(path: str, heatmap: np.ndarray, picture: np.ndarray) -> None:
     _write(path, Image.fromarray(np.rint(mixed).astype(np.uint8)))
 
 
+def remove_partials(folder: str, rows: range) -> None:
+    """Removes half-written files of these rows, which a job that was killed left behind.
+
+    Only of these: other processes may be writing theirs into the same folder.
+
+    Args:
+        folder: The folder of heatmaps.
+        rows: Numbers of the rows that this process is going to score.
+    """
+    if not rows:
+        return
+    for number in range(rows[0] // _ROWS_PER_FOLDER, rows[-1] // _ROWS_PER_FOLDER + 1):
+        for path in glob.glob(f"{glob.escape(folder)}/{number:06}/*{_PARTIAL}"):
+            if int(os.path.basename(path).partition("_")[0]) in rows:
+                os.remove(path)
+
+
 def _write(path: str, image: Image.Image, text: PngImagePlugin.PngInfo | None = None) -> None:
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    partial = f"{path}.{os.getpid()}.partial"
-    image.save(partial, "PNG", pnginfo=text)
-    os.replace(partial, path)
+    partial = f"{path}.{os.getpid()}{_PARTIAL}"
+    try:
+        image.save(partial, "PNG", pnginfo=text)
+        os.replace(partial, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(partial)
+        raise

@@ -8,6 +8,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -111,7 +112,7 @@ class _TextRows:
 
 
 class _CsvRows(_TextRows):
-    """Decisions are joined with `|`, a `|` inside a name is written `\\|`; peaks are JSON."""
+    r"""Decisions are joined with `|`; inside a name `|` is `\|` and `\` is `\\`; peaks are JSON."""
 
     def __init__(self, file, columns: Columns, header: bool):
         super().__init__(file, columns)
@@ -128,7 +129,7 @@ class _CsvRows(_TextRows):
         return texts
 
     def _list_of_names(self, names):
-        return "|".join(name.replace("|", "\\|") for name in names)
+        return "|".join(re.sub(r"([\\|])", r"\\\1", name) for name in names)
 
     def _list_of_objects(self, objects):
         return json.dumps(objects, ensure_ascii=False)

@@ -6,11 +6,12 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from export.files.remote_files import copy_here, find_files, is_url
 from export.scoring.sources.image_lists import LIST_SUFFIXES, list_source
 from export.scoring.sources.input import IMAGE_SUFFIXES, ScoringInput, Source
+from export.scoring.sources.recursive_glob import find_matches, walk
 from export.scoring.sources.tar_source import is_tar, tar_source
 
 STANDARD_INPUT = "-"
@@ -42,9 +43,9 @@ def open_source(images: str, image_root: str = "") -> Source:
     elif os.path.isfile(images):
         source = _files_source([images])
     elif glob.has_magic(images):
-        matches = glob.glob(images, recursive=True)
         # What is neither file nor folder (a link to nowhere, a pipe) is a row that says so.
-        source = _files_source(sorted(path for path in matches if not os.path.isdir(path)))
+        matches = [path for path in find_matches(images) if not os.path.isdir(path)]
+        source = _files_source(matches)
     else:
         raise ValueError(f"No file, folder or glob {images!r}. Check --images.")
     if not source.count:
@@ -98,34 +99,6 @@ def _paths_source(paths: Sequence[str], left_out: int = 0) -> Source:
 
 
 def _folder_source(folder: str) -> Source:
-    files = list(_walk(folder))
+    files = list(walk(folder))
     images = [path for path in files if _has_image_suffix(path)]
     return _paths_source(sorted(images), len(files) - len(images))
-
-
-def _walk(top: str) -> Iterator[str]:
-    """All files below `top`; links are followed except into a folder that they lie in."""
-    folders: list[tuple[str, frozenset]] = [(top, frozenset())]
-    while folders:
-        folder, parents = folders.pop()
-        try:
-            status = os.stat(folder)
-            with os.scandir(folder) as listing:
-                entries = list(listing)
-        except OSError as error:
-            raise ValueError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
-        identity = (status.st_dev, status.st_ino)
-        if identity in parents:
-            continue
-        for entry in entries:
-            if _is_folder(entry):
-                folders.append((entry.path, parents | {identity}))
-            else:
-                yield entry.path
-
-
-def _is_folder(entry: os.DirEntry) -> bool:
-    try:
-        return entry.is_dir()
-    except OSError:  # A link to itself, or into a folder without access: its row will say so.
-        return False

@@ -291,9 +291,6 @@ def test_files_outlive_a_kill_after_they_were_moved(job, tmp_path, monkeypatch):
     assert named_files(output) == written_files(output) and len(written_files(output)) == 4
 
 
-@pytest.mark.xfail(
-    strict=True, reason="The half-written PNG of a killed or failed job stays among the heatmaps."
-)
 def test_no_half_written_png_stays(job, tmp_path, monkeypatch):
     output = tmp_path / "s.jsonl"
     changes = {"heatmaps": "maps", "threshold": 0.05, "rows_per_shard": 2}
