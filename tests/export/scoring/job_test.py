@@ -360,13 +360,3 @@ def test_scoring_imports_neither_tensorflow_nor_the_library(model, folder, tmp_p
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "[]"
-
-
-def test_one_decoder_per_core_unless_a_number_is_given(monkeypatch):
-    values = {"model": "m", "images": "i", "output": "o.csv"}
-    for cores, expected in ((None, 1), (4, 4), (96, 16)):
-        monkeypatch.setattr("os.cpu_count", lambda cores=cores: cores)
-        assert ScoringConfig(**values).decoder_threads == expected
-        assert ScoringConfig(**values, decoders=24).decoder_threads == 24
-    with pytest.raises(ValueError, match="decoders must be at least 0, got -1"):
-        ScoringConfig(**values, decoders=-1)
