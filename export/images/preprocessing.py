@@ -19,7 +19,7 @@ from PIL import (
 )
 
 from export.bundle.preprocessing import Preprocessing
-from export.images.image_header import ImageError, read_header
+from export.images.image_header import ImageError, ImageHeader, read_header
 from export.images.jpeg_decoder import decode_jpeg
 from export.images.png_metadata import without_metadata
 
@@ -65,7 +65,7 @@ def cut_out(
         the whole one, also where `fast_decode` gives fewer pixels).
     """
     if box is not None:
-        _check_box(box)
+        check_box(box)
     divisor = _choose_divisor(data, preprocessing, box) if preprocessing.fast_decode else 1
     pixels, (width, height) = _decode(
         data, preprocessing.max_pixels, preprocessing.apply_exif_orientation, divisor
@@ -112,14 +112,20 @@ def decode(data: bytes, max_pixels: int, apply_exif_orientation: bool = False) -
     return _decode(data, max_pixels, apply_exif_orientation, 1)[0]
 
 
-def _decode(data, max_pixels, apply_exif_orientation, divisor):
-    """The pixels of an image shrunk by `divisor`, and its own width and height."""
+def checked_header(data: bytes, max_pixels: int) -> ImageHeader:
+    """The header of an image; ImageError as `decode`, before any decoding."""
     header = read_header(data)
     if header.width * header.height > max_pixels:
         raise ImageError(
             "too_large",
             f"{header.width}x{header.height} px is more than the limit of {max_pixels} pixels.",
         )
+    return header
+
+
+def _decode(data, max_pixels, apply_exif_orientation, divisor):
+    """The pixels of an image shrunk by `divisor`, and its own width and height."""
+    header = checked_header(data, max_pixels)
     if header.format == "JPEG" and divisor == 1 and not apply_exif_orientation:
         pixels = decode_jpeg(data, header.width, header.height)
         if pixels is not None:
@@ -158,9 +164,12 @@ def _to_rgb(image: Image.Image, image_format: str) -> np.ndarray:
     if image.mode == "CMYK":
         # TensorFlow's formula; Pillow's own conversion differs by one grey level, and takes the
         # inks for inverted also in files without the Adobe marker.
-        inks = np.asarray(image).astype(np.int32)
-        light = 255 - inks if "adobe" in image.info else inks
-        return (light[..., :3] * light[..., 3:] // 255).astype(np.uint8)
+        inks = np.asarray(image)
+        pixels = np.empty((*inks.shape[:2], 3), np.uint8)
+        for row, values in enumerate(inks):  # The whole image in int32 would take 60 bytes a pixel.
+            light = (255 - values if "adobe" in image.info else values).astype(np.int32)
+            pixels[row] = light[..., :3] * light[..., 3:] // 255
+        return pixels
     pixels = np.asarray(image.convert("RGB"))
     if image_format == "GIF" and "transparency" in image.info:
         # TensorFlow makes transparent pixels black, Pillow gives them their palette's colour.
@@ -184,7 +193,7 @@ def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndar
         ImageError: `bad_row` for a box that is not finite or not of positive size, `too_large`
             above the limit.
     """
-    _check_box(box)
+    check_box(box)
     height, width = pixels.shape[:2]
     left, top, right, bottom = box_corners(box, height, width)
     inner_left, inner_right = max(left, 0), min(right, width)
@@ -204,7 +213,8 @@ def crop(pixels: np.ndarray, box: tuple[float, ...], max_pixels: int) -> np.ndar
     return cut
 
 
-def _check_box(box: tuple[float, ...]) -> None:
+def check_box(box: tuple[float, ...]) -> None:
+    """Raises ImageError with `bad_row` for a box that is not finite or not of positive size."""
     x, y, width, height = box
     ends = (x, y, x + width, y + height)
     if not all(math.isfinite(value) for value in ends) or not min(width, height) > 0:

@@ -4,9 +4,9 @@ They stand here and not in the library because a scoring host does not install i
 """
 
 import dataclasses
-import os
 
 from export.config_fields import check_at_least_one, check_choices, check_needed, setting
+from export.scoring.runtime.host_limits import available_cores, available_memory
 
 ENGINES = ("local", "ray")
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
@@ -40,6 +40,17 @@ class ScoringConfig:
     )
     decoders: int = setting(
         0, "Threads that read, decode and resize (0: one per core, at most 16)."
+    )
+    decoding_memory_mb: int = setting(
+        0,
+        "Most memory, in MiB, that images being decoded may take together (0: half of this host's"
+        " or container's). They wait for it; one that needs more is a row with the status"
+        " out_of_memory.",
+    )
+    threads: int = setting(
+        0,
+        "Threads of the network on a CPU (0: one per core that affinity and container leave this"
+        " process; with --engine=ray one per core of an actor).",
     )
     fast_decode: bool = setting(
         False,
@@ -130,8 +141,9 @@ class ScoringConfig:
         check_choices(self)
         check_needed(self, self._needed)
         check_at_least_one(self, ("batch_size", "rows_per_shard", "benchmark_images"))
-        if self.decoders < 0:
-            raise ValueError(f"decoders must be at least 0, got {self.decoders}.")
+        for name in ("decoders", "threads", "decoding_memory_mb"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
         if not 0.0 <= self.heatmap_margin < 1.0:
             raise ValueError(f"heatmap_margin must lie in 0..1, got {self.heatmap_margin}.")
         if not 0 <= self.metrics_port < 65536:
@@ -163,7 +175,17 @@ class ScoringConfig:
     @property
     def decoder_threads(self) -> int:
         """Number of threads that load images on this host."""
-        return self.decoders or min(os.cpu_count() or 1, 16)
+        return self.decoders or min(available_cores(), 16)
+
+    @property
+    def decoding_memory_bytes(self) -> int:
+        """Bytes that images being decoded may take together in this process."""
+        if self.decoding_memory_mb:
+            return self.decoding_memory_mb * 2**20
+        # The actors on a host share it.
+        is_ray = self.engine == "ray"
+        share = min(1.0, self.ray_cpus_per_actor / available_cores()) if is_ray else 1.0
+        return int(available_memory() * share / 2)
 
     @property
     def _needed(self) -> tuple[str, ...]:

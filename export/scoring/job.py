@@ -42,7 +42,7 @@ def score(config: ScoringConfig) -> ScoringReport:
     """
     check_output(config.output)
     shard = Shard.parse(config.shard)
-    session = NetworkSession(config.model, config.providers, config.gpu_memory_mb)
+    session = NetworkSession(config.model, config.providers, config.gpu_memory_mb, config.threads)
     source = open_source(config.images, config.image_root)
     # A short list needs no full batch of black images.
     config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))

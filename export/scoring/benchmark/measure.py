@@ -19,6 +19,7 @@ from export.scoring.engine.batch import load, make_rows
 from export.scoring.engine.pipeline import load_ahead, run_ahead
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output, open_writer
+from export.scoring.runtime.host_limits import available_cores, available_memory
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import ScoringInput, Source
 from export.scoring.sources.open_source import open_source
@@ -72,7 +73,7 @@ class Benchmark:
         """Measures everything."""
         count = len(self._inputs)
         start = Setting(min(self._config.batch_size, count), self._config.decoder_threads)
-        most = Setting(count, max(2 * (os.cpu_count() or 1), start.decoders))
+        most = Setting(count, max(2 * available_cores(), start.decoders))
         with tempfile.TemporaryDirectory() as folder:
             output = os.path.join(folder, f"scores{check_output(self._config.output)}")
             with (
@@ -103,12 +104,11 @@ class Benchmark:
 
     def _open_session(self) -> NetworkSession:
         config = self._config
-        return NetworkSession(config.model, config.providers, config.gpu_memory_mb)
+        return NetworkSession(config.model, config.providers, config.gpu_memory_mb, config.threads)
 
     @property
     def _memory_limit(self) -> int:
-        half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-        return self._config.memory_limit_mb * 2**20 or half
+        return self._config.memory_limit_mb * 2**20 or available_memory() // 2
 
     def _whole_batches(self, batch_size: int) -> Sequence[ScoringInput]:
         """As many images as fill batches: a part of one costs the network as much as a whole."""

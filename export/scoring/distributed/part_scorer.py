@@ -48,7 +48,6 @@ class PartScorer:
         config: The job; `output` is the folder of its parts, a URL or an absolute path.
         job: Its settings and columns.
         get_model: Gives the bytes of the model file.
-        threads: Threads of the network.
         start_folder: Where relative paths of the job start; becomes this process's folder.
     """
 
@@ -57,7 +56,6 @@ class PartScorer:
         config: ScoringConfig,
         job: Job,
         get_model: Callable[[], bytes],
-        threads: int,
         start_folder: str,
     ):
         self._config = config
@@ -68,7 +66,7 @@ class PartScorer:
         with contextlib.suppress(OSError):  # Missed only by a job with relative paths: `_score`.
             os.chdir(start_folder)
         try:
-            self._session = _open_session(config, get_model(), threads)
+            self._session = _open_session(config, get_model())
             self._session.warm_up(config.batch_size)
         except ValueError as error:
             # Said by its parts: an actor that dies of it is reported in a hundred lines.
@@ -149,9 +147,9 @@ class PartScorer:
                 return file.read()
 
 
-def _open_session(config: ScoringConfig, model: bytes, threads: int) -> NetworkSession:
+def _open_session(config: ScoringConfig, model: bytes) -> NetworkSession:
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "model.onnx")
         with open(path, "wb") as file:
             file.write(model)
-        return NetworkSession(path, config.providers, config.gpu_memory_mb, threads)
+        return NetworkSession(path, config.providers, config.gpu_memory_mb, config.threads)

@@ -128,14 +128,15 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
     model = ray.put(read_file(config.model))
     # A machine may hold several actors: one thread per core of the actor, not of the machine.
     threads = max(1, round(config.ray_cpus_per_actor))
-    config = dataclasses.replace(config, decoders=config.decoders or threads)
+    config = dataclasses.replace(
+        config, decoders=config.decoders or threads, threads=config.threads or threads
+    )
     return ray.data.from_arrow_refs(blocks).map_batches(
         PartScorer,
         fn_constructor_kwargs={
             "config": config,
             "job": job,
             "get_model": functools.partial(ray.get, model),
-            "threads": threads,
             "start_folder": os.getcwd(),
         },
         batch_size=1,

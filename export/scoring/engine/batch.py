@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
+from export.images.decoding_memory import MemoryBudget
 from export.images.image_header import ImageError
 from export.scoring.output.rows import RowBlock
 from export.scoring.runtime.input_buffer import InputBuffer
@@ -24,11 +25,15 @@ class LoadedInput:
 
 
 def load(
-    scoring_input: ScoringInput, preprocessing: Preprocessing, with_picture: bool = False
+    scoring_input: ScoringInput,
+    preprocessing: Preprocessing,
+    with_picture: bool = False,
+    budget: MemoryBudget | None = None,
 ) -> LoadedInput:
-    """Reads, decodes and resizes an input; a bad one gets its error instead of pixels."""
+    """`load_view`, whose arguments these are; a bad input gets its error instead of pixels."""
     try:
-        return LoadedInput(scoring_input, load_view(scoring_input, preprocessing, with_picture))
+        view = load_view(scoring_input, preprocessing, with_picture, budget)
+        return LoadedInput(scoring_input, view)
     except ImageError as error:
         return LoadedInput(scoring_input, error=error)
 

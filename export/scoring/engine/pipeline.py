@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
+from export.images.decoding_memory import MemoryBudget
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput, load, run_network, stack_inputs
 from export.scoring.runtime.session import NetworkSession
@@ -30,6 +31,7 @@ def load_ahead(
         load,
         preprocessing=dataclasses.replace(preprocessing, fast_decode=config.fast_decode),
         with_picture=config.heatmaps == "overlays",
+        budget=MemoryBudget(config.decoding_memory_bytes),
     )
     # Two batches ahead: one is decoded while the network computes another.
     with map_ahead(function, inputs, config.decoder_threads, 2 * config.batch_size) as loaded:

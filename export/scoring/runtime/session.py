@@ -17,6 +17,7 @@ from export.scoring.runtime.host_facts import (
     gpu_is_visible,
     preload_libraries,
 )
+from export.scoring.runtime.host_limits import physical_cores
 from export.scoring.runtime.input_buffer import INPUT_NAME, InputBuffer
 from export.scoring.runtime.node_placement import (
     RECORD_PLACEMENT,
@@ -48,7 +49,7 @@ class NetworkSession:
         path: The ONNX file.
         providers: `auto`, `cuda`, `tensorrt` or `cpu`.
         gpu_memory_mb: Most memory of the GPU's arena in MiB; 0: no limit.
-        threads: Threads of one call of the network; 0: one per core.
+        threads: Threads of one call of the network; 0: one per core that this process may use.
 
     Raises:
         ValueError: when the file is missing, no ONNX, of a newer operator set than this ONNX
@@ -138,7 +139,8 @@ def _open_session(
     providers = choose_providers(choice, available, gpu_is_visible())
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    options.intra_op_num_threads = threads
+    # Left to itself, ONNX Runtime counts the cores of the host and binds its threads to them.
+    options.intra_op_num_threads = threads or physical_cores()
     # Threads that wait in a loop for the next operator take the cores from the decoders.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if providers[0] == TENSORRT:

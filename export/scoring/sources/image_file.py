@@ -1,5 +1,6 @@
 """One input of a scoring job, from its path to the network's input."""
 
+import contextlib
 import dataclasses
 import os
 import stat
@@ -8,6 +9,7 @@ import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
 from export.files.remote_files import is_url, read_file
+from export.images.decoding_memory import MemoryBudget, decoding_bytes
 from export.images.image_header import ImageError
 from export.images.picture import shrink_picture
 from export.images.preprocessing import cut_out, fit
@@ -34,20 +36,38 @@ class ImageView:
 
 
 def load_view(
-    scoring_input: ScoringInput, preprocessing: Preprocessing, with_picture: bool = False
+    scoring_input: ScoringInput,
+    preprocessing: Preprocessing,
+    with_picture: bool = False,
+    budget: MemoryBudget | None = None,
 ) -> ImageView:
     """Reads, decodes, crops and resizes one input.
 
+    Args:
+        scoring_input: The input.
+        preprocessing: What the model wants.
+        with_picture: Whether to keep what the network sees as a picture.
+        budget: Memory that threads share for decoding; default: as much as each needs.
+
     Raises:
-        ImageError: with the status of the row: `bad_row`, `missing`, `unreadable`, `too_large`
-            or `unsupported`.
+        ImageError: with the status of the row: `bad_row`, `missing`, `unreadable`, `too_large`,
+            `unsupported` or `out_of_memory`.
     """
     if scoring_input.problem:
         raise ImageError("bad_row", scoring_input.problem)
-    data = read_image_file(scoring_input.path, scoring_input.member)
-    pixels, corners = cut_out(data, preprocessing, scoring_input.box)
-    picture = shrink_picture(pixels) if with_picture else None
-    return ImageView(fit(pixels, preprocessing), corners, picture)
+    try:
+        data = read_image_file(scoring_input.path, scoring_input.member)
+        needed = decoding_bytes(data, preprocessing, scoring_input.box)
+        with budget.hold(needed) if budget else contextlib.nullcontext():
+            pixels, corners = cut_out(data, preprocessing, scoring_input.box)
+            picture = shrink_picture(pixels) if with_picture else None
+            return ImageView(fit(pixels, preprocessing), corners, picture)
+    except MemoryError as error:
+        raise ImageError(
+            "out_of_memory",
+            "Memory did not suffice to load it. Give a smaller --decoding_memory_mb or fewer"
+            " --decoders, or score it on a larger host.",
+        ) from error
 
 
 def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.ndarray:

@@ -70,7 +70,7 @@ def prepare(config):
     source = open_source(config.images, config.image_root)
     job = describe_job(config, NetworkSession(config.model), source)
     model = Path(config.model).read_bytes()
-    return source, job, PartScorer(config, job, lambda: model, 1, os.getcwd())
+    return source, job, PartScorer(config, job, lambda: model, os.getcwd())
 
 
 def score_missing(config, numbers=None):
@@ -146,7 +146,7 @@ def test_a_node_that_cannot_open_the_network_says_so(config, monkeypatch):
     source, job, _ = prepare(config)
     model = Path(config.model).read_bytes()
     scorer = PartScorer(
-        dataclasses.replace(config, providers="cuda"), job, lambda: model, 1, os.getcwd()
+        dataclasses.replace(config, providers="cuda"), job, lambda: model, os.getcwd()
     )
     number, inputs = next(missing_parts(job, source, {}))
     batch = {"number": np.array([number]), "inputs": np.array([inputs], object)}
@@ -169,10 +169,10 @@ def test_relative_paths_start_where_the_job_was_started(config, tmp_path, monkey
     number, inputs = next(missing_parts(job, source, {}))
     model = Path(config.model).read_bytes()
     monkeypatch.chdir("/")  # An actor starts somewhere else.
-    scorer = PartScorer(config, job, lambda: model, 1, str(tmp_path))
+    scorer = PartScorer(config, job, lambda: model, str(tmp_path))
     assert score_part(scorer, number, inputs)["counts"] == {"ok": 8, "missing": 4}
     monkeypatch.chdir("/")
-    scorer = PartScorer(config, job, lambda: model, 1, "/not/on/this/node")
+    scorer = PartScorer(config, job, lambda: model, "/not/on/this/node")
     stopped = score_part(scorer, number, inputs)["stopped"]
     assert "has no folder '/not/on/this/node', from which paths such as 'photos/caf" in stopped
 

@@ -51,7 +51,6 @@ def hide_files(monkeypatch, contents):
     monkeypatch.setattr("builtins.open", opened)
 
 
-@pytest.mark.xfail(strict=True, reason="The default counts the host's cores, not the process's.")
 def test_one_decoder_per_core_unless_a_number_is_given(monkeypatch):
     values = {"model": "m", "images": "i", "output": "o.csv"}
     monkeypatch.setattr("os.cpu_count", lambda: 96)
@@ -64,7 +63,6 @@ def test_one_decoder_per_core_unless_a_number_is_given(monkeypatch):
         ScoringConfig(**values, decoders=-1)
 
 
-@pytest.mark.xfail(strict=True, reason="The quota of the process's cgroup is not looked at.")
 @pytest.mark.parametrize(
     ("own", "above", "expected"),
     [
@@ -89,7 +87,6 @@ def test_the_quota_of_a_container_limits_the_threads(monkeypatch, own, above, ex
     assert config.decoder_threads == expected
 
 
-@pytest.mark.xfail(strict=True, reason="No flag gives the number of threads of the network.")
 def test_threads_of_the_network(model, folder, tmp_path, monkeypatch):
     save_colour(folder / "a.png", 1, 2, 3)
     seen = []
@@ -112,7 +109,6 @@ def test_threads_of_the_network(model, folder, tmp_path, monkeypatch):
         run(model, folder, tmp_path / "c.parquet", threads=-1)
 
 
-@pytest.mark.xfail(strict=True, reason="An image that memory does not suffice for kills the job.")
 def test_an_image_out_of_memory_is_a_row(model, folder, tmp_path, monkeypatch):
     for name in "abc":
         save_colour(folder / f"{name}.png", 1, 2, 3, size=(ord(name), 7))
@@ -129,7 +125,6 @@ def test_an_image_out_of_memory_is_a_row(model, folder, tmp_path, monkeypatch):
     assert "--decoding_memory_mb" in rows[1]["error"]
 
 
-@pytest.mark.xfail(strict=True, reason="Nothing bounds the pixels that are decoded at one time.")
 def test_images_wait_for_the_memory_that_decoding_takes(model, folder, tmp_path, monkeypatch):
     for number in range(12):
         save_colour(folder / f"{number:02}.png", 1, 2, 3, size=(200, 200))
