@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 from export.bundle.preprocessing import Preprocessing
+from export.bundle.properties import Properties
 from export.files.atomic_folder import replace_folder
 
 FORMAT_NAME = "vac_tf.classifier"
@@ -49,7 +50,7 @@ class ModelDescription:
 
     Attributes:
         label_names: L names, in the order of the outputs.
-        thresholds: L probabilities; a label is decided above its own.
+        thresholds: L probabilities in 0..1; a label is decided above its own.
         preprocessing: How images become the network's input.
         unknown_labels: How training and metrics took unknown labels.
         training_config: The run's config.
@@ -81,6 +82,11 @@ class ModelDescription:
             )
         if len(set(self.label_names)) != len(self.label_names):
             raise ValueError(f"Label names must be distinct, got {list(self.label_names)}.")
+        for name, threshold in zip(self.label_names, self.thresholds, strict=True):
+            if not 0.0 <= threshold <= 1.0:  # NaN too: nothing is above it.
+                raise ValueError(
+                    f"The threshold of {name!r} is {threshold}, expected a probability in 0..1."
+                )
 
     def to_json(self) -> dict[str, Any]:
         """The description as plain values."""
@@ -119,90 +125,75 @@ class ModelDescription:
             path: Name of the file, for messages.
 
         Raises:
-            ValueError: when the file was not written by `export_model.py`, or by a newer one,
-                or its labels do not fit their hash.
+            ValueError: when the file was not written by `export_model.py`, or by a newer one, its
+                labels do not fit their hash, or a value is missing, of another type or range.
         """
         if properties.get("format") != json.dumps(FORMAT_NAME):
             raise ValueError(
                 f"{path!r} is an ONNX file without the description that export_model.py writes"
                 " (labels, thresholds, input size). Export the run again with export_model.py."
             )
+        values = Properties(properties)
         try:
-            return cls._from_values(_Properties(properties, path), path)
-        except (TypeError, AttributeError) as error:  # Such as a list where a number should be.
+            version = values.read("format_version", "a whole number")
+            description = cls._from_values(values) if version <= FORMAT_VERSION else None
+        except ValueError as error:
             raise ValueError(
-                f"{path!r} was altered: a value of its description is of another type than"
-                f" export_model.py writes ({error}). Copy the whole bundle again."
+                f"{path!r} was altered: {error} Copy the whole bundle again, or export the run"
+                " again with export_model.py."
             ) from error
+        if description is None:
+            raise ValueError(
+                f"{path!r} has format version {version}, this program reads up to"
+                f" {FORMAT_VERSION}. Use the score.py of the version that exported it."
+            )
+        return description
 
     @classmethod
-    def _from_values(cls, values: "_Properties", path: str) -> "ModelDescription":
-        if values["format_version"] > FORMAT_VERSION:
-            raise ValueError(
-                f"{path!r} has format version {values['format_version']}, this program reads up"
-                f" to {FORMAT_VERSION}. Use the score.py of the version that exported it."
-            )
-        label_names = tuple(values["label_names"])
-        if hash_labels(label_names) != values["label_names_sha256"]:
-            raise ValueError(f"The label names in {path!r} do not fit their hash: it was altered.")
-        height, width = values["input_size"]
-        # Absent in files of earlier exports, as are tuning, precision and verdict.
-        calibration = values.get("calibration")
-        preprocessing = Preprocessing(
-            height=height,
-            width=width,
-            resize_kernel=values["resize_kernel"],
-            max_pixels=values["max_pixels"],
-            apply_exif_orientation=values["apply_exif_orientation"],
-            input_dtype=values["input_dtype"],
-        )
+    def _from_values(cls, values: Properties) -> "ModelDescription":
+        label_names = tuple(values.read("label_names", "a list of texts"))
+        if hash_labels(label_names) != values.read("label_names_sha256", "a text"):
+            raise ValueError("its label names do not fit their hash.")
+        # Absent in files of earlier exports: calibration, tuning, precision and verdict.
+        calibration = values.read("calibration", "an object or null", None)
         return cls(
             label_names=label_names,
-            thresholds=tuple(values["thresholds"]),
-            preprocessing=preprocessing,
-            unknown_labels=values["unknown_labels"],
-            training_config=values["training_config"],
-            evaluation=values["evaluation"],
-            versions=values["versions"],
-            calibration=OutputCalibration(**calibration) if calibration else None,
-            tuning=values.get("tuning"),
-            precision=values.get("precision", "fp32"),
-            verdict=values.get("verdict"),
+            thresholds=tuple(values.read("thresholds", "a list of numbers")),
+            preprocessing=_read_preprocessing(values),
+            unknown_labels=values.read("unknown_labels", "a text"),
+            training_config=values.read("training_config", "an object"),
+            evaluation=values.read("evaluation", "an object or null"),
+            versions=values.read("versions", "an object"),
+            calibration=_read_calibration(calibration, len(label_names)) if calibration else None,
+            tuning=values.read("tuning", "an object or null", None),
+            precision=values.read("precision", "a text", "fp32"),
+            verdict=values.read("verdict", "an object or null", None),
         )
 
 
-class _Properties:
-    """JSON values by name; other tools may have added properties that are none.
+def _read_preprocessing(values: Properties) -> Preprocessing:
+    size = values.read("input_size", "a list of whole numbers")
+    if len(size) != 2:
+        raise ValueError(f"input_size is {size}, expected a height and a width.")
+    return Preprocessing(
+        height=size[0],
+        width=size[1],
+        resize_kernel=values.read("resize_kernel", "a text"),
+        max_pixels=values.read("max_pixels", "a whole number"),
+        apply_exif_orientation=values.read("apply_exif_orientation", "true or false"),
+        input_dtype=values.read("input_dtype", "a text"),
+    )
 
-    Args:
-        properties: Their texts.
-        path: The file, for messages.
-    """
 
-    def __init__(self, properties: Mapping[str, str], path: str):
-        self._properties = properties
-        self._path = path
-
-    def __getitem__(self, name: str) -> Any:
-        """The value; ValueError when it is missing or no JSON."""
-        if name not in self._properties:
-            raise self._error(name, "is missing")
-        return self.get(name)
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """The value, or `default` when it is missing; ValueError when it is no JSON."""
-        if name not in self._properties:
-            return default
-        try:
-            return json.loads(self._properties[name])
-        except ValueError:
-            raise self._error(name, f"is {self._properties[name][:40]!r}, no JSON") from None
-
-    def _error(self, name: str, what: str) -> ValueError:
-        return ValueError(
-            f"{self._path!r} was altered: {name} {what} in its description. Copy the whole bundle"
-            " again, or export the run again with export_model.py."
+def _read_calibration(values: Mapping[str, Any], labels: int) -> OutputCalibration:
+    method, columns = values.get("method"), [values.get(name) for name in ("scales", "offsets")]
+    fits = all(isinstance(column, list) and len(column) == labels for column in columns)
+    if not isinstance(method, str) or not fits:
+        raise ValueError(
+            f"calibration is {str(values)[:40]!r}, expected a method and {labels} scales and"
+            " offsets."
         )
+    return OutputCalibration(method, *map(tuple, columns))
 
 
 def checksums(folder: str) -> dict[str, str]:

@@ -29,7 +29,14 @@ def check_bundle_checksum(path: str, sha256: str) -> None:
     try:
         with open(bundle_file, encoding="utf-8") as file:
             expected = json.load(file)["sha256"].get(os.path.basename(path))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+    ) as error:
         raise ValueError(
             f"{bundle_file!r} cannot be read ({type(error).__name__}: {error}), so"
             f" {path!r} cannot be checked. Export the run again with export_model.py."

@@ -72,10 +72,6 @@ def alter(model, **properties):
     return model
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="thresholds that are no probabilities are accepted: a label with NaN is never decided",
-)
 @pytest.mark.parametrize(
     "thresholds, label, value",
     [
@@ -91,10 +87,6 @@ def test_thresholds_that_are_no_probabilities_are_refused(tmp_path, thresholds, 
         NetworkSession(model)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="values of a damaged description pass into the job, or end it with a traceback",
-)
 @pytest.mark.parametrize(
     "name, text, message",
     [
@@ -118,7 +110,6 @@ def test_a_damaged_value_is_named_with_what_was_expected(tmp_path, name, text, m
     assert len(str(caught.value)) < 600
 
 
-@pytest.mark.xfail(strict=True, reason="a deeply nested bundle.json ends with a traceback")
 def test_a_bundle_file_nested_deep_is_refused(bundle, tmp_path):
     (tmp_path / "bundle.json").write_text("[" * 100_000)
     with pytest.raises(ValueError, match=r"bundle.json' cannot be read .* cannot be checked"):

@@ -219,7 +219,7 @@ def test_a_description_of_other_types_is_refused(model, name, value):
     entries = {entry.key: entry.value for entry in graph.metadata_props}
     onnx.helper.set_model_props(graph, entries | {name: json.dumps(value)})
     onnx.save(graph, model)
-    with pytest.raises(ValueError, match="was altered: a value of its description"):
+    with pytest.raises(ValueError, match=f"was altered: {name} is .* expected a"):
         NetworkSession(model)
 
 
