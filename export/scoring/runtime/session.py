@@ -10,6 +10,7 @@ import onnxruntime
 from export.bundle.description import ModelDescription
 from export.bundle.model_file import check_bundle_checksum, hash_file
 from export.scoring.runtime.gpu_input_buffer import GpuInputBuffer
+from export.scoring.runtime.graph_fit import check_graph_fits
 from export.scoring.runtime.host_facts import (
     CPU,
     TENSORRT,
@@ -53,9 +54,9 @@ class NetworkSession:
 
     Raises:
         ValueError: when the file is missing, no ONNX, of a newer operator set than this ONNX
-            Runtime knows, without a description, or not the file that the bundle.json beside it
-            lists; ProviderError when the GPU asked for cannot be used or does not compute the
-            convolutions.
+            Runtime knows, without a description or with one of another graph, or not the file that
+            the bundle.json beside it lists; ProviderError when the GPU asked for cannot be used or
+            does not compute the convolutions.
     """
 
     def __init__(self, path: str, providers: str = "cpu", gpu_memory_mb: int = 0, threads: int = 0):
@@ -68,6 +69,9 @@ class NetworkSession:
         )
         self.description = ModelDescription.from_properties(
             self._session.get_modelmeta().custom_metadata_map, path
+        )
+        check_graph_fits(
+            self.description, self._session.get_inputs(), self._session.get_outputs(), path
         )
         self.provider = self._session.get_providers()[0]
 
