@@ -16,7 +16,12 @@ from google.protobuf import descriptor_pool, message_factory, text_format
 
 from export.building.config import ExportConfig
 from export.building.exporter import export_run
-from export.building.triton_repository import triton_config, triton_model_name
+from export.building.triton_repository import (
+    new_triton_model,
+    triton_config,
+    triton_model_name,
+    write_triton_model,
+)
 from export.bundle.description import hash_labels
 from export.bundle.model_file import hash_file
 from export.images.preprocessing import prepare
@@ -245,3 +250,20 @@ def test_what_is_no_model_of_triton_is_not_replaced(exported, tmp_path):
     with pytest.raises(ValueError, match="models/mine' exists and is no model of Triton"):
         export_run(config)
     assert sorted(os.listdir(tmp_path)) == ["models"]
+
+
+@pytest.mark.xfail(strict=True, reason="an export overwrites the version that Triton serves")
+def test_a_new_export_is_the_next_version_beside_the_older_ones(tmp_path):
+    config = ExportConfig("run", str(tmp_path / "mine"), triton_repository=str(tmp_path / "models"))
+    os.mkdir(config.bundle_dir)
+    hashes = []
+    for scale in (1 / 32, 1 / 16, 1 / 8):
+        model = write_channel_mean_model(tmp_path / "mine/model.onnx", scale=scale)
+        hashes.append(hash_file(model))
+        with new_triton_model(config) as folder:
+            write_triton_model(folder, config.bundle_dir, "mine")
+    versions = tmp_path / "models/mine"
+    assert sorted(os.listdir(versions)) == ["1", "2", "3", "config.pbtxt", "labels.txt"]
+    for version, sha256 in zip("123", hashes, strict=True):
+        assert hash_file(versions / version / "model.onnx") == sha256
+    assert f'string_value: "{hashes[-1]}"' in (versions / "config.pbtxt").read_text()

@@ -1,0 +1,91 @@
+"""Folders that appear whole or not at all, whatever fails and whenever the process dies."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from export.files import atomic_folder
+from export.files.atomic_folder import replace_folder
+
+MARKER = "marker.json"
+
+
+def write(folder, content):
+    """Writes a folder with one file of `content` beside the marker."""
+    with replace_folder(str(folder), MARKER, "example") as new:
+        for name in (MARKER, content):
+            with open(os.path.join(new, name), "w") as file:
+                file.write(content)
+
+
+def die_while_writing(folder):
+    """A process that is killed before its folder takes its place."""
+    program = f"""
+import os
+from export.files.atomic_folder import replace_folder
+with replace_folder({str(folder)!r}, {MARKER!r}, "example") as new:
+    open(os.path.join(new, "half"), "w").close()
+    os._exit(9)
+"""
+    assert subprocess.run([sys.executable, "-c", program]).returncode == 9
+
+
+def without_exchange(monkeypatch):
+    """As on a file system that cannot exchange two folders in one step."""
+    monkeypatch.setattr(atomic_folder, "exchange", lambda first, second: False, raising=False)
+
+
+def fail_at_rename(monkeypatch, number):
+    """Makes the `number`-th rename fail, as on a server of files that has gone away."""
+    rename, calls = os.rename, []
+
+    def failing(source, target):
+        calls.append(target)
+        if len(calls) == number:
+            raise OSError(5, "Input/output error", target)
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", failing)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="the older folder is removed when the rename of the new one fails"
+)
+def test_the_older_folder_stays_when_a_rename_fails(tmp_path, monkeypatch):
+    write(tmp_path / "folder", "first")
+    without_exchange(monkeypatch)
+    fail_at_rename(monkeypatch, 2)  # The first puts the older folder aside.
+    with pytest.raises(OSError, match="Input/output error"):
+        write(tmp_path / "folder", "second")
+    assert sorted(os.listdir(tmp_path / "folder")) == ["first", MARKER]
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.xfail(strict=True, reason="there is a moment in which neither folder is in its place")
+def test_folders_are_exchanged_in_one_step(tmp_path, monkeypatch):
+    write(tmp_path / "folder", "first")
+    fail_at_rename(monkeypatch, 1)
+    write(tmp_path / "folder", "second")
+    assert sorted(os.listdir(tmp_path / "folder")) == [MARKER, "second"]
+    assert os.listdir(tmp_path) == ["folder"]
+
+
+@pytest.mark.xfail(strict=True, reason="what a killed process left stays for ever")
+def test_what_killed_processes_left_is_removed(tmp_path):
+    for _ in range(2):
+        die_while_writing(tmp_path / "folder")
+    (tmp_path / ".folder.precious").mkdir()
+    write(tmp_path / "folder", "whole")
+    assert sorted(os.listdir(tmp_path)) == [".folder.precious", "folder"]
+
+
+def test_what_a_living_process_writes_is_not_removed(tmp_path):
+    with replace_folder(str(tmp_path / "folder"), MARKER, "example") as slow:
+        write(tmp_path / "folder", "fast")
+        assert os.path.isdir(slow)
+        for name in (MARKER, "slow"):
+            open(os.path.join(slow, name), "w").close()
+    assert sorted(os.listdir(tmp_path / "folder")) == [MARKER, "slow"]
+    assert os.listdir(tmp_path) == ["folder"]
