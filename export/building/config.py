@@ -22,7 +22,12 @@ class ExportConfig:
         "Folder to write: model.onnx, saved_model/ and bundle.json; an older bundle is replaced.",
     )
     triton_repository: str = setting(
-        "", "Write the ONNX file into this model repository of NVIDIA Triton too, with its config."
+        "",
+        "Write the ONNX file into this model repository of NVIDIA Triton too, with its config: as"
+        " the next version of the model there.",
+    )
+    remove_older_versions: bool = setting(
+        False, "Remove the older versions of the model in --triton_repository."
     )
     data_dir: str = setting("", "Where the dataset lies now (default: as the run's config says).")
     input_dtype: str = setting(

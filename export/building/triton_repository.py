@@ -3,13 +3,14 @@
 models/mine/config.pbtxt     names, shapes and batching
             labels.txt       label names, for Triton's classification extension
             1/model.onnx
+            2/model.onnx     the next export; Triton serves the highest version
 """
 
 import contextlib
 import os
 import re
 import shutil
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 
 from export.building.config import ExportConfig
 from export.bundle.description import ONNX_FILE, hash_labels
@@ -18,7 +19,6 @@ from export.scoring.runtime.session import NetworkSession
 
 CONFIG_FILE = "config.pbtxt"
 LABEL_FILE = "labels.txt"
-VERSION_FOLDER = "1"
 
 _DATA_TYPES = {"float32": "TYPE_FP32", "uint8": "TYPE_UINT8"}
 # Triton joins requests that arrive together; this bounds memory, and the time a request waits.
@@ -52,26 +52,43 @@ def triton_model_name(bundle_dir: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]", "_", os.path.basename(os.path.abspath(bundle_dir)))
 
 
-def new_triton_model(config: ExportConfig) -> AbstractContextManager[str | None]:
+@contextlib.contextmanager
+def new_triton_model(config: ExportConfig) -> Iterator[str | None]:
     """A temporary folder that becomes the bundle's model in the repository, or None.
 
-    None where the config names no repository.
+    None where the config names no repository. The folder holds the older versions of the model,
+    so that one can go back to them; with `remove_older_versions` only the new one stays.
 
     Raises:
         ValueError: when the model's folder holds something else, or cannot be written.
     """
     if not config.triton_repository:
-        return contextlib.nullcontext()
+        yield None
+        return
     folder = os.path.join(config.triton_repository, triton_model_name(config.bundle_dir))
-    return replace_folder(folder, CONFIG_FILE, "model of Triton")
+    with replace_folder(folder, CONFIG_FILE, "model of Triton") as new:
+        for name in sorted(os.listdir(folder) if os.path.isdir(folder) else ()):
+            if name not in (CONFIG_FILE, LABEL_FILE):
+                _link(os.path.join(folder, name), os.path.join(new, name))
+        yield new
+        if config.remove_older_versions:
+            for version in _versions(new)[:-1]:
+                shutil.rmtree(os.path.join(new, str(version)))
 
 
 def write_triton_model(folder: str, bundle_dir: str, name: str) -> None:
-    """Writes the model of a bundle, its labels and its configuration into an empty folder."""
+    """Writes the model of a bundle as the next version, its labels and its configuration.
+
+    Args:
+        folder: That of the model, with its older versions.
+        bundle_dir: The bundle.
+        name: Of the model.
+    """
     model_file = os.path.join(bundle_dir, ONNX_FILE)
     session = NetworkSession(model_file)
-    os.mkdir(os.path.join(folder, VERSION_FOLDER))
-    shutil.copyfile(model_file, os.path.join(folder, VERSION_FOLDER, ONNX_FILE))
+    version = os.path.join(folder, str(max(_versions(folder), default=0) + 1))
+    os.mkdir(version)
+    shutil.copyfile(model_file, os.path.join(version, ONNX_FILE))
     # One label per line: the number of a line is the number of its label.
     labels = [f"{' '.join(label.splitlines())}\n" for label in session.description.label_names]
     for file_name, text in (
@@ -80,6 +97,22 @@ def write_triton_model(folder: str, bundle_dir: str, name: str) -> None:
     ):
         with open(os.path.join(folder, file_name), "w", encoding="utf-8") as file:
             file.write(text)
+
+
+def _versions(folder: str) -> list[int]:
+    """Numbers of the versions in a model's folder, ascending; Triton knows no other names."""
+    return sorted(int(name) for name in os.listdir(folder) if re.fullmatch("[1-9][0-9]*", name))
+
+
+def _link(source: str, target: str) -> None:
+    """A second name for each file of a folder, or a copy where there are no hard links."""
+    if os.path.isdir(source):
+        shutil.copytree(source, target, copy_function=_link)
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def triton_config(session: NetworkSession, name: str) -> str:

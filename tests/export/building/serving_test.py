@@ -1,6 +1,7 @@
 """What servers load: called and parsed as they would, without a server."""
 
 import base64
+import dataclasses
 import http.server
 import json
 import os
@@ -252,7 +253,6 @@ def test_what_is_no_model_of_triton_is_not_replaced(exported, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["models"]
 
 
-@pytest.mark.xfail(strict=True, reason="an export overwrites the version that Triton serves")
 def test_a_new_export_is_the_next_version_beside_the_older_ones(tmp_path):
     config = ExportConfig("run", str(tmp_path / "mine"), triton_repository=str(tmp_path / "models"))
     os.mkdir(config.bundle_dir)
@@ -267,3 +267,13 @@ def test_a_new_export_is_the_next_version_beside_the_older_ones(tmp_path):
     for version, sha256 in zip("123", hashes, strict=True):
         assert hash_file(versions / version / "model.onnx") == sha256
     assert f'string_value: "{hashes[-1]}"' in (versions / "config.pbtxt").read_text()
+
+
+def test_older_versions_are_removed_when_asked(tmp_path):
+    config = ExportConfig("run", str(tmp_path / "mine"), triton_repository=str(tmp_path / "models"))
+    os.mkdir(config.bundle_dir)
+    write_channel_mean_model(tmp_path / "mine/model.onnx")
+    for remove in (False, False, True):
+        with new_triton_model(dataclasses.replace(config, remove_older_versions=remove)) as folder:
+            write_triton_model(folder, config.bundle_dir, "mine")
+    assert sorted(os.listdir(tmp_path / "models/mine")) == ["3", "config.pbtxt", "labels.txt"]
