@@ -117,6 +117,21 @@ def test_a_label_without_positives_is_named(config, caplog):
     np.testing.assert_allclose(data.positive_ratio, [0.5, 0.0])
 
 
+@pytest.mark.xfail(strict=True, reason="a label that is positive everywhere passes unnoticed")
+@pytest.mark.parametrize("policy", ["ignore", "negative"])
+def test_a_label_without_negatives_is_named(config, caplog, policy):
+    with open(f"{config.data_dir}/train.csv", "w") as stream:
+        stream.write("image,cat,dog,cow\ntrain0.png,1,0,1\ntrain1.png,1,1,\n")
+    with open(f"{config.data_dir}/val.csv", "w") as stream:
+        stream.write("image,cat,dog,cow\nval0.png,1,0,1\n")
+    with caplog.at_level(logging.WARNING):
+        read_run_data(dataclasses.replace(config, unknown_labels=policy))
+    assert "Label 'cat' has no negative in the training images." in caplog.text
+    assert "Label 'dog'" not in caplog.text
+    # An unknown label is none of its negatives, unless the policy says so.
+    assert ("Label 'cow' has no negative" in caplog.text) == (policy == "ignore")
+
+
 def test_labels_are_matched_by_name(config):
     path = f"{config.data_dir}/val.csv"
     with open(path, "w") as stream:

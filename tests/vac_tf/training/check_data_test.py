@@ -1,0 +1,111 @@
+"""`--check_data`: it says at least what the training would say, and says equal things once."""
+
+import dataclasses
+
+import pytest
+
+from tests.export.encoded_images import encode, photograph
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.datasets import DatasetError
+from vac_tf.datasets.selection import read_run_splits
+from vac_tf.training.check_data import check_data
+
+ROWS = {"train": 6, "val": 3, "test": 2}
+
+
+@pytest.fixture
+def config(tmp_path):
+    """A table data set of small photographs with three splits."""
+    for split, count in ROWS.items():
+        lines = ["image,cat,dog"]
+        for number in range(count):
+            name = f"{split}{number}.png"
+            (tmp_path / name).write_bytes(encode(photograph(8, 8, 3, seed=number), "PNG"))
+            lines.append(f"{name},{number % 2},{int(number < 2)}")
+        (tmp_path / f"{split}.csv").write_text("\n".join(lines) + "\n")
+    return TrainConfig(dataset="table", data_dir=str(tmp_path), image_size=16)
+
+
+def write(config, split, *lines):
+    with open(f"{config.data_dir}/{split}.csv", "w") as stream:
+        stream.write("\n".join(lines) + "\n")
+
+
+def said_by_training(config):
+    with pytest.raises(ValueError) as error:
+        read_run_splits(config)
+    return str(error.value)
+
+
+CHECK_HIDES = "--check_data does not say what the training says of the same data"
+
+
+@pytest.mark.xfail(strict=True, reason=CHECK_HIDES)
+@pytest.mark.parametrize("value", ["a photograph of a dog", "0.37"])
+def test_a_split_without_usable_row_names_the_line_the_column_and_the_value(config, value):
+    rows = [f"train{number}.png,1,{value}" for number in range(6)]
+    write(config, "train", "image,cat,caption", *rows)
+    reason = f"train.csv, line 2: column 'caption': '{value}'"
+    assert reason in said_by_training(config)
+    with pytest.raises(DatasetError) as error:
+        check_data(config)
+    assert reason in str(error.value) and "6 rows" in str(error.value)
+    assert "--ignore_columns=caption" in str(error.value)
+
+
+@pytest.mark.xfail(strict=True, reason="--check_data lists thousands of equal rejections")
+def test_equal_rejections_are_counted(config, capsys):
+    rows = [f"train{number}.png,1,0" for number in range(6)]
+    rows += [f"gone{number}.png,1,0" for number in range(40)]
+    rows += [f"train0.png,1,{number}" for number in range(2, 25)]
+    write(config, "train", "image,cat,dog", *rows, "train1.png,9,0")
+    assert not check_data(config)
+    printed = capsys.readouterr().out
+    assert printed.count("gone") < 5 and "37 more rows" in printed
+    assert printed.count("column 'dog'") < 5 and "20 more rows" in printed
+    assert "column 'cat': '9'" in printed
+    assert "64 rows rejected, 0 images unreadable." in printed
+
+
+@pytest.mark.xfail(strict=True, reason=CHECK_HIDES)
+def test_what_training_says_of_the_splits_together_is_said_too(config, capsys):
+    for split, *lines in (
+        ("val", "image,cat,dog", "val0.png,1,1", "train2.png,0,1"),
+        ("val", "image,cat,cow", "val0.png,1,1"),
+    ):
+        write(config, split, *lines)
+        message = said_by_training(config)
+        assert not check_data(config)
+        assert message in capsys.readouterr().out
+    held_out = dataclasses.replace(config, validation_fraction=0.3)
+    assert check_data(held_out)
+
+
+@pytest.mark.xfail(strict=True, reason="a missing val does not lead to --validation_fraction")
+def test_a_missing_validation_split_suggests_to_hold_images_out(config, tmp_path, capsys):
+    (tmp_path / "val.csv").unlink()
+    message = said_by_training(config)
+    assert "Unknown split 'val'" in message and "--validation_fraction=0.1" in message
+    assert not check_data(config)
+    assert message in capsys.readouterr().out
+    other = dataclasses.replace(config, validation_fraction=0.5)
+    assert len(read_run_splits(other).train) == 3
+    assert check_data(other)
+
+
+def test_a_bad_row_of_the_validation_split_does_not_suggest_to_do_without(config):
+    write(config, "val", "image,cat,dog", "val0.png,1,7")
+    assert "--validation_fraction" not in said_by_training(config)
+
+
+@pytest.mark.xfail(strict=True, reason="there is no way to say which columns are labels")
+def test_columns_are_chosen_by_flags_for_every_split(config):
+    for split in ROWS:
+        write(config, split, "image,width,cat,dog", f"{split}0.png,640,1,0", f"{split}1.png,9,0,1")
+    for changes in ({"ignore_columns": "width"}, {"label_columns": "dog, cat"}):
+        splits = read_run_splits(dataclasses.replace(config, **changes))
+        assert set(splits.train.label_names) == {"cat", "dog"}
+        assert splits.validation.label_names == splits.train.label_names
+        assert check_data(dataclasses.replace(config, **changes))
+    with pytest.raises(ValueError, match="either label_columns or ignore_columns"):
+        dataclasses.replace(config, ignore_columns="width", label_columns="cat,dog")
