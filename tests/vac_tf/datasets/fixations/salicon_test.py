@@ -1,6 +1,7 @@
 """The two layouts of SALICON: axis order, splits, and everything that can be wrong in the files."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -191,6 +192,22 @@ def test_missing_and_damaged_files_of_the_release(tmp_path):
     assert "not a readable MATLAB 5 file" in rejected[2]
     with pytest.raises(DatasetError, match="Found splits: train"):
         read_salicon(tmp_path, "val")
+
+
+@pytest.mark.xfail(strict=True, reason="the folders are listed anew for every image")
+def test_the_release_is_read_in_time_proportional_to_its_images(tmp_path, monkeypatch):
+    listed = []
+    original = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda path: listed.append(str(path)) or original(path))
+    counts = []
+    for count in (2, 9):
+        folder = tmp_path / str(count)
+        write_release(folder, [(image, 1, [[1, 1]]) for image in range(count)])
+        listed.clear()
+        assert len(read_salicon(folder, "train")) == count
+        counts.append(sum("images" in path for path in listed))
+    # Not once for each image: a listing takes time for each of its names.
+    assert counts[0] == counts[1] >= 1
 
 
 # ---- Real files
