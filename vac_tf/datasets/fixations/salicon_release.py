@@ -47,9 +47,15 @@ def read_release(
             f" {', '.join(known) or 'none'}."
         )
     folders = [data_dir / "images" / split, data_dir / "images", data_dir / split]
+    # One listing of each folder for all images, made before the threads that read them.
+    listings = FolderListings()
+    images = {file: _find_image(file, folders, listings) for file in files}
 
     def read(file: Path):
-        return _read_image(file, data_dir / "maps" / split / f"{file.stem}.png", folders)
+        if not images[file]:
+            names = ", ".join(map(str, folders))
+            return f"its image is missing: no {file.with_suffix('.jpg').name} in {names}."
+        return _read_image(file, data_dir / "maps" / split / f"{file.stem}.png", images[file])
 
     rows = []
     with ThreadPoolExecutor() as pool:
@@ -73,14 +79,15 @@ def read_release(
     )
 
 
-def _read_image(file: Path, map_path: Path, folders: list[Path]) -> tuple | str:
-    """Path, size, fixations and map of an image, or what is wrong with it."""
-    listings = FolderListings()
+def _find_image(file: Path, folders: list[Path], listings: FolderListings) -> str | None:
+    """Path of the photograph that belongs to a `.mat` file."""
     names = [file.with_suffix(suffix).name for suffix in (".jpg", ".jpeg", ".png")]
     paths = [str(folder / name) for folder in folders for name in names]
-    path = next((path for path in paths if listings.has_file(path)), None)
-    if path is None:
-        return f"its image is missing: no {names[0]} in {', '.join(map(str, folders))}."
+    return next((path for path in paths if listings.has_file(path)), None)
+
+
+def _read_image(file: Path, map_path: Path, path: str) -> tuple | str:
+    """Path, size, fixations and map of an image, or what is wrong with it."""
     try:
         size, fixations = _read_gaze(file)
     except DatasetError as error:

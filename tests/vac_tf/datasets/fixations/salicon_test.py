@@ -194,7 +194,6 @@ def test_missing_and_damaged_files_of_the_release(tmp_path):
         read_salicon(tmp_path, "val")
 
 
-@pytest.mark.xfail(strict=True, reason="the folders are listed anew for every image")
 def test_the_release_is_read_in_time_proportional_to_its_images(tmp_path, monkeypatch):
     listed = []
     original = os.scandir
