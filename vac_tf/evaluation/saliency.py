@@ -1,5 +1,6 @@
 """Evaluation of saliency maps on one split, with the baselines beside them, always."""
 
+import dataclasses
 import logging
 import os
 from collections.abc import Callable
@@ -69,11 +70,10 @@ def evaluate_saliency_run(
     batches = evaluation_batches(source, np.zeros((len(split), 0), np.float32), batch_size)
     with naming_bad_images(source):
         logits = predict_logits(network, batches)
-    centre_bias = CentreBias(read_saliency_split(config, config.train_split))
     evaluation = score_split(
         split,
         lambda index: saliency_density(logits[index], *split.sizes[index]),
-        centre_bias,
+        _fit_centre_bias(config),
         human_observers,
     )
     selection = folder.read_json("selection.json")
@@ -88,6 +88,12 @@ def evaluate_saliency_run(
     }
     folder.write_json("saliency_evaluation.json", evaluation)
     return evaluation
+
+
+def _fit_centre_bias(config: SaliencyConfig) -> CentreBias:
+    """That of the whole training split: `max_images` limits what is scored, not the baseline."""
+    whole = dataclasses.replace(config, max_images=0)
+    return CentreBias(read_saliency_split(whole, config.train_split))
 
 
 def predict_logits(network, batches) -> np.ndarray:
@@ -134,6 +140,7 @@ def score_split(
             "images": len(split),
             "human_observers_per_image": human_observers or "all",
             "shuffled_auc": "negatives: fixations of the other images of the split",
+            "centre_bias_images": centre_bias.num_images,
             "information_gain": "bits per fixation beyond the centre bias of the training split",
             "one_observer_out": "truth: one observer at a time; KLD, CC, SIM not comparable",
             "seed": _SEED,

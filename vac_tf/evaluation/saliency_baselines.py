@@ -21,9 +21,14 @@ class CentreBias:
 
     Args:
         split: the training images.
+
+    Attributes:
+        num_images: how many there are.
+        grid: float64 [240, 320] of sum 1, above 0 everywhere.
     """
 
     def __init__(self, split: SaliencySplit):
+        self.num_images = len(split)
         height, width = _GRID
         counts = np.zeros(_GRID, np.int64)
         for index in range(len(split)):

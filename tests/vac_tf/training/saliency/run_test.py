@@ -73,7 +73,6 @@ def test_the_run_folder(finished):
     assert output["saliency"].shape == (1, 2, 2, 1)
 
 
-@pytest.mark.xfail(strict=True, reason="max_images cuts what the centre bias is fitted on too")
 def test_fewer_images_are_evaluated_with_the_centre_bias_of_all_training_images(
     finished, tmp_path, monkeypatch
 ):
