@@ -50,6 +50,17 @@ class TrainConfig:
         UNKNOWN_POLICIES,
     )
     label_separator: str = setting("|", "Separator inside the `labels` column (dataset table).")
+    label_columns: str = setting(
+        "",
+        "Columns of a table that are labels, separated by commas; empty: all but the known ones.",
+    )
+    ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
+    repeated_images: str = setting(
+        "first",
+        "Rows of a table with the image (and box) of an earlier row: refuse them (error), leave"
+        " them out and count them (first), or use them all.",
+        ("error", "first", "all"),
+    )
     max_images: int = setting(0, "Use only the first so many images of every split; 0: all.")
     split_seed: int = setting(
         -1, "Seed of the part that --validation_fraction holds out; -1: as --seed."
@@ -196,6 +207,8 @@ class TrainConfig:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.dataset != "scenes" and not self.data_dir:
             raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")
+        if self.label_columns and self.ignore_columns:
+            raise ValueError("Give either label_columns or ignore_columns, not both.")
 
     @property
     def backbones(self) -> tuple[str, ...]:

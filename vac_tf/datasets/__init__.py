@@ -25,7 +25,7 @@ _OPTIONS = {
     "coco": ("with_objects",),
     "wider": (),
     "pa100k": (),
-    "table": ("label_separator",),
+    "table": ("label_separator", "label_columns", "ignore_columns", "repeated_images"),
 }
 
 
@@ -46,8 +46,9 @@ def read_split(
         split: name of the split; which ones exist depends on the dataset.
         rejected: None to raise on the first bad row, or a list to which a `RejectedRow` is
             appended for every row that is left out.
-        **options: `label_separator` (table), `image_size`, `train_images`, `seed` (scenes),
-            `with_objects` (coco, scenes). Those meant for another dataset are ignored.
+        **options: `label_separator`, `label_columns`, `ignore_columns`, `repeated_images`
+            (table), `image_size`, `train_images`, `seed` (scenes), `with_objects` (coco, scenes).
+            Those meant for another dataset are ignored.
 
     Raises:
         DatasetError: when the dataset is unknown, missing, damaged or inconsistent.

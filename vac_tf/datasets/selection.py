@@ -1,11 +1,14 @@
 """Which splits a run trains on, and which one selects its best network."""
 
 import dataclasses
+import functools
 import logging
+from collections.abc import Callable
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.held_out import hold_out
+from vac_tf.datasets.split import UnknownSplitError
 
 # The split on which papers report. COCO's test labels are not public.
 TEST_SPLITS = {"scenes": "test", "coco": "val", "wider": "test", "pa100k": "test", "table": "test"}
@@ -29,6 +32,9 @@ def dataset_options(config: TrainConfig) -> dict:
     """Options of `read_split` that a run's config decides."""
     return {
         "label_separator": config.label_separator,
+        "label_columns": config.label_columns,
+        "ignore_columns": config.ignore_columns,
+        "repeated_images": config.repeated_images,
         "image_size": config.scenes_image_size,
         "train_images": config.scenes_train_images,
         "seed": config.scenes_seed,
@@ -54,18 +60,23 @@ def read_named_split(config: TrainConfig, name: str) -> Split:
     return read_run_split(dataclasses.replace(config, max_images=0), name)
 
 
-def read_run_splits(config: TrainConfig) -> RunSplits:
+def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = None) -> RunSplits:
     """The training and validation parts of a run.
 
     The best network is selected on a part that is neither trained nor reported on: a held-out
     fraction of the training images, or the dataset's validation split. With `paper_protocol` it
     is the test split, as the papers' authors did.
 
+    Args:
+        config: the run's.
+        read: a split by its name; None: `read_run_split`.
+
     Raises:
         ValueError: when the two splits have different labels or share images, or data is missing
             or bad.
     """
-    train = read_run_split(config, config.train_split)
+    read = read or functools.partial(read_run_split, config)
+    train = read(config.train_split)
     test = TEST_SPLITS[config.dataset]
     fraction = config.validation_fraction
     if not fraction and config.validation_split == test and not config.paper_protocol:
@@ -79,16 +90,27 @@ def read_run_splits(config: TrainConfig) -> RunSplits:
                 fraction,
             )
     if config.paper_protocol:
-        validation, selected_on = read_run_split(config, test), f"{test} split (paper protocol)"
+        validation, selected_on = read(test), f"{test} split (paper protocol)"
     elif fraction:
         seed = config.seed if config.split_seed < 0 else config.split_seed
         train, validation = hold_out(train, fraction, seed)
         selected_on = f"held-out {fraction:g} of the {config.train_split} split"
     else:
-        validation = read_run_split(config, config.validation_split)
+        validation = _read_validation(config.validation_split, read)
         selected_on = f"{config.validation_split} split"
     check_disjoint(train, validation)
     return RunSplits(train, validation.with_labels(train.label_names), selected_on)
+
+
+def _read_validation(name: str, read: Callable[[str], Split]) -> Split:
+    try:
+        return read(name)
+    except UnknownSplitError as error:
+        raise UnknownSplitError(
+            f"{error} The best network is selected on that split: name another one with"
+            " --validation_split, or hold out a tenth of the training images with"
+            " --validation_fraction=0.1."
+        ) from error
 
 
 def check_disjoint(train: Split, validation: Split) -> None:

@@ -11,33 +11,56 @@ class DatasetError(ValueError):
     """A dataset on disk that cannot be used as it is; the message says where and why."""
 
 
+class UnknownSplitError(DatasetError):
+    """The data set has no split of that name."""
+
+
 @dataclasses.dataclass(frozen=True)
 class RejectedRow:
     """A row of a dataset that was left out.
 
     `line` is a line number of a text file, a row number of a table, or the place inside a JSON
-    file such as "annotations[17]"; None when the whole file is meant.
+    file such as "annotations[17]"; None when the whole file is meant. Rows of one `kind` have the
+    same reason, but for the values in its words. `is_allowed` where a setting asks to leave such
+    rows out, so that they are no fault.
     """
 
     file: str
     line: int | str | None
     reason: str
+    kind: str = ""
+    is_allowed: bool = False
+
+    @property
+    def place(self) -> str:
+        """The file and where in it."""
+        if self.line is None:
+            return self.file
+        return f"{self.file}, {f'line {self.line}' if isinstance(self.line, int) else self.line}"
 
     def __str__(self) -> str:
-        if self.line is None:
-            return f"{self.file}: {self.reason}"
-        place = f"line {self.line}" if isinstance(self.line, int) else self.line
-        return f"{self.file}, {place}: {self.reason}"
+        return f"{self.place}: {self.reason}"
 
 
 def report_bad_row(
-    rejected: list[RejectedRow] | None, file: Any, line: int | str | None, reason: str
+    rejected: list[RejectedRow] | None,
+    file: Any,
+    line: int | str | None,
+    reason: str,
+    kind: str = "",
 ) -> None:
     """Raises DatasetError for a bad row, or appends it to `rejected` when that is a list."""
-    row = RejectedRow(str(file), line, reason)
+    row = RejectedRow(str(file), line, reason, kind)
     if rejected is None:
         raise DatasetError(str(row))
     rejected.append(row)
+
+
+def nothing_usable(message: str, rejected: list[RejectedRow] | None) -> DatasetError:
+    """The error of a split that keeps no example; names the first of the rows left out."""
+    if not rejected:
+        return DatasetError(message)
+    return DatasetError(f"{message} {len(rejected)} rows were rejected, the first: {rejected[0]}")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -23,6 +23,10 @@ _FREE_SETTINGS = frozenset(
 )
 
 
+# Settings that runs made before them lack, with the value that says what those runs did.
+_YOUNGER_SETTINGS = {"label_columns": "", "ignore_columns": "", "repeated_images": "first"}
+
+
 class RunFolder:
     """Paths and small files of a run folder."""
 
@@ -128,6 +132,8 @@ def write_atomically(path: str, contents: bytes) -> None:
 
 
 def _differences(written, wanted):
+    younger = {name: value for name, value in _YOUNGER_SETTINGS.items() if name in wanted}
+    written = younger | written
     names = sorted((set(written) | set(wanted)) - _FREE_SETTINGS)
     return [
         f"  {name}: {written.get(name, 'absent')!r} there, {wanted.get(name, 'absent')!r} now"

@@ -93,8 +93,9 @@ def read_run_data(config: TrainConfig) -> RunData:
         skipped = skipped_train + skipped_validation
     positive_ratio = train.positive_ratio(config.unknown_labels)
     for name, ratio in zip(train.label_names, positive_ratio, strict=True):
-        if ratio == 0.0:
-            logging.warning("Label %r has no positive in the training images.", name)
+        if ratio in (0.0, 1.0):
+            absent = "positive" if ratio == 0.0 else "negative"
+            logging.warning("Label %r has no %s in the training images.", name, absent)
     cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
     train_source = ImageSource(train, settings, config.cache, cache_dir)
     validation_source = ImageSource(validation, settings, config.cache, cache_dir)

@@ -72,6 +72,18 @@ def test_a_run_of_another_version_is_refused(config, folder):
         folder.check(config)
 
 
+def test_a_run_made_before_a_setting_existed_is_continued_as_it_was(config, folder):
+    folder.claim(config)
+    values = dataclasses.asdict(config)
+    for name in ("label_columns", "ignore_columns", "repeated_images"):
+        del values[name]
+    folder.write_json("config.json", values)
+    assert folder.read_config() == config
+    folder.claim(config)
+    with pytest.raises(ValueError, match="repeated_images: 'first' there, 'all' now"):
+        folder.check(dataclasses.replace(config, repeated_images="all"))
+
+
 def test_a_config_that_is_no_longer_valid_names_its_file(config, folder):
     folder.claim(config)
     folder.write_json("config.json", dataclasses.asdict(config) | {"precision": "float8"})

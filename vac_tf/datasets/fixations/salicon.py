@@ -11,7 +11,7 @@ from vac_tf.datasets.fixations.salicon_release import is_release, read_release
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.json_file import read_json_object
-from vac_tf.datasets.split import DatasetError, RejectedRow, report_bad_row
+from vac_tf.datasets.split import DatasetError, RejectedRow, nothing_usable, report_bad_row
 
 
 def read_salicon(
@@ -96,7 +96,7 @@ def _images(rows: list[dict], file: Path, rejected: list | None) -> dict[Any, di
             continue
         report_bad_row(rejected, file, f"images[{index}]", reason)
     if not images:
-        raise DatasetError(f"{file}: there is no usable image.")
+        raise nothing_usable(f"{file}: there is no usable image.", rejected)
     return images
 
 
@@ -187,5 +187,5 @@ def _with_fixations(images, looks, folder, file, rejected) -> list:
             continue
         report_bad_row(rejected, file, f"images[{index}]", reason)
     if not kept:
-        raise DatasetError(f"{file}: no usable image among {len(images)}.")
+        raise nothing_usable(f"{file}: no usable image among {len(images)}.", rejected)
     return kept

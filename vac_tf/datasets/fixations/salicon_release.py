@@ -10,7 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.matlab_file import read_matlab_file
-from vac_tf.datasets.split import DatasetError, RejectedRow, report_bad_row
+from vac_tf.datasets.split import DatasetError, RejectedRow, nothing_usable, report_bad_row
 
 
 def is_release(data_dir: str | os.PathLike) -> bool:
@@ -65,7 +65,8 @@ def read_release(
             else:
                 rows.append(row)
     if not rows:
-        raise DatasetError(f"{data_dir / 'fixations' / split}: no usable image among {len(files)}.")
+        folder = data_dir / "fixations" / split
+        raise nothing_usable(f"{folder}: no usable image among {len(files)}.", rejected)
     paths, sizes, fixations, maps = zip(*rows, strict=True)
     return SaliencySplit(
         image_paths=paths,

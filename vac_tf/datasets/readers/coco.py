@@ -15,6 +15,8 @@ from vac_tf.datasets.split import (
     ObjectAnnotation,
     RejectedRow,
     Split,
+    UnknownSplitError,
+    nothing_usable,
     report_bad_row,
 )
 
@@ -63,7 +65,8 @@ def read_coco(
     )
     kept = [image_id for image_id in paths if image_id not in bad_images]
     if not kept:
-        raise DatasetError(f"{annotation_file}: no usable image among {len(content['images'])}.")
+        count = len(content["images"])
+        raise nothing_usable(f"{annotation_file}: no usable image among {count}.", rejected)
     expected = _OFFICIAL_COUNTS.get(full_name)
     if expected is not None and len(kept) != expected:
         logging.warning(
@@ -108,7 +111,8 @@ def _find_annotations(data_dir: Path, split: str) -> tuple[Path, str]:
         raise DatasetError(
             f"Split {split!r} is ambiguous in {data_dir}: found {candidates}. Name one of them."
         )
-    raise DatasetError(f"Unknown split {split!r} in {data_dir}. Found: {', '.join(sorted(found))}.")
+    names = ", ".join(sorted(found))
+    raise UnknownSplitError(f"Unknown split {split!r} in {data_dir}. Found: {names}.")
 
 
 def _find_image_dir(data_dir: Path, full_name: str) -> Path:

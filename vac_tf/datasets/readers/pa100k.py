@@ -9,7 +9,14 @@ import numpy as np
 
 from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.matlab_file import read_matlab_file
-from vac_tf.datasets.split import DatasetError, RejectedRow, Split, report_bad_row
+from vac_tf.datasets.split import (
+    DatasetError,
+    RejectedRow,
+    Split,
+    UnknownSplitError,
+    nothing_usable,
+    report_bad_row,
+)
 
 _SPLITS = {
     "train": ("train",),
@@ -47,7 +54,7 @@ def read_pa100k(
         DatasetError: when a file is missing or damaged, or a row is bad.
     """
     if split not in _SPLITS:
-        raise DatasetError(f"Unknown split {split!r} of PA-100K. Known: {', '.join(_SPLITS)}.")
+        raise UnknownSplitError(f"Unknown split {split!r} of PA-100K. Known: {', '.join(_SPLITS)}.")
     data_dir = Path(data_dir)
     file = _find_annotation(data_dir)
     content = read_matlab_file(file)
@@ -75,7 +82,7 @@ def read_pa100k(
             paths.append(path)
             labels.append(part_labels[row])
     if not paths:
-        raise DatasetError(f"{file} has no usable image for split {split!r}.")
+        raise nothing_usable(f"{file} has no usable image for split {split!r}.", rejected)
     return Split(
         image_paths=tuple(paths),
         labels=np.array(labels, np.float32),

@@ -10,6 +10,9 @@ from typing import Any
 from vac_tf.datasets.split import DatasetError
 
 TABLE_SUFFIXES = (".csv", ".parquet")
+# What the column of image paths may be called.
+IMAGE_COLUMNS = ("image", "path", "file_name", "filename")
+_DELIMITERS = (",", ";", "\t")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +65,9 @@ def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
     line, empty = 1, True
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
+            delimiter = _delimiter(next(filter(str.strip, file), ""))
+            file.seek(0)
+            reader = csv.reader(file, delimiter=delimiter, strict=True)
             for values in reader:
                 if any(value.strip() for value in values):
                     empty = False
@@ -79,6 +84,15 @@ def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
         ) from error
     if empty:
         raise DatasetError(f"{path} is empty. Expected a line of column names and rows.")
+
+
+def _delimiter(header: str) -> str:
+    """What separates the cells: a comma, unless only another one shows a column of images."""
+    for delimiter in _DELIMITERS:
+        names = next(csv.reader([header], delimiter=delimiter), [])
+        if len(names) > 1 and any(name.strip() in IMAGE_COLUMNS for name in names):
+            return delimiter
+    return ","
 
 
 def _parquet_columns(path: Path) -> list[str]:

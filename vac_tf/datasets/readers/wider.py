@@ -11,7 +11,14 @@ import numpy as np
 
 from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.json_file import read_json_object
-from vac_tf.datasets.split import DatasetError, RejectedRow, Split, report_bad_row
+from vac_tf.datasets.split import (
+    DatasetError,
+    RejectedRow,
+    Split,
+    UnknownSplitError,
+    nothing_usable,
+    report_bad_row,
+)
 
 # Split -> file, prefix of the file names inside it ("trainval" has both "train/" and "val/").
 _SPLITS = {
@@ -55,7 +62,7 @@ def read_wider(
         DatasetError: when a file is missing or damaged, or a row is bad.
     """
     if split not in _SPLITS:
-        raise DatasetError(
+        raise UnknownSplitError(
             f"Unknown split {split!r} of WIDER Attribute. Known: {', '.join(_SPLITS)}."
         )
     file_name, prefix = _SPLITS[split]
@@ -87,7 +94,7 @@ def read_wider(
             examples.boxes.append(target["bbox"])
             examples.labels.append([_LABEL_VALUES[value] for value in target["attribute"]])
     if not examples.paths:
-        raise DatasetError(f"{file} has no usable person box for split {split!r}.")
+        raise nothing_usable(f"{file} has no usable person box for split {split!r}.", rejected)
     expected = _OFFICIAL_BOXES.get(split)
     if expected is not None and len(examples.paths) != expected:
         logging.warning(

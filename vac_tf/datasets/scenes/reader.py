@@ -16,7 +16,7 @@ from PIL import Image
 from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.scenes.drawing import SceneObject, draw_scene
 from vac_tf.datasets.scenes.shapes import SHAPE_RATIOS
-from vac_tf.datasets.split import DatasetError, RejectedRow, Split
+from vac_tf.datasets.split import DatasetError, RejectedRow, Split, UnknownSplitError
 
 # Raised with every change of what is drawn, so that no cache of older scenes is read.
 GENERATOR_VERSION = 3
@@ -52,7 +52,7 @@ def read_scenes(
         DatasetError: for an unknown split, or when the folder cannot be written.
     """
     if split not in _SPLITS:
-        raise DatasetError(f"Unknown split {split!r} of scenes. Known: {', '.join(_SPLITS)}.")
+        raise UnknownSplitError(f"Unknown split {split!r} of scenes. Known: {', '.join(_SPLITS)}.")
     folder = scenes_folder(data_dir, image_size, train_images, seed)
     if not folder.is_dir():
         _write_atomically(folder, image_size, train_images, seed)

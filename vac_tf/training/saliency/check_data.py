@@ -8,23 +8,30 @@ from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.selection import evaluation_split_name, read_saliency_split
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.training.check_data import report_splits
+from vac_tf.training.saliency.data import read_saliency_splits
 
 
 def check_saliency_data(config: SaliencyConfig) -> bool:
-    """Prints counts, every rejected row and every unreadable image of the splits.
+    """Prints counts, what is wrong with the splits, and what training says of them.
 
     Looks at the training split, the validation split where one is named, and the split that is
     evaluated, where it exists.
 
     Returns:
-        Whether nothing was rejected.
+        Whether nothing was rejected and a training would start.
 
     Raises:
         DatasetError: when the training split cannot be used at all.
     """
     names = (config.train_split, config.validation_split, evaluation_split_name(config))
     read = partial(read_saliency_split, config)
-    return report_splits(config, filter(None, names), read, describe_fixations)
+    return report_splits(
+        config,
+        filter(None, names),
+        read,
+        describe_fixations,
+        lambda found: read_saliency_splits(config, found)[2],
+    )
 
 
 def describe_fixations(split: SaliencySplit) -> str:

@@ -2,9 +2,11 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import logging
 import os
+from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
@@ -73,7 +75,7 @@ def read_saliency_data(config: SaliencyConfig) -> SaliencyData:
     Raises:
         ValueError: unusable settings, or data that is missing or bad.
     """
-    train, validation, selected_on = _splits(config)
+    train, validation, selected_on = read_saliency_splits(config)
     settings, skipped = image_settings(config), []
     if config.skip_bad_images:
         train, skipped_train = leave_bad_images_out(train, settings)
@@ -102,8 +104,20 @@ def read_saliency_data(config: SaliencyConfig) -> SaliencyData:
     )
 
 
-def _splits(config) -> tuple[SaliencySplit, SaliencySplit, str]:
-    train = read_saliency_split(config, config.train_split)
+def read_saliency_splits(
+    config: SaliencyConfig, read: Callable[[str], SaliencySplit] | None = None
+) -> tuple[SaliencySplit, SaliencySplit, str]:
+    """The training and validation parts of a run, and in words what selects its best network.
+
+    Args:
+        config: the run's.
+        read: a split by its name; None: `read_saliency_split`.
+
+    Raises:
+        ValueError: when the splits share images, or data is missing or bad.
+    """
+    read = read or functools.partial(read_saliency_split, config)
+    train = read(config.train_split)
     if not config.validation_split:
         train, validation = hold_out(train, config.validation_fraction, config.seed)
         part = f"held-out {config.validation_fraction:g} of the {config.train_split} split"
@@ -113,6 +127,6 @@ def _splits(config) -> tuple[SaliencySplit, SaliencySplit, str]:
             "The network is selected on the %s split, which is evaluated too: its figures flatter.",
             config.validation_split,
         )
-    validation = read_saliency_split(config, config.validation_split)
+    validation = read(config.validation_split)
     check_disjoint(train, validation)
     return train, validation, f"{config.validation_split} split"

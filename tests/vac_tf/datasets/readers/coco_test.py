@@ -114,7 +114,6 @@ def test_ids_may_be_names(tmp_path):
     assert split.labels.tolist() == [[1, 0, 0], [0, 0, 1], [0, 0, 0]]
 
 
-@pytest.mark.xfail(strict=True, reason="no usable image, and not a word why")
 def test_no_usable_image_says_why(tmp_path):
     write(tmp_path, content(images=[{"id": None, "file_name": "7.jpg"}] * 3, annotations=[]))
     with pytest.raises(DatasetError, match=r"no usable image among 3.*3 rows.*images\[0\]: .*`id`"):

@@ -24,10 +24,6 @@ def folder(tmp_path):
     return tmp_path
 
 
-REFUSED = "one image in two rows refuses the whole data set"
-
-
-@pytest.mark.xfail(strict=True, reason=REFUSED)
 def test_the_first_row_is_kept_and_the_others_counted(folder, caplog):
     with caplog.at_level(logging.WARNING):
         split = read_table(folder, "train")
@@ -40,7 +36,6 @@ def test_the_first_row_is_kept_and_the_others_counted(folder, caplog):
     assert "--repeated_images" in said
 
 
-@pytest.mark.xfail(strict=True, reason=REFUSED)
 def test_repeated_rows_may_be_kept_or_refused(folder):
     config = TrainConfig(dataset="table", data_dir=str(folder), image_size=16)
     with pytest.raises(DatasetError, match="line 4: the same image twice.*line 2.*repeated_images"):
@@ -51,7 +46,6 @@ def test_repeated_rows_may_be_kept_or_refused(folder):
         dataclasses.replace(config, repeated_images="last")
 
 
-@pytest.mark.xfail(strict=True, reason=REFUSED)
 def test_check_data_reports_repeated_images(folder, capsys):
     config = TrainConfig(dataset="table", data_dir=str(folder), image_size=16)
     assert check_data(config)
@@ -63,7 +57,6 @@ def test_check_data_reports_repeated_images(folder, capsys):
     assert "2 rows rejected" in capsys.readouterr().out
 
 
-@pytest.mark.xfail(strict=True, reason=REFUSED)
 def test_boxes_of_one_image_are_no_repetition(folder):
     lines = ["image,x,y,w,h,cat", "a.png,0,0,4,4,1", "a.png,1,0,4,4,1", "a.png,0,0,4,4,1"]
     (folder / "train.csv").write_text("\n".join(lines) + "\n")

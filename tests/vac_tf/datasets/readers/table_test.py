@@ -105,10 +105,8 @@ def test_boxes_may_stick_out_and_share_an_image(folder):
 
 
 BAD_ROWS = [
-    ("image,cat\na.jpg,1\nb.jpg,2\n", 3, "column 'cat': '2' is none of 0, 1 or empty"),
+    ("image,cat\na.jpg,1\nb.jpg,2\n", 3, "column 'cat': '2' is none of 0, 1, True, False or"),
     ("image,cat\na.jpg,1\nb.jpg,yes\n", 3, "'yes'"),
-    ("image,cat\na.jpg,1\n\n\na.jpg,0\n", 5, "the same image twice: 'a.jpg' is already in line 2"),
-    ("image,cat\na.jpg,1\n./a.jpg,0\n", 3, "the same image twice"),
     ("image,cat\na.jpg,1\nz.jpg,0\n", 3, r"z\.jpg is missing"),
     ("image,cat\na.jpg,1\n,0\n", 3, "path is empty"),
     ("image,cat\na.jpg,1\nb.jpg\n", 3, "1 cells, but there are 2 columns"),
@@ -118,7 +116,6 @@ BAD_ROWS = [
     ("image,x,y,w,h,cat\na.jpg,0,0,1,1,1\nb.jpg,0,0,5,-1,1\n", 3, "positive area"),
     ("image,x,y,w,h,cat\na.jpg,0,0,1,1,1\nb.jpg,0,0,wide,5,1\n", 3, "four numbers.*wide"),
     ("image,x,y,w,h,cat\na.jpg,0,0,1,1,1\nb.jpg,0,0,nan,5,1\n", 3, "four numbers"),
-    ("image,x,y,w,h,cat\na.jpg,0,0,1,1,1\na.jpg,0,0,1,1,1\n", 3, "the same image twice"),
 ]
 
 
@@ -149,7 +146,6 @@ def test_a_bad_parquet_value_names_its_row(folder):
         ("image,cat\n", "no usable row"),
         ("image\na.jpg\n", "has no label"),
         ("picture,cat\na.jpg,1\n", "no column of image paths.*picture"),
-        ("image;cat\na.jpg;1\n", "no column of image paths"),
         ("image,cat,cat\na.jpg,1,0\n", r"\['cat'\] occur more than once"),
         ("image,,cat\na.jpg,1,0\n", "column 2 has no name"),
         ("image,x,y,cat\na.jpg,1,0,1\n", r"only the box columns \['x', 'y'\]"),
