@@ -92,7 +92,7 @@ def describe_run(
     Raises:
         ValueError: when the run lacks a file, or its thresholds are of another network.
     """
-    label_names = tuple(run.read_json("labels.json")["label_names"])
+    label_names = tuple(run.read_label_names())
     has_evaluation = os.path.isfile(run.file("evaluation.json"))
     rule = read_decision_rule(run, label_names)
     return ModelDescription(

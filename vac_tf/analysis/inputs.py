@@ -107,7 +107,7 @@ def _check_label_names(config: AnalysisConfig) -> tuple[str, ...] | None:
     names = []
     for path in run_dirs:
         _read_run_config(path)
-        names.append(tuple(RunFolder(path).read_json("labels.json")["label_names"]))
+        names.append(tuple(RunFolder(path).read_label_names()))
     if len(names) == 2 and names[0] != names[1]:
         different = sorted(set(names[0]) ^ set(names[1])) or "the same ones in another order"
         raise ValueError(

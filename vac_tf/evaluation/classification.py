@@ -52,7 +52,7 @@ def evaluate(config: EvaluationConfig) -> dict:
     if config.data_dir:
         run_config = dataclasses.replace(run_config, data_dir=config.data_dir)
     config = _with_split(config, run_config)
-    label_names = folder.read_json("labels.json")["label_names"]
+    label_names = folder.read_label_names()
     network = load_network(folder.network_file)
     weighted = _weighted(config, run_config, network)
     rule = None if config.tunes else read_decision_rule(folder, label_names)

@@ -6,6 +6,7 @@ import os
 import tempfile
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.runs.json_reading import read_json_file
 
 # Settings that do not change what a run computes; they may differ when it is continued.
 _FREE_SETTINGS = frozenset(
@@ -93,24 +94,36 @@ class RunFolder:
                 " version or another program of this project."
             )
         try:
+            _check_types(values, config_class)
             return config_class(**values)
         except ValueError as error:
             raise ValueError(f"{self.file('config.json')}: {error}") from error
 
-    def read_json(self, name: str):
-        """The contents of a JSON file of the folder; ValueError when missing or damaged."""
+    def read_label_names(self) -> list[str]:
+        """The labels of the run, in the order of its outputs; ValueError when they are damaged."""
+        names = self.read_json("labels.json").get("label_names")
+        if isinstance(names, list) and names and all(isinstance(name, str) for name in names):
+            return names
+        raise ValueError(
+            f"{self.file('labels.json')}: label_names must be a list of names, got {names!r}."
+            " Restore the file as train.py wrote it."
+        )
+
+    def read_json(self, name: str) -> dict:
+        """The object in a JSON file of the folder; ValueError when missing or damaged."""
         path = self.file(name)
         try:
-            with open(path, encoding="utf-8") as stream:
-                return json.load(stream)
+            content = read_json_file(path)
         except FileNotFoundError:
             raise ValueError(
                 f"No {name} in {self.path!r}. Expected the folder that train.py --run_dir wrote."
             ) from None
-        except json.JSONDecodeError as error:
+        if not isinstance(content, dict):
             raise ValueError(
-                f"{path}, line {error.lineno}: not valid JSON: {error.msg}."
-            ) from error
+                f"{path}: expected a JSON object, got {json.dumps(content)[:60]}. Restore the file"
+                " as the program wrote it."
+            )
+        return content
 
     def write_json(self, name: str, values) -> None:
         text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -129,6 +142,15 @@ def write_atomically(path: str, contents: bytes) -> None:
     finally:
         if os.path.exists(partial):
             os.remove(partial)
+
+
+def _check_types(values: dict, config_class: type) -> None:
+    """Raises ValueError for a setting that is not of the type of its field."""
+    for field in dataclasses.fields(config_class):
+        value = values.get(field.name, field.default)
+        allowed = (int, float) if field.type is float else field.type
+        if not isinstance(value, allowed) or (isinstance(value, bool) and field.type is not bool):
+            raise ValueError(f"{field.name} must be of type {field.type.__name__}, got {value!r}.")
 
 
 def _differences(written, wanted):

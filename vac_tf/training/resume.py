@@ -1,5 +1,6 @@
 """The state of a run in one file: every variable and how far it is."""
 
+import errno
 import io
 import json
 import os
@@ -32,10 +33,12 @@ def save_state(path: str, trainer: keras.Model, progress: dict) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         write_atomically(path, buffer.getvalue())
     except OSError as error:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        mend = "Make room" if is_full else "See to it that this process may write there"
         raise OSError(
             error.errno,
             f"{error.strerror}: the state of the run could not be written; the previous one is"
-            " whole. Make room and start the same command again",
+            f" whole. {mend} and start the same command again",
             path,
         ) from error
 

@@ -63,7 +63,9 @@ class RunData:
         if not os.path.exists(folder.state_file):
             return
         written, now = folder.read_json("labels.json"), self.labels_description()
-        changed = [name for name in ("label_names", "positive_ratio") if written[name] != now[name]]
+        changed = [
+            name for name in ("label_names", "positive_ratio") if written.get(name) != now[name]
+        ]
         if changed:
             raise ValueError(
                 f"The training data is not what it was when the run in {folder.path!r} began:"

@@ -122,7 +122,7 @@ def test_missing_and_damaged_json_is_named(folder, config):
     whole = open(folder.file("config.json")).read()
     with open(folder.file("config.json"), "w") as stream:
         stream.write(whole[: len(whole) // 2])
-    with pytest.raises(ValueError, match=r"config\.json, line \d+: not valid JSON"):
+    with pytest.raises(ValueError, match=r"config\.json, line \d+, column \d+: not valid JSON"):
         folder.read_config()
 
 

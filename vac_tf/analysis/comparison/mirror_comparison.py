@@ -34,7 +34,7 @@ def compare_under_flip(
     folders = {name: RunFolder(run_dir) for name, run_dir in run_dirs.items()}
     first = next(iter(folders.values()))
     config = first.read_config()
-    label_names = first.read_json("labels.json")["label_names"]
+    label_names = first.read_label_names()
     split = read_run_split(config, split_name).with_labels(label_names)
     split = split.select(range(min(num_images, len(split))))
     source = ImageSource(split, image_settings(config))

@@ -3,12 +3,12 @@
 import base64
 import binascii
 import io
-import json
 import os
 
 import numpy as np
 from PIL import Image
 
+from vac_tf.datasets.readers.json_file import read_annotations
 from vac_tf.datasets.split import DatasetError
 
 
@@ -22,13 +22,7 @@ def read_saliency_results(path: str | os.PathLike) -> dict[str, np.ndarray]:
         DatasetError: naming the row, when the file is no such list, an image is listed twice or a
             map cannot be decoded.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            rows = json.load(file)
-    except FileNotFoundError as error:
-        raise DatasetError(f"There is no file {path}.") from error
-    except json.JSONDecodeError as error:
-        raise DatasetError(f"{path}, line {error.lineno}: not valid JSON ({error.msg}).") from error
+    rows = read_annotations(path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DatasetError(f"{path}: expected a list of objects with image_id and saliency_map.")
     maps: dict[str, np.ndarray] = {}

@@ -39,8 +39,9 @@ def read_coco(
 
     The annotations are `instances_SPLIT.json` in `data_dir/annotations` or in `data_dir`, the
     images lie in `data_dir/SPLIT` or `data_dir/images/SPLIT`, where SPLIT is the name given, or
-    that name followed by 2017 or 2014. Labels are the categories in the order of their ids. All
-    images are kept, also those without any object. A crowd counts as presence.
+    that name followed by 2017 or 2014. Labels are the categories in the order of their ids, which
+    may be numbers, numbers as text, or names. All images are kept, also those without any object.
+    A crowd counts as presence.
 
     Args:
         data_dir: folder of the dataset.
@@ -125,20 +126,29 @@ def _find_image_dir(data_dir: Path, full_name: str) -> Path:
     )
 
 
-def _categories(rows: list[dict], file: Path) -> tuple[tuple[str, ...], dict[int, int]]:
+def _identifier(value: Any) -> int | str | None:
+    """An id as it is compared: a number, also one written as text, or another text; else None."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
+        return int(value)
+    is_usable = isinstance(value, (int, str)) and not isinstance(value, bool) and value != ""
+    return value if is_usable else None
+
+
+def _categories(rows: list[dict], file: Path) -> tuple[tuple[str, ...], dict[int | str, int]]:
     """Label names by category id, and the label index of each id."""
-    names: dict[int, str] = {}
+    names: dict[int | str, str] = {}
     for index, row in enumerate(rows):
         place = f"{file}, categories[{index}]"
-        identifier, name = row.get("id"), row.get("name")
-        if not isinstance(identifier, int) or not isinstance(name, str) or not name.strip():
-            raise DatasetError(f"{place}: expected an integer `id` and a `name`, got {row}.")
+        identifier, name = _identifier(row.get("id")), row.get("name")
+        if identifier is None or not isinstance(name, str) or not name.strip():
+            raise DatasetError(f"{place}: expected an `id` and a `name`, got {row}.")
         if identifier in names or name in names.values():
             raise DatasetError(f"{place}: category id {identifier} or name {name!r} occurs twice.")
         names[identifier] = name
     if not names:
         raise DatasetError(f"{file}: there are no categories, so there is nothing to learn.")
-    identifiers = sorted(names)
+    # Numbers come first, in their order.
+    identifiers = sorted(names, key=lambda identifier: (isinstance(identifier, str), identifier))
     return (
         tuple(names[identifier] for identifier in identifiers),
         {identifier: index for index, identifier in enumerate(identifiers)},
@@ -147,16 +157,16 @@ def _categories(rows: list[dict], file: Path) -> tuple[tuple[str, ...], dict[int
 
 def _images(
     rows: list[dict], image_dir: Path, file: Path, rejected: list[RejectedRow] | None
-) -> tuple[dict[int, str], set[int]]:
+) -> tuple[dict[int | str, str], set[int | str]]:
     """Path of each image id in the order of the file, and the ids to leave out."""
-    paths: dict[int, str] = {}
-    bad: set[int] = set()
+    paths: dict[int | str, str] = {}
+    bad: set[int | str] = set()
     first_with_name: dict[str, int] = {}
     listings = FolderListings()
     for index, row in enumerate(rows):
-        identifier, name = row.get("id"), row.get("file_name")
-        if not isinstance(identifier, int) or not isinstance(name, str) or not name:
-            reason = f"expected an integer `id` and a `file_name`, got {row}."
+        identifier, name = _identifier(row.get("id")), row.get("file_name")
+        if identifier is None or not isinstance(name, str) or not name:
+            reason = f"expected an `id` and a `file_name`, got {row}."
         elif identifier in paths:
             reason = f"the same image twice: id {identifier} is already {paths[identifier]}."
         elif name in first_with_name:
@@ -177,22 +187,23 @@ def _images(
 
 def _objects(
     rows: list[dict],
-    paths: dict[int, str],
-    bad_images: set[int],
-    category_index: dict[int, int],
+    paths: dict[int | str, str],
+    bad_images: set[int | str],
+    category_index: dict[int | str, int],
     file: Path,
     rejected: list[RejectedRow] | None,
-) -> dict[int, list[ObjectAnnotation]]:
+) -> dict[int | str, list[ObjectAnnotation]]:
     """The objects of every image id; ids of images with a bad annotation join `bad_images`."""
-    objects: dict[int, list[ObjectAnnotation]] = {identifier: [] for identifier in paths}
+    objects: dict[int | str, list[ObjectAnnotation]] = {name: [] for name in paths}
     for index, row in enumerate(rows):
-        image_id, category_id = row.get("image_id"), row.get("category_id")
+        image_id = _identifier(row.get("image_id"))
+        category_id = _identifier(row.get("category_id"))
         box = row.get("bbox")
-        if not isinstance(image_id, int) or image_id not in objects:
+        if image_id not in objects:
             image_id = None
             reason = f"unknown image id {row.get('image_id')!r}."
-        elif not isinstance(category_id, int) or category_id not in category_index:
-            reason = f"unknown category id {category_id!r} on image {paths[image_id]}."
+        elif category_id not in category_index:
+            reason = f"unknown category id {row.get('category_id')!r} on image {paths[image_id]}."
         elif not _is_box(box):
             reason = f"bbox must be [x, y, width, height], got {box!r} on image {paths[image_id]}."
         else:

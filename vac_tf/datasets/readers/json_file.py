@@ -1,10 +1,10 @@
 """JSON annotation files, read with errors that say where the file is broken."""
 
-import json
 import os
 from typing import Any
 
 from vac_tf.datasets.split import DatasetError
+from vac_tf.runs.json_reading import JSONFileError, read_json_file
 
 
 def read_json_object(path: str | os.PathLike, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -18,18 +18,7 @@ def read_json_object(path: str | os.PathLike, keys: tuple[str, ...]) -> dict[str
         DatasetError: when the file is no JSON object with these keys; a file cut short or
             damaged is named with line and column.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            content = json.load(file)
-    except FileNotFoundError as error:
-        raise DatasetError(f"There is no file {path}.") from error
-    except json.JSONDecodeError as error:
-        raise DatasetError(
-            f"{path}, line {error.lineno}, column {error.colno}: not valid JSON ({error.msg})."
-            " The file may be cut short; download or write it again."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DatasetError(f"{path}: not UTF-8 text at byte {error.start}.") from error
+    content = read_annotations(path)
     if not isinstance(content, dict):
         raise DatasetError(
             f"{path}: expected a JSON object with the keys {', '.join(keys)},"
@@ -39,3 +28,17 @@ def read_json_object(path: str | os.PathLike, keys: tuple[str, ...]) -> dict[str
     if missing:
         raise DatasetError(f"{path}: the keys {missing} are missing; found {sorted(content)[:20]}.")
     return content
+
+
+def read_annotations(path: str | os.PathLike) -> Any:
+    """Whatever a JSON file of a data set holds.
+
+    Raises:
+        DatasetError: when the file is missing or damaged.
+    """
+    try:
+        return read_json_file(path)
+    except FileNotFoundError as error:
+        raise DatasetError(f"There is no file {path}.") from error
+    except JSONFileError as error:
+        raise DatasetError(str(error)) from error

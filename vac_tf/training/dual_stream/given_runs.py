@@ -79,7 +79,7 @@ def check_stream_runs(config: TrainConfig) -> None:
     label_names = list(read_run_split(config, config.train_split).label_names)
     for name in given:
         path = getattr(config, name)
-        theirs = RunFolder(path).read_json("labels.json")["label_names"]
+        theirs = RunFolder(path).read_label_names()
         if theirs != label_names:
             raise ValueError(
                 f"{name} {path!r} was trained on the labels {theirs}, this training has"
