@@ -161,6 +161,15 @@ def test_bilinear_equals_tensorflow_with_antialias(shape, size):
     np.testing.assert_allclose(resize(image, *size, "bilinear"), expected, rtol=0, atol=0.01)
 
 
+@pytest.mark.xfail(strict=True, reason="Nearest takes the pixel of an integer formula of its own.")
+def test_nearest_equals_pillow():
+    for shape in ((480, 640), (333, 500), (1, 3), (225, 223)):
+        image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+        for size in ((192, 192), (96, 64), (224, 224), (288, 288)):
+            expected = Image.fromarray(image).resize(size[::-1], Image.Resampling.NEAREST)
+            np.testing.assert_array_equal(resize(image, *size, "nearest"), expected)
+
+
 @pytest.mark.parametrize("size_in, size_out", [(7, 3), (3, 7), (224, 224), (5, 10), (1, 4)])
 def test_nearest_takes_the_pixel_under_the_centre(size_in, size_out):
     image = np.random.default_rng(0).integers(0, 256, (size_in, size_in, 3), dtype=np.uint8)
