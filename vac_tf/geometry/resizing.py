@@ -1,6 +1,7 @@
 """Resizing of images, in float, alike in training, export and scoring."""
 
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 RESIZE_KERNELS = ("bilinear", "nearest")
@@ -9,9 +10,9 @@ RESIZE_KERNELS = ("bilinear", "nearest")
 def resize_images(images, size: int, kernel: str = "bilinear"):
     """Resizes images to `size` x `size` pixels.
 
-    `bilinear` is antialiased and equals Pillow's bilinear filter on float images. `nearest` is
-    the kernel of the 2019 release: index `floor((2i + 1) n_in / (2 n_out))`, computed in integers
-    because TensorFlow's and Pillow's own differ at cell borders.
+    `bilinear` is antialiased and equals Pillow's bilinear filter on float images (how exactly:
+    `export.images.preprocessing.resize_tolerance`). `nearest` is the kernel of the 2019 release:
+    the pixels that Pillow's NEAREST takes, see `nearest_indices`.
 
     Args:
         images: `[..., H, W, 3]` of any dtype.
@@ -45,6 +46,22 @@ def resize_images(images, size: int, kernel: str = "bilinear"):
 
 
 def nearest_indices(num_inputs, num_outputs: int):
-    """int32 `[num_outputs]`: input index of every output, `floor((2i + 1) n_in / (2 n_out))`."""
-    odd = 2 * np.arange(num_outputs, dtype="int32") + 1
-    return odd * num_inputs // (2 * num_outputs)
+    """int32 `[num_outputs]`: the input index that Pillow's NEAREST takes for every output.
+
+    Pillow adds the step `n_in / n_out` up in float64, from half a step on, and cuts the fraction
+    off. Where a position falls on a border between two pixels, which is a third of the columns from
+    640 to 192, the rounding of that sum decides; so it is the same sum here, term by term.
+
+    Args:
+        num_inputs: int, or a scalar int32 tensor in a graph.
+        num_outputs: int.
+    """
+    if isinstance(num_inputs, int):
+        step = num_inputs / num_outputs
+        return np.add.accumulate([step / 2, *[step] * (num_outputs - 1)]).astype("int32")
+    # Other devices may add in another order; and a plain division by a constant would be made a
+    # multiplication by its rounded reciprocal.
+    with tf.device("/CPU:0"):
+        step = tf.math.divide_no_nan(tf.cast(num_inputs, tf.float64), float(num_outputs))
+        steps = tf.concat([[step / 2], tf.fill([num_outputs - 1], step)], axis=0)
+        return tf.cast(tf.cumsum(steps), tf.int32)

@@ -7,13 +7,11 @@ import numpy as np
 from export.building.gate.parity import InputValueError
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_header import ImageError
-from export.images.preprocessing import cut_out
+from export.images.preprocessing import cut_out, resize_tolerance
 from export.scoring.sources.image_file import load_input, read_image_file
 from export.scoring.sources.input import ScoringInput
 from vac_tf.datasets import Split
 from vac_tf.inputs.image_source import ImageSettings, ImageSource
-
-_PIXEL_TOLERANCE = {"bilinear": 0.01, "nearest": 0.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +106,7 @@ def check_pixels(
     Raises:
         InputValueError: naming the images that differ, and for the first the step.
     """
-    tolerance = _PIXEL_TOLERANCE[settings.resize_kernel]
+    tolerance = resize_tolerance(*[settings.image_size] * 2, settings.resize_kernel)
     differences = np.abs(scorer - pipeline).max(axis=(1, 2, 3))
     differing = np.flatnonzero(~(differences <= tolerance))
     if len(differing):

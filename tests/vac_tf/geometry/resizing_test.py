@@ -1,7 +1,6 @@
 """Nearest resizing takes the very pixels that Pillow takes, eagerly and in graphs."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
 from PIL import Image
 
@@ -26,7 +25,6 @@ def pillow_columns(size_in, size_out):
     return np.asarray(row.resize((size_out, 1), Image.Resampling.NEAREST))[0]
 
 
-@pytest.mark.xfail(strict=True, reason="Nearest takes the pixel of an integer formula of its own.")
 def test_nearest_takes_the_pixels_that_pillow_takes():
     for size_out in SIZES_OUT:
         in_graph = tf.function(
