@@ -58,6 +58,7 @@ PACKAGES = {
     "tf2onnx": ("tf2onnx",),
     # Only in the environment of tests/goldens/write_triton_schema.py.
     "tritonclient": (),
+    "urllib3": ("urllib3",),
 }
 # pytest runs every test: it loads conftest.py, and the plug-in that pyproject.toml sets up.
 _TEST_DEPENDENCIES = ("//tests", "@pypi//pytest", "@pypi//pytest_timeout")

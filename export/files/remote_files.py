@@ -1,12 +1,15 @@
-"""Files by URL (s3://, gs://, https://, file:// ...) through fsspec, and local ones alike."""
+"""Files by URL: file:// and http here, others (s3://, gs:// ...) by fsspec; local ones alike."""
 
 import os
 import re
 import shutil
+import stat
 import tempfile
 from typing import Any
 
 from export.files.atomic_file import replace_file
+from export.files.http_file import is_http, open_http
+from export.files.read_limits import ReadLimits
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
@@ -14,6 +17,11 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 def is_url(path: str) -> bool:
     """Whether a path begins with a protocol."""
     return _URL.match(path) is not None
+
+
+def local_path(path: str) -> str:
+    """The path of a local file that is named by its path or as `file://`; else what was given."""
+    return path.removeprefix("file://").removeprefix("local://")
 
 
 def open_storage(url: str) -> tuple[Any, str]:
@@ -30,12 +38,14 @@ def open_storage(url: str) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         raise ValueError(
             f"{url!r} cannot be opened: {error}. Install fsspec and its package for this storage,"
-            " such as s3fs, gcsfs or (for http) aiohttp: pip install -r requirements-ray.txt s3fs."
+            " such as s3fs, gcsfs or (for folders by http) aiohttp: pip install -r"
+            " requirements-ray.txt s3fs."
         ) from error
 
 
 def read_file(path: str) -> bytes:
     """The bytes of a file. Raises FileNotFoundError, or what its storage raises."""
+    path = local_path(path)
     if is_url(path):
         storage, name = open_storage(path)
         return storage.cat_file(name)
@@ -92,20 +102,35 @@ def find_files(url: str) -> list[str]:
     return sorted(storage.unstrip_protocol(path) for path in found)
 
 
-def copy_here(url: str) -> str:
+def copy_here(url: str, limits: ReadLimits) -> str:
     """Copies a file into a temporary local one and returns its path; the caller removes it.
+
+    Args:
+        url: The file.
+        limits: Of its redirects, and of the time that each step may take; not of its size.
 
     Raises:
         ValueError: when it cannot be read.
     """
-    storage, name = open_storage(url)
     try:
-        with storage.open(name, "rb") as source:
+        with _open_file(url, limits) as source:
             with tempfile.NamedTemporaryFile(delete=False) as file:
                 shutil.copyfileobj(source, file, 1 << 20)
     except Exception as error:  # Each kind of storage raises its own types.
         raise ValueError(f"{url!r} cannot be read: {_reason(error)}") from error
     return file.name
+
+
+def _open_file(url: str, limits: ReadLimits) -> Any:
+    path = local_path(url)
+    if is_http(path):
+        return open_http(path, limits)
+    if is_url(path):
+        storage, name = open_storage(path)
+        return storage.open(name, "rb")
+    if not stat.S_ISREG(os.stat(path).st_mode):  # A pipe would block.
+        raise OSError("it is not a regular file.")
+    return open(path, "rb")
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ They stand here and not in the library because a scoring host does not install i
 import dataclasses
 
 from export.config_fields import check_at_least_one, check_choices, check_needed, setting
+from export.files.read_limits import ReadLimits
 from export.scoring.runtime.host_limits import available_cores, available_memory
 
 ENGINES = ("local", "ray")
@@ -46,6 +47,18 @@ class ScoringConfig:
         "Most memory, in MiB, that images being decoded may take together (0: half of this host's"
         " or container's). They wait for it; one that needs more is a row with the status"
         " out_of_memory.",
+    )
+    read_seconds: float = setting(60.0, "Most time of one attempt to read a file by URL.")
+    read_retries: int = setting(
+        2, "Further attempts to read a file by URL, after pauses of 0.5 s, 1 s, 2 s and so on."
+    )
+    max_file_mb: int = setting(
+        1024, "Largest file, in MiB, that is read; a larger one is a row with the status too_large."
+    )
+    private_redirects: bool = setting(
+        False,
+        "Follow redirects of http and https also to other hosts with a private address (always"
+        " refused: to other schemes, and from https to http).",
     )
     threads: int = setting(
         0,
@@ -140,8 +153,14 @@ class ScoringConfig:
     def __post_init__(self):
         check_choices(self)
         check_needed(self, self._needed)
-        check_at_least_one(self, ("batch_size", "rows_per_shard", "benchmark_images"))
-        for name in ("decoders", "threads", "decoding_memory_mb"):
+        check_at_least_one(
+            self, ("batch_size", "rows_per_shard", "benchmark_images", "max_file_mb")
+        )
+        if not 0.0 < self.read_seconds <= 86_400.0:
+            raise ValueError(
+                f"read_seconds must be above 0 and at most 86400, got {self.read_seconds}."
+            )
+        for name in ("decoders", "threads", "decoding_memory_mb", "read_retries"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
         if not 0.0 <= self.heatmap_margin < 1.0:
@@ -186,6 +205,13 @@ class ScoringConfig:
         is_ray = self.engine == "ray"
         share = min(1.0, self.ray_cpus_per_actor / available_cores()) if is_ray else 1.0
         return int(available_memory() * share / 2)
+
+    @property
+    def read_limits(self) -> ReadLimits:
+        """What reading one image may take."""
+        return ReadLimits(
+            self.read_seconds, self.read_retries, self.max_file_mb * 2**20, self.private_redirects
+        )
 
     @property
     def _needed(self) -> tuple[str, ...]:

@@ -43,7 +43,7 @@ def score(config: ScoringConfig) -> ScoringReport:
     check_output(config.output)
     shard = Shard.parse(config.shard)
     session = NetworkSession(config.model, config.providers, config.gpu_memory_mb, config.threads)
-    source = open_source(config.images, config.image_root)
+    source = open_source(config.images, config.image_root, config.read_limits)
     # A short list needs no full batch of black images.
     config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
     job = describe_job(config, session, source)

@@ -35,7 +35,7 @@ def benchmark(config: ScoringConfig, clock: Clock = time.perf_counter) -> Benchm
     Raises:
         ValueError: when the model or the images cannot be used, or no image can be scored.
     """
-    source = open_source(config.images, config.image_root)
+    source = open_source(config.images, config.image_root, config.read_limits)
     config = dataclasses.replace(config, output=config.output or "scores.parquet")
     return Benchmark(config, source, clock).run()
 

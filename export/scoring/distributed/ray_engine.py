@@ -44,7 +44,7 @@ def score_with_ray(config: ScoringConfig) -> ScoringReport:
     if not is_url(config.output):
         config = dataclasses.replace(config, output=os.path.abspath(config.output))
     session = NetworkSession(config.model, "cpu")
-    source = open_source(config.images, config.image_root)
+    source = open_source(config.images, config.image_root, config.read_limits)
     # As the local scorer does: a row's place in its batch is part of its score.
     config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
     job = describe_job(config, session, source)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
+from export.files.read_limits import ReadLimits
 from export.images.decoding_memory import MemoryBudget
 from export.images.image_header import ImageError
 from export.scoring.output.rows import RowBlock
@@ -13,6 +14,8 @@ from export.scoring.runtime.input_buffer import InputBuffer
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.image_file import ImageView, load_view
 from export.scoring.sources.input import ScoringInput
+
+_DEFAULT_LIMITS = ReadLimits()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +32,11 @@ def load(
     preprocessing: Preprocessing,
     with_picture: bool = False,
     budget: MemoryBudget | None = None,
+    limits: ReadLimits = _DEFAULT_LIMITS,
 ) -> LoadedInput:
     """`load_view`, whose arguments these are; a bad input gets its error instead of pixels."""
     try:
-        view = load_view(scoring_input, preprocessing, with_picture, budget)
+        view = load_view(scoring_input, preprocessing, with_picture, budget, limits)
         return LoadedInput(scoring_input, view)
     except ImageError as error:
         return LoadedInput(scoring_input, error=error)

@@ -12,6 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
+from export.files.daemon_threads import DaemonThreadPool
 from export.images.decoding_memory import MemoryBudget
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput, load, run_network, stack_inputs
@@ -32,6 +33,7 @@ def load_ahead(
         preprocessing=dataclasses.replace(preprocessing, fast_decode=config.fast_decode),
         with_picture=config.heatmaps == "overlays",
         budget=MemoryBudget(config.decoding_memory_bytes),
+        limits=config.read_limits,
     )
     # Two batches ahead: one is decoded while the network computes another.
     with map_ahead(function, inputs, config.decoder_threads, 2 * config.batch_size) as loaded:
@@ -46,11 +48,14 @@ def map_ahead(
 
     At most `ahead` results wait at any time, so memory does not grow with the number of items.
     """
-    pool = concurrent.futures.ThreadPoolExecutor(threads)
+    pool = DaemonThreadPool(threads)
     try:
         yield _results_in_order(pool, function, iter(items), ahead)
-    finally:
-        pool.shutdown(cancel_futures=True)
+    except BaseException:
+        # An error, or Ctrl-C, does not wait for a thread that hangs in a read.
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    pool.shutdown(cancel_futures=True)
 
 
 def _results_in_order(pool, function, items, ahead) -> Iterator:

@@ -8,15 +8,16 @@ import stat
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
-from export.files.remote_files import is_url, read_file
+from export.files.read_limits import FileTooLargeError, ReadLimits
+from export.files.remote_files import is_url, local_path
+from export.files.url_file import read_url
 from export.images.decoding_memory import MemoryBudget, decoding_bytes
 from export.images.image_header import ImageError
 from export.images.picture import shrink_picture
 from export.images.preprocessing import cut_out, fit
 from export.scoring.sources.input import ScoringInput
 
-# Of an encoded image: read whole, a larger file could take all memory.
-MOST_BYTES = 1 << 30
+_DEFAULT_LIMITS = ReadLimits()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,7 @@ def load_view(
     preprocessing: Preprocessing,
     with_picture: bool = False,
     budget: MemoryBudget | None = None,
+    limits: ReadLimits = _DEFAULT_LIMITS,
 ) -> ImageView:
     """Reads, decodes, crops and resizes one input.
 
@@ -48,6 +50,7 @@ def load_view(
         preprocessing: What the model wants.
         with_picture: Whether to keep what the network sees as a picture.
         budget: Memory that threads share for decoding; default: as much as each needs.
+        limits: What reading its file may take.
 
     Raises:
         ImageError: with the status of the row: `bad_row`, `missing`, `unreadable`, `too_large`,
@@ -56,7 +59,7 @@ def load_view(
     if scoring_input.problem:
         raise ImageError("bad_row", scoring_input.problem)
     try:
-        data = read_image_file(scoring_input.path, scoring_input.member)
+        data = read_image_file(scoring_input.path, scoring_input.member, limits)
         needed = decoding_bytes(data, preprocessing, scoring_input.box)
         with budget.hold(needed) if budget else contextlib.nullcontext():
             pixels, corners = cut_out(data, preprocessing, scoring_input.box)
@@ -75,29 +78,31 @@ def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.
     return load_view(scoring_input, preprocessing).values
 
 
-def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
+def read_image_file(
+    path: str, member: tuple[int, int] | None = None, limits: ReadLimits = _DEFAULT_LIMITS
+) -> bytes:
     """The bytes of an image file, or of the part of it from a first byte on.
 
     Args:
         path: The file.
         member: First byte and number of bytes; None: the whole file.
+        limits: What reading it may take.
 
     Raises:
         ImageError: `missing`, `bad_row` for what no path can be, `unreadable` for what is not a
-            regular file or denies access, or `too_large` above `MOST_BYTES`.
+            regular file, denies access or does not come in time, or `too_large` above the limit.
     """
+    path = local_path(path)
     if is_url(path):
-        return _read_remote_file(path)
+        return _read_remote_file(path, limits)
     try:
         # A pipe or a device would block, or never end.
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             raise ImageError("unreadable", f"{path!r} is not a regular file.")
         size = status.st_size if member is None else member[1]
-        if size > MOST_BYTES:
-            raise ImageError(
-                "too_large", f"{path!r} has {size} bytes, more than the limit of {MOST_BYTES}."
-            )
+        if size > limits.most_bytes:
+            raise FileTooLargeError(path, limits)
         with open(path, "rb") as file:
             if member is None:
                 return file.read()
@@ -105,6 +110,8 @@ def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
             return file.read(member[1])
     except ImageError:  # Itself a ValueError.
         raise
+    except FileTooLargeError as error:
+        raise ImageError("too_large", str(error)) from error
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ImageError("missing", f"No such file: {path!r}") from error
     except ValueError as error:  # A zero byte.
@@ -113,11 +120,13 @@ def read_image_file(path: str, member: tuple[int, int] | None = None) -> bytes:
         raise ImageError("unreadable", f"{path!r} cannot be read: {error.strerror}.") from error
 
 
-def _read_remote_file(url: str) -> bytes:
+def _read_remote_file(url: str, limits: ReadLimits) -> bytes:
     try:
-        return read_file(url)
+        return read_url(url, limits)
     except FileNotFoundError as error:
         raise ImageError("missing", f"No such file: {url!r}") from error
+    except FileTooLargeError as error:
+        raise ImageError("too_large", str(error)) from error
     except Exception as error:  # Each kind of storage raises its own types.
         reason = f"{type(error).__name__}: {error}"
         raise ImageError("unreadable", f"{url!r} cannot be read: {reason}") from error

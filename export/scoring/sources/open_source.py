@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
+from export.files.read_limits import ReadLimits
 from export.files.remote_files import copy_here, find_files, is_url
 from export.scoring.sources.image_lists import LIST_SUFFIXES, list_source
 from export.scoring.sources.input import IMAGE_SUFFIXES, ScoringInput, Source
@@ -15,9 +16,10 @@ from export.scoring.sources.recursive_glob import find_matches, walk
 from export.scoring.sources.tar_source import is_tar, tar_source
 
 STANDARD_INPUT = "-"
+_DEFAULT_LIMITS = ReadLimits()
 
 
-def open_source(images: str, image_root: str = "") -> Source:
+def open_source(images: str, image_root: str = "", limits: ReadLimits = _DEFAULT_LIMITS) -> Source:
     """Finds the inputs that `images` names.
 
     Args:
@@ -26,6 +28,7 @@ def open_source(images: str, image_root: str = "") -> Source:
             standard input, or the URL of a list or a folder on remote storage.
         image_root: Folder from which relative paths of a list start; default: its own folder,
             for the standard input the current folder.
+        limits: What reading a list by URL may take.
 
     Raises:
         ValueError: when nothing is found, a folder cannot be read, or a list has no column
@@ -35,7 +38,7 @@ def open_source(images: str, image_root: str = "") -> Source:
     if images == STANDARD_INPUT:
         source = _standard_input_source(image_root)
     elif is_url(images):
-        source = _remote_source(images, suffix, image_root)
+        source = _remote_source(images, suffix, image_root, limits)
     elif os.path.isdir(images):
         source = _folder_source(images)
     elif os.path.isfile(images) and suffix in LIST_SUFFIXES:
@@ -80,9 +83,9 @@ def _standard_input_source(image_root: str) -> Source:
     return list_source(file.name, ".txt", image_root, name="standard input")
 
 
-def _remote_source(url: str, suffix: str, image_root: str) -> Source:
+def _remote_source(url: str, suffix: str, image_root: str, limits: ReadLimits) -> Source:
     if suffix in LIST_SUFFIXES:
-        copy = copy_here(url)
+        copy = copy_here(url, limits)
         atexit.register(os.remove, copy)
         return list_source(copy, suffix, image_root or url.rpartition("/")[0], name=url)
     files = find_files(url)
