@@ -125,7 +125,7 @@ def test_a_job_that_died_goes_on_and_ends_as_if_unbroken(job, tmp_path, monkeypa
 
 SLOW_SCORER = """
 import sys, time
-from export import batch
+from export.scoring.engine import batch
 from flags.program import run_program
 from absl import flags
 import score
