@@ -31,7 +31,8 @@ def main():
     start_program("export_model.py", f"--run_dir={runs['consistent']}", f"--bundle_dir={bundle}")
     size, seed = TrainConfig.scenes_image_size, TrainConfig.scenes_seed
     images = f"--images={scenes_folder(f'{output}/scenes', size, FLAGS.images, seed)}/test"
-    start_program("score.py", f"--model={bundle}/model.onnx", images, f"--output={scores}")
+    model = f"--model={bundle}/model.onnx"
+    start_program("score.py", model, images, f"--output={scores}", "--overwrite")
 
     # Imported here: --help needs no TensorFlow.
     from vac_tf.analysis.comparison.mirror_comparison import compare_under_flip

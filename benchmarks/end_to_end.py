@@ -85,6 +85,7 @@ def measure(model: str, paths: list[str], list_file: str) -> Round:
         model=model,
         images=list_file,
         output=os.path.join(_WORK_DIR.value, "scores.parquet"),
+        overwrite=True,
         providers="cpu",
         batch_size=batch_size,
     )

@@ -78,7 +78,7 @@ def time_jobs(paths: dict[str, str], list_file: str, rounds: int) -> dict[str, n
     for number in range(rounds):
         for name, path in paths.items():
             output = f"{path}.{number}.parquet"
-            config = ScoringConfig(model=path, images=list_file, output=output, providers="cpu")
+            config = ScoringConfig(path, list_file, output=output, overwrite=True, providers="cpu")
             seconds[name].append(score(config).seconds)
     return {name: np.array(values) for name, values in seconds.items()}
 

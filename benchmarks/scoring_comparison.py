@@ -63,7 +63,7 @@ def timed(function: Callable[[], object]) -> float:
 
 def our_scorer(model: str, list_file: str, output: str, size: int) -> Way:
     """`score.py` with its default flags."""
-    config = ScoringConfig(model=model, images=list_file, output=output, providers="cpu")
+    config = ScoringConfig(model, list_file, output=output, overwrite=True, providers="cpu")
     preprocessing = Preprocessing(size, size)
     return Way(
         "`score.py`",

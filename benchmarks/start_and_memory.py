@@ -53,7 +53,7 @@ def run_scorer(images: str, folder: str) -> Usage:
         RuntimeError: when it fails, with what it printed.
     """
     job = [f"--model={_MODEL.value}", f"--images={images}", f"--output={folder}/scores.parquet"]
-    command = [sys.executable, _PROGRAM, *job, "--providers=cpu"]
+    command = [sys.executable, _PROGRAM, *job, "--providers=cpu", "--overwrite"]
     with tempfile.TemporaryFile("w+") as printed:
         start = time.monotonic()
         process = subprocess.Popen(command, stdout=printed, stderr=printed)

@@ -29,7 +29,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
     if config.merge:
         from export.scoring.engine.assembly import merge
 
-        report = merge(config.output)
+        report = merge(config.output, config.overwrite)
     elif config.engine == "ray":
         from export.scoring.distributed.ray_engine import score_with_ray
 

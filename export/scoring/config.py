@@ -27,7 +27,12 @@ class ScoringConfig:
     image_root: str = setting(
         "", "Folder from which relative paths of a list start (default: the list's folder)."
     )
-    output: str = setting("", "File to write: .parquet, .csv or .jsonl.")
+    output: str = setting(
+        "",
+        "File to write: .parquet, .csv or .jsonl. A finished output of the same job is left as it"
+        " is, any other file stops the job before it begins.",
+    )
+    overwrite: bool = setting(False, "Score again and replace what is at --output, whatever it is.")
     batch_size: int = setting(32, "Images per call of the network.")
     providers: str = setting(
         "auto",
@@ -182,7 +187,8 @@ class ScoringConfig:
                 "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"
                 f" {self.ray_cpus_per_actor} and {self.ray_gpus_per_actor}."
             )
-        not_with_ray = [name for name in ("shard", "merge") if getattr(self, name)]
+        names = ("shard", "merge", "overwrite")
+        not_with_ray = [name for name in names if getattr(self, name)]
         if self.heatmaps in ("maps", "overlays"):
             not_with_ray.append(f"heatmaps={self.heatmaps}")
         if self.engine == "ray" and not_with_ray:

@@ -10,10 +10,12 @@ import time
 from collections.abc import Sequence
 
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.assembly import assemble
+from export.scoring.engine.assembly import assemble, remove_finished_state, report_finished
+from export.scoring.engine.finished_output import find_finished
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_settings import describe_job
 from export.scoring.engine.parts import (
+    Job,
     Part,
     count_rows,
     heatmap_folder,
@@ -27,18 +29,20 @@ from export.scoring.output.writers import check_output
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
 from export.scoring.runtime.session import NetworkSession
+from export.scoring.sources.input import Source
 from export.scoring.sources.open_source import open_source
 
 
 def score(config: ScoringConfig) -> ScoringReport:
     """Scores all images of a job, or of one shard of it, and writes one row for each.
 
-    The same call after the process died goes on behind its last finished part.
+    The same call after the process died goes on behind its last finished part; after the job
+    came through it does nothing.
 
     Raises:
         ValueError: when the model, the images or the output cannot be used at all, when the output
-            has the state of another job, or when most images fail. A single bad image is no
-            exception but a row with its status.
+            has the state of another job or would replace what is no output of this one, or when
+            most images fail. A single bad image is no exception but a row with its status.
     """
     check_output(config.output)
     shard = Shard.parse(config.shard)
@@ -47,10 +51,20 @@ def score(config: ScoringConfig) -> ScoringReport:
     # A short list needs no full batch of black images.
     config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
     job = describe_job(config, session, source)
+    if manifest := find_finished(config.output, job, config.overwrite):
+        remove_finished_state(config.output, job)
+        report = report_finished(config.output, manifest, session.placement)
+    else:
+        report = _score_shard(config, shard, session, source, job)
+    return dataclasses.replace(report, left_out=source.left_out)
+
+
+def _score_shard(
+    config: ScoringConfig, shard: Shard, session: NetworkSession, source: Source, job: Job
+) -> ScoringReport:
     heatmaps = HeatmapRows(
         config, session.description.label_names, heatmap_folder(config.output), job.thresholds
     )
-
     warm_up_seconds = session.warm_up(config.batch_size)
     start = time.monotonic()
     with open_shard(config.output, shard) as folder:
@@ -67,15 +81,13 @@ def score(config: ScoringConfig) -> ScoringReport:
             if shard.count == 1:
                 assemble(config.output, job, parts)
                 output = config.output
-    seconds = time.monotonic() - start
     return ScoringReport(
         count_rows(parts),
-        seconds,
+        time.monotonic() - start,
         output,
         session.placement,
-        source.left_out,
-        resumed,
-        warm_up_seconds,
+        resumed=resumed,
+        warm_up_seconds=warm_up_seconds,
     )
 
 

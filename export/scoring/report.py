@@ -39,6 +39,11 @@ class ScoringReport:
         counts = ", ".join(f"{status}: {count}" for status, count in self.counts.items())
         left_out = f" ({self.left_out} files are no images)" if self.left_out else ""
         resumed = f" ({self.resumed} of them before)" if self.resumed else ""
+        if rows and self.resumed == rows:
+            return (
+                f"Nothing to score: all {rows} images were scored before{left_out} ->"
+                f" {printable_path(self.output)}; {counts}; errors: {self.errors}"
+            )
         warm_up = f" (warm-up {self.warm_up_seconds:.1f} s)" if self.warm_up_seconds else ""
         return (
             f"{rows} images{left_out}{resumed} in {self.seconds:.1f} s{warm_up} on"

@@ -8,47 +8,47 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from export.files.atomic_file import remove_partial_files, write_json
+from export.bundle.model_file import hash_file
+from export.files.atomic_file import remove_partial_files, replace_file
+from export.scoring.engine.finished_output import (
+    Manifest,
+    find_finished,
+    output_heatmaps,
+    read_manifest,
+)
 from export.scoring.engine.parts import (
     Job,
     Part,
+    ShardFolder,
     count_rows,
     find_shards,
     heatmap_folder,
     job_folder,
     open_shard,
 )
-from export.scoring.output.writers import check_output, open_writer
+from export.scoring.output.writers import check_output, open_rows
 from export.scoring.report import ScoringReport
 
 
-def manifest_file(output: str) -> str:
-    """The file beside an output that says what its scores come from."""
-    return f"{output}.manifest.json"
-
-
-def merge(output: str) -> ScoringReport:
+def merge(output: str, overwrite: bool = False) -> ScoringReport:
     """Joins the finished shards of an output in input order and removes their parts.
 
     The settings come from the shards; neither the model nor the images are needed.
 
+    Args:
+        output: The file to write.
+        overwrite: Whether an output of another job is replaced.
+
     Raises:
-        ValueError: when shards are missing, unfinished, at work or of different jobs.
+        ValueError: when shards are missing, unfinished, at work or of different jobs, or when
+            the output of another job is there.
     """
     start = time.monotonic()
     check_output(output)
     shards = find_shards(output)
-    if not shards:
-        raise ValueError(
-            f"{job_folder(output)!r} holds no shards. Run score.py --shard=1/n to n/n with this"
-            " --output first."
-        )
-    counts = {folder.shard.count for folder in shards}
-    present = {folder.shard.number for folder in shards}
-    missing = sorted(set(range(1, max(counts) + 1)) - present)
-    if len(counts) > 1 or missing:
-        found = ", ".join(str(folder.shard) for folder in shards)
-        raise ValueError(f"Expected all shards of one job, found {found}; missing: {missing}.")
+    if not shards and (manifest := read_manifest(output)) and manifest.fits(output):
+        return report_finished(output, manifest, manifest.job.settings["provider"])
+    _check_numbers(output, shards)
     with contextlib.ExitStack() as locks:
         folders = [locks.enter_context(open_shard(output, folder.shard)) for folder in shards]
         job = folders[0].job
@@ -60,9 +60,47 @@ def merge(output: str) -> ScoringReport:
                     f" {'; '.join(what)}."
                 )
             parts += folder.all_parts()
+        if manifest := find_finished(output, job, overwrite):
+            _remove_job_folder(output)
+            return report_finished(output, manifest, job.settings["provider"])
         counts = assemble(output, job, parts)
     seconds = time.monotonic() - start
     return ScoringReport(counts, seconds, output, job.settings["provider"])
+
+
+def _check_numbers(output: str, shards: Sequence[ShardFolder]) -> None:
+    if not shards:
+        raise ValueError(
+            f"{job_folder(output)!r} holds no shards. Run score.py --shard=1/n to n/n with this"
+            " --output first."
+        )
+    counts = {folder.shard.count for folder in shards}
+    present = {folder.shard.number for folder in shards}
+    missing = sorted(set(range(1, max(counts) + 1)) - present)
+    if len(counts) > 1 or missing:
+        found = ", ".join(str(folder.shard) for folder in shards)
+        raise ValueError(f"Expected all shards of one job, found {found}; missing: {missing}.")
+
+
+def report_finished(output: str, manifest: Manifest, provider: str) -> ScoringReport:
+    """What a job did that found its output finished: nothing."""
+    counts = manifest.row_counts()
+    return ScoringReport(counts, 0.0, output, provider, resumed=counts.total())
+
+
+def remove_finished_state(output: str, job: Job) -> None:
+    """Removes the parts of a finished job, which a process that was killed at its end left.
+
+    Those of another job stay: it goes on with its own command.
+
+    Raises:
+        ValueError: when a process works on them.
+    """
+    with contextlib.ExitStack() as locks:
+        shards = find_shards(output)
+        folders = [locks.enter_context(open_shard(output, folder.shard)) for folder in shards]
+        if folders and not any(job.differences(folder.job) for folder in folders):
+            _remove_job_folder(output)
 
 
 def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter:
@@ -76,11 +114,15 @@ def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter:
     counts = count_rows(parts)
     remove_partial_files(output)  # Of a process that was killed here; all locks are ours.
     properties = {key: job.settings[key] for key in ("model_sha256", "label_names_sha256")}
-    with open_writer(output, job.columns, properties) as writer:
-        for part in parts:
-            writer.append_part(part.path)
-    write_json(manifest_file(output), {"counts": dict(sorted(counts.items())), **job.to_json()})
-    _move_heatmaps(output)
+    with replace_file(output) as file:
+        suffix = job.settings["format"]
+        with open_rows(file, suffix, job.columns, properties) as writer:
+            for part in parts:
+                writer.append_part(part.path)
+        file.flush()
+        # Before the output: so whoever finds an output finds its own manifest and heatmaps.
+        Manifest(job, counts, hash_file(file.name)).write(output)
+        _move_heatmaps(output)
     _remove_job_folder(output)
     return counts
 
@@ -96,7 +138,7 @@ def _remove_job_folder(output: str) -> None:
 
 def _move_heatmaps(output: str) -> None:
     """Puts the folder of heatmap files beside the output; an older one goes with the parts."""
-    folder, target = heatmap_folder(output), f"{output}.heatmaps"
+    folder, target = heatmap_folder(output), output_heatmaps(output)
     if os.path.isdir(folder):
         if os.path.exists(target):
             os.rename(target, tempfile.mkdtemp(dir=job_folder(output)))

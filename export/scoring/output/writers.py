@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -39,19 +39,31 @@ def open_writer(
             exist or cannot be written.
     """
     suffix = check_output(path)
-    with replace_file(path) as file:
-        if suffix == ".parquet":
-            # Imported here: the other formats need no pyarrow, and it takes long to load.
-            from export.scoring.output.parquet_writer import ParquetRows
+    with replace_file(path) as file, open_rows(file, suffix, columns, properties, header) as rows:
+        yield rows
 
-            rows = ParquetRows(file, columns, properties)
-        elif suffix == ".csv":
-            rows = _CsvRows(file, columns, header)
-        else:
-            rows = _JsonLinesRows(file, columns)
-        # Closed after a failure too: pyarrow would try it later, when the file is closed.
-        with contextlib.closing(rows) as writer:
-            yield writer
+
+@contextlib.contextmanager
+def open_rows(
+    file: BinaryIO,
+    suffix: str,
+    columns: Columns,
+    properties: Mapping[str, str] | None = None,
+    header: bool = True,
+) -> Iterator[Any]:
+    """A writer as `open_writer` has it, into a file that the caller opened and closes."""
+    if suffix == ".parquet":
+        # Imported here: the other formats need no pyarrow, and it takes long to load.
+        from export.scoring.output.parquet_writer import ParquetRows
+
+        rows = ParquetRows(file, columns, properties)
+    elif suffix == ".csv":
+        rows = _CsvRows(file, columns, header)
+    else:
+        rows = _JsonLinesRows(file, columns)
+    # Closed after a failure too: pyarrow would try it later, when the file is closed.
+    with contextlib.closing(rows) as writer:
+        yield writer
 
 
 def check_output(path: str) -> str:

@@ -113,7 +113,8 @@ def expected_scores(exported, images):
     output = exported / "scores.jsonl"
     model = str(exported / "bundles/mine/model.onnx")
     (exported / "list.txt").write_text("".join(f"{image}\n" for image in images))
-    score(ScoringConfig(model, str(exported / "list.txt"), output=str(output), logits=True))
+    images = str(exported / "list.txt")
+    score(ScoringConfig(model, images, output=str(output), logits=True, overwrite=True))
     return [json.loads(line) for line in output.read_text().splitlines()]
 
 

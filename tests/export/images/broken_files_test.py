@@ -31,7 +31,7 @@ def score_program(folder, *flags, timeout=120):
     model = write_channel_mean_model(folder.parent / "model.onnx")
     output = folder.parent / "scores.jsonl"
     command = [sys.executable, str(ROOT / "score.py"), f"--model={model}", f"--images={folder}"]
-    command += [f"--output={output}", "--max_error_share=1", *flags]
+    command += [f"--output={output}", "--overwrite", "--max_error_share=1", *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in output.read_text().splitlines()], done

@@ -101,6 +101,7 @@ def test_a_job_keeps_its_decoder(tmp_path):
         images=str(tmp_path / "a.jpg"),
         output=str(tmp_path / "scores.csv"),
         shard="1/1",
+        overwrite=True,
     )
     values = []
     for fast in (False, True):

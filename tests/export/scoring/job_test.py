@@ -41,7 +41,8 @@ def save_colour(path, red, green, blue, size=(9, 7)):
 
 
 def run(model, images, output, **changes):
-    config = ScoringConfig(model=str(model), images=str(images), output=str(output), **changes)
+    paths = {"model": str(model), "images": str(images), "output": str(output)}
+    config = ScoringConfig(**paths, overwrite=True, **changes)
     report = score(config)
     rows = []
     if str(output).endswith(".parquet"):
@@ -329,6 +330,7 @@ def test_a_full_disk_leaves_the_older_file_whole_and_a_job_to_go_on(model, folde
     output = tmp_path / name
     output.write_text("older scores")
     flags = [f"--model={model}", f"--images={folder / 'list.txt'}", f"--output={output}"]
+    flags += ["--overwrite"]
     result = score_program(
         *flags, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
     )

@@ -47,7 +47,9 @@ def write_tar(path, members, **options):
 def run(tmp_path, images, **changes):
     model = write_channel_mean_model(tmp_path / "model.onnx")
     output = str(tmp_path / "scores.parquet")
-    report = score(ScoringConfig(model=model, images=images, output=output, **changes))
+    report = score(
+        ScoringConfig(model=model, images=images, output=output, overwrite=True, **changes)
+    )
     return report, parquet.read_table(output).to_pylist()
 
 

@@ -139,7 +139,7 @@ def job(tmp_path):
 
 
 def run(job, output, **changes):
-    score(ScoringConfig(**(job | {"output": str(output)} | changes)))
+    score(ScoringConfig(**(job | {"output": str(output), "overwrite": True} | changes)))
     text = output.read_text() if output.suffix != ".parquet" else ""
     if output.suffix == ".jsonl":
         return [json.loads(line) for line in text.splitlines()]

@@ -18,7 +18,8 @@ from pyarrow import parquet
 from export.bundle.model_file import hash_file
 from export.scoring.config import ScoringConfig
 from export.scoring.engine import batch
-from export.scoring.engine.assembly import manifest_file, merge
+from export.scoring.engine.assembly import merge
+from export.scoring.engine.finished_output import manifest_file
 from export.scoring.engine.parts import open_shard
 from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
@@ -48,7 +49,8 @@ def job(tmp_path):
 
 
 def run(job, output, **changes):
-    return score(ScoringConfig(**(job | {"output": str(output)} | changes)))
+    flags = {"output": str(output), "overwrite": True}
+    return score(ScoringConfig(**(job | flags | changes)))
 
 
 class Died(BaseException):
