@@ -18,7 +18,9 @@ class JobMetrics:
 
     A file is written at the beginning, every five seconds, and at the end. It is replaced whole,
     so a reader never sees a part of it, and left behind: `vac_scoring_finished` says whether the
-    job came through. The port answers while the job runs, with the state of that moment.
+    job came through. A file that cannot be written ends a job at its beginning only: later there
+    is one warning, and each new try may succeed. The port answers while the job runs, with the
+    state of that moment.
 
     Args:
         path: The file; empty: none is written.
@@ -44,6 +46,7 @@ class JobMetrics:
         self._resumed = sum(counts.values())
         self._facts = facts
         self._start = self._last = time.monotonic()
+        self._is_warned = False
 
     def __enter__(self) -> "JobMetrics":
         self._write(finished=False)
@@ -56,10 +59,7 @@ class JobMetrics:
 
     def __exit__(self, kind, *exception) -> None:
         self._open.close()
-        try:
-            self._write(finished=kind is None)
-        except (OSError, ValueError) as error:  # The job has its own end, good or bad.
-            _LOGGER.warning("The metrics of the end could not be written: %s", error)
+        self._write_or_warn(finished=kind is None)
 
     def update(self, counts: Mapping[str, int]) -> None:
         """Adds rows by status."""
@@ -67,7 +67,19 @@ class JobMetrics:
         counts_now.update(counts)
         self._counts = counts_now  # A new object: the port's thread may be reading the old one.
         if time.monotonic() - self._last >= _SECONDS_BETWEEN:
-            self._write(finished=False)
+            self._write_or_warn(finished=False)
+
+    def _write_or_warn(self, finished: bool) -> None:
+        """The job outlives its metrics: their disk may be full, or their folder gone."""
+        try:
+            self._write(finished)
+            self._is_warned = False
+        except (OSError, ValueError) as error:
+            if not self._is_warned:
+                _LOGGER.warning(
+                    "The metrics %r cannot be written, the job goes on: %s", self._path, error
+                )
+            self._is_warned = True
 
     def _write(self, finished: bool) -> None:
         self._last = time.monotonic()
