@@ -1,11 +1,22 @@
 """Files that appear whole or not at all, and survive a power cut once they have appeared."""
 
 import contextlib
+import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from typing import Any, BinaryIO
+
+_WRITING_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+class WriteError(OSError):
+    """A file could not be written; the message says which, why, and what room its disk has."""
+
+    def __str__(self) -> str:
+        return self.strerror
 
 
 @contextlib.contextmanager
@@ -14,7 +25,7 @@ def replace_file(path: str) -> Iterator[BinaryIO]:
 
     Raises:
         ValueError: when the folder cannot be written.
-        OSError: when writing fails (a full disk); an older file stays as it was.
+        WriteError: when writing fails (a full disk); an older file stays as it was.
     """
     folder, name = os.path.split(path)
     partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
@@ -28,10 +39,22 @@ def replace_file(path: str) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except BaseException:
+    except BaseException as error:
         os.remove(partial)
+        # An error that names a file is of reading another one, or of a file inside this body.
+        if isinstance(error, OSError) and error.errno in _WRITING_FAILED and not error.filename:
+            raise _write_error(error, path, folder or ".") from error
         raise
     sync_folder(folder or ".")
+
+
+def _write_error(error: OSError, path: str, folder: str) -> WriteError:
+    disk, mebibyte = shutil.disk_usage(folder), 1 << 20
+    message = (
+        f"Cannot write {path!r}: {error.strerror}. Its disk has"
+        f" {disk.free // mebibyte} of {disk.total // mebibyte} MiB free."
+    )
+    return WriteError(error.errno, message, path)
 
 
 def remove_partial_files(path: str) -> None:

@@ -9,6 +9,7 @@ import itertools
 import time
 from collections.abc import Sequence
 
+from export.files.atomic_file import WriteError
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.assembly import assemble, remove_finished_state, report_finished
 from export.scoring.engine.finished_output import find_finished
@@ -43,6 +44,7 @@ def score(config: ScoringConfig) -> ScoringReport:
         ValueError: when the model, the images or the output cannot be used at all, when the output
             has the state of another job or would replace what is no output of this one, or when
             most images fail. A single bad image is no exception but a row with its status.
+        WriteError: when a file cannot be written: the disk is full.
     """
     check_output(config.output)
     shard = Shard.parse(config.shard)
@@ -55,7 +57,11 @@ def score(config: ScoringConfig) -> ScoringReport:
         remove_finished_state(config.output, job)
         report = report_finished(config.output, manifest, session.placement)
     else:
-        report = _score_shard(config, shard, session, source, job)
+        try:
+            report = _score_shard(config, shard, session, source, job)
+        except WriteError as error:
+            kept = "Finished parts are kept, and the same command goes on behind them."
+            raise WriteError(error.errno, f"{error} {kept}", error.filename) from error
     return dataclasses.replace(report, left_out=source.left_out)
 
 

@@ -58,12 +58,13 @@ class ParquetRows:
         self._writer.write_table(table.combine_chunks(), self._rows_per_group)
 
     def close(self) -> None:
-        try:
-            if self._rows_waiting:
-                self._write(pyarrow.concat_tables(self._waiting))
-            self._writer.close()
-        finally:
-            self._writer.is_open = False  # Else pyarrow tries once more when it is collected.
+        if self._rows_waiting:
+            self._write(pyarrow.concat_tables(self._waiting))
+        self._writer.close()
+
+    def abandon(self) -> None:
+        """Writes no more: pyarrow would try when it is collected, and hide why writing failed."""
+        self._writer.is_open = False
 
     def _table(self, block: RowBlock):
         failed = np.array([status != "ok" for status in block.statuses])

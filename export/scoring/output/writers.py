@@ -61,9 +61,12 @@ def open_rows(
         rows = _CsvRows(file, columns, header)
     else:
         rows = _JsonLinesRows(file, columns)
-    # Closed after a failure too: pyarrow would try it later, when the file is closed.
-    with contextlib.closing(rows) as writer:
-        yield writer
+    try:
+        yield rows
+        rows.close()
+    except BaseException:
+        rows.abandon()
+        raise
 
 
 def check_output(path: str) -> str:
@@ -121,6 +124,9 @@ class _TextRows:
 
     def close(self) -> None:
         self._file.flush()
+
+    def abandon(self) -> None:
+        """Nothing waits here."""
 
 
 class _CsvRows(_TextRows):

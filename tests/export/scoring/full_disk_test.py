@@ -43,7 +43,6 @@ class FullDisk(io.BytesIO):
         return super().write(data)
 
 
-@pytest.mark.xfail(strict=True, reason="a full disk is reported as an operation on a closed file")
 def test_a_full_disk_is_no_closed_file(monkeypatch):
     monkeypatch.setattr(parquet_writer, "_MOST_ROWS_PER_GROUP", 10)
     with pytest.raises(OSError, match="No space left") as caught:
@@ -52,7 +51,6 @@ def test_a_full_disk_is_no_closed_file(monkeypatch):
     assert "closed" not in str(caught.value.__context__)
 
 
-@pytest.mark.xfail(strict=True, reason="a full disk is reported without the file and the disk")
 @pytest.mark.parametrize("suffix", [".parquet", ".csv", ".jsonl"])
 def test_a_full_disk_is_named_with_the_file(tmp_path, suffix):
     path = str(tmp_path / f"scores{suffix}")
@@ -65,7 +63,6 @@ def test_a_full_disk_is_named_with_the_file(tmp_path, suffix):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.xfail(strict=True, reason="a job on a full disk does not say what it keeps")
 def test_a_job_on_a_full_disk_keeps_its_finished_parts_and_says_so(tmp_path):
     names = [f"{n}.png" for n in range(8)] + ["x" * 1000] * 4
     (tmp_path / "list.txt").write_text("\n".join(names))
