@@ -17,7 +17,7 @@ from pyarrow import parquet
 
 from export.bundle.model_file import hash_file
 from export.scoring.config import ScoringConfig
-from export.scoring.engine import batch
+from export.scoring.engine import batch, shard_scorer
 from export.scoring.engine.assembly import merge
 from export.scoring.engine.finished_output import manifest_file
 from export.scoring.engine.parts import open_shard
@@ -123,6 +123,32 @@ def test_a_job_that_died_goes_on_and_ends_as_if_unbroken(job, tmp_path, monkeypa
     assert dict(report.counts) == {"ok": 100, "missing": 50}
     assert output.read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert sorted(p.name for p in tmp_path.glob("scores*")) == [name, f"{name}.manifest.json"]
+
+
+class Clock:
+    """Time that goes on by a step whenever it is read."""
+
+    def __init__(self, step):
+        self.step, self.now = step, 0.0
+
+    def monotonic(self):
+        self.now += self.step
+        return self.now
+
+
+@pytest.mark.xfail(strict=True, reason="a job smaller than a part never goes on where it stopped")
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_small_slow_job_goes_on_where_it_stopped(job, tmp_path, monkeypatch, name):
+    job = job | {"rows_per_shard": 10_000}
+    run(job, tmp_path / f"whole-{name}")
+    output = tmp_path / name
+    with monkeypatch.context() as patch:
+        patch.setattr(shard_scorer, "time", Clock(2.0), raising=False)
+        run_until_row(job, output, monkeypatch, 60)
+    assert 2 < len(part_names(output)) < 15
+    report = run(job, output)  # On a faster host: now all the rest is one part.
+    assert 12 <= report.resumed <= 60
+    assert output.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
 
 
 SLOW_SCORER = """
