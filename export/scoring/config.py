@@ -81,8 +81,8 @@ class ScoringConfig:
     )
     rows_per_shard: int = setting(
         10_000,
-        "Rows of a part on disk: what a job that was killed has to do again at most (rounded up"
-        " to whole batches).",
+        "Most rows of a part on disk (rounded up to whole batches). What a job that was killed has"
+        " to do again is a part at most; a local one closes a part after five seconds too.",
     )
     shard: str = setting(
         "",

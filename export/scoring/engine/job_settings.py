@@ -28,6 +28,8 @@ def describe_job(config: ScoringConfig, session: NetworkSession, source: Source)
 
 def _settings(config: ScoringConfig, session: NetworkSession, source: Source) -> dict[str, Any]:
     is_local = config.engine == "local"
+    # Ray's parts are its output; local ones end where they may and leave no trace in it.
+    parts = {} if is_local else {"rows_per_part": rows_per_part(config)}
     return {
         "model_sha256": session.sha256,
         "label_names_sha256": hash_labels(session.description.label_names),
@@ -37,7 +39,6 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
         "thresholds": _thresholds(config, session.description).tolist(),
         "fast_decode": config.fast_decode,
         "batch_size": config.batch_size,
-        "rows_per_part": rows_per_part(config),
         "logits": config.logits,
         "heatmaps": config.heatmaps,
         "heatmap_labels": config.heatmap_labels,
@@ -45,6 +46,7 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
         # Other machines than this one open the network under Ray.
         "provider": session.provider if is_local else config.providers,
         "versions": _versions(),
+        **parts,
     }
 
 

@@ -1,7 +1,7 @@
 """The finished parts of a scoring job, on disk beside its output, and what they belong to.
 
     scores.parquet.parts/shard-1-of-1/job.json             the settings that all parts share
-                                      part-000000.parquet  some thousand rows
+                                      part-000000.parquet  whole batches: rows, or seconds, enough
                                       part-000000.json     its hash and counts, written after it
                                       lock
 
@@ -29,6 +29,7 @@ from export.scoring.output.rows import Columns
 from export.scoring.output.writers import open_writer
 
 JOB_FILE = "job.json"
+_PART_FILE = re.compile(r"part-(\d{6,})\..*")  # See `ShardFolder._file`.
 _SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")  # See `Shard.folder_name`.
 
 
@@ -144,11 +145,11 @@ class ShardFolder:
         self.job = None
         os.remove(self._job_file)
 
-    def remove_parts(self) -> None:
-        """Removes all parts, whatever job they are of."""
-        for name in os.listdir(self.path):
-            if name.startswith("part-"):
-                os.remove(os.path.join(self.path, name))
+    def remove_parts(self, first: int = 0) -> None:
+        """Removes all parts from number `first` on, whatever job they are of."""
+        for match in filter(None, map(_PART_FILE.fullmatch, os.listdir(self.path))):
+            if int(match[1]) >= first:
+                os.remove(os.path.join(self.path, match[0]))
 
     def _file(self, number: int, suffix: str) -> str:
         return os.path.join(self.path, f"part-{number:06}{suffix}")
@@ -264,9 +265,10 @@ def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
                 " Repeat the earlier command to finish that job, or remove the folder to start"
                 " afresh."
             )
+    parts = [] if is_new else list(folder.parts())
     # Not before the check: a refused command removes nothing, and shards share their heatmaps.
-    if is_new:
-        folder.remove_parts()  # Of a job whose first part is gone.
-        if folder.shard.count == 1 and os.path.isdir(heatmap_folder(output)):
-            shutil.rmtree(heatmap_folder(output))  # Of a job that finished no part.
-    return list(folder.parts())
+    # Behind a damaged part too: the next one may begin at another row than before.
+    folder.remove_parts(len(parts))
+    if is_new and folder.shard.count == 1 and os.path.isdir(heatmap_folder(output)):
+        shutil.rmtree(heatmap_folder(output))  # Of a job that finished no part.
+    return parts

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import dataclasses
 import itertools
+import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -18,6 +19,8 @@ from export.scoring.output.rows import RowBlock
 from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.runtime.session import NetworkSession
+
+SECONDS_PER_PART = 5.0  # So that little work is lost where images are slow, or jobs small.
 
 
 def rows_per_part(config: ScoringConfig) -> int:
@@ -63,21 +66,22 @@ class ShardScorer:
             ValueError: when most images fail, or fewer rows come than the job has.
         """
         shard_rows = folder.shard.rows(folder.job.rows, self._config.batch_size)
-        per_part = rows_per_part(self._config)
-        error_share = ErrorShare(self._config.max_error_share)
-        rows_to_do = shard_rows[len(finished) * per_part :]
+        done = sum(part.rows for part in finished)
+        rows_to_do = shard_rows[done:]
         if not rows_to_do:
             return
+        error_share = ErrorShare(self._config.max_error_share)
         self._heatmaps.begin(rows_to_do)
         with (
-            Progress(len(shard_rows), sum(part.rows for part in finished)) as progress,
+            Progress(len(shard_rows), done) as progress,
             contextlib.closing(self.blocks(rows_to_do, loaded)) as blocks,
         ):
-            for number in range(len(finished), -(-len(shard_rows) // per_part)):
+            number = len(finished)
+            while done < len(shard_rows):
                 counts = collections.Counter()
                 error_share.begin_part()
                 with folder.new_part(number, counts) as writer:
-                    for block in itertools.islice(blocks, per_part // self._config.batch_size):
+                    for block in self._blocks_of_part(blocks):
                         writer.write(block)
                         counts.update(block.statuses)
                         error_share.update(block.statuses, block.errors)
@@ -85,6 +89,17 @@ class ShardScorer:
                         progress.update(len(block.inputs), errors)
                         metrics.update(collections.Counter(block.statuses))
                     self._heatmaps.end_part()
+                done, number = done + counts.total(), number + 1
+
+    def _blocks_of_part(self, blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
+        """The next blocks, until a part has its rows or its seconds; at least one."""
+        rows, start = 0, time.monotonic()
+        for block in blocks:
+            yield block
+            rows += len(block.inputs)
+            is_full = rows >= self._config.rows_per_shard
+            if is_full or time.monotonic() - start >= SECONDS_PER_PART:
+                return
 
     def blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
         """The scores of the rows with these numbers."""
