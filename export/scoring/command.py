@@ -34,6 +34,10 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.scoring.distributed.ray_engine import score_with_ray
 
         report = score_with_ray(config)
+    elif config.retry_errors:
+        from export.scoring.retry import retry_errors
+
+        report = retry_errors(config)
     else:
         from export.scoring.job import score
 

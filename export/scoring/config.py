@@ -4,6 +4,7 @@ They stand here and not in the library because a scoring host does not install i
 """
 
 import dataclasses
+import re
 
 from export.config_fields import check_at_least_one, check_choices, check_needed, setting
 from export.files.read_limits import ReadLimits
@@ -33,6 +34,12 @@ class ScoringConfig:
         " is, any other file stops the job before it begins.",
     )
     overwrite: bool = setting(False, "Score again and replace what is at --output, whatever it is.")
+    retry_errors: str = setting(
+        "",
+        "Score again just the rows of the finished --output whose status is one of these,"
+        " separated by commas (missing, unreadable, ...), or all that is not ok; all other flags"
+        " as they were. --max_error_share does not count here.",
+    )
     batch_size: int = setting(32, "Images per call of the network.")
     providers: str = setting(
         "auto",
@@ -173,11 +180,20 @@ class ScoringConfig:
         if not 0 <= self.metrics_port < 65536:
             raise ValueError(f"metrics_port must lie in 0..65535, got {self.metrics_port}.")
         self._check_engine()
+        self._check_retry()
         if not self.threshold < 1.0:  # NaN too.
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
         if not 0.0 <= self.max_error_share <= 1.0:
             raise ValueError(
                 f"max_error_share must lie between 0 and 1, got {self.max_error_share}."
+            )
+
+    def _check_retry(self) -> None:
+        names = self.retry_errors.split(",") if self.retry_errors else []
+        bad = [name for name in names if not re.fullmatch("[a-z_]+", name.strip())]
+        if bad or "ok" in map(str.strip, names):
+            raise ValueError(
+                f"retry_errors must be statuses other than ok, or all, got {self.retry_errors!r}."
             )
 
     def _check_engine(self) -> None:
@@ -187,7 +203,7 @@ class ScoringConfig:
                 "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"
                 f" {self.ray_cpus_per_actor} and {self.ray_gpus_per_actor}."
             )
-        names = ("shard", "merge", "overwrite")
+        names = ("shard", "merge", "overwrite", "retry_errors")
         not_with_ray = [name for name in names if getattr(self, name)]
         if self.heatmaps in ("maps", "overlays"):
             not_with_ray.append(f"heatmaps={self.heatmaps}")

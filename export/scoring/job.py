@@ -4,20 +4,21 @@ Rows are written in parts, so a job that was killed goes on where it stopped, an
 end.
 """
 
+import contextlib
 import dataclasses
-import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from export.files.atomic_file import WriteError
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.assembly import assemble, remove_finished_state, report_finished
+from export.scoring.engine.assembly import assemble, remove_state, report_finished
 from export.scoring.engine.finished_output import find_finished
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_settings import describe_job
 from export.scoring.engine.parts import (
     Job,
     Part,
+    ShardFolder,
     count_rows,
     heatmap_folder,
     open_shard,
@@ -26,12 +27,91 @@ from export.scoring.engine.parts import (
 from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
+from export.scoring.output.finished_rows import select
 from export.scoring.output.writers import check_output
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import Source
 from export.scoring.sources.open_source import open_source
+
+
+@dataclasses.dataclass(frozen=True)
+class OpenJob:
+    """A job whose model and images are opened.
+
+    Attributes:
+        config: Its flags, with the batch size settled.
+        session: The network.
+        source: Its rows.
+        job: What its parts must have in common.
+        heatmaps: Makes what it asks for of heatmaps.
+    """
+
+    config: ScoringConfig
+    session: NetworkSession
+    source: Source
+    job: Job
+    heatmaps: HeatmapRows
+
+    @classmethod
+    def open(cls, config: ScoringConfig) -> "OpenJob":
+        """Opens the model and counts the images.
+
+        Raises:
+            ValueError: when the model, the images or the output cannot be used at all.
+        """
+        check_output(config.output)
+        session = NetworkSession(
+            config.model, config.providers, config.gpu_memory_mb, config.threads
+        )
+        source = open_source(config.images, config.image_root, config.read_limits)
+        # A short list needs no full batch of black images.
+        config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
+        job = describe_job(config, session, source)
+        heatmaps = HeatmapRows(
+            config, session.description.label_names, heatmap_folder(config.output), job.thresholds
+        )
+        return cls(config, session, source, job, heatmaps)
+
+    def metrics(self, shard: Shard, rows: int, finished: Sequence[Part]) -> JobMetrics:
+        """Tells how far the job is, to its very end; a context.
+
+        Args:
+            shard: What is scored of it.
+            rows: Number of rows of that.
+            finished: The parts that are there already.
+        """
+        facts = {
+            "output": self.config.output,
+            "shard": str(shard),
+            "model_sha256": self.session.sha256,
+            "provider": self.session.provider,
+        }
+        counts = count_rows(finished)
+        return JobMetrics(self.config.metrics_file, self.config.metrics_port, rows, counts, facts)
+
+    def write_parts(
+        self,
+        folder: ShardFolder,
+        rows: Sequence[int],
+        finished: Sequence[Part],
+        metrics: JobMetrics,
+    ) -> None:
+        """Scores rows into the parts of a folder.
+
+        Args:
+            folder: The folder.
+            rows: Ascending numbers of all rows that it is to have.
+            finished: Its parts that are there already.
+            metrics: Told of each batch.
+        """
+        done = sum(part.rows for part in finished)
+        inputs = select(self.source.read(), rows[done:])
+        preprocessing = self.session.description.preprocessing
+        scorer = ShardScorer(self.config, self.session, self.job.thresholds, self.heatmaps)
+        with load_ahead(self.config, preprocessing, inputs) as loaded:
+            scorer.write_parts(folder, rows, loaded, finished, metrics)
 
 
 def score(config: ScoringConfig) -> ScoringReport:
@@ -46,42 +126,27 @@ def score(config: ScoringConfig) -> ScoringReport:
             most images fail. A single bad image is no exception but a row with its status.
         WriteError: when a file cannot be written: the disk is full.
     """
-    check_output(config.output)
     shard = Shard.parse(config.shard)
-    session = NetworkSession(config.model, config.providers, config.gpu_memory_mb, config.threads)
-    source = open_source(config.images, config.image_root, config.read_limits)
-    # A short list needs no full batch of black images.
-    config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
-    job = describe_job(config, session, source)
-    if manifest := find_finished(config.output, job, config.overwrite):
-        remove_finished_state(config.output, job)
-        report = report_finished(config.output, manifest, session.placement)
+    opened = OpenJob.open(config)
+    if manifest := find_finished(config.output, opened.job, config.overwrite):
+        # Of a process that was killed at its very end.
+        remove_state(config.output, lambda old: not opened.job.differences(old))
+        report = report_finished(config.output, manifest, opened.session.placement)
     else:
-        try:
-            report = _score_shard(config, shard, session, source, job)
-        except WriteError as error:
-            kept = "Finished parts are kept, and the same command goes on behind them."
-            raise WriteError(error.errno, f"{error} {kept}", error.filename) from error
-    return dataclasses.replace(report, left_out=source.left_out)
+        with saying_what_is_kept():
+            report = _score_shard(opened, shard)
+    return dataclasses.replace(report, left_out=opened.source.left_out)
 
 
-def _score_shard(
-    config: ScoringConfig, shard: Shard, session: NetworkSession, source: Source, job: Job
-) -> ScoringReport:
-    heatmaps = HeatmapRows(
-        config, session.description.label_names, heatmap_folder(config.output), job.thresholds
-    )
-    warm_up_seconds = session.warm_up(config.batch_size)
+def _score_shard(opened: OpenJob, shard: Shard) -> ScoringReport:
+    config, job = opened.config, opened.job
+    warm_up_seconds = opened.session.warm_up(config.batch_size)
     start = time.monotonic()
     with open_shard(config.output, shard) as folder:
         finished = start_or_continue(config.output, folder, job)
-        resumed = sum(part.rows for part in finished)
-        scorer = ShardScorer(config, session, job.thresholds, heatmaps)
-        rows = shard.rows(source.count, config.batch_size)
-        inputs = itertools.islice(source.read(), rows.start + resumed, rows.stop)
-        with _job_metrics(config, session, shard, len(rows), finished) as metrics:
-            with load_ahead(config, session.description.preprocessing, inputs) as loaded:
-                scorer.write_parts(folder, loaded, finished, metrics)
+        rows = shard.rows(job.rows, config.batch_size)
+        with opened.metrics(shard, len(rows), finished) as metrics:
+            opened.write_parts(folder, rows, finished, metrics)
             parts = folder.all_parts()
             output = folder.path
             if shard.count == 1:
@@ -91,24 +156,17 @@ def _score_shard(
         count_rows(parts),
         time.monotonic() - start,
         output,
-        session.placement,
-        resumed=resumed,
+        opened.session.placement,
+        resumed=sum(part.rows for part in finished),
         warm_up_seconds=warm_up_seconds,
     )
 
 
-def _job_metrics(
-    config: ScoringConfig,
-    session: NetworkSession,
-    shard: Shard,
-    rows: int,
-    finished: Sequence[Part],
-) -> JobMetrics:
-    facts = {
-        "output": config.output,
-        "shard": str(shard),
-        "model_sha256": session.sha256,
-        "provider": session.provider,
-    }
-    counts = count_rows(finished)
-    return JobMetrics(config.metrics_file, config.metrics_port, rows, counts, facts)
+@contextlib.contextmanager
+def saying_what_is_kept() -> Iterator[None]:
+    """Adds to the error of a full disk that the job goes on."""
+    try:
+        yield
+    except WriteError as error:
+        kept = "Finished parts are kept, and the same command goes on behind them."
+        raise WriteError(error.errno, f"{error} {kept}", error.filename) from error

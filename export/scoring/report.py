@@ -18,6 +18,8 @@ class ScoringReport:
             convolutions.
         left_out: Files of the folder that were left out for their suffix.
         resumed: Number of rows that an earlier process had scored.
+        nothing: Why there was nothing to score, where it is no matter of `resumed`.
+        retried: Number of rows that were scored again because they had no scores.
         warm_up_seconds: Wall time of the network's first call on a GPU, not part of `seconds`.
     """
 
@@ -27,6 +29,8 @@ class ScoringReport:
     provider: str
     left_out: int = 0
     resumed: int = 0
+    nothing: str = ""
+    retried: int = 0
     warm_up_seconds: float = 0.0
 
     @property
@@ -38,14 +42,16 @@ class ScoringReport:
         rows = sum(self.counts.values())
         counts = ", ".join(f"{status}: {count}" for status, count in self.counts.items())
         left_out = f" ({self.left_out} files are no images)" if self.left_out else ""
+        retried = f" ({self.retried} of them again)" if self.retried else ""
         resumed = f" ({self.resumed} of them before)" if self.resumed else ""
+        nothing = self.nothing
         if rows and self.resumed == rows:
-            return (
-                f"Nothing to score: all {rows} images were scored before{left_out} ->"
-                f" {printable_path(self.output)}; {counts}; errors: {self.errors}"
-            )
+            nothing = f"all {rows} images were scored before"
+        end = f" -> {printable_path(self.output)}; {counts}; errors: {self.errors}"
+        if nothing:
+            return f"Nothing to score: {nothing}{left_out}{end}"
         warm_up = f" (warm-up {self.warm_up_seconds:.1f} s)" if self.warm_up_seconds else ""
         return (
-            f"{rows} images{left_out}{resumed} in {self.seconds:.1f} s{warm_up} on"
-            f" {self.provider} -> {printable_path(self.output)}; {counts}; errors: {self.errors}"
+            f"{rows} images{left_out}{retried}{resumed} in {self.seconds:.1f} s{warm_up} on"
+            f" {self.provider}{end}"
         )

@@ -6,7 +6,8 @@ import shutil
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from export.bundle.model_file import hash_file
 from export.files.atomic_file import remove_partial_files, replace_file
@@ -17,6 +18,7 @@ from export.scoring.engine.finished_output import (
     read_manifest,
 )
 from export.scoring.engine.parts import (
+    RETRY_SETTING,
     Job,
     Part,
     ShardFolder,
@@ -74,6 +76,11 @@ def _check_numbers(output: str, shards: Sequence[ShardFolder]) -> None:
             f"{job_folder(output)!r} holds no shards. Run score.py --shard=1/n to n/n with this"
             " --output first."
         )
+    if any(RETRY_SETTING in folder.job.settings for folder in shards):
+        raise ValueError(
+            f"{job_folder(output)!r} holds rows of --retry_errors and no shards. Repeat that"
+            " command to finish it."
+        )
     counts = {folder.shard.count for folder in shards}
     present = {folder.shard.number for folder in shards}
     missing = sorted(set(range(1, max(counts) + 1)) - present)
@@ -88,10 +95,8 @@ def report_finished(output: str, manifest: Manifest, provider: str) -> ScoringRe
     return ScoringReport(counts, 0.0, output, provider, resumed=counts.total())
 
 
-def remove_finished_state(output: str, job: Job) -> None:
-    """Removes the parts of a finished job, which a process that was killed at its end left.
-
-    Those of another job stay: it goes on with its own command.
+def remove_state(output: str, is_old: Callable[[Job], bool]) -> None:
+    """Removes the parts of an output if all are of jobs of which `is_old` says so.
 
     Raises:
         ValueError: when a process works on them.
@@ -99,7 +104,7 @@ def remove_finished_state(output: str, job: Job) -> None:
     with contextlib.ExitStack() as locks:
         shards = find_shards(output)
         folders = [locks.enter_context(open_shard(output, folder.shard)) for folder in shards]
-        if folders and not any(job.differences(folder.job) for folder in folders):
+        if folders and all(is_old(folder.job) for folder in folders):
             _remove_job_folder(output)
 
 
@@ -112,19 +117,42 @@ def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter:
         Number of rows by status.
     """
     counts = count_rows(parts)
+    with _new_output(output, job, counts, _move_heatmaps) as writer:
+        for part in parts:
+            writer.append_part(part.path)
+    return counts
+
+
+def assemble_retried(
+    output: str, job: Job, rows: Sequence[int], parts: Sequence[Part], counts: Counter
+) -> None:
+    """Replaces some rows of a finished output by those of the parts, and removes the parts.
+
+    Args:
+        output: The output.
+        job: The job that wrote it.
+        rows: Ascending numbers of the rows.
+        parts: As many rows in all.
+        counts: Number of rows of the new output by status.
+    """
+    with _new_output(output, job, counts, _add_heatmaps) as writer:
+        writer.append_replaced(output, rows, [part.path for part in parts])
+
+
+@contextlib.contextmanager
+def _new_output(
+    output: str, job: Job, counts: Counter, take_heatmaps: Callable[[str], None]
+) -> Iterator[Any]:
     remove_partial_files(output)  # Of a process that was killed here; all locks are ours.
     properties = {key: job.settings[key] for key in ("model_sha256", "label_names_sha256")}
     with replace_file(output) as file:
-        suffix = job.settings["format"]
-        with open_rows(file, suffix, job.columns, properties) as writer:
-            for part in parts:
-                writer.append_part(part.path)
+        with open_rows(file, job.settings["format"], job.columns, properties) as writer:
+            yield writer
         file.flush()
         # Before the output: so whoever finds an output finds its own manifest and heatmaps.
         Manifest(job, counts, hash_file(file.name)).write(output)
-        _move_heatmaps(output)
+        take_heatmaps(output)
     _remove_job_folder(output)
-    return counts
 
 
 def _remove_job_folder(output: str) -> None:
@@ -143,3 +171,13 @@ def _move_heatmaps(output: str) -> None:
         if os.path.exists(target):
             os.rename(target, tempfile.mkdtemp(dir=job_folder(output)))
         os.rename(folder, target)
+
+
+def _add_heatmaps(output: str) -> None:
+    """Puts heatmap files among those that are there; files of one row have one name."""
+    source, target = heatmap_folder(output), output_heatmaps(output)
+    for folder, _, names in os.walk(source):
+        beside = os.path.join(target, os.path.relpath(folder, source))
+        os.makedirs(beside, exist_ok=True)
+        for name in names:
+            os.replace(os.path.join(folder, name), os.path.join(beside, name))

@@ -68,7 +68,7 @@ class HeatmapRows:
         """Whether files are written."""
         return self._mode in ("maps", "overlays")
 
-    def begin(self, rows: range) -> None:
+    def begin(self, rows: Sequence[int]) -> None:
         """Makes the folder of files, which may stay empty, ready for these rows."""
         if self.has_files:
             os.makedirs(self._folder, exist_ok=True)

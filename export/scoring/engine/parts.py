@@ -29,6 +29,7 @@ from export.scoring.output.rows import Columns
 from export.scoring.output.writers import open_writer
 
 JOB_FILE = "job.json"
+RETRY_SETTING = "retry_errors"  # Of a job that scores again some rows of a finished output.
 _PART_FILE = re.compile(r"part-(\d{6,})\..*")  # See `ShardFolder._file`.
 _SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")  # See `Shard.folder_name`.
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from export.images.image_header import ImageError
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput, make_rows
 from export.scoring.engine.error_share import ErrorShare
@@ -19,6 +20,7 @@ from export.scoring.output.rows import RowBlock
 from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import JobMetrics
 from export.scoring.runtime.session import NetworkSession
+from export.scoring.sources.input import ScoringInput
 
 SECONDS_PER_PART = 5.0  # So that little work is lost where images are slow, or jobs small.
 
@@ -56,28 +58,34 @@ class ShardScorer:
     def write_parts(
         self,
         folder: ShardFolder,
+        rows: Sequence[int],
         loaded: Iterator[LoadedInput],
         finished: Sequence[Part],
         metrics: JobMetrics,
     ) -> None:
         """Writes the parts behind those that are finished; without any to write does nothing.
 
+        Args:
+            folder: Where they go.
+            rows: Ascending numbers, in the whole job, of all rows that the folder is to have.
+            loaded: The inputs of those rows that are not finished, in order.
+            finished: The parts that are there.
+            metrics: Told of each batch.
+
         Raises:
             ValueError: when most images fail, or fewer rows come than the job has.
         """
-        shard_rows = folder.shard.rows(folder.job.rows, self._config.batch_size)
         done = sum(part.rows for part in finished)
-        rows_to_do = shard_rows[done:]
-        if not rows_to_do:
+        if done == len(rows):
             return
         error_share = ErrorShare(self._config.max_error_share)
-        self._heatmaps.begin(rows_to_do)
+        self._heatmaps.begin(rows[done:])
         with (
-            Progress(len(shard_rows), done) as progress,
-            contextlib.closing(self.blocks(rows_to_do, loaded)) as blocks,
+            Progress(len(rows), done) as progress,
+            contextlib.closing(self.blocks(rows[done:], loaded)) as blocks,
         ):
             number = len(finished)
-            while done < len(shard_rows):
+            while done < len(rows):
                 counts = collections.Counter()
                 error_share.begin_part()
                 with folder.new_part(number, counts) as writer:
@@ -101,24 +109,43 @@ class ShardScorer:
             if is_full or time.monotonic() - start >= SECONDS_PER_PART:
                 return
 
-    def blocks(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
-        """The scores of the rows with these numbers."""
+    def blocks(self, rows: Sequence[int], loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
+        """The scores of the rows with these ascending numbers.
+
+        Each row is computed in the slot of the batch where the whole job has it, whether its
+        neighbours are scored or not: so its scores are the same to the last bit.
+        """
         size = self._config.batch_size
         batches = self._batches(rows, loaded)
         scored = run_ahead(self._session, batches, size, self._outputs)
         with contextlib.closing(scored):
-            for first_row, (batch, values) in zip(rows[::size], scored, strict=True):
+            slots_by_batch = _slots_by_batch(rows, size)
+            for (number, slots), (batch, values) in zip(slots_by_batch, scored, strict=True):
                 block = make_rows(batch, values, self._thresholds)
                 if "heatmaps" in self._outputs:
-                    peaks = self._heatmaps.peaks(block, batch, values.get("heatmaps"), first_row)
+                    heatmaps, first_row = values.get("heatmaps"), number * size
+                    peaks = self._heatmaps.peaks(block, batch, heatmaps, first_row)
                     block = dataclasses.replace(block, peaks=peaks)
-                yield block
+                yield block.take(slots)
 
-    def _batches(self, rows: range, loaded: Iterator[LoadedInput]) -> Iterator[list[LoadedInput]]:
-        size = self._config.batch_size
-        for first in range(0, len(rows), size):
-            count = len(rows[first : first + size])
-            batch = list(itertools.islice(loaded, count))
-            if len(batch) < count:
+    def _batches(
+        self, rows: Sequence[int], loaded: Iterator[LoadedInput]
+    ) -> Iterator[list[LoadedInput]]:
+        for _, slots in _slots_by_batch(rows, self._config.batch_size):
+            inputs = list(itertools.islice(loaded, len(slots)))
+            if len(inputs) < len(slots):
                 raise ValueError(f"{self._config.images!r} lost rows while it was read.")
+            batch = [_NOT_SCORED] * (slots[-1] + 1)
+            for slot, value in zip(slots, inputs, strict=True):
+                batch[slot] = value
             yield batch
+
+
+# Its slot of the batch is a black image, as that of an input that cannot be read.
+_NOT_SCORED = LoadedInput(ScoringInput("", ""), error=ImageError("not_scored", ""))
+
+
+def _slots_by_batch(rows: Sequence[int], batch_size: int) -> Iterator[tuple[int, list[int]]]:
+    """The numbers of the batches that hold the rows, and which of their slots do."""
+    for number, group in itertools.groupby(map(int, rows), lambda row: row // batch_size):
+        yield number, [row % batch_size for row in group]

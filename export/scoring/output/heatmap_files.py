@@ -4,6 +4,7 @@ import contextlib
 import glob
 import os
 import re
+from collections.abc import Sequence
 
 import numpy as np
 from PIL import Image, PngImagePlugin
@@ -60,14 +61,14 @@ def write_overlay(path: str, heatmap: np.ndarray, picture: np.ndarray) -> None:
     _write(path, Image.fromarray(np.rint(mixed).astype(np.uint8)))
 
 
-def remove_partials(folder: str, rows: range) -> None:
+def remove_partials(folder: str, rows: Sequence[int]) -> None:
     """Removes half-written files of these rows, which a job that was killed left behind.
 
     Only of these: other processes may be writing theirs into the same folder.
 
     Args:
         folder: The folder of heatmaps.
-        rows: Numbers of the rows that this process is going to score.
+        rows: Ascending numbers of the rows that this process is going to score.
     """
     if not rows:
         return

@@ -1,6 +1,7 @@
 """Score rows to Parquet: float32 probabilities and decisions as lists of strings."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,9 +40,29 @@ class ParquetRows:
 
     def append_part(self, path: str) -> None:
         """Adds the rows of a file with the same columns."""
-        with parquet.ParquetFile(path) as part:
-            for group in range(part.num_row_groups):
-                self._add(part.read_row_group(group).cast(self._schema))
+        for table in _row_groups(path):
+            self._add(table.cast(self._schema))
+
+    def append_replaced(self, path: str, rows: Sequence[int], parts: Sequence[str]) -> None:
+        """Adds the rows of a finished output, some of them replaced.
+
+        Args:
+            path: The output, with the same columns.
+            rows: Ascending numbers of the rows to replace, from 0.
+            parts: Files with as many rows in all.
+        """
+        numbers, first, new = np.asarray(rows), 0, _Rows(parts)
+        with parquet.ParquetFile(path) as output:
+            for batch in output.iter_batches(self._rows_per_group):
+                here = numbers[(numbers >= first) & (numbers < first + batch.num_rows)] - first
+                table = pyarrow.Table.from_batches([batch]).cast(self._schema)
+                if len(here):
+                    order = np.arange(len(table))
+                    order[here] = len(table) + np.arange(len(here))
+                    replacements = new.take(len(here)).cast(self._schema)
+                    table = pyarrow.concat_tables([table, replacements]).take(order)
+                self._add(table)
+                first += batch.num_rows
 
     def _add(self, table) -> None:
         self._waiting.append(table)
@@ -87,6 +108,29 @@ class ParquetRows:
             peaks = [None if is_failed else value for value, is_failed in scored]
             arrays.append(pyarrow.array(peaks, pyarrow.list_(_peak_type())))
         return pyarrow.table(arrays, schema=self._schema)
+
+
+class _Rows:
+    """The rows of several files, from the first to the last."""
+
+    def __init__(self, paths: Sequence[str]):
+        self._tables = itertools.chain.from_iterable(map(_row_groups, paths))
+        self._rest = None
+
+    def take(self, count: int):
+        """The next `count` rows."""
+        tables = [] if self._rest is None else [self._rest]
+        while sum(table.num_rows for table in tables) < count:
+            tables.append(next(self._tables))
+        table = pyarrow.concat_tables(tables)
+        self._rest = table.slice(count)
+        return table.slice(0, count)
+
+
+def _row_groups(path: str) -> Iterator[Any]:
+    with parquet.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group)
 
 
 def _peak_type():

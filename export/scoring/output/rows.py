@@ -40,6 +40,20 @@ class RowBlock:
     logits: np.ndarray | None = None
     peaks: Sequence[list[dict[str, Any]]] | None = None
 
+    def take(self, numbers: Sequence[int]) -> "RowBlock":
+        """Some of the rows, by their place in this block."""
+        if len(numbers) == len(self.inputs):
+            return self
+        index = np.asarray(numbers)
+
+        def chosen(values: Sequence[Any] | None) -> Any:
+            if values is None or isinstance(values, np.ndarray):
+                return None if values is None else values[index]
+            return [values[number] for number in numbers]
+
+        names = (field.name for field in dataclasses.fields(self))
+        return RowBlock(**{name: chosen(getattr(self, name)) for name in names})
+
 
 @dataclasses.dataclass(frozen=True)
 class Columns:

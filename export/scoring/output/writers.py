@@ -5,17 +5,19 @@ The columns are those of `Columns`. Rows without scores have nulls (in CSV: empt
 
 import contextlib
 import csv
+import itertools
 import json
 import math
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from export.files.atomic_file import replace_file
+from export.scoring.output.finished_rows import csv_records, replace_some
 from export.scoring.output.rows import Columns, RowBlock, printable_path
 from export.scoring.sources.input import BOX_COLUMNS
 
@@ -88,6 +90,8 @@ def check_output(path: str) -> str:
 class _TextRows:
     """What CSV and JSON Lines share: rows one by one, floats in their shortest float32 form."""
 
+    _header_records = 0
+
     def __init__(self, file, columns: Columns):
         self._file = file
         self._columns = columns
@@ -122,6 +126,22 @@ class _TextRows:
         with open(path, "rb") as part:
             shutil.copyfileobj(part, self._file, 1 << 20)
 
+    def append_replaced(self, path: str, rows: Sequence[int], parts: Sequence[str]) -> None:
+        """Adds the rows of a finished output, some of them replaced.
+
+        Args:
+            path: The output, of the same format and columns.
+            rows: Ascending numbers of the rows to replace, from 0.
+            parts: Files without header with as many rows in all.
+        """
+        with contextlib.ExitStack() as files:
+            output, *new = (files.enter_context(open(name, "rb")) for name in (path, *parts))
+            records = self._records(output)
+            next(itertools.islice(records, self._header_records, self._header_records), None)
+            replacements = itertools.chain.from_iterable(map(self._records, new))
+            for record in replace_some(records, rows, replacements):
+                self._file.write(record)
+
     def close(self) -> None:
         self._file.flush()
 
@@ -131,6 +151,8 @@ class _TextRows:
 
 class _CsvRows(_TextRows):
     r"""Decisions are joined with `|`; inside a name `|` is `\|` and `\` is `\\`; peaks are JSON."""
+
+    _header_records = 1
 
     def __init__(self, file, columns: Columns, header: bool):
         super().__init__(file, columns)
@@ -142,6 +164,9 @@ class _CsvRows(_TextRows):
 
     def _write_row(self, values) -> None:
         self._csv.writerow(values)
+
+    def _records(self, file: BinaryIO) -> Iterator[bytes]:
+        return csv_records(file)
 
     def _numbers(self, texts):
         return texts
@@ -167,6 +192,9 @@ class _JsonLinesRows(_TextRows):
     def _write_row(self, values) -> None:
         row = dict(zip(self._columns.all, map(_finite, values), strict=True))
         self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
+
+    def _records(self, file: BinaryIO) -> Iterator[bytes]:
+        return iter(file)
 
     def _numbers(self, texts):
         return map(float, texts)

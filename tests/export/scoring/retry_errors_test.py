@@ -6,7 +6,9 @@ from absl import flags as absl_flags
 from PIL import Image
 
 from export.scoring.command import run_command
-from export.scoring.engine import batch
+from export.scoring.engine import assembly, batch
+from export.scoring.engine.assembly import merge
+from export.scoring.output import parquet_writer
 from flags import scoring
 from tests.export.onnx_models import write_channel_mean_model
 
@@ -44,7 +46,6 @@ def run(job, output, **changes):
     return text
 
 
-@pytest.mark.xfail(strict=True, reason="rows without scores cannot be scored again by themselves")
 @pytest.mark.parametrize("name", FORMATS)
 def test_just_the_rows_of_a_status_are_scored_again(job, tmp_path, monkeypatch, name):
     run(job, tmp_path / name, heatmaps="peaks")
@@ -65,3 +66,89 @@ def test_just_the_rows_of_a_status_are_scored_again(job, tmp_path, monkeypatch, 
         f'photos/"{n}",\n.png' for n in range(40) if n % 3 and n not in range(4, 8)
     )
     assert (tmp_path / name).read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
+
+
+class Died(BaseException):
+    """What a killed process would be, in this one."""
+
+
+def die(*_):
+    raise Died
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_retry_that_died_goes_on_and_spares_the_output(job, tmp_path, monkeypatch, name):
+    job, output = job | {"rows_per_shard": 4}, tmp_path / name
+    run(job, output)
+    before = output.read_bytes()
+    for number in range(40):
+        save(tmp_path, number)
+    run(job, tmp_path / f"whole-{name}")
+    original, loaded = batch.load_view, []
+
+    def load_view(scoring_input, *arguments):
+        loaded.append(scoring_input)
+        return original(scoring_input, *arguments) if len(loaded) < 20 else die()
+
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(batch, "load_view", load_view)
+        run(job, output, retry_errors="all", decoders=1)
+    assert output.read_bytes() == before
+    with pytest.raises(ValueError, match="holds rows of --retry_errors and no shards"):
+        merge(str(output))
+    assert "of them before)" in run(job, output, retry_errors="all")
+    assert output.read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
+    assert run(job, output).startswith("Nothing to score: all 40 images were scored before")
+
+
+@pytest.mark.parametrize("step", ["_add_heatmaps", "_remove_job_folder"])
+def test_a_retry_that_died_while_the_output_appeared(job, tmp_path, monkeypatch, step):
+    output = tmp_path / "scores.jsonl"
+    run(job, output, heatmaps="maps", threshold=0.4)
+    for number in range(40):
+        save(tmp_path, number)
+    run(job, tmp_path / "whole.jsonl", heatmaps="maps", threshold=0.4)
+    flags = {"heatmaps": "maps", "threshold": 0.4, "retry_errors": "all"}
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(assembly, step, die)
+        run(job, output, **flags)
+    run(job, output, **flags)
+    assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+    pictures = [
+        sorted(path.name for path in tmp_path.glob(f"{name}.jsonl.heatmaps/*/*.png"))
+        for name in ("scores", "whole")
+    ]
+    assert pictures[0] == pictures[1] and len(pictures[0]) > 20
+    text = run(job, output, **flags)
+    assert text.startswith("Nothing to score: no row has a status of --retry_errors=all")
+    assert text.endswith("ok: 40; errors: 0")
+    assert not (tmp_path / "scores.jsonl.parts").exists()
+
+
+def test_what_cannot_be_scored_again_is_refused(job, tmp_path):
+    output = tmp_path / "scores.csv"
+    with pytest.raises(ValueError, match="has no manifest of a finished job"):
+        run(job, output, retry_errors="all")
+    run(job, output)
+    with pytest.raises(ValueError, match="another job: thresholds was .* flags as they were"):
+        run(job, output, retry_errors="all", threshold=0.25)
+    output.write_text(output.read_text() + "a note\n")
+    with pytest.raises(ValueError, match="is not as this job wrote it"):
+        run(job, output, retry_errors="all")
+
+
+@pytest.mark.parametrize("value", ["ok", "missing,ok", "missing;unreadable", ","])
+def test_statuses_must_be_some(job, tmp_path, value):
+    with pytest.raises(ValueError, match="retry_errors must be statuses other than ok, or all"):
+        run(job, tmp_path / "scores.csv", retry_errors=value)
+
+
+def test_parquet_rows_are_replaced_across_row_groups(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_writer, "_MOST_ROWS_PER_GROUP", 7)
+    output, job = tmp_path / "scores.parquet", job | {"rows_per_shard": 4}
+    run(job, output, logits=True)
+    for number in range(8, 40):
+        save(tmp_path, number)
+    run(job, output, logits=True, retry_errors="missing")
+    run(job, tmp_path / "whole.parquet", logits=True)
+    assert output.read_bytes() == (tmp_path / "whole.parquet").read_bytes()

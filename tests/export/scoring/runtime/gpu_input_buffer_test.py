@@ -113,7 +113,11 @@ def test_a_whole_job_over_bound_buffers(path, tmp_path, monkeypatch):
     for number, colour in enumerate(np.random.default_rng(0).integers(0, 256, (11, 3))):
         Image.new("RGB", (9, 7), tuple(map(int, colour))).save(tmp_path / f"photos/{number}.png")
     config = ScoringConfig(
-        model=path, images=str(tmp_path / "photos"), output=str(tmp_path / "s.csv"), batch_size=2
+        model=path,
+        images=str(tmp_path / "photos"),
+        output=str(tmp_path / "s.csv"),
+        batch_size=2,
+        overwrite=True,
     )
     report, expected = score(config), (tmp_path / "s.csv").read_bytes()
     assert report.warm_up_seconds == 0.0
