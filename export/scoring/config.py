@@ -10,6 +10,8 @@ from export.config_fields import check_at_least_one, check_choices, check_needed
 from export.files.read_limits import ReadLimits
 from export.scoring.runtime.host_limits import available_cores, available_memory
 
+# Each is a job of its own; without any of them score.py scores all images.
+_MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors")
 ENGINES = ("local", "ray")
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
 
@@ -164,6 +166,7 @@ class ScoringConfig:
 
     def __post_init__(self):
         check_choices(self)
+        self._check_modes()
         check_needed(self, self._needed)
         check_at_least_one(
             self, ("batch_size", "rows_per_shard", "benchmark_images", "max_file_mb")
@@ -188,6 +191,25 @@ class ScoringConfig:
                 f"max_error_share must lie between 0 and 1, got {self.max_error_share}."
             )
 
+    def _check_modes(self) -> None:
+        modes = [name for name in _MODES if getattr(self, name)]
+        if len(modes) > 1:
+            raise ValueError(
+                f"--{modes[0]} and --{modes[1]} are two different jobs. Give one of them."
+            )
+        if not modes:
+            return
+        given = {
+            "shard": bool(self.shard),
+            "engine=ray": self.engine == "ray",
+            "overwrite": self.overwrite and modes != ["merge"],
+        }
+        if wrong := [name for name, is_given in given.items() if is_given]:
+            raise ValueError(
+                f"--{modes[0]} does not go with --{wrong[0]}, which is of jobs that score images."
+                " Give only one of them."
+            )
+
     def _check_retry(self) -> None:
         names = self.retry_errors.split(",") if self.retry_errors else []
         bad = [name for name in names if not re.fullmatch("[a-z_]+", name.strip())]
@@ -203,8 +225,7 @@ class ScoringConfig:
                 "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"
                 f" {self.ray_cpus_per_actor} and {self.ray_gpus_per_actor}."
             )
-        names = ("shard", "merge", "overwrite", "retry_errors")
-        not_with_ray = [name for name in names if getattr(self, name)]
+        not_with_ray = [name for name in ("shard", "overwrite") if getattr(self, name)]
         if self.heatmaps in ("maps", "overlays"):
             not_with_ray.append(f"heatmaps={self.heatmaps}")
         if self.engine == "ray" and not_with_ray:

@@ -7,7 +7,6 @@ from export.scoring.config import ScoringConfig
 PATHS = {"model": "m.onnx", "images": "photos", "output": "scores.csv"}
 
 
-@pytest.mark.xfail(strict=True, reason="one of two contradictory flags wins in silence")
 @pytest.mark.parametrize(
     "changes, message",
     [
