@@ -30,6 +30,15 @@ def assert_one_line(result, exit_code, *parts):
         assert part in last
 
 
+@pytest.mark.xfail(strict=True, reason="a wrong flag and a missing file end with one exit code")
+def test_a_wrong_flag_and_a_wrong_input_end_with_different_exit_codes(tmp_path):
+    job = ("--images=photos", f"--output={tmp_path}/scores.csv")
+    assert_one_line(start("score.py", "--doctr"), 2, "Unknown command line flag 'doctr'")
+    assert_one_line(start("score.py", *job), 2, "Missing: --model.")
+    result = start("score.py", "--model=nothing.onnx", *job)
+    assert_one_line(result, 3, "No model at 'nothing.onnx'")
+
+
 @pytest.mark.parametrize(
     "program, flags",
     [
