@@ -4,7 +4,7 @@
 
 Writes model.onnx (which holds labels, thresholds and image size: all that score.py needs),
 saved_model/ and, last, bundle.json with the checksums. Before that, both are compared with the
-Keras network on validation images; when they differ there is no bundle, and the exit code is 2.
+Keras network on validation images; when they differ there is no bundle, and the exit code is 3.
 With --precisions=fp32,fp16,int8 also model_fp16.onnx and model_int8.onnx; one that is over its
 budget is left out, and the exit code is 1.
 

@@ -8,9 +8,13 @@
     python score.py --doctor
 
 The model file holds labels, thresholds and image size; nothing else is needed. An image that
-cannot be scored gets a row with its status and error; the last line counts them. Exit code 0,
-with --strict 1 when an image got no scores, 2 when the job could not run. The same command after
-the job was killed goes on where it stopped.
+cannot be scored gets a row with its status and error; the last line counts them. The same command
+after the job was killed goes on where it stopped.
+
+Exit codes: 0 the job came through (or was finished before); 1 with --strict: it came through, and
+an image got no scores (with --doctor: the host is not well); 2 the flags are wrong or contradict
+each other; 3 the model, the images or the output cannot be used, the disk is full, or most images
+fail; 130 Ctrl-C.
 
 Needs onnxruntime, numpy, Pillow, absl-py, and for Parquet pyarrow (requirements-scoring.txt);
 neither TensorFlow nor this project's library. Starts in about a second; a small network takes

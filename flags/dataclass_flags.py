@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from absl import flags as absl_flags
 
+from flags.program import UsageError
+
 Config = TypeVar("Config")
 
 _DEFINE = {
@@ -53,11 +55,14 @@ def from_flags(
     """A `config_class` with the values of its flags; `fixed` are the fields without a flag.
 
     Raises:
-        ValueError: as the config's own checks.
+        UsageError: what the config's own checks say.
     """
     values = {
         field.name: flag_values[field.name].value
         for field in dataclasses.fields(config_class)
         if field.name in flag_values and field.name not in fixed
     }
-    return config_class(**values, **fixed)
+    try:
+        return config_class(**values, **fixed)
+    except ValueError as error:
+        raise UsageError(str(error)) from error

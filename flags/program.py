@@ -9,17 +9,26 @@ from absl import app
 from absl import flags as absl_flags
 from absl import logging as absl_logging
 
-USER_ERROR = 2
+# 1 is what a program itself returns: score.py --strict for rows without scores, score.py --doctor
+# for a host that is not well, export_model.py for a precision that was left out.
+USAGE_ERROR = 2
+INPUT_ERROR = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+
+
+class UsageError(ValueError):
+    """Flags that are wrong by themselves, whatever files they name."""
+
+    exit_code = USAGE_ERROR
 
 
 def run_program(main_function: Callable[[], int | None]) -> None:
     """Parses the flags, calls `main_function` and exits with its result.
 
-    A wrong flag, a ValueError or an OSError (bad data, a full disk) ends the program with exit code
-    2 and its message, Ctrl-C with 130, and an exception that has an `exit_code` (an
-    interrupted training run) with that code. Any other exception is a fault of the program and
-    keeps its traceback.
+    A wrong flag ends the program with exit code 2 and one message; any other ValueError or OSError
+    (a missing file, bad data, a full disk) with 3, Ctrl-C with 130, and an exception that has an
+    `exit_code` (an interrupted training run) with that code. Any other exception is a fault of the
+    program and keeps its traceback.
     """
 
     # Otherwise TensorFlow reports every CPU feature; its warnings stay.
@@ -31,14 +40,14 @@ def run_program(main_function: Callable[[], int | None]) -> None:
         if len(arguments) > 1:
             unexpected = " ".join(arguments[1:])
             message = f"Unexpected arguments: {unexpected}. Every setting is a flag, see --help."
-            return _end(message, USER_ERROR)
+            return _end(message, USAGE_ERROR)
         try:
             return main_function()
         except KeyboardInterrupt:
             return _end("Interrupted.", INTERRUPTED)
         except Exception as error:
             is_users = isinstance(error, (ValueError, OSError))
-            exit_code = getattr(error, "exit_code", USER_ERROR if is_users else None)
+            exit_code = getattr(error, "exit_code", INPUT_ERROR if is_users else None)
             if exit_code is None:
                 raise
             return _end(str(error), exit_code)
@@ -50,7 +59,7 @@ def _parse_flags(arguments: list[str]) -> list[str]:
     try:
         return absl_flags.FLAGS(arguments)
     except absl_flags.Error as error:
-        sys.exit(_end(f"{error} See --help.", USER_ERROR))
+        sys.exit(_end(f"{error} See --help.", USAGE_ERROR))
 
 
 def _end(message: str, exit_code: int) -> int:

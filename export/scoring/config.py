@@ -143,7 +143,11 @@ class ScoringConfig:
         1.0, "CPU cores of an actor; its decoders and its network have a thread each."
     )
     ray_gpus_per_actor: float = setting(0.0, "GPUs of an actor; below 1: actors share one.")
-    strict: bool = setting(False, "End with exit code 1 when an image got no scores.")
+    strict: bool = setting(
+        False,
+        "End with exit code 1 when an image got no scores (2: the flags are wrong; 3: the job could"
+        " not run or stopped; 130: it was interrupted).",
+    )
     describe: bool = setting(
         False, "Print what the model file says of itself, as JSON, and score nothing."
     )

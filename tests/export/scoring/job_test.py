@@ -317,7 +317,7 @@ def test_one_image_needs_little_time_to_start(model, folder, tmp_path):
 def test_program_ends_with_one_line_for_a_users_error(model, tmp_path):
     flags = [f"--model={model}", "--images=nothing", f"--output={tmp_path}/scores.csv"]
     result = score_program(*flags)
-    assert result.returncode == 2
+    assert result.returncode == 3
     assert "No file, folder or glob 'nothing'" in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.splitlines()) == 1
@@ -334,7 +334,7 @@ def test_a_full_disk_leaves_the_older_file_whole_and_a_job_to_go_on(model, folde
     result = score_program(
         *flags, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
     )
-    assert result.returncode == 2
+    assert result.returncode == 3
     assert "File too large" in result.stderr.splitlines()[-1]
     assert "Traceback" not in result.stderr and "Exception ignored" not in result.stderr
     assert output.read_text() == "older scores"

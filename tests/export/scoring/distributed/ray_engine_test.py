@@ -331,7 +331,7 @@ def test_remote_storage_gives_the_same_rows(ray_python, config, tmp_path):
     assert [row["red"] for row in rows] == [row["red"] for row in expected]
     output = str(tmp_path / "d.csv")
     done = score_program(ray_python, config, images="s3://bucket/list.csv", output=output)
-    assert done.returncode == 2 and "s3fs" in done.stderr
+    assert done.returncode == 3 and "s3fs" in done.stderr
 
 
 def parquet_rows(config, output):
@@ -343,7 +343,7 @@ def parquet_rows(config, output):
 def test_a_node_without_the_gpu_it_was_asked_for_ends_the_job(ray_python, config, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     done = score_program(ray_python, config, providers="cuda")
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "A node cannot open the network: CUDAExec" in done.stderr.splitlines()[-1]
 
 
@@ -373,7 +373,7 @@ def test_relative_paths_of_a_cluster_that_was_started_elsewhere(
 @pytest.mark.slow
 def test_actors_that_fit_nowhere_end_at_once(ray_python, config):
     done = score_program(ray_python, config, ray_gpus_per_actor=4.0)
-    assert done.returncode == 2
+    assert done.returncode == 3
     assert "No node of the cluster has --ray_cpus_per_actor=1" in done.stderr.splitlines()[-1]
 
 
