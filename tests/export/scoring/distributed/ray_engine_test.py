@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from export.files.atomic_file import replace_file
 from export.files.remote_files import is_url
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
@@ -191,6 +192,29 @@ def test_a_lost_part_and_a_broken_record_are_done_again(config, tmp_path):
     (tmp_path / "scores/_job/part-000005.json").write_text("{")
     assert score_missing(config) == [3, 5]
     assert score_missing(config) == []
+
+
+@pytest.mark.xfail(strict=True, reason="a part that lost its end counts as finished")
+def test_a_part_that_lost_its_end_or_was_changed_is_done_again(config, tmp_path):
+    score_missing(config)
+    cut, changed = (tmp_path / f"scores/part-00000{number}.parquet" for number in (2, 4))
+    before = cut.read_bytes(), changed.read_bytes()
+    cut.write_bytes(before[0][:-100])
+    changed.write_bytes(before[1][:100] + b"\0" + before[1][101:])
+    assert score_missing(config) == [2, 4]
+    assert (cut.read_bytes(), changed.read_bytes()) == before
+
+
+@pytest.mark.xfail(strict=True, reason="two hosts with one process number write one temporary file")
+def test_two_hosts_that_store_the_same_part_do_not_meet(tmp_path):
+    path = str(tmp_path / "part-000000.parquet")
+    with replace_file(path) as first:  # Both processes have one number, each on its host.
+        first.write(b"the same ")
+        with replace_file(path) as second:
+            second.write(b"the same rows")
+        first.write(b"rows")
+    assert Path(path).read_bytes() == b"the same rows"
+    assert os.listdir(tmp_path) == ["part-000000.parquet"]
 
 
 def test_actors_that_fit_on_no_node_are_refused_and_not_waited_for(config, caplog):
