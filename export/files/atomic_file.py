@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -28,9 +29,10 @@ def replace_file(path: str) -> Iterator[BinaryIO]:
         WriteError: when writing fails (a full disk); an older file stays as it was.
     """
     folder, name = os.path.split(path)
-    partial = os.path.join(folder, f".{name}.{os.getpid()}.partial")
+    # Not the number of the process: two hosts with one folder may have the same.
+    partial = os.path.join(folder, f".{name}.{secrets.token_hex(8)}.partial")
     try:
-        file = open(partial, "wb")
+        file = open(partial, "xb")
     except OSError as error:
         raise ValueError(f"Cannot write in the folder of {path!r}: {error.strerror}.") from error
     try:
@@ -60,7 +62,7 @@ def _write_error(error: OSError, path: str, folder: str) -> WriteError:
 def remove_partial_files(path: str) -> None:
     """Removes what killed processes left of `path`; none may be writing it now."""
     folder, name = os.path.split(path)
-    pattern = re.compile(rf"\.{re.escape(name)}\.\d+\.partial")
+    pattern = re.compile(rf"\.{re.escape(name)}\.[0-9a-f]+\.partial")
     for partial in filter(pattern.fullmatch, os.listdir(folder or ".")):
         os.remove(os.path.join(folder, partial))
 

@@ -3,15 +3,16 @@
     scores/part-000000.parquet    rows in input order, the parts of the local scorer
            part-000001.parquet
            _job/job.json          the settings that all parts share
-                part-000000.json  number of rows by status, written after the part
+                part-000000.json  number of rows by status and hash, written after the part
            _manifest.json         written last: all parts are there
 
 Readers of Parquet folders (pyarrow, Spark, DuckDB) leave out names that begin with `_`.
 """
 
+import concurrent.futures
 import contextlib
+import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +22,7 @@ from export.files.folder_lock import lock_folder
 from export.files.remote_files import is_url, list_folder, make_folder, read_file, write_file
 from export.scoring.engine.parts import Job, parse_job
 
+_READERS = 16  # A read from remote storage is mostly waiting.
 _RECORD = re.compile(r"part-(\d{6,})\.json")
 
 
@@ -67,23 +69,33 @@ class PartFolder:
             )
 
     def finished(self) -> dict[int, dict[str, Any]]:
-        """The records of the finished parts by number; one without its part, or broken, is none."""
-        parts = set(list_folder(self.url))
+        """The records of the finished parts by number; one that its part does not fit is none.
+
+        Reads all of them, several at a time: a part may have lost its end when a node or its
+        disk died.
+        """
         matches = filter(None, map(_RECORD.fullmatch, list_folder(f"{self.url}/_job")))
-        records = {}
-        for match in matches:
-            number = int(match[1])
-            if os.path.basename(self.part(number)) not in parts:
-                continue
-            data = read_file(f"{self.url}/_job/{match[0]}")
-            with contextlib.suppress(ValueError):  # Broken: the part is done again.
-                records[number] = json.loads(data)
-        return records
+        numbers = [int(match[1]) for match in matches]
+        with concurrent.futures.ThreadPoolExecutor(_READERS) as pool:
+            records = zip(numbers, pool.map(self._whole_record, numbers), strict=True)
+            return {number: record for number, record in records if record is not None}
+
+    def _whole_record(self, number: int) -> dict[str, Any] | None:
+        try:
+            record = json.loads(read_file(self._record(number)))
+            digest = hashlib.sha256(read_file(self.part(number))).hexdigest()
+            return record if record["sha256"] == digest else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None  # Lost or broken: the part is done again.
 
     def write_part(self, number: int, data: bytes, record: Mapping[str, Any]) -> None:
         """Stores a part and then its record. The same part may be stored twice."""
         write_file(self.part(number), data)
-        self._write(f"_job/part-{number:06}.json", record)
+        sha256 = hashlib.sha256(data).hexdigest()
+        write_file(self._record(number), to_json({**record, "sha256": sha256}))
+
+    def _record(self, number: int) -> str:
+        return f"{self.url}/_job/part-{number:06}.json"
 
     def finish(self, job: Job, counts: Mapping[str, int]) -> None:
         """Says that all parts are there."""

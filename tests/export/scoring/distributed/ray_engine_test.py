@@ -194,7 +194,6 @@ def test_a_lost_part_and_a_broken_record_are_done_again(config, tmp_path):
     assert score_missing(config) == []
 
 
-@pytest.mark.xfail(strict=True, reason="a part that lost its end counts as finished")
 def test_a_part_that_lost_its_end_or_was_changed_is_done_again(config, tmp_path):
     score_missing(config)
     cut, changed = (tmp_path / f"scores/part-00000{number}.parquet" for number in (2, 4))
@@ -205,7 +204,6 @@ def test_a_part_that_lost_its_end_or_was_changed_is_done_again(config, tmp_path)
     assert (cut.read_bytes(), changed.read_bytes()) == before
 
 
-@pytest.mark.xfail(strict=True, reason="two hosts with one process number write one temporary file")
 def test_two_hosts_that_store_the_same_part_do_not_meet(tmp_path):
     path = str(tmp_path / "part-000000.parquet")
     with replace_file(path) as first:  # Both processes have one number, each on its host.
