@@ -13,6 +13,7 @@ from export.scoring.runtime.host_limits import available_cores, available_memory
 # Each is a job of its own; without any of them score.py scores all images.
 _MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors")
 ENGINES = ("local", "ray")
+THIS_HOST = "127.0.0.1"
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
 
 
@@ -126,6 +127,11 @@ class ScoringConfig:
     )
     metrics_port: int = setting(
         0, "Port on which the same metrics are served while the job runs, at /metrics (0: none)."
+    )
+    metrics_host: str = setting(
+        THIS_HOST,
+        "Address on which --metrics_port answers; 0.0.0.0 lets the whole network read the job's"
+        " paths and progress.",
     )
     engine: str = setting(
         "local",

@@ -29,7 +29,7 @@ from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.finished_rows import select
 from export.scoring.output.writers import check_output
-from export.scoring.progress.metrics import JobMetrics
+from export.scoring.progress.metrics import JobMetrics, job_metrics
 from export.scoring.report import ScoringReport
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import Source
@@ -88,8 +88,7 @@ class OpenJob:
             "model_sha256": self.session.sha256,
             "provider": self.session.provider,
         }
-        counts = count_rows(finished)
-        return JobMetrics(self.config.metrics_file, self.config.metrics_port, rows, counts, facts)
+        return job_metrics(self.config, rows, count_rows(finished), facts)
 
     def write_parts(
         self,

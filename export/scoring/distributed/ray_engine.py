@@ -25,7 +25,7 @@ from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_settings import describe_job
 from export.scoring.engine.parts import Job
 from export.scoring.progress.line import Progress
-from export.scoring.progress.metrics import JobMetrics
+from export.scoring.progress.metrics import job_metrics
 from export.scoring.report import ScoringReport
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import Source
@@ -97,7 +97,7 @@ def _run_parts(
     facts = {"output": config.output, "model_sha256": job.settings["model_sha256"]}
     with (
         Progress(job.rows, done.total()) as progress,
-        JobMetrics(config.metrics_file, config.metrics_port, job.rows, done, facts) as metrics,
+        job_metrics(config, job.rows, done, facts) as metrics,
     ):
         for row in _dataset(ray, config, job, missing_parts(job, source, records)).iter_rows():
             record = json.loads(row["record"])

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from export.files.atomic_file import replace_file
+from export.scoring.config import THIS_HOST, ScoringConfig
 
 _SECONDS_BETWEEN = 5.0
 _PREFIX = "vac_scoring"
@@ -28,6 +29,7 @@ class JobMetrics:
         expected: Number of rows of the job.
         counts: Rows by status that an earlier process finished.
         facts: Labels of `vac_scoring_info`.
+        host: Address on which the server answers; by default this host only.
     """
 
     def __init__(
@@ -37,9 +39,11 @@ class JobMetrics:
         expected: int,
         counts: Mapping[str, int],
         facts: Mapping[str, str],
+        host: str = THIS_HOST,
     ):
         self._path = path
         self._port = port
+        self._host = host
         self._open = contextlib.ExitStack()
         self._expected = expected
         self._counts = Counter({"ok": 0, **counts})
@@ -54,7 +58,7 @@ class JobMetrics:
             # Imported here: it takes a while, and few jobs need it.
             from export.scoring.progress.metrics_server import serve_metrics
 
-            self._open.enter_context(serve_metrics(self._port, self.current_text))
+            self._open.enter_context(serve_metrics(self._host, self._port, self.current_text))
         return self
 
     def __exit__(self, kind, *exception) -> None:
@@ -109,6 +113,14 @@ class JobMetrics:
 
     def _counts_by_status(self) -> dict[str, int]:
         return {_labels({"status": status}): n for status, n in self._counts.items()}
+
+
+def job_metrics(
+    config: ScoringConfig, expected: int, counts: Mapping[str, int], facts: Mapping[str, str]
+) -> JobMetrics:
+    """The metrics that a config asks for; arguments as `JobMetrics`."""
+    path, port, host = config.metrics_file, config.metrics_port, config.metrics_host
+    return JobMetrics(path, port, expected, counts, facts, host)
 
 
 def _labels(values: Mapping[str, str]) -> str:

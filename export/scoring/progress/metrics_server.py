@@ -9,10 +9,11 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 @contextlib.contextmanager
-def serve_metrics(port: int, text: Callable[[], str]) -> Iterator[int]:
-    """Answers GET /metrics on all interfaces while the body runs.
+def serve_metrics(host: str, port: int, text: Callable[[], str]) -> Iterator[int]:
+    """Answers GET /metrics while the body runs.
 
     Args:
+        host: The address on which it answers; 0.0.0.0: on all of this host.
         port: The port; 0: any that is free.
         text: Makes the metrics of this moment; called by other threads.
 
@@ -39,11 +40,11 @@ def serve_metrics(port: int, text: Callable[[], str]) -> Iterator[int]:
             """Says nothing: every scrape would be a line on the terminal."""
 
     try:
-        server = ThreadingHTTPServer(("", port), Handler)
+        server = ThreadingHTTPServer((host, port), Handler)
     except OSError as error:
         raise ValueError(
-            f"--metrics_port={port} cannot be opened: {error.strerror}. Choose another one; every"
-            " process of a job needs its own."
+            f"--metrics_port={port} cannot be opened on --metrics_host={host}: {error.strerror}."
+            " Choose another one; every process of a job needs its own."
         ) from error
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:

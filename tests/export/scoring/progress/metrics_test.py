@@ -12,8 +12,8 @@ from export.bundle.model_file import hash_file
 from export.scoring import job as scorer
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.scoring.progress import metrics as job_metrics
-from export.scoring.progress.metrics import JobMetrics
+from export.scoring.progress import metrics as metrics_module
+from export.scoring.progress.metrics import JobMetrics, job_metrics
 from export.scoring.progress.metrics_server import CONTENT_TYPE, serve_metrics
 from tests.export.onnx_models import write_channel_mean_model
 
@@ -75,7 +75,7 @@ def test_a_job_that_fails_in_its_last_step_is_not_finished(tmp_path, monkeypatch
 
 def test_it_is_written_at_once_then_every_five_seconds_and_after_a_failure(tmp_path, monkeypatch):
     path, now = tmp_path / "job.prom", [100.0]
-    monkeypatch.setattr(job_metrics.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(metrics_module.time, "monotonic", lambda: now[0])
 
     def ok():
         return parse(path.read_text())['vac_scoring_images_total{status="ok"}']
@@ -107,7 +107,7 @@ def test_metrics_that_cannot_be_written_at_the_end_fail_no_finished_job(tmp_path
 def test_metrics_that_become_unwritable_end_no_job(tmp_path, monkeypatch, caplog):
     folder, now = tmp_path / "metrics", [100.0]
     folder.mkdir()
-    monkeypatch.setattr(job_metrics.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(metrics_module.time, "monotonic", lambda: now[0])
     with JobMetrics(str(folder / "job.prom"), 0, 4, {}, {"output": "s"}) as metrics:
         shutil.rmtree(folder)
         for _ in range(3):
@@ -162,8 +162,8 @@ def test_the_port_tells_the_state_of_the_moment_and_closes_with_the_job():
         scrape(port)
 
 
-@pytest.mark.xfail(strict=True, reason="everybody in the network can read paths and progress")
-def test_the_port_answers_this_host_only(monkeypatch):
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_port_answers_this_host_only_unless_told_otherwise(monkeypatch, host):
     bound = []
     original = socket.socket.bind
 
@@ -172,14 +172,17 @@ def test_the_port_answers_this_host_only(monkeypatch):
         return original(self, address)
 
     monkeypatch.setattr(socket.socket, "bind", bind)
-    with JobMetrics("", free_port(), 1, {}, {"output": "s"}):
+    paths = {"model": "m", "images": "i", "output": "o.csv"}
+    told = {} if host == "127.0.0.1" else {"metrics_host": host}
+    config = ScoringConfig(**paths, metrics_port=free_port(), **told)
+    with job_metrics(config, 1, {}, {"output": "s"}):
         pass
-    assert bound[1:] == ["127.0.0.1"]
+    assert bound[1:] == [host]
 
 
 def test_a_port_that_is_taken_is_an_error():
-    with serve_metrics(0, str) as port:
-        with pytest.raises(ValueError, match=f"--metrics_port={port} cannot be opened: .*in use"):
+    with serve_metrics("127.0.0.1", 0, str) as port:
+        with pytest.raises(ValueError, match=f"--metrics_port={port} cannot be opened on .*in use"):
             with JobMetrics("", port, 1, {}, {}):
                 pass
 
