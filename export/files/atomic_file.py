@@ -1,6 +1,7 @@
 """Files that appear whole or not at all, and survive a power cut once they have appeared."""
 
 import contextlib
+import ctypes
 import errno
 import json
 import os
@@ -72,6 +73,25 @@ def sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_file_system(folder: str) -> None:
+    """Makes all files last that were written on the file system of a folder; no other is flushed.
+
+    For many small files, where one fsync each would take longer than writing them.
+
+    Raises:
+        OSError: when the folder cannot be opened, or its disk fails.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Python does not have it; outside of Linux there is only the flush of all disks.
+        syncfs = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", lambda _: os.sync())
+        if syncfs(descriptor):
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), folder)
     finally:
         os.close(descriptor)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from export.files.atomic_file import sync_file_system
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput
 from export.scoring.output.heatmap_files import file_name, remove_partials, write_map, write_overlay
@@ -77,7 +78,8 @@ class HeatmapRows:
     def end_part(self) -> None:
         """Brings the files of a part to the disk, before the part is said to be finished."""
         if self.has_files:
-            os.sync()  # One fsync per small file would cost more than the network.
+            # One fsync per small file would cost more than the network.
+            sync_file_system(self._folder)
 
     def peaks(
         self,

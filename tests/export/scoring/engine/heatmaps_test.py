@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from export.files.atomic_file import sync_file_system
 from export.images.picture import shrink_picture
 from export.scoring.config import ScoringConfig
 from export.scoring.engine import assembly, heatmap_rows
@@ -343,7 +344,6 @@ def test_only_uncertain_images_when_asked_for(job, tmp_path):
     assert box["decisions"] == ["red", "blue"] and box["peaks"] == []
 
 
-@pytest.mark.xfail(strict=True, reason="every part flushes all disks of the host")
 def test_the_files_of_a_part_reach_their_own_disk_and_no_other(job, tmp_path, monkeypatch):
     def sync():
         raise AssertionError("All disks of the host were flushed.")
@@ -353,3 +353,9 @@ def test_the_files_of_a_part_reach_their_own_disk_and_no_other(job, tmp_path, mo
     monkeypatch.setattr(heatmap_rows, "sync_file_system", folders.append, raising=False)
     run(job, tmp_path / "scores.jsonl", heatmaps="maps")
     assert folders == [f"{tmp_path}/scores.jsonl.parts/heatmaps"]
+
+
+def test_a_file_system_that_is_not_there_cannot_be_flushed(tmp_path):
+    sync_file_system(str(tmp_path))
+    with pytest.raises(FileNotFoundError):
+        sync_file_system(str(tmp_path / "nowhere"))
