@@ -4,13 +4,17 @@ python3.11 -m venv ray-venv && ray-venv/bin/pip install -r requirements-ray.txt
 VAC_RAY_PYTHON=ray-venv/bin/python pytest tests/export/scoring/distributed -m 'slow or not slow'
 """
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -316,6 +320,35 @@ def score_program(python, config, cwd=None, **changes):
     return done
 
 
+@contextlib.contextmanager
+def ray_head(python, folder):
+    """The address of a cluster of this test alone, which ends with the body.
+
+    `ray stop` would end every cluster of this user.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [str(Path(python).with_name("ray")), "start", "--head", "--block", f"--port={port}"]
+    command += ["--num-cpus=2", "--include-dashboard=false"]
+    # Paths of sockets may have 107 bytes only, so not below pytest's folder.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as own:
+        log = folder / "ray.log"
+        with open(log, "w") as stream:
+            head = subprocess.Popen(
+                [*command, f"--temp-dir={own}"], cwd=folder, stdout=stream, stderr=stream
+            )
+        try:
+            deadline = time.monotonic() + 120
+            while "Ray runtime started" not in log.read_text():
+                assert head.poll() is None and time.monotonic() < deadline, log.read_text()
+                time.sleep(0.2)
+            yield f"127.0.0.1:{port}"
+        finally:
+            head.terminate()  # With --block it ends what it has started.
+            head.wait(60)
+
+
 @pytest.mark.slow
 def test_a_job_on_ray_equals_the_local_one_and_goes_on(ray_python, config, tmp_path):
     score_missing(config, {1, 4})
@@ -378,13 +411,8 @@ def test_relative_paths_of_a_cluster_that_was_started_elsewhere(
     local = {"engine": "local", "output": "local.parquet"}
     assert score_program(ray_python, config, cwd=tmp_path, **local).returncode == 0
     (tmp_path / "elsewhere").mkdir()
-    ray = str(Path(ray_python).with_name("ray"))
-    start = [ray, "start", "--head", "--num-cpus=2", "--port=6399", "--include-dashboard=false"]
-    subprocess.run(start, cwd=tmp_path / "elsewhere", check=True, capture_output=True)
-    try:
-        done = score_program(ray_python, config, cwd=tmp_path, ray_address="127.0.0.1:6399")
-    finally:
-        subprocess.run([ray, "stop", "--force"], check=True, capture_output=True)
+    with ray_head(ray_python, tmp_path / "elsewhere") as address:
+        done = score_program(ray_python, config, cwd=tmp_path, ray_address=address)
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(tmp_path)
     job = prepare(config)[1]
