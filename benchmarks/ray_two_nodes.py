@@ -113,7 +113,7 @@ def main(_) -> int:
             model=os.path.abspath(_MODEL.value),
             images=write_list(folder),
             output=os.path.join(folder, "scores"),
-            rows_per_shard=_ROWS_PER_PART.value,
+            rows_per_part=_ROWS_PER_PART.value,
             engine="ray",
         )
         figures = score_and_kill(config)

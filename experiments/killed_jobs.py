@@ -32,7 +32,7 @@ from export.scoring.output.rows import Columns
 _MODEL = flags.DEFINE_string("model", None, "The model.onnx of a bundle.", required=True)
 _IMAGES = flags.DEFINE_string("images", None, "Photographs, repeated.", required=True)
 _ROWS = flags.DEFINE_integer("rows", 20_000, "Rows of the job.")
-_ROWS_PER_SHARD = flags.DEFINE_integer("rows_per_shard", 256, "Rows of a part of the job.")
+_ROWS_PER_PART = flags.DEFINE_integer("rows_per_part", 256, "Rows of a part of the job.")
 _KILLS = flags.DEFINE_integer("kills", 20, "How often the job is killed.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 
@@ -57,7 +57,7 @@ class Job:
     def command(self, name: str, *changes: str) -> list[str]:
         """The command of a variant."""
         job = [f"--model={_MODEL.value}", f"--images={self._images}", "--providers=cpu"]
-        job += [f"--rows_per_shard={_ROWS_PER_SHARD.value}", f"--output={self.output(name)}"]
+        job += [f"--rows_per_part={_ROWS_PER_PART.value}", f"--output={self.output(name)}"]
         return [sys.executable, str(_PROGRAM), *job, *changes]
 
     def run(self, name: str, *changes: str) -> str:

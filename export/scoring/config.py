@@ -89,7 +89,7 @@ class ScoringConfig:
     threshold: float = setting(
         -1.0, "Decide every label above this probability; below 0: the model's own thresholds."
     )
-    rows_per_shard: int = setting(
+    rows_per_part: int = setting(
         10_000,
         "Most rows of a part on disk (rounded up to whole batches). What a job that was killed has"
         " to do again is a part at most; a local one closes a part after five seconds too.",
@@ -135,7 +135,7 @@ class ScoringConfig:
     )
     engine: str = setting(
         "local",
-        "local, or ray: a pool of actors on a Ray cluster scores parts of --rows_per_shard images;"
+        "local, or ray: a pool of actors on a Ray cluster scores parts of --rows_per_part images;"
         " --output is then a folder (or a URL) of Parquet files in input order.",
         ENGINES,
     )
@@ -179,7 +179,7 @@ class ScoringConfig:
         self._check_modes()
         check_needed(self, self._needed)
         check_at_least_one(
-            self, ("batch_size", "rows_per_shard", "benchmark_images", "max_file_mb")
+            self, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb")
         )
         if not 0.0 < self.read_seconds <= 86_400.0:
             raise ValueError(

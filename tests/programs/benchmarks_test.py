@@ -80,7 +80,7 @@ def test_start_and_memory(scoring_flags):
 
 
 def test_killed_jobs(scoring_flags):
-    small = ("--rows=40", "--rows_per_shard=8", "--kills=2")
+    small = ("--rows=40", "--rows_per_part=8", "--kills=2")
     lines = run_module("experiments.killed_jobs", *scoring_flags, *small)
     assert lines[0].startswith("41 rows, unbroken in")
     assert [line[:6] for line in lines[1:]] == ["ok    "] * 7

@@ -27,7 +27,7 @@ SECONDS_PER_PART = 5.0  # So that little work is lost where images are slow, or 
 
 def rows_per_part(config: ScoringConfig) -> int:
     """Whole batches: so a row's place in its batch does not depend on where a job went on."""
-    return -(-config.rows_per_shard // config.batch_size) * config.batch_size
+    return -(-config.rows_per_part // config.batch_size) * config.batch_size
 
 
 class ShardScorer:
@@ -105,7 +105,7 @@ class ShardScorer:
         for block in blocks:
             yield block
             rows += len(block.inputs)
-            is_full = rows >= self._config.rows_per_shard
+            is_full = rows >= self._config.rows_per_part
             if is_full or time.monotonic() - start >= SECONDS_PER_PART:
                 return
 

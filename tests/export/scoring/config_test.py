@@ -1,8 +1,10 @@
 """Flags of score.py that contradict each other."""
 
 import pytest
+from absl import flags as absl_flags
 
 from export.scoring.config import ScoringConfig
+from flags import scoring
 
 PATHS = {"model": "m.onnx", "images": "photos", "output": "scores.csv"}
 
@@ -28,3 +30,18 @@ PATHS = {"model": "m.onnx", "images": "photos", "output": "scores.csv"}
 def test_contradictory_modes_are_refused(changes, message):
     with pytest.raises(ValueError, match=f"{message}.*Give (one|only)"):
         ScoringConfig(**(PATHS | changes))
+
+
+def parse(*arguments):
+    values = absl_flags.FlagValues()
+    scoring.define(values)
+    values(["score.py", "--doctor", *arguments])
+    return scoring.to_config(values)
+
+
+def test_the_old_spelling_of_the_rows_of_a_part_still_works_and_says_so(caplog):
+    assert parse("--rows_per_part=7").rows_per_part == 7 and not caplog.messages
+    assert parse("--rows_per_shard=7").rows_per_part == 7
+    assert caplog.messages == [
+        "--rows_per_shard is now called --rows_per_part: it is the rows of a part."
+    ]

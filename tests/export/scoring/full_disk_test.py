@@ -69,7 +69,7 @@ def test_a_job_on_a_full_disk_keeps_its_finished_parts_and_says_so(tmp_path):
     model = write_channel_mean_model(tmp_path / "model.onnx")
     output = str(tmp_path / "scores.csv")
     config = ScoringConfig(
-        model, str(tmp_path / "list.txt"), output=output, batch_size=4, rows_per_shard=4
+        model, str(tmp_path / "list.txt"), output=output, batch_size=4, rows_per_part=4
     )
     with largest_file(3000), pytest.raises(OSError, match="part-000002.csv'.*too large") as caught:
         score(config)

@@ -78,7 +78,7 @@ def die(*_):
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_retry_that_died_goes_on_and_spares_the_output(job, tmp_path, monkeypatch, name):
-    job, output = job | {"rows_per_shard": 4}, tmp_path / name
+    job, output = job | {"rows_per_part": 4}, tmp_path / name
     run(job, output)
     before = output.read_bytes()
     for number in range(40):
@@ -145,7 +145,7 @@ def test_statuses_must_be_some(job, tmp_path, value):
 
 def test_parquet_rows_are_replaced_across_row_groups(job, tmp_path, monkeypatch):
     monkeypatch.setattr(parquet_writer, "_MOST_ROWS_PER_GROUP", 7)
-    output, job = tmp_path / "scores.parquet", job | {"rows_per_shard": 4}
+    output, job = tmp_path / "scores.parquet", job | {"rows_per_part": 4}
     run(job, output, logits=True)
     for number in range(8, 40):
         save(tmp_path, number)

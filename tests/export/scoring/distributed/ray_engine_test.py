@@ -63,7 +63,7 @@ def config(tmp_path):
         images=str(tmp_path / "list.csv"),
         output=str(tmp_path / "scores"),
         batch_size=4,
-        rows_per_shard=10,
+        rows_per_part=10,
         logits=True,
         heatmaps="peaks",
         engine="ray",
@@ -137,7 +137,7 @@ def test_records_count_their_rows(config):
 def test_a_part_full_of_errors_is_not_stored(config, tmp_path):
     lines = ["gone.png\n"] * 150
     (tmp_path / "list.txt").write_text("".join(lines))
-    config = dataclasses.replace(config, images=str(tmp_path / "list.txt"), rows_per_shard=200)
+    config = dataclasses.replace(config, images=str(tmp_path / "list.txt"), rows_per_part=200)
     source, job, scorer = prepare(config)
     ((number, inputs),) = missing_parts(job, source, {})
     batch = {"number": np.array([number]), "inputs": np.array([inputs], object)}

@@ -24,7 +24,7 @@ def job(tmp_path):
         "images": str(tmp_path / "list.txt"),
         "output": str(tmp_path / "scores.csv"),
         "batch_size": 10,
-        "rows_per_shard": 100,
+        "rows_per_part": 100,
     }
 
 

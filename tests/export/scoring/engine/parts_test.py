@@ -45,7 +45,7 @@ def job(tmp_path):
     (tmp_path / "list.txt").write_text("".join(lines))
     model = write_channel_mean_model(tmp_path / "model.onnx")
     images = str(tmp_path / "list.txt")
-    return {"model": model, "images": images, "batch_size": 4, "rows_per_shard": 10}
+    return {"model": model, "images": images, "batch_size": 4, "rows_per_part": 10}
 
 
 def run(job, output, **changes):
@@ -84,8 +84,8 @@ def part_names(output, shard="shard-1-of-1"):
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_same_bytes_whatever_the_parts(job, tmp_path, name):
     contents = set()
-    for rows_per_shard in (1, 30, 10_000):
-        run(job, tmp_path / name, rows_per_shard=rows_per_shard)
+    for rows_per_part in (1, 30, 10_000):
+        run(job, tmp_path / name, rows_per_part=rows_per_part)
         contents.add((tmp_path / name).read_bytes())
         assert not folder_of(tmp_path / name).exists()
     assert len(contents) == 1
@@ -94,8 +94,8 @@ def test_the_same_bytes_whatever_the_parts(job, tmp_path, name):
 def test_row_groups_do_not_depend_on_the_parts(job, tmp_path, monkeypatch):
     monkeypatch.setattr(parquet_writer, "_VALUES_PER_ROW_GROUP", 200)
     contents = set()
-    for rows_per_shard in (4, 24, 10_000):
-        run(job, tmp_path / "s.parquet", rows_per_shard=rows_per_shard)
+    for rows_per_part in (4, 24, 10_000):
+        run(job, tmp_path / "s.parquet", rows_per_part=rows_per_part)
         contents.add((tmp_path / "s.parquet").read_bytes())
     assert len(contents) == 1
     assert parquet.ParquetFile(tmp_path / "s.parquet").num_row_groups > 3
@@ -138,7 +138,7 @@ class Clock:
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_small_slow_job_goes_on_where_it_stopped(job, tmp_path, monkeypatch, name):
-    job = job | {"rows_per_shard": 10_000}
+    job = job | {"rows_per_part": 10_000}
     run(job, tmp_path / f"whole-{name}")
     output = tmp_path / name
     with monkeypatch.context() as patch:
@@ -196,14 +196,14 @@ def test_kill_9_at_random_moments_loses_doubles_and_moves_no_row(job, tmp_path):
     assert not folder_of(output).exists()
 
 
-@pytest.mark.parametrize("rows_per_shard", [10, 20])
-def test_a_damaged_part_is_done_again(job, tmp_path, monkeypatch, rows_per_shard):
+@pytest.mark.parametrize("rows_per_part", [10, 20])
+def test_a_damaged_part_is_done_again(job, tmp_path, monkeypatch, rows_per_part):
     run(job, tmp_path / "whole.csv")
     output = tmp_path / "scores.csv"
     run_until_row(job, output, monkeypatch, 60)
     part = folder_of(output) / "shard-1-of-1/part-000001.csv"
     part.write_bytes(part.read_bytes()[:-9])
-    assert run(job, output, rows_per_shard=rows_per_shard).resumed == 12
+    assert run(job, output, rows_per_part=rows_per_part).resumed == 12
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
@@ -223,8 +223,8 @@ def test_parts_without_the_first_belong_to_no_new_job(job, tmp_path, monkeypatch
     assert len(part_names(output)) >= 6
     for number in (0, 1):
         (folder_of(output) / f"shard-1-of-1/part-{number:06}.json").unlink()
-    run(job, tmp_path / "whole.csv", threshold=0.25, rows_per_shard=20)
-    assert run(job, output, threshold=0.25, rows_per_shard=20).resumed == 0
+    run(job, tmp_path / "whole.csv", threshold=0.25, rows_per_part=20)
+    assert run(job, output, threshold=0.25, rows_per_part=20).resumed == 0
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
 
 
@@ -330,7 +330,7 @@ def test_a_changed_job_is_refused_with_the_difference(job, tmp_path, monkeypatch
 def test_what_does_not_change_the_scores_may_change(job, tmp_path, monkeypatch):
     output = tmp_path / "scores.csv"
     run_until_row(job, output, monkeypatch, 60)
-    assert run(job, output, decoders=3, strict=True, rows_per_shard=20).resumed > 0
+    assert run(job, output, decoders=3, strict=True, rows_per_part=20).resumed > 0
 
 
 def test_a_job_without_finished_parts_is_no_obstacle(job, tmp_path, monkeypatch):
@@ -340,7 +340,7 @@ def test_a_job_without_finished_parts_is_no_obstacle(job, tmp_path, monkeypatch)
 
 def test_heatmap_files_of_a_job_without_finished_parts_are_forgotten(job, tmp_path, monkeypatch):
     output = tmp_path / "scores.csv"
-    run_until_row(job, output, monkeypatch, 10, heatmaps="maps", rows_per_shard=100)
+    run_until_row(job, output, monkeypatch, 10, heatmaps="maps", rows_per_part=100)
     assert list((folder_of(output) / "heatmaps").rglob("*.png"))
     run(job, output)
     assert not Path(f"{output}.heatmaps").exists()
