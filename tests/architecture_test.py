@@ -66,7 +66,7 @@ WITHOUT_TENSORFLOW = [
 ]
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}
 # What the scorer imports only where a job needs it.
-OPTIONAL = {"fsspec", "ray", "urllib3"}
+OPTIONAL = {"fsspec", "prometheus_client", "ray", "urllib3"}
 MOST_LINES = 300
 MOST_FILES = 16
 MOST_LINES_OF_A_PROGRAM = 60

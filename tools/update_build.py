@@ -43,6 +43,7 @@ PACKAGES = {
     "onnx": ("onnx",),
     "onnxruntime": ("onnxruntime_gpu",),
     "packaging": ("packaging",),
+    "prometheus_client": ("prometheus_client",),
     "pyarrow": ("pyarrow",),
     "pycocotools": ("pycocotools",),
     "pytest": ("pytest",),

@@ -178,9 +178,7 @@ class ScoringConfig:
         check_choices(self)
         self._check_modes()
         check_needed(self, self._needed)
-        check_at_least_one(
-            self, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb")
-        )
+        check_at_least_one(self, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))
         if not 0.0 < self.read_seconds <= 86_400.0:
             raise ValueError(
                 f"read_seconds must be above 0 and at most 86400, got {self.read_seconds}."

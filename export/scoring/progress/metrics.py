@@ -4,10 +4,13 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
 
 from export.files.atomic_file import replace_file
 from export.scoring.config import THIS_HOST, ScoringConfig
+from export.scoring.output.rows import printable_path
 
 _SECONDS_BETWEEN = 5.0
 _PREFIX = "vac_scoring"
@@ -15,13 +18,13 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class JobMetrics:
-    """The state of a job, for dashboards.
+    """The state of a job, for dashboards; a collector of prometheus_client.
 
     A file is written at the beginning, every five seconds, and at the end. It is replaced whole,
     so a reader never sees a part of it, and left behind: `vac_scoring_finished` says whether the
     job came through. A file that cannot be written ends a job at its beginning only: later there
     is one warning, and each new try may succeed. The port answers while the job runs, with the
-    state of that moment.
+    state of that moment. Without file and port nothing is made, and prometheus_client not needed.
 
     Args:
         path: The file; empty: none is written.
@@ -49,21 +52,21 @@ class JobMetrics:
         self._counts = Counter({"ok": 0, **counts})
         self._resumed = sum(counts.values())
         self._facts = facts
+        self._finished = False
         self._start = self._last = time.monotonic()
         self._is_warned = False
+        self._client = import_client() if path or port else None
 
     def __enter__(self) -> "JobMetrics":
-        self._write(finished=False)
+        self._write()
         if self._port:
-            # Imported here: it takes a while, and few jobs need it.
-            from export.scoring.progress.metrics_server import serve_metrics
-
-            self._open.enter_context(serve_metrics(self._host, self._port, self.current_text))
+            self._open.enter_context(self._serve())
         return self
 
     def __exit__(self, kind, *exception) -> None:
         self._open.close()
-        self._write_or_warn(finished=kind is None)
+        self._finished = kind is None
+        self._write_or_warn()
 
     def update(self, counts: Mapping[str, int]) -> None:
         """Adds rows by status."""
@@ -71,12 +74,12 @@ class JobMetrics:
         counts_now.update(counts)
         self._counts = counts_now  # A new object: the port's thread may be reading the old one.
         if time.monotonic() - self._last >= _SECONDS_BETWEEN:
-            self._write_or_warn(finished=False)
+            self._write_or_warn()
 
-    def _write_or_warn(self, finished: bool) -> None:
+    def _write_or_warn(self) -> None:
         """The job outlives its metrics: their disk may be full, or their folder gone."""
         try:
-            self._write(finished)
+            self._write()
             self._is_warned = False
         except (OSError, ValueError) as error:
             if not self._is_warned:
@@ -85,34 +88,54 @@ class JobMetrics:
                 )
             self._is_warned = True
 
-    def _write(self, finished: bool) -> None:
+    def _write(self) -> None:
         self._last = time.monotonic()
         if self._path:
             with replace_file(self._path) as file:
-                file.write(self.text(self._last - self._start, finished).encode())
+                file.write(self.text())
 
-    def current_text(self) -> str:
-        """The metrics of a job that is running."""
-        return self.text(time.monotonic() - self._start, finished=False)
+    @contextlib.contextmanager
+    def _serve(self) -> Iterator[None]:
+        try:
+            server, thread = self._client.start_http_server(self._port, self._host, self)
+        except OSError as error:
+            raise ValueError(
+                f"--metrics_port={self._port} cannot be opened on --metrics_host={self._host}:"
+                f" {error.strerror}. Choose another one; every process of a job needs its own."
+            ) from error
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
-    def text(self, seconds: float, finished: bool) -> str:
-        """The metrics after `seconds` in Prometheus' text format."""
-        metrics = [
-            ("images_total", "counter", "Rows by status.", self._counts_by_status()),
-            ("images_expected", "gauge", "Rows of the job.", {"": self._expected}),
-            ("images_resumed", "gauge", "Rows done by an earlier process.", {"": self._resumed}),
-            ("seconds", "gauge", "Seconds that this process scored.", {"": round(seconds, 3)}),
-            ("finished", "gauge", "1 when the job came through.", {"": int(finished)}),
-            ("info", "gauge", "What is scored with what.", {_labels(self._facts): 1}),
-        ]
-        lines = []
-        for name, kind, help_text, values in metrics:
-            lines += [f"# HELP {_PREFIX}_{name} {help_text}", f"# TYPE {_PREFIX}_{name} {kind}"]
-            lines += [f"{_PREFIX}_{name}{labels} {value}" for labels, value in values.items()]
-        return "\n".join(lines) + "\n"
+    def text(self) -> bytes:
+        """The metrics of this moment in Prometheus' text format."""
+        return self._client.generate_latest(self)
 
-    def _counts_by_status(self) -> dict[str, int]:
-        return {_labels({"status": status}): n for status, n in self._counts.items()}
+    def collect(self) -> Iterator[Any]:
+        """The metrics of this moment, as prometheus_client has them."""
+        families = self._client.metrics_core
+        rows = families.CounterMetricFamily(
+            f"{_PREFIX}_images", "Rows by status.", labels=["status"]
+        )
+        for status, count in self._counts.items():
+            rows.add_metric([status], count)
+        yield rows
+        gauges = {
+            "images_expected": ("Rows of the job.", self._expected),
+            "images_resumed": ("Rows done by an earlier process.", self._resumed),
+            "seconds": ("Seconds that this process scored.", self._seconds()),
+            "finished": ("1 when the job came through.", int(self._finished)),
+        }
+        for name, (help_text, value) in gauges.items():
+            yield families.GaugeMetricFamily(f"{_PREFIX}_{name}", help_text, value)
+        facts = {name: printable_path(value) for name, value in self._facts.items()}
+        yield families.InfoMetricFamily(_PREFIX, "What is scored with what.", facts)
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._start, 3)
 
 
 def job_metrics(
@@ -123,11 +146,18 @@ def job_metrics(
     return JobMetrics(path, port, expected, counts, facts, host)
 
 
-def _labels(values: Mapping[str, str]) -> str:
-    pairs = (f'{name}="{_escaped(value)}"' for name, value in values.items())
-    return "{" + ",".join(pairs) + "}"
+def import_client() -> ModuleType:
+    """The package prometheus_client, imported where it is needed: few jobs have metrics.
 
-
-def _escaped(value: str) -> str:
-    value = value.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    Raises:
+        ValueError: when it is not installed.
+    """
+    try:
+        import prometheus_client
+        import prometheus_client.metrics_core
+    except ImportError as error:
+        raise ValueError(
+            f"--metrics_file and --metrics_port need prometheus_client ({error}). Install it:"
+            " pip install -r requirements-metrics.txt."
+        ) from error
+    return prometheus_client
