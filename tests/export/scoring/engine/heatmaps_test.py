@@ -295,7 +295,7 @@ def test_files_outlive_a_kill_after_they_were_moved(job, tmp_path, monkeypatch):
 
 def test_no_half_written_png_stays(job, tmp_path, monkeypatch):
     output = tmp_path / "s.jsonl"
-    changes = {"heatmaps": "maps", "threshold": 0.05, "rows_per_shard": 2}
+    changes = {"heatmaps": "maps", "threshold": 0.05, "rows_per_part": 2}
 
     class Killed(BaseException):
         pass
