@@ -15,7 +15,7 @@ from export.scoring.benchmark.peak_memory import forget_peak, peak_bytes
 from export.scoring.benchmark.report import BenchmarkReport
 from export.scoring.benchmark.stages import Clock, StageClock, time_stages
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.batch import load, make_rows
+from export.scoring.engine.batch import LoadedInput, load, make_rows
 from export.scoring.engine.pipeline import load_ahead, run_ahead
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output, open_writer
@@ -61,7 +61,7 @@ class Benchmark:
         self._thresholds = np.array(session.description.thresholds, np.float32)
         sample = _sample(source, config.benchmark_images)
         # Also puts the files into the cache of the disk: all settings are to find them there.
-        self._inputs = [value for value in sample if not load(value, self._preprocessing).error]
+        self._inputs = [value for value in sample if not self._load(value).error]
         self._left_out = len(sample) - len(self._inputs)
         if not self._inputs:
             raise ValueError(
@@ -101,6 +101,9 @@ class Benchmark:
             uses_fast_decode=self._config.fast_decode,
             left_out=self._left_out,
         )
+
+    def _load(self, value: ScoringInput) -> LoadedInput:
+        return load(value, self._preprocessing, limits=self._config.read_limits)
 
     def _open_session(self) -> NetworkSession:
         config = self._config
