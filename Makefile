@@ -36,5 +36,5 @@ demo-dual: environment
 
 # Back to a fresh clone; training runs (runs/) stay.
 clean:
-	rm -rf .venv .pytest_cache .ruff_cache dist demo_output demo_dual_output
+	rm -rf .venv .ray-venv .pytest_cache .ruff_cache dist demo_output demo_dual_output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,139 +1,53 @@
-"""README's commands are run word by word, on tiny data; flags that only shrink them are added."""
+"""README's commands, from training to scores, and what README promises."""
 
-import csv
 import json
-import os
 import re
-import subprocess
-import sys
 
-import numpy as np
-from PIL import Image
 from pyarrow import parquet
 
+from tests.programs.documentation import commands, page, run_commands, run_example, write_data
 from tools.python_imports import REPOSITORY
 
-ROOT = REPOSITORY
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-TINY = ("--epochs=1", "--batch_size=4", "--max_images=20")
-TINY_NETWORK = ("--backbone=small", "--backbone_weights=none", "--precision=float32")
-ANY_DRIFT = "probability:1,mean_probability:1,decisions:1,label_decisions:1,mAP:1,mA:1,F1:1"
-ANY_DRIFT += ",heatmaps:0"
-SHRUNK = {
-    "evaluate.py": ("--threshold_folds=2",),  # A tenth of the images of runs/mine is two.
-    # An untrained network and a handful of images: INT8 may change any decision.
-    "export_model.py": ("--calibration_images=8", f"--int8_budget={ANY_DRIFT}"),
-    "train.py": (*TINY, *TINY_NETWORK, "--image_size=48"),
-    "train_saliency.py": (*TINY, "--image_size=48"),
-    "analyze.py": ("--bootstrap_samples=10",),
-}
-TINY_SCENES = ("--scenes_train_images=12", "--scenes_image_size=48", "--data_dir=data/scenes")
+MOST_LINES = 130
+PAGES = sorted(path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("docs/*.md"))
 
 
-def commands():
-    blocks = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
-    return [line.split() for block in blocks for line in block.splitlines() if line.strip()]
+def test_readme_is_a_front_page():
+    assert len(page("README.md").splitlines()) <= MOST_LINES
 
 
-def test_every_program_that_readme_names_exists():
-    programs = set(re.findall(r"python (\w+\.py)", README))
+def test_every_program_that_the_pages_name_exists():
+    for name in ("README.md", "CONTRIBUTING.md", *PAGES):
+        for program in set(re.findall(r"python (\w+\.py)", page(name))):
+            assert (REPOSITORY / program).exists(), f"{name} names {program}"
+    programs = {program for _, program, *_ in commands("README.md")}
     assert {"train.py", "evaluate.py", "export_model.py", "score.py"} <= programs
-    for program in programs:
-        assert (ROOT / program).exists(), program
 
 
-def run_example(number, folder):
-    """A Python example of README, by its place, and the lines that it prints."""
-    example = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)[number]
-    result = subprocess.run(
-        [sys.executable, "-c", example], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return example, result.stdout.strip().splitlines()
+def test_links_lead_somewhere():
+    for name in ("README.md", "CONTRIBUTING.md", *PAGES):
+        folder = (REPOSITORY / name).parent
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page(name)):
+            if not link.startswith("http"):
+                assert (folder / link).exists(), f"{name} links to {link}"
+
+
+def test_every_page_is_reached_from_readme():
+    assert len(PAGES) > 5
+    for name in PAGES:
+        assert f"({name})" in page("README.md"), name
 
 
 def test_library_example_runs_as_printed():
-    example, lines = run_example(1, ROOT)
+    example, lines = run_example("README.md", REPOSITORY)
     assert lines == re.findall(r"print\(.*\)  # (.*)", example)
 
 
-def test_commands_run_in_order(tmp_path):
-    _write_data(tmp_path)
-    assert len(commands()) >= 8
-    for python, program, *arguments in commands():
-        assert python == "python"
-        shrink = SHRUNK.get(program, ())
-        if any("scale:" in argument for argument in arguments):
-            shrink = (*shrink, "--transforms=hflip,scale:32")
-        on_scenes = not any(flag.startswith(("--dataset", "--flagfile")) for flag in arguments)
-        if program in ("train.py", "train_saliency.py") and on_scenes:
-            shrink = (*shrink, *TINY_SCENES)
-        subprocess.run(
-            [sys.executable, str(ROOT / program), *arguments, *shrink], cwd=tmp_path, check=True
-        )
+def test_commands_lead_from_training_to_scores(tmp_path):
+    write_data(tmp_path)
+    run_commands("README.md", tmp_path)
     evaluation = json.loads((tmp_path / "runs/mine/evaluation.json").read_text())
     assert 0.0 <= evaluation["label_based"]["mAP"] <= 1.0
-    model = json.loads((tmp_path / "bundles/mine/bundle.json").read_text())["model"]
-    assert model["tuning"]["split"] == "validation_part" and model["thresholds"] != [0.5, 0.5]
-    assert (tmp_path / "models/mine/config.pbtxt").exists()
-    _, printed = run_example(0, tmp_path)
-    (row, *_) = parquet.read_table(tmp_path / "scores.parquet").to_pylist()
-    assert row["image"] == "photos/0.jpg"
-    assert printed == [str(row["decisions"]), f"{row['cat']:.3f}"]
-
-
-def _write_data(folder):
-    """A table, COCO, WIDER and photographs, all of noise, in the folders that README names."""
-    os.symlink(ROOT / "flags", folder / "flags")
-    generator = np.random.default_rng(0)
-
-    def image(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(generator.integers(0, 255, (40, 48, 3), "uint8")).save(path)
-
-    for split, count in (("train", 20), ("test", 6)):
-        with open(_made(folder / f"data/mine/{split}.csv"), "w", newline="") as stream:
-            table = csv.writer(stream)
-            table.writerow(["image", "cat", "dog"])
-            for number in range(count):
-                image(folder / f"data/mine/{split}/{number}.jpg")
-                table.writerow([f"{split}/{number}.jpg", number % 2, (number + 1) % 2])
-    for split in ("train", "val"):
-        _write_coco(folder / "data/coco", split, image)
-    for part in ("trainval", "test"):
-        _write_wider(folder / "data/wider", part, image)
-    for number in range(3):
-        image(folder / f"photos/{number}.jpg")
-
-
-def _write_coco(folder, split, image):
-    images = [{"id": n, "file_name": f"{n:012d}.jpg", "height": 40, "width": 48} for n in range(20)]
-    for entry in images:
-        image(folder / f"{split}2017" / entry["file_name"])
-    box = {"bbox": [4, 4, 10, 10], "segmentation": [[4, 4, 14, 4, 14, 14]], "area": 50}
-    annotations = [
-        {"id": n, "image_id": n, "category_id": 1 + n % 2, "iscrowd": 0, **box} for n in range(20)
-    ]
-    categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
-    content = {"images": images, "annotations": annotations, "categories": categories}
-    _made(folder / f"annotations/instances_{split}2017.json").write_text(json.dumps(content))
-
-
-def _write_wider(folder, part, image):
-    images = []
-    for number in range(8):
-        name = f"{'train' if part == 'trainval' else 'test'}/0--Parade/{number}.jpg"
-        image(folder / "Image" / name)
-        attribute = [1, -1] if number % 2 else [-1, 1]
-        target = {"attribute": attribute, "bbox": [2.0, 2.0, 20.0, 30.0]}
-        images.append({"file_name": name, "scene_id": 0, "targets": [target]})
-    content = {
-        "images": images,
-        "attribute_id_map": {"0": "Male", "1": "longHair"},
-        "scene_id_map": {"0": "Parade"},
-    }
-    _made(folder / f"wider_attribute_{part}.json").write_text(json.dumps(content))
-
-
-def _made(path):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
+    rows = parquet.read_table(tmp_path / "scores.parquet").to_pylist()
+    assert [row["image"] for row in rows] == [f"photos/{number}.jpg" for number in range(3)]
+    assert {row["status"] for row in rows} == {"ok"}
