@@ -13,6 +13,7 @@ import pytest
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.selection import read_run_split
+from vac_tf.evaluation import classification as evaluation_module
 from vac_tf.evaluation.classification import _table2_transforms, evaluate
 from vac_tf.inputs.prediction import predict
 from vac_tf.metrics.inconsistency import mean_squared_difference
@@ -140,6 +141,18 @@ def test_the_split_that_selected_is_marked(run_dir, caplog):
     assert result["conventions"]["selected_on_this_split"]
     assert "selected on this very split (val)" in caplog.text
     assert "inconsistency" not in result
+
+
+@pytest.mark.xfail(strict=True, reason="logits of 20 and 18 tie as float32 probabilities")
+def test_saturated_probabilities_are_ranked_by_their_logits(run_dir, monkeypatch):
+    def certain(network, batches, *rest):
+        labels = np.concatenate([labels.numpy() for _, labels in batches])
+        return (18 + 2 * labels).astype(np.float32), {}
+
+    monkeypatch.setattr(evaluation_module, "_predict", certain)
+    result = evaluate(EvaluationConfig(run_dir=run_dir, inconsistency=False))
+    assert result["label_based"]["mAP"] == 1.0
+    assert result["label_based"]["P-O"] < 1.0  # Decisions are those of the probabilities.
 
 
 def test_conventions_can_be_chosen(run_dir):

@@ -216,6 +216,19 @@ def test_top3_takes_low_scores_and_breaks_ties_by_index():
     assert evaluation["top3_thresholded"]["R-O"] == pytest.approx(1 / 3)
 
 
+@pytest.mark.xfail(strict=True, reason="a table whose rounding lost the order is not named")
+def test_a_table_of_saturated_probabilities_is_warned_of(caplog):
+    labels = np.float32([[0, 1], [1, 0], [0, 0]])
+    probabilities = 1 / (1 + np.exp(-np.float64([[18, 2], [20, 2], [-2, -2]])))
+    evaluate_multilabel(labels, probabilities, ["cat", "dog"])
+    evaluate_multilabel(labels, [[0, 0.5], [1, 0.5], [0, 0]])  # Ties, but none is wrong.
+    assert caplog.text == ""
+    evaluation = evaluate_multilabel(labels, np.float32(probabilities), ["cat", "dog"])
+    assert evaluation["per_label"][0]["AP"] == 0.5
+    assert "order is lost" in caplog.text and "'cat'" in caplog.text
+    assert "'dog'" not in caplog.text
+
+
 @pytest.mark.parametrize("num_labels", [1, 2, 3])
 def test_top3_of_at_most_three_labels_predicts_all(num_labels):
     evaluation = evaluate_multilabel(np.ones((4, num_labels)), np.zeros((4, num_labels)))
