@@ -66,7 +66,7 @@ def _keras_probabilities(run_dir):
     for name in ("train", "val"):
         split = read_run_split(config, name).with_labels(label_names)
         source = ImageSource(split, image_settings(config))
-        _, scores = predict(network, evaluation_batches(source, split.labels, 32))
+        _, logits = predict(network, evaluation_batches(source, split.labels, 32))
         names = [Path(path).name for path in split.image_paths]
-        probabilities |= dict(zip(names, scores, strict=True))
+        probabilities |= dict(zip(names, 1 / (1 + np.exp(-logits)), strict=True))
     return label_names, probabilities

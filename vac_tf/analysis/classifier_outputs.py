@@ -13,6 +13,7 @@ from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.settings import image_settings, naming_bad_images
+from vac_tf.metrics.saturation import warn_of_lost_order
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
@@ -48,6 +49,8 @@ class ClassifierOutputs:
     Attributes:
         name: to show.
         scores: float32 [N, L], probabilities.
+        ranking: float32 [N, L], what ranks the images of a label: its logits, or the
+            probabilities of a scored file that holds no logits.
         predicted: bool [N, L].
         decided_by: what made a label predicted, in words.
         heatmaps: None for a scored file.
@@ -56,6 +59,7 @@ class ClassifierOutputs:
 
     name: str
     scores: np.ndarray
+    ranking: np.ndarray
     predicted: np.ndarray
     decided_by: str
     heatmaps: LabelHeatmaps | None = None
@@ -92,12 +96,13 @@ def predict_split(
             if name in outputs
         }
 
-    scores, pairs, maps, first = [], [], [], 0
+    ranking, scores, pairs, maps, first = [], [], [], [], 0
     with naming_bad_images(source):
         for images, labels in evaluation_batches(source, split.labels, batch_size):
             logits, heatmaps = forward(images)
             probabilities = calibration.probabilities(logits.numpy())
             kept = (labels.numpy() == 1) | (probabilities > thresholds)
+            ranking.append(logits.numpy())
             scores.append(probabilities)
             pairs.append(np.argwhere(kept) + (first, 0))
             maps.append({name: values.numpy()[kept] for name, values in heatmaps.items()})
@@ -110,7 +115,13 @@ def predict_split(
     }
     whole = heatmaps.pop(_HEATMAPS["heatmaps"])
     return ClassifierOutputs(
-        _name(run_dir), scores, scores > thresholds, decided_by, whole, heatmaps
+        _name(run_dir),
+        scores,
+        np.concatenate(ranking),
+        scores > thresholds,
+        decided_by,
+        whole,
+        heatmaps,
     )
 
 
@@ -126,17 +137,26 @@ def read_outputs(path: str, split: Split, threshold: float) -> ClassifierOutputs
     Raises:
         DatasetError: the file cannot be read, is of other labels, or lacks an image.
     """
-    scores, decisions, missing = read_scored_file(path, split.image_paths, split.label_names)
-    if missing:
+    rows = read_scored_file(path, split.image_paths, split.label_names)
+    if rows.missing:
         raise DatasetError(
-            f"{path}: no scores of {len(missing)} of {len(split)} images, the first being"
-            f" {split.image_paths[missing[0]]}. Score all images of the split, or leave such images"
-            " out with --skip_bad_images."
+            f"{path}: no scores of {len(rows.missing)} of {len(split)} images, the first being"
+            f" {split.image_paths[rows.missing[0]]}. Score all images of the split, or leave such"
+            " images out with --skip_bad_images."
         )
+    scores, ranking = rows.probabilities, rows.logits
+    if ranking is None:
+        advice = f"Score {path} again with --logits."
+        warn_of_lost_order(split.labels, scores, split.label_names, advice)
+        ranking = scores
     if threshold < 0:
-        return ClassifierOutputs(_name(path), scores, decisions, "the decisions of the file")
+        decisions = rows.decisions
+        return ClassifierOutputs(
+            _name(path), scores, ranking, decisions, "the decisions of the file"
+        )
     threshold = np.float32(threshold)
-    return ClassifierOutputs(_name(path), scores, scores > threshold, f"threshold {threshold:g}")
+    decided_by = f"threshold {threshold:g}"
+    return ClassifierOutputs(_name(path), scores, ranking, scores > threshold, decided_by)
 
 
 def _decision_rule(folder: RunFolder, label_names, threshold: float):

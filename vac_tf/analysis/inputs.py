@@ -138,7 +138,7 @@ def _leave_out(config, data, split) -> tuple[Split, list[tuple[str, str]]]:
     split, left_out = leave_bad_images_out(split, image_settings(data))
     for path in (config.scores, config.baseline_scores):
         if path:
-            _, _, missing = read_scored_file(path, split.image_paths, split.label_names)
+            missing = read_scored_file(path, split.image_paths, split.label_names).missing
             if len(missing) == len(split):
                 raise DatasetError(f"{path}: there are no scores of any image of the split.")
             left_out += [(split.image_paths[index], f"no scores in {path}") for index in missing]

@@ -51,13 +51,13 @@ def analyze(config: AnalysisConfig) -> dict:
     # ---- Objects that are found and missed (Section 3.2)
     table = object_table(split, model.predicted, *_saliency_maps(inputs))
     write_object_table(os.path.join(folder, "objects.csv"), table)
-    precisions = average_precision_per_label(split.labels, model.scores)
+    precisions = average_precision_per_label(split.labels, model.ranking)
     analysis["objects"] = found_against_missed(table)
     analysis["classes"] = class_correlations(table, precisions, split.label_names)
 
     # ---- Clutter (Section 5.3)
-    scores = {outputs.name: outputs.scores for outputs in (baseline, model) if outputs}
-    analysis["clutter"] = map_by_object_count(split.labels, scores, object_counts)
+    rankings = {outputs.name: outputs.ranking for outputs in (baseline, model) if outputs}
+    analysis["clutter"] = map_by_object_count(split.labels, rankings, object_counts)
 
     # ---- What one model gains over the other (Sections 5.4 and 5.5)
     analysis["gain"] = _gain(config, inputs, class_means(table, len(split.label_names)))
@@ -114,8 +114,8 @@ def _gain(config: AnalysisConfig, inputs: AnalysisInputs, means: dict) -> dict:
         return {"left_out": NO_SECOND_MODEL}
     comparison = compare_average_precision(
         split.labels,
-        baseline.scores,
-        model.scores,
+        baseline.ranking,
+        model.ranking,
         split.label_names,
         config.bootstrap_samples,
         config.seed,

@@ -1,6 +1,7 @@
 """Probabilities and decisions out of a file that score.py wrote, in the order of a split."""
 
 import csv
+import dataclasses
 import json
 import os
 import re
@@ -17,9 +18,26 @@ _COLUMNS = frozenset({"image", "status", "error", "x", "y", "w", "h", "decisions
 _LABEL_PREFIX, _LOGIT_PREFIX = "label:", "logit:"
 
 
+@dataclasses.dataclass(frozen=True)
+class ScoredRows:
+    """The rows of a scored file, in the order of a split.
+
+    Attributes:
+        probabilities: float32 `[N, L]`; NaN for an image without scores.
+        logits: float32 `[N, L]`, likewise; None where the file has none.
+        decisions: bool `[N, L]`; False for an image without scores.
+        missing: indices of the images without scores: they failed, or are not in the file.
+    """
+
+    probabilities: np.ndarray
+    logits: np.ndarray | None
+    decisions: np.ndarray
+    missing: list[int]
+
+
 def read_scored_file(
     path: str, image_paths: Sequence[str], label_names: Sequence[str]
-) -> tuple[np.ndarray, np.ndarray, list[int]]:
+) -> ScoredRows:
     """The rows of a scored file that belong to the images of a split.
 
     An image is found by its path or, where the file was written elsewhere, by the end of it:
@@ -30,18 +48,16 @@ def read_scored_file(
         image_paths: N images of the split; the file may hold more.
         label_names: L labels of the split; the file must hold exactly these.
 
-    Returns:
-        Probabilities float32 `[N, L]`; decisions bool `[N, L]`; and the indices of the images
-        without scores (they failed, or are not in the file), whose rows are NaN and False.
-
     Raises:
         DatasetError: the file cannot be read, or is of other labels.
     """
     rows = _read_rows(path)
     columns = _label_columns(path, rows[0], label_names)
     row_of = _row_finder([row["image"] for row in rows])
-    scores = np.full((len(image_paths), len(label_names)), np.nan, np.float32)
-    decisions = np.zeros(scores.shape, bool)
+    logit_columns = [_LOGIT_PREFIX + name for name in label_names]
+    columns += [name for name in logit_columns if set(logit_columns) <= set(rows[0])]
+    values = np.full((len(image_paths), len(columns)), np.nan, np.float32)
+    decisions = np.zeros((len(image_paths), len(label_names)), bool)
     missing = []
     for index, image in enumerate(image_paths):
         number = row_of(image)
@@ -50,14 +66,15 @@ def read_scored_file(
             continue
         row = rows[number]
         try:
-            scores[index] = [row[column] for column in columns]
+            values[index] = [row[column] for column in columns]
         except (TypeError, ValueError) as error:
             raise DatasetError(
-                f"{path}, row {number + 1}: a probability is missing: {error}."
+                f"{path}, row {number + 1}: a probability or logit is missing: {error}."
             ) from error
         decided = set(row["decisions"])
         decisions[index] = [name in decided for name in label_names]
-    return scores, decisions, missing
+    probabilities, logits = np.split(values, [len(label_names)], axis=1)
+    return ScoredRows(probabilities, logits if logits.size else None, decisions, missing)
 
 
 def _read_rows(path: str) -> list[dict[str, Any]]:

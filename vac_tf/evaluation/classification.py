@@ -12,7 +12,6 @@ from vac_tf.datasets.selection import (
     VALIDATION_PART,
     read_named_split,
 )
-from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.geometry.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
@@ -26,7 +25,7 @@ from vac_tf.inputs.settings import (
     naming_bad_images,
 )
 from vac_tf.metrics.inconsistency import InconsistencyAccumulator
-from vac_tf.metrics.multilabel import evaluate_multilabel
+from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models.backbones import get_backbone, heatmap_stride
 from vac_tf.models.saliency_weighting import weight_by_saliency
 from vac_tf.models.saving import load_network
@@ -70,9 +69,9 @@ def evaluate(config: EvaluationConfig) -> dict:
     unknown = config.unknown_labels or run_config.unknown_labels
 
     def measure(logits):
-        return evaluate_multilabel(
+        return evaluate_logits(
             split.labels,
-            Calibration.identity(len(label_names)).probabilities(logits),
+            logits,
             split.label_names,
             threshold=config.threshold,
             unknown=unknown,

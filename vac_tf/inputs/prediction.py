@@ -17,18 +17,18 @@ def inference(network):
 
 
 def predict(network, batches) -> tuple[np.ndarray, np.ndarray]:
-    """Labels and probabilities of every image, in order.
+    """Labels and logits of every image, in order.
 
     Args:
         network: `images` -> dict with `logits` `[B, L]`.
         batches: Dataset of (images, labels).
 
     Returns:
-        labels float32 `[N, L]` and probabilities float32 `[N, L]`.
+        labels float32 `[N, L]` and logits float32 `[N, L]`.
     """
     forward = inference(network)
-    labels, scores = [], []
+    labels, logits = [], []
     for images, batch_labels in batches:
-        scores.append(tf.sigmoid(forward(images)["logits"]).numpy())
+        logits.append(tf.cast(forward(images)["logits"], tf.float32).numpy())
         labels.append(batch_labels.numpy())
-    return np.concatenate(labels), np.concatenate(scores)
+    return np.concatenate(labels), np.concatenate(logits)

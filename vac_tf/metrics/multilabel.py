@@ -1,4 +1,4 @@
-"""Metrics of multi-label classification under their conventional names. NumPy only.
+"""Metrics of multi-label classification under their conventional names. No TensorFlow.
 
 Names follow the VAC paper (Guo et al., "Visual Attention Consistency under Image Transforms for
 Multi-Label Image Classification", CVPR 2019, Section 4): `*-C` are means over labels ("macro"),
@@ -10,14 +10,17 @@ mean precision and the mean recall (ML-GCN, visual attention dual stream).
 import math
 
 import numpy as np
+import scipy.special
 
 from vac_tf.metrics.average_precision import average_precision, average_precision_per_label
-from vac_tf.metrics.multilabel_arrays import check_arrays
+from vac_tf.metrics.multilabel_arrays import check_arrays, check_ranking
+from vac_tf.metrics.saturation import warn_of_lost_order
 
 __all__ = [
     "average_precision",
     "average_precision_per_label",
     "decision_metrics",
+    "evaluate_logits",
     "evaluate_multilabel",
 ]
 
@@ -31,6 +34,7 @@ def evaluate_multilabel(
     threshold: float = 0.5,
     unknown: str = "ignore",
     average_precision: str = "step",
+    ranking=None,
 ) -> dict:
     """Evaluates the scores of N images and L labels.
 
@@ -57,6 +61,10 @@ def evaluate_multilabel(
             too); an image without known labels leaves the example-based means. "negative": 0.
             "release": 0, but left out of the average precision (the authors' evaluation).
         average_precision: "step", "voc12" or "voc07", see `average_precision`.
+        ranking: [N, L], any real numbers in the order of the scores: the logits. They rank in
+            place of the scores (average precision and the top three), whose float32 values are
+            equal for logits above 16.6. None: the scores rank; a warning names a label of which
+            positives and negatives are equal next to 0 or 1.
 
     Returns:
         A dict that `json.dump` takes: `label_based` (mAP, mA, F1-C, P-C, R-C, CF1, F1-O, P-O,
@@ -66,7 +74,8 @@ def evaluate_multilabel(
 
     Raises:
         ValueError: shapes that do not fit, no images or labels, labels outside {0, 1, NaN}, scores
-            outside 0..1, wrong or repeated names, an unknown policy or convention.
+            outside 0..1, a NaN in the ranking, wrong or repeated names, an unknown policy or
+            convention.
     """
     if unknown not in UNKNOWN_POLICIES:
         raise ValueError(
@@ -78,14 +87,19 @@ def evaluate_multilabel(
     is_unknown = np.isnan(labels)
     known = ~is_unknown if unknown == "ignore" else np.ones(labels.shape, bool)
     positive = labels == 1
+    if ranking is None:
+        warn_of_lost_order(labels, scores, names, "Rank by logits or by float64 probabilities.")
+        ranking = scores
+    else:
+        ranking = check_ranking(ranking, scores.shape)
 
     # float32, since that is what the exported network hands to whoever decides.
     above = scores.astype(np.float32) > np.float32(threshold)
-    best = _highest(scores, 3)
+    best = _highest(ranking, 3)
     by_label = _count(above & known, positive, known)
     precisions = average_precision_per_label(
         np.where(is_unknown, 0, labels) if unknown == "negative" else labels,
-        scores,
+        ranking,
         average_precision,
     )
     label_based = {
@@ -101,6 +115,20 @@ def evaluate_multilabel(
         "conventions": _conventions(unknown, threshold, average_precision)
         | _dataset_counts(names, above & known, positive, known, is_unknown),
     }
+
+
+def evaluate_logits(labels, logits, label_names=None, **options) -> dict:
+    """`evaluate_multilabel` of logits [N, L]: they rank, their float32 sigmoid decides.
+
+    Args:
+        labels: [N, L], values 0, 1 or NaN (unknown).
+        logits: [N, L], finite.
+        label_names: L different names; default "0", "1", ...
+        options: `threshold`, `unknown` and `average_precision` of `evaluate_multilabel`.
+    """
+    logits = np.asarray(logits)
+    probabilities = scipy.special.expit(logits.astype(np.float32))
+    return evaluate_multilabel(labels, probabilities, label_names, ranking=logits, **options)
 
 
 def decision_metrics(labels: np.ndarray, decided: np.ndarray) -> dict[str, float | None]:

@@ -36,6 +36,28 @@ def check_arrays(labels, scores, label_names=None) -> tuple[np.ndarray, np.ndarr
     return labels, scores, names
 
 
+def check_ranking(ranking, shape: tuple[int, int]) -> np.ndarray:
+    """The numbers `[N, L]` to rank by, at least float32.
+
+    Raises:
+        ValueError: for another shape than that of the scores, or a NaN, with row and column.
+    """
+    ranking = np.asarray(ranking)
+    ranking = ranking.astype(np.result_type(ranking, np.float32), copy=False)
+    if ranking.shape != shape:
+        raise ValueError(
+            f"Got a ranking of shape {ranking.shape} for scores of shape {shape}. Expected one"
+            " number for each score, such as its logit."
+        )
+    if np.isnan(ranking).any():
+        row, column = np.argwhere(np.isnan(ranking))[0]
+        raise ValueError(
+            f"The ranking at row {row}, column {column} is NaN. Expected a number: look for a"
+            " non-finite weight or input of the network."
+        )
+    return ranking
+
+
 def _check_names(label_names, num_labels: int) -> tuple[str, ...]:
     if label_names is None:
         return tuple(str(index) for index in range(num_labels))

@@ -7,7 +7,7 @@ import keras
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.geometry.transforms import parse_transforms, parse_weights
 from vac_tf.inputs.prediction import predict
-from vac_tf.metrics.multilabel import evaluate_multilabel
+from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride
 from vac_tf.runs.folder import RunFolder
@@ -125,10 +125,8 @@ def _validate(config, folder, trainer, data, progress):
 
 
 def _score(config, folder, trainer, data, progress, kind):
-    labels, scores = predict(trainer.network, data.validation)
-    evaluation = evaluate_multilabel(
-        labels, scores, data.label_names, unknown=config.unknown_labels
-    )
+    labels, logits = predict(trainer.network, data.validation)
+    evaluation = evaluate_logits(labels, logits, data.label_names, unknown=config.unknown_labels)
     score = evaluation["label_based"]["mAP"]
     if score is None:
         raise ValueError(

@@ -24,8 +24,8 @@ def measure_drift(
     """Compares two networks' outputs for the same N images.
 
     Args:
-        expected: Of the Keras network: `probabilities` `[N, L]` and heatmaps `[N, h, w, L]`, by
-            name; what else is there is not looked at.
+        expected: Of the Keras network, by name: `probabilities` and `logits` `[N, L]`, of which
+            the logits rank; and heatmaps `[N, h, w, L]`.
         actual: Of the exported file, the same names and shapes.
         labels: `[N, L]`, values 0, 1 or NaN (unknown).
         label_names: L names.
@@ -59,7 +59,7 @@ def measure_drift(
             "per_label": dict(zip(label_names, changed.tolist(), strict=True)),
         },
         "metrics": _compare_metrics(
-            before, after, labels, label_names, thresholds, unknown_labels, ties
+            expected, actual, labels, label_names, thresholds, unknown_labels, ties
         ),
         "heatmaps": {
             name: _correlate(expected[name], actual[name], label_names)
@@ -122,10 +122,11 @@ def _measured(figures, budget):
 
 def _compare_metrics(before, after, labels, label_names, thresholds, unknown_labels, ties):
     known = known_labels(labels, unknown_labels)
-    worst_order = _worst_order(before, labels, ties)
+    rankings = before["logits"], after["logits"], _worst_order(before, labels, ties)
+    before, after = before["probabilities"], after["probabilities"]
     ranked = [
-        evaluate_multilabel(labels, values, label_names, unknown=unknown_labels)
-        for values in (before, after, worst_order)
+        evaluate_multilabel(labels, values, label_names, unknown=unknown_labels, ranking=ranking)
+        for values, ranking in zip((before, after, before), rankings, strict=True)
     ]
     keras, exported, expected = (
         {"mAP": evaluation["label_based"]["mAP"], **decision_metrics(known, values > thresholds)}
@@ -152,10 +153,11 @@ def _label_that_loses_most(expected, actual):
     return label if label is not None and losses[label] > 0 else None
 
 
-def _worst_order(probabilities, labels, ties):
-    """The probabilities with every positive behind the negatives that it ties with."""
-    shift = np.where(labels == 1, -0.5, 0.5) * ties
-    return np.clip(probabilities + shift, 0.0, 1.0)
+def _worst_order(outputs, labels, ties):
+    """Ranks with every positive behind the negatives that it ties with, the rest by logits."""
+    if not ties:
+        return outputs["logits"]
+    return outputs["probabilities"] + np.where(labels == 1, -0.5, 0.5) * ties
 
 
 def _difference(first, second):

@@ -248,7 +248,6 @@ def test_a_scored_file_gives_what_the_run_gives(runs, scored, tmp_path):
     assert "no heatmaps" in from_file["attention"]["left_out"]
 
 
-@pytest.mark.xfail(strict=True, reason="logits of 20 and 18 tie as float32 probabilities")
 def test_saturated_probabilities_of_a_file_are_ranked_by_its_logits(scored, tmp_path, caplog):
     settings, inputs = scored
     certain = 1 / (1 + np.exp(-(18 + 2 * inputs.split.labels)))

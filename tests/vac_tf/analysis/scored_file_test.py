@@ -34,10 +34,10 @@ def write(path, images=IMAGES, failed=(), labels=LABELS):
 def test_what_was_written_is_read_in_the_order_of_the_split(tmp_path, name):
     probabilities, decisions = write(tmp_path / name, failed=IMAGES[1:2])
     order = [2, 1, 0]
-    scores, decided, missing = read_scored_file(
-        str(tmp_path / name), [IMAGES[index] for index in order], LABELS[::-1]
-    )
-    assert missing == [1] and np.isnan(scores[1]).all() and not decided[1].any()
+    rows = read_scored_file(str(tmp_path / name), [IMAGES[index] for index in order], LABELS[::-1])
+    scores, decided = rows.probabilities, rows.decisions
+    assert rows.missing == [1] and np.isnan(scores[1]).all() and not decided[1].any()
+    assert rows.logits is None
     for row, index in ((0, 2), (2, 0)):
         np.testing.assert_array_equal(scores[row], probabilities[index, ::-1])
         np.testing.assert_array_equal(decided[row], decisions[index, ::-1])
@@ -47,8 +47,7 @@ def test_images_are_found_from_another_folder_but_not_by_name_alone(tmp_path):
     path = str(tmp_path / "scores.csv")
     write(path, images=("/there/train/1.jpg", "/there/val/1.jpg", "2.jpg"))
     images = ["/here/val/1.jpg", "/here/test/1.jpg", "/here/val/2.jpg"]
-    _, _, missing = read_scored_file(path, images, LABELS)
-    assert missing == [1]
+    assert read_scored_file(path, images, LABELS).missing == [1]
 
 
 def test_other_labels_are_named(tmp_path):
@@ -84,5 +83,5 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_row_without_a_probability_is_named(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("image,status,error,cat,decisions\n1.jpg,ok,,,\n")
-    with pytest.raises(DatasetError, match="scores.csv, row 1: a probability is missing"):
+    with pytest.raises(DatasetError, match="scores.csv, row 1: a probability or logit is missing"):
         read_scored_file(str(path), ["1.jpg"], ("cat",))

@@ -10,7 +10,7 @@ import pytest
 import sklearn.metrics
 
 from vac_tf.evaluation.classification_table import format_table
-from vac_tf.metrics.multilabel import average_precision, evaluate_multilabel
+from vac_tf.metrics.multilabel import average_precision, evaluate_logits, evaluate_multilabel
 
 GROUPS = ("label_based", "top3", "top3_thresholded", "example_based")
 
@@ -216,7 +216,6 @@ def test_top3_takes_low_scores_and_breaks_ties_by_index():
     assert evaluation["top3_thresholded"]["R-O"] == pytest.approx(1 / 3)
 
 
-@pytest.mark.xfail(strict=True, reason="a table whose rounding lost the order is not named")
 def test_a_table_of_saturated_probabilities_is_warned_of(caplog):
     labels = np.float32([[0, 1], [1, 0], [0, 0]])
     probabilities = 1 / (1 + np.exp(-np.float64([[18, 2], [20, 2], [-2, -2]])))
@@ -227,6 +226,16 @@ def test_a_table_of_saturated_probabilities_is_warned_of(caplog):
     assert evaluation["per_label"][0]["AP"] == 0.5
     assert "order is lost" in caplog.text and "'cat'" in caplog.text
     assert "'dog'" not in caplog.text
+
+
+def test_logits_rank_where_their_probabilities_are_equal():
+    labels = np.float32([[0], [1], [0]])
+    for low, high in ((18, 20), (38, 40)):  # The latter are equal in float64 too.
+        evaluation = evaluate_logits(labels, np.float32([[low], [high], [-200]]))
+        assert evaluation["label_based"]["mAP"] == 1.0
+        assert evaluation["label_based"]["P-O"] == 0.5  # Both are decided.
+    highest = evaluate_logits(np.float32([[0, 0, 1, 1, 1]]), np.float32([[18, 19, 20, 21, 22]]))
+    assert highest["top3"]["P-O"] == 1.0
 
 
 @pytest.mark.parametrize("num_labels", [1, 2, 3])
@@ -342,6 +351,8 @@ GOOD = np.array([[0.0, 1.0], [1.0, 0.0]])
         ({"unknown": "drop"}, "'drop'.*ignore, negative, release"),
         ({"average_precision": "coco"}, "'coco'.*step"),
         ({"threshold": 50}, "threshold is 50"),
+        ({"ranking": GOOD[:1]}, r"ranking of shape \(1, 2\) for scores of shape \(2, 2\)"),
+        ({"ranking": GOOD * np.nan}, "ranking at row 0, column 0 is NaN"),
     ],
 )
 def test_bad_input_is_named(arguments, message):

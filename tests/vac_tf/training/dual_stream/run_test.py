@@ -210,8 +210,8 @@ def test_evaluation_takes_the_training_and_each_phase(finished, tmp_path):
         evaluation = evaluate(EvaluationConfig(run_dir=path))
         assert set(evaluation["inconsistency"]) == {"hflip", "rotate", "scale", "translate"}
     network = load_network(RunFolder(folder).network_file)
-    labels, scores = predict(network, read_run_data(config).validation)
-    assert labels.shape == scores.shape and max(accounts["3"]["best"].values()) > 0
+    labels, logits = predict(network, read_run_data(config).validation)
+    assert labels.shape == logits.shape and max(accounts["3"]["best"].values()) > 0
 
 
 # ---- Interruption
