@@ -57,11 +57,6 @@ def note(axes: Axes, text: str) -> None:
     axes.text(0.5, 0.5, text, ha="center", va="center", wrap=True, transform=axes.transAxes)
 
 
-def p_value_text(p_value: float) -> str:
-    """A p-value as papers print it."""
-    return "p < 0.0001" if p_value < 0.0001 else f"p = {p_value:.2g}"
-
-
 def name_points(axes: Axes, places: np.ndarray, names: list[str | None], most: int) -> None:
     """Writes the names of points beside them, in the order given, those that find room.
 

@@ -12,8 +12,7 @@ import numpy as np
 
 from vac_tf.analysis.attention.agreement import OUTCOMES, AgreementTable
 from vac_tf.analysis.objects.object_count_bins import bin_name, clutter_bins
-
-_QUANTILES = (2.5, 97.5)
+from vac_tf.metrics.bootstrap import percentile_interval, resample_counts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,12 +26,8 @@ class ImageBootstrap:
     def draw(cls, images: np.ndarray, samples: int, seed: int) -> "ImageBootstrap":
         """Draws from the distinct values of `images` [P]."""
         distinct = np.unique(images)
-        generator = np.random.default_rng(seed)
-        counts = np.empty((samples, len(distinct)), np.uint16)
-        for sample in counts:
-            drawn = generator.integers(len(distinct), size=len(distinct))
-            sample[:] = np.bincount(drawn, minlength=len(distinct))
-        return cls(counts, distinct)
+        chunks = resample_counts(len(distinct), samples, seed)
+        return cls(np.concatenate([counts.T.astype(np.uint16) for counts in chunks]), distinct)
 
     def means(self, values: np.ndarray, images: np.ndarray) -> np.ndarray:
         """The mean of the defined `values` [P] (of `images` [P]) in every sample, NaN if none."""
@@ -172,8 +167,5 @@ def _mean(values: np.ndarray) -> float | None:
 
 
 def _percentiles(draws: np.ndarray) -> tuple[float | None, float | None]:
-    draws = draws[~np.isnan(draws)]  # Samples without any image of the group.
-    if not len(draws):
-        return None, None
-    low, high = np.percentile(draws, _QUANTILES)
-    return float(low), float(high)
+    # NaN: samples without any image of the group.
+    return percentile_interval(draws) or (None, None)

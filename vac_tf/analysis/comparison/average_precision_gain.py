@@ -5,20 +5,19 @@ intervals are not in the paper.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from vac_tf.analysis.comparison.weighted_average_precision import LabelRanking
 from vac_tf.analysis.correlation import correlate
 from vac_tf.metrics.average_precision import average_precision_per_label
+from vac_tf.metrics.bootstrap import CONFIDENCE, percentile_interval, resample_counts
 
-CONFIDENCE = 0.95
 # Of two equally good models the interval of a label with one positive image excludes 0 in 70 to 93
 # of 100 cases, with two in 33 to 51, with three in 14 to 23, with five in 6 to 13.
 LEAST_POSITIVES = 5
 _ROUNDING = 1e-12  # Rankings of equal average precision may differ by this much.
-_CHUNK = 256  # Resamples at once: one chunk of 40,000 images takes 40 MB.
 
 
 def compare_average_precision(
@@ -119,17 +118,6 @@ def gain_correlations(
     return result | {"points": points}
 
 
-def resample_counts(num_images: int, samples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each image is drawn, float32 `[N, S']` in chunks of resamples; S in all."""
-    generator = np.random.default_rng(seed)
-    for first in range(0, samples, _CHUNK):
-        counts = np.empty((num_images, min(_CHUNK, samples - first)), np.float32)
-        for column in counts.T:
-            drawn = generator.integers(num_images, size=num_images)
-            column[:] = np.bincount(drawn, minlength=num_images)
-        yield counts
-
-
 def _resampled_differences(labels, models, samples, seed) -> np.ndarray:
     """The difference of every label in each resample, float64 `[S, L]`; NaN without positives."""
     rankings = [
@@ -147,7 +135,6 @@ def _resampled_differences(labels, models, samples, seed) -> np.ndarray:
 
 
 def _row(label, name, labels, values, resampled) -> dict:
-    has_positive = ~np.isnan(resampled)
     positives = int(np.sum(labels == 1))
     return {
         "label": int(label),
@@ -156,8 +143,8 @@ def _row(label, name, labels, values, resampled) -> dict:
         "baseline_average_precision": float(values[0]),
         "average_precision": float(values[1]),
         "difference": float(values[1] - values[0]),
-        "interval": _interval(resampled[has_positive]) if positives >= LEAST_POSITIVES else None,
-        "resamples_left_out": int(np.sum(~has_positive)),
+        "interval": _interval(resampled) if positives >= LEAST_POSITIVES else None,
+        "resamples_left_out": int(np.sum(np.isnan(resampled))),
     }
 
 
@@ -177,10 +164,8 @@ def _mean_average_precision(values, resampled) -> dict:
 
 
 def _interval(differences: np.ndarray) -> list[float] | None:
-    if not len(differences):
-        return None
-    tail = 50 * (1 - CONFIDENCE)
-    return np.percentile(differences, (tail, 100 - tail)).tolist()
+    found = percentile_interval(differences)
+    return None if found is None else list(found)
 
 
 def _counts(rows: list[dict]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from matplotlib.colors import to_rgba_array
 from matplotlib.ticker import MaxNLocator
 
 from vac_tf.analysis.objects.clutter import smoothed
+from vac_tf.analysis.text import p_value
 from vac_tf.figures.style import (
     BLUE,
     GRAY,
@@ -16,7 +17,6 @@ from vac_tf.figures.style import (
     SERIES,
     name_points,
     note,
-    p_value_text,
     page_figure,
 )
 
@@ -149,8 +149,9 @@ def _test_text(values: dict) -> str:
     if values["t_test"] is None:
         return "no t-test: too few objects,\nor all the same"
     test = values["t_test"]
-    p_value = p_value_text(test["p_value"])
-    return f"t = {test['t']:.2f}, {p_value}\nCohen's d = {values['effect_size']:.2f}"
+    return (
+        f"t = {test['t']:.2f}, {p_value(test['p_value'])}\nCohen's d = {values['effect_size']:.2f}"
+    )
 
 
 def _colors():
@@ -178,8 +179,8 @@ def _scatter(axis: Axes, points: list[tuple], correlation: dict) -> None:
     else:
         pearson, spearman = correlation["pearson"], correlation["spearman"]
         axis.set_title(
-            f"Pearson {pearson['correlation']:+.3f} ({p_value_text(pearson['p_value'])}),"
-            f" Spearman {spearman['correlation']:+.3f} ({p_value_text(spearman['p_value'])})"
+            f"Pearson {pearson['correlation']:+.3f} ({p_value(pearson['p_value'])}),"
+            f" Spearman {spearman['correlation']:+.3f} ({p_value(spearman['p_value'])})"
         )
     if not points:
         note(axis, "no points")

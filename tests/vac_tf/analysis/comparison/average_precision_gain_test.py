@@ -11,10 +11,10 @@ from vac_tf.analysis.comparison.average_precision_gain import (
     LEAST_POSITIVES,
     compare_average_precision,
     gain_correlations,
-    resample_counts,
 )
 from vac_tf.analysis.comparison.weighted_average_precision import LabelRanking
 from vac_tf.metrics.average_precision import average_precision, average_precision_per_label
+from vac_tf.metrics.bootstrap import resample_counts
 
 NAMES = ("a", "b", "c", "d")
 

@@ -13,7 +13,8 @@ from vac_tf.analysis.comparison.average_precision_gain import (
 from vac_tf.analysis.objects import figures as figures
 from vac_tf.analysis.objects.clutter import map_by_object_count
 from vac_tf.analysis.objects.statistics import class_correlations, found_against_missed
-from vac_tf.figures.style import name_points, p_value_text, page_figure
+from vac_tf.analysis.text import p_value
+from vac_tf.figures.style import name_points, page_figure
 
 
 def results(num_labels, count=80, seed=0):
@@ -109,7 +110,8 @@ def test_names_on_top_of_each_other_are_left_out():
 
 
 @pytest.mark.parametrize(
-    ("p_value", "text"), [(0.0, "p < 0.0001"), (0.00012, "p = 0.00012"), (0.56789, "p = 0.57")]
+    ("value", "text"),
+    [(0.0, "p < 0.0001"), (0.00123, "p = 0.0012"), (0.56789, "p = 0.568"), (None, "p undefined")],
 )
-def test_p_values(p_value, text):
-    assert p_value_text(p_value) == text
+def test_p_values(value, text):
+    assert p_value(value) == text
