@@ -18,6 +18,7 @@ from export.building.report import ExportReport
 from export.building.saved_model_writer import write_saved_model
 from export.building.serving_network import InferenceNetwork
 from export.building.splits import read_export_splits
+from export.building.threshold_report import describe_thresholds
 from export.building.triton_repository import (
     new_triton_model,
     triton_model_name,
@@ -81,7 +82,8 @@ def export_run(config: ExportConfig) -> ExportReport:
         if triton_folder:
             write_triton_model(triton_folder, folder, triton_model_name(config.bundle_dir))
     seconds = time.monotonic() - start
-    return ExportReport(config.bundle_dir, signatures, parity, precisions, seconds)
+    thresholds = tuple(describe_thresholds(description))
+    return ExportReport(config.bundle_dir, signatures, parity, precisions, seconds, thresholds)
 
 
 def describe_run(

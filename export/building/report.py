@@ -17,6 +17,7 @@ class ExportReport:
         parity: Differences from the Keras network, as in `bundle.json`.
         precisions: The gate's verdict on each precision, as in `bundle.json`.
         seconds: Wall time.
+        thresholds: Lines that say what the thresholds do.
     """
 
     bundle_dir: str
@@ -24,6 +25,7 @@ class ExportReport:
     parity: dict[str, Any]
     precisions: dict[str, Any]
     seconds: float
+    thresholds: tuple[str, ...]
 
     @property
     def refused(self) -> dict[str, str]:
@@ -49,6 +51,7 @@ class ExportReport:
             f" {self.parity['images']} validation images probabilities differ from the Keras"
             f" network by at most {largest:.1e}; {changed} of {decisions} decisions differ."
         ]
+        lines += self.thresholds
         if len(self.precisions) > 1:
             lines += [_describe_verdict(verdict) for verdict in accepted]
         fast = self.parity["fast_decode"]

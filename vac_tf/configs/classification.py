@@ -253,6 +253,12 @@ class EvaluationConfig:
         "Positives with which a label lies half-way between its own threshold and that of all"
         " labels (and so its calibration); 0: every label on its own.",
     )
+    force_thresholds: bool = setting(
+        False,
+        "Tune every label. Without it a label keeps --threshold where the cross-fitted gain of its"
+        " F-beta is not surely above 0, or where it would be decided on far more images than have"
+        " it; the verdict is in thresholds.json either way.",
+    )
     calibrate: str = setting(
         "none",
         "Calibrate the probabilities of each label, into thresholds.json: by a temperature, or by"

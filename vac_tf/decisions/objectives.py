@@ -33,6 +33,22 @@ class Objective:
         """As `parse_objective` takes it."""
         return "f1" if (self.kind, self.value) == ("fbeta", 1.0) else f"{self.kind}:{self.value:g}"
 
+    def most_alarms(self, positives: np.ndarray) -> np.ndarray:
+        """The largest share of images that a label may be decided on, `[L]` in 0..1.
+
+        Twice what the objective's best rule for a label that is known well would decide: the
+        positives, weighed as F-beta weighs misses (1 + beta^2), or as many as the precision
+        allows; and no more than half-way from the positives to everything, where a decision says
+        nothing. A rate of alarms is its own limit.
+
+        Args:
+            positives: Share of the images that have the label, `[L]`.
+        """
+        if self.kind == "alarm_rate":
+            return np.ones_like(positives)
+        factor = 1 + self.value**2 if self.kind == "fbeta" else 1 / self.value
+        return np.minimum(2 * factor * positives, (1 + positives) / 2)
+
     def measure(self, labels: np.ndarray, decided: np.ndarray) -> dict[str, float | int | None]:
         """What the objective asks for beyond the usual metrics.
 

@@ -15,6 +15,7 @@ from vac_tf.decisions.calibration import BINS, Calibration, calibration_errors, 
 from vac_tf.decisions.objectives import Objective
 from vac_tf.decisions.stratified_folds import stratified_folds
 from vac_tf.decisions.thresholds import Thresholds, tune_thresholds
+from vac_tf.decisions.verdict import cross_fitted_verdict, decision_rates
 from vac_tf.metrics.multilabel import decision_metrics
 
 
@@ -83,8 +84,11 @@ def measure_by_cross_fitting(
         settings: How to tune.
 
     Returns:
-        As `measure_rule`, with one row more in `comparison`: `global` (one tuned threshold for
-        all labels); and `folds`.
+        As `measure_rule`, with two rows more in `comparison`: `global` (one tuned threshold for
+        all labels) and `judged` (labels that the verdict on the other folds keeps are decided by
+        the fixed threshold); `folds`; and, with an objective, `verdict`: the
+        `vac_tf.threshold_verdict.Verdict`, and `labels`: for each label its `positives` and its
+        rates of decision, `fixed` and `tuned`, as `decision_rates`.
 
     Raises:
         ValueError: for fewer images than folds, or folds without any positive.
@@ -99,13 +103,35 @@ def measure_by_cross_fitting(
         thresholds[held_out] = rule.thresholds.values
         shared[held_out] = rule.thresholds.global_value
     decided = {"tuned": probabilities > thresholds}
+    told = {}
     if settings.objective:
-        decided = {"global": probabilities > shared, **decided}
+        told, judged = _judge(labels, logits, decided["tuned"], folds, image_paths, settings)
+        decided = {"global": probabilities > shared, **decided, "judged": judged}
     return {
         "folds": settings.folds,
+        **told,
         **measure_decisions(labels, logits, decided, settings.objective, settings.fixed_threshold),
         **_calibration_gain(labels, logits, probabilities, settings.calibration),
     }
+
+
+def _judge(labels, logits, tuned, folds, image_paths, settings) -> tuple[dict, np.ndarray]:
+    """`verdict` and `labels` of `measure_by_cross_fitting`, and the decisions of its `judged`."""
+    fixed = _plain(logits) > np.float32(settings.fixed_threshold)
+    images = np.unique(np.asarray(image_paths), return_inverse=True)[1]
+    verdict, judged = cross_fitted_verdict(
+        labels, fixed, tuned, folds, images, settings.objective, settings.seed
+    )
+    columns = (
+        (labels == 1).sum(axis=0),
+        decision_rates(labels, fixed),
+        decision_rates(labels, tuned),
+    )
+    effects = [
+        {"positives": int(positives), "fixed": before, "tuned": after}
+        for positives, before, after in zip(*columns, strict=True)
+    ]
+    return {"verdict": verdict, "labels": effects}, judged
 
 
 def measure_rule(
@@ -153,8 +179,7 @@ def measure_decisions(
         `decided`, and `oracle` (tuned on the very images that it is measured on, not shrunk; not
         there without positives).
     """
-    plain = Calibration.identity(labels.shape[1]).probabilities(logits)
-    rows = {"fixed": plain > np.float32(fixed_threshold), **decided}
+    rows = {"fixed": _plain(logits) > np.float32(fixed_threshold), **decided}
     if objective and (labels == 1).any():
         rows["oracle"] = _best_decisions(labels, logits, objective)
     comparison = {name: decision_metrics(labels, row) for name, row in rows.items()}
@@ -162,6 +187,11 @@ def measure_decisions(
         for name, row in rows.items():
             comparison[name] |= objective.measure(labels, row)
     return {"comparison": comparison}
+
+
+def _plain(logits: np.ndarray) -> np.ndarray:
+    """The network's own float32 probabilities."""
+    return Calibration.identity(logits.shape[1]).probabilities(logits)
 
 
 def _best_decisions(labels, logits, objective):
@@ -180,12 +210,11 @@ def _best_decisions(labels, logits, objective):
 def _calibration_gain(labels, logits, probabilities, method: str) -> dict[str, Any]:
     if method == "none":
         return {}
-    plain = Calibration.identity(labels.shape[1]).probabilities(logits)
     return {
         "calibration": {
             "method": method,
             "binning": f"{BINS} bins of equally many examples",
-            "before": calibration_errors(labels, plain),
+            "before": calibration_errors(labels, _plain(logits)),
             "after": calibration_errors(labels, probabilities),
         }
     }

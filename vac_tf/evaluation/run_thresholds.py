@@ -17,6 +17,7 @@ from vac_tf.decisions.decision_rule import DecisionRule, write_decision_rule
 from vac_tf.decisions.objectives import parse_objective
 from vac_tf.decisions.stratified_folds import stratified_folds
 from vac_tf.decisions.tuning import TuningSettings, measure_by_cross_fitting, measure_rule, tune
+from vac_tf.evaluation.kept_thresholds import keep_unsure_labels
 from vac_tf.runs.folder import RunFolder
 
 
@@ -67,6 +68,11 @@ def tune_run(
     gain = measure_by_cross_fitting(labels, logits, split.image_paths, settings)
     rule = tune(labels, logits, settings)
     thresholds = rule.thresholds
+    values, kept, judged = thresholds.values, np.zeros(len(split.label_names), bool), {}
+    if objective:
+        values, kept, judged = keep_unsure_labels(
+            rule, gain.pop("verdict"), gain.pop("labels"), split.label_names, labels, logits, config
+        )
 
     def names(chosen):
         return [split.label_names[index] for index in np.flatnonzero(chosen)]
@@ -76,13 +82,14 @@ def tune_run(
         "shrinkage": config.threshold_shrinkage,
         "fixed_threshold": config.threshold,
         "global_threshold": float(thresholds.global_value),
-        "labels_on_global_threshold": names(thresholds.without_positives),
-        "labels_never_decided": names(thresholds.never),
+        "labels_on_global_threshold": names(thresholds.without_positives & ~kept),
+        "labels_never_decided": names(thresholds.never & ~kept),
         **_describe_images(config, run_config, split),
         "cross_fitted": True,
+        **judged,
         **gain,
     }
-    written = DecisionRule(split.label_names, thresholds.values, rule.calibration, tuning)
+    written = DecisionRule(split.label_names, values, rule.calibration, tuning)
     write_decision_rule(folder, written)
     return tuning
 
@@ -109,22 +116,42 @@ def measure_run(
             len(split),
         )
     told = ("objective", "split", "images", "is_test_split", "is_training_split")
-    told += ("labels_on_global_threshold", "labels_never_decided")
+    told += ("labels_on_global_threshold", "labels_never_decided", "verdict")
     objective = rule.tuning["objective"]
+    found = measure_rule(
+        labels,
+        logits,
+        rule.calibration,
+        rule.thresholds,
+        parse_objective(objective) if objective else None,
+        config.threshold,
+    )
+    _warn_of_losses(found["comparison"], config)
     return {
-        **{key: rule.tuning[key] for key in told},
+        # Files of earlier versions hold no verdict.
+        **{key: rule.tuning[key] for key in told if key in rule.tuning},
         "fixed_threshold": config.threshold,
         "cross_fitted": False,
         "tuned_on_this_split": shared > 0,
-        **measure_rule(
-            labels,
-            logits,
-            rule.calibration,
-            rule.thresholds,
-            parse_objective(objective) if objective else None,
-            config.threshold,
-        ),
+        **found,
     }
+
+
+def _warn_of_losses(comparison, config) -> None:
+    """Says which F1 the rule lowers on a split that it was not tuned on."""
+    fixed, tuned = comparison["fixed"], comparison["tuned"]
+    losses = [
+        f"{name} from {100 * fixed[name]:.1f} to {100 * tuned[name]:.1f}"
+        for name in ("F1-C", "F1-O")
+        if fixed[name] is not None and tuned[name] < fixed[name]
+    ]
+    if losses:
+        logging.warning(
+            "On split %r the tuned thresholds lower %s, against the threshold %g.",
+            config.split,
+            " and ".join(losses),
+            config.threshold,
+        )
 
 
 def _shared(split: Split, run_config: TrainConfig, name: str) -> int:

@@ -36,6 +36,7 @@ def _row_name(key: str, tuned: dict) -> str:
         "fixed": f"{tuned['fixed_threshold']:g}",
         "global": f"one for all labels, {how}",
         "tuned": f"tuned, {how}",
+        "judged": f"judged, {how}",
         "oracle": "oracle (bound, not honest)",
     }[key]
 
@@ -45,7 +46,19 @@ def _notes(tuned: dict) -> list[str]:
         "labels_on_global_threshold": "labels without positives, on the global threshold",
         "labels_never_decided": "labels that reach the precision nowhere, never decided",
     }
-    return [f"{text}: {', '.join(tuned[key])}" for key, text in notes.items() if tuned.get(key)]
+    lines = [f"{text}: {', '.join(tuned[key])}" for key, text in notes.items() if tuned.get(key)]
+    return lines + _verdict(tuned.get("verdict"), tuned["fixed_threshold"])
+
+
+def _verdict(verdict: dict | None, fixed_threshold: float) -> list[str]:
+    """What of the tuning was refused."""
+    if not verdict or not verdict["labels_kept"]:
+        return []
+    names = ", ".join(verdict["labels_kept"])
+    refused = verdict["refused_because"]
+    what = f"tuning is refused ({refused})" if refused else "no sure gain, or too many alarms"
+    fate = "tuned all the same" if verdict["forced"] else f"kept at {fixed_threshold:g}"
+    return [f"{what}, {fate}: {names}"]
 
 
 def _cell(value: float | int | None) -> str:

@@ -42,7 +42,8 @@ def tuning(folder, **changes):
 def tuned_run(finished_run, tmp_path_factory):
     """A copy of a finished run with thresholds and calibration, and what tuning reported."""
     folder = shutil.copytree(finished_run.run_dir, str(tmp_path_factory.mktemp("tuned") / "run"))
-    return folder, evaluate(tuning(folder, calibrate="platt", threshold_objective="fbeta:2"))
+    how = {"calibrate": "platt", "threshold_objective": "fbeta:2", "force_thresholds": True}
+    return folder, evaluate(tuning(folder, **how))
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,7 @@ def test_thresholds_are_tuned_on_the_part_that_selected_the_network(tuned_run, f
     expected |= {"unknown_labels": "ignore"}
     assert expected.items() <= found.items()
     assert found["images"] == len(read_run_splits(finished_run).validation)
-    assert list(found["comparison"]) == ["fixed", "global", "tuned", "oracle"]
+    assert list(found["comparison"]) == ["fixed", "global", "tuned", "judged", "oracle"]
     assert set(written["labels"]) == set(read_run_split(finished_run, "test").label_names)
     for name in ("F2-C", "one for all labels, 3 folds", "platt"):
         assert name in format_table(evaluation)
@@ -201,7 +202,6 @@ def knowing(scale, shift, seed=0):
     return predictions
 
 
-@pytest.mark.xfail(strict=True, reason="thresholds tuned on noise are written as any others are")
 def test_labels_keep_the_fixed_threshold_where_tuning_gains_nothing_sure(
     run_dir, monkeypatch, caplog
 ):
@@ -211,23 +211,46 @@ def test_labels_keep_the_fixed_threshold_where_tuning_gains_nothing_sure(
     assert {label["threshold"] for label in labels.values()} == {0.5}
     assert not found["verdict"]["accepted"] and "Tuning is refused" in caplog.text
 
-    monkeypatch.setattr(evaluation_module, "_predict", knowing(10, -8))
-    evaluation = evaluate(tuning(run_dir))
+    monkeypatch.setattr(evaluation_module, "_predict", knowing(10, -12))
+    evaluation = evaluate(tuning(run_dir, split="train"))
     found = evaluation["tuned_thresholds"]
     labels = RunFolder(run_dir).read_json("thresholds.json")["labels"]
     kept = {name for name, label in labels.items() if label["threshold"] == 0.5}
     assert found["verdict"]["accepted"] and 0 < len(kept) < len(labels)
     assert kept == set(found["verdict"]["labels_kept"])
     assert all(name in format_table(evaluation) for name in kept)
+    for name, label in found["labels"].items():
+        assert label["is_tuned"] == (name not in kept) == (label["kept_because"] is None)
 
 
-@pytest.mark.xfail(strict=True, reason="an export says nothing of what its thresholds do")
+def test_a_kept_label_decides_as_it_did_before_it_was_calibrated(run_dir, monkeypatch):
+    monkeypatch.setattr(evaluation_module, "_predict", knowing(0, -1))
+    evaluate(tuning(run_dir, calibrate="platt"))
+    rule = read_decision_rule(RunFolder(run_dir), read_labels(run_dir))
+    logits = np.linspace(-3, 3, 50, dtype=np.float32)[:, None] * np.ones(len(rule.thresholds))
+    decided = rule.calibration.probabilities(logits) > rule.thresholds
+    np.testing.assert_array_equal(decided, logits > 0)
+
+
+def test_a_split_on_which_tuned_thresholds_lose_is_named(run_dir, monkeypatch, caplog):
+    monkeypatch.setattr(evaluation_module, "_predict", knowing(0, -2))
+    evaluate(tuning(run_dir, force_thresholds=True))
+    assert "is tuned all the same (--force_thresholds)" in caplog.text
+    monkeypatch.setattr(evaluation_module, "_predict", knowing(4, -2))
+    evaluate(EvaluationConfig(run_dir=run_dir, inconsistency=False))
+    assert "On split 'test' the tuned thresholds lower F1-C from" in caplog.text
+
+
+def read_labels(run_dir):
+    return RunFolder(run_dir).read_json("labels.json")["label_names"]
+
+
 def test_an_export_says_what_each_threshold_does(tuned_run, exported):
     lines = str(exported[1]).splitlines()
     written = RunFolder(tuned_run[0]).read_json("thresholds.json")
     for name, label in written["labels"].items():
         (line,) = (line for line in lines if line.strip().startswith(f"{name} "))
-        assert f"{label['threshold']:.4f}" in line and "% of the images" in line
+        assert f"{label['threshold']:.4f}" in line and " % of the images" in line
 
 
 def test_positives_in_one_fold_are_nothing_to_tune_on():

@@ -7,6 +7,8 @@ from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.objectives import parse_objective
 from vac_tf.decisions.stratified_folds import stratified_folds
 from vac_tf.decisions.tuning import TuningSettings, measure_by_cross_fitting, measure_rule, tune
+from vac_tf.decisions.verdict import cross_fitted_verdict
+from vac_tf.metrics.bootstrap import resample_counts
 from vac_tf.metrics.multilabel import decision_metrics, evaluate_multilabel
 
 OBJECTIVES = ("f1", "fbeta:2", "precision:0.6", "alarm_rate:0.2")
@@ -89,7 +91,7 @@ def test_the_oracle_bounds_the_mean_f1_of_every_other_rule(calibration):
         labels, logits = examples(seed)
         how = settings(calibration=calibration)
         rows = measure_by_cross_fitting(labels, logits, paths(400), how)["comparison"]
-        assert list(rows) == ["fixed", "global", "tuned", "oracle"]
+        assert list(rows) == ["fixed", "global", "tuned", "judged", "oracle"]
         for row in rows.values():
             assert row["F1-C"] <= rows["oracle"]["F1-C"] + 1e-12
 
@@ -129,6 +131,50 @@ def test_tuning_pays_where_the_network_is_shifted_and_the_gain_is_honest():
     always = decision_metrics(labels, np.ones(labels.shape, bool))
     assert noise["oracle"]["F1-C"] > always["F1-C"]
     assert noise["tuned"]["F1-C"] < noise["oracle"]["F1-C"] - 0.01
+
+
+def test_labels_are_tuned_where_it_surely_pays_and_kept_where_it_does_not():
+    labels, logits = examples(count=2000)
+    logits[:, 5] = np.random.default_rng(2).normal(size=2000) - 2  # Noise: all are best decided.
+    found = measure_by_cross_fitting(labels, logits, paths(2000), settings())
+    verdict, rows = found["verdict"], found["comparison"]
+    assert verdict.refused is None
+    assert "would be decided on" in verdict.reasons[5]
+    assert not verdict.kept[4] and verdict.gains[4].is_sure
+    assert rows["judged"]["F1-O"] > rows["fixed"]["F1-O"]
+    assert rows["judged"]["alarm_rate"] < rows["tuned"]["alarm_rate"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_thresholds_of_few_images_do_not_wreck_decisions(seed):
+    """As reported: 38 images of 56 labels, of which the scores say little."""
+    labels, logits = examples(seed, count=38, num_labels=56, knowledge=0.3)
+    rows = measure_by_cross_fitting(labels, logits, paths(38), settings())["comparison"]
+    assert rows["tuned"]["alarm_rate"] > 0.3
+    assert rows["judged"]["alarm_rate"] < 2 * max(rows["fixed"]["alarm_rate"], labels.mean())
+
+
+def test_the_interval_of_a_gain_equals_the_slow_bootstrap():
+    labels, logits = examples(count=60, num_labels=2)
+    labels[:9, 0] = np.nan
+    images = np.arange(60) // 2  # Two boxes an image.
+    fixed, tuned = logits > 0, logits > -1
+    verdict, _ = cross_fitted_verdict(
+        labels, fixed, tuned, images % 2, images, parse_objective("f1")
+    )
+    counts = np.concatenate(list(resample_counts(30, 1000, 0)), axis=1)
+    draws = []
+    for times in counts.T.astype(int):
+        rows = np.concatenate([np.repeat(np.flatnonzero(images == i), times[i]) for i in range(30)])
+        known = rows[~np.isnan(labels[rows, 0])]
+        truth = labels[known, 0]
+        before, after = (
+            2 * np.sum(truth * chosen[known, 0]) / max(np.sum(truth) + np.sum(chosen[known, 0]), 1)
+            for chosen in (fixed, tuned)
+        )
+        draws.append(after - before)
+    expected = np.percentile(draws, [2.5, 97.5])
+    np.testing.assert_allclose(verdict.gains[0].interval, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
