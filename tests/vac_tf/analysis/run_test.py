@@ -15,6 +15,7 @@ from sklearn.metrics import average_precision_score
 
 from tests.vac_tf.analysis.analysis_runs import write_classifier_run, write_saliency_run
 from tests.vac_tf.fixation_files import random_looks, write_json
+from vac_tf.analysis.description import describe, introduction
 from vac_tf.analysis.inputs import read_inputs
 from vac_tf.analysis.run import analyze
 from vac_tf.configs.analysis import AnalysisConfig
@@ -73,9 +74,25 @@ def test_every_part_is_there_and_the_page_shows_its_figures(whole):
         assert (folder / path).read_bytes().startswith(b"\x89PNG")
     assert {f"figures/{path.name}" for path in (folder / "figures").iterdir()} == set(shown)
     assert "SIMULATED" in page and "Left out" not in page and "<script" not in page
-    assert "trained or selected on images of train" in page
     for sentences in analysis["readings"].values():
         assert sentences
+
+
+@pytest.mark.xfail(strict=True, reason="splits are told apart by their names, not their images")
+def test_images_seen_in_training_are_counted_whatever_their_split_is_called(runs, tmp_path):
+    inputs = read_inputs(AnalysisConfig(run_dir=runs["run_dir"]))
+    # The scenes lie there in COCO's layout.
+    there = os.path.dirname(os.path.dirname(inputs.split.image_paths[0]))
+    shutil.copytree(there, tmp_path / "copy")
+    config = AnalysisConfig(
+        run_dir=runs["run_dir"],
+        dataset="coco",
+        data_dir=str(tmp_path / "copy"),
+        split="train+val",
+    )
+    about = describe(config, read_inputs(config))
+    assert about["models"]["model"]["seen_in_training"] == {"trained_on": 48, "selected_on": 8}
+    assert any("trained on 48 and selected on 8 of these" in text for text in introduction(about))
 
 
 def test_tests_of_found_objects_equal_scipy_on_the_table(whole):
