@@ -1,18 +1,21 @@
 """What an analysis was made of, for its JSON and for the first lines of its page."""
 
+import dataclasses
 import os
 
 from vac_tf.analysis.inputs import SIMULATED_FIXATIONS, AnalysisInputs
 from vac_tf.configs.analysis import AnalysisConfig
-from vac_tf.datasets.joined import split_names
+from vac_tf.datasets.split import Split
+from vac_tf.evaluation.seen_images import seen_images
 from vac_tf.runs.folder import RunFolder
 
 
 def describe(config: AnalysisConfig, inputs: AnalysisInputs) -> dict:
     """Models, images, attention and conventions, as `json.dump` takes them.
 
-    `seen_in_training` lists the splits analysed that a model was trained or selected on, as far as
-    its run folder tells: figures on these flatter it.
+    `seen_in_training` counts the images analysed that a model was `trained_on` or `selected_on`,
+    by their content: figures on these flatter it. None for a scored file, or where the images of
+    the run are not there to compare.
     """
     split = inputs.split
     models = {}
@@ -23,7 +26,7 @@ def describe(config: AnalysisConfig, inputs: AnalysisInputs) -> dict:
                 "path": path,
                 "decided_by": outputs.decided_by,
                 "labels_predicted": int(outputs.predicted.sum()),
-                "seen_in_training": _seen_in_training(path, split.name),
+                "seen_in_training": _seen_in_training(path, split),
             }
     return {
         "models": models,
@@ -60,21 +63,17 @@ def introduction(about: dict) -> list[str]:
     rules = {model["decided_by"] for model in about["models"].values()}
     paragraphs.append(f"A label is predicted by: {'; '.join(sorted(rules))}.")
     for name, model in about["models"].items():
-        if model["seen_in_training"]:
-            seen = " and ".join(model["seen_in_training"])
+        seen = model["seen_in_training"]
+        if seen and any(seen.values()):
             paragraphs.append(
-                f"{name} was trained or selected on images of {seen}: it finds more there than in"
-                " new images."
+                f"{name} was trained on {seen['trained_on']} and selected on {seen['selected_on']}"
+                " of these images: it finds more there than in new ones."
             )
     return paragraphs
 
 
-def _seen_in_training(path: str, split_name: str) -> list[str]:
+def _seen_in_training(path: str, split: Split) -> dict[str, int] | None:
     if not os.path.isdir(path):
-        return []
-    folder = RunFolder(path)
-    config, selected_on = folder.read_config(), folder.read_json("selection.json")["selected_on"]
-    seen = [config.train_split]
-    # Such as "val split" or "held-out 0.1 of the train split".
-    seen += [name for name in split_names(split_name) if selected_on.startswith(f"{name} split")]
-    return [name for name in split_names(split_name) if name in seen]
+        return None
+    seen = seen_images(RunFolder(path).read_config(), split)
+    return dataclasses.asdict(seen) if seen else None

@@ -14,6 +14,7 @@ from vac_tf.datasets.selection import (
 )
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
+from vac_tf.evaluation.seen_images import seen_images
 from vac_tf.geometry.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
@@ -90,7 +91,7 @@ def evaluate(config: EvaluationConfig) -> dict:
         evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
     elif rule:
         evaluation["tuned_thresholds"] = measure_run(config, run_config, rule, split, known, logits)
-    evaluation["conventions"] |= _describe_selection(folder, config.split)
+    evaluation["conventions"] |= _describe_selection(folder, run_config, split, config.split)
     evaluation["conventions"] |= {
         "dataset": run_config.dataset,
         "split": config.split,
@@ -108,18 +109,17 @@ def _weighted(config, run_config, network):
     return weight_by_saliency(network, saliency)
 
 
-def _describe_selection(folder, split_name):
-    """How the network of the run was selected; warns when it was on the split evaluated now."""
+def _describe_selection(folder, run_config, split, split_name):
+    """How the network was selected; warns when it has seen images that are evaluated now."""
     selection = folder.read_json("selection.json")
-    on_this_split = split_name == VALIDATION_PART
-    on_this_split |= selection["selected_on"].startswith(f"{split_name} split")
-    if on_this_split:
-        logging.warning(
-            "The network was selected on this very split (%s): its figures flatter.", split_name
-        )
+    seen = seen_images(run_config, split)
+    if seen:
+        seen.warn(split_name, len(split))
     return {
         "selected_on": selection["selected_on"],
-        "selected_on_this_split": on_this_split,
+        "selected_on_this_split": seen.selected_on > 0 if seen else None,
+        "images_selected_on": seen.selected_on if seen else None,
+        "images_trained_on": seen.trained_on if seen else None,
         "selected_epoch": selection["epoch"],
         "selected_weights": selection["weights"],
     }

@@ -7,6 +7,7 @@ import numpy as np
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
+from vac_tf.datasets.same_images import same_images
 from vac_tf.datasets.selection import (
     TEST_SPLITS,
     VALIDATION_PART,
@@ -165,8 +166,7 @@ def _shared(split: Split, run_config: TrainConfig, name: str) -> int:
 
 
 def _of_same_images(split: Split, other: Split) -> int:
-    images = set(other.image_paths)
-    return sum(path in images for path in split.image_paths)
+    return int(np.sum(same_images(split.image_paths, other.image_paths)))
 
 
 def _describe_images(config, run_config, split: Split) -> dict[str, Any]:

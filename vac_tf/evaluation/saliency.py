@@ -12,10 +12,12 @@ from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 from vac_tf.datasets.fixations.density import fixation_density, split_density
 from vac_tf.datasets.fixations.results import read_saliency_results
 from vac_tf.datasets.fixations.salicon import read_salicon
-from vac_tf.datasets.fixations.selection import read_saliency_split
+from vac_tf.datasets.fixations.selection import read_saliency_split, read_saliency_splits
 from vac_tf.datasets.fixations.split import SaliencySplit, count_points
+from vac_tf.datasets.same_images import same_images
 from vac_tf.datasets.split import DatasetError
 from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations, observers_left_out
+from vac_tf.evaluation.seen_images import SeenImages
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import inference
@@ -73,27 +75,43 @@ def evaluate_saliency_run(
     evaluation = score_split(
         split,
         lambda index: saliency_density(logits[index], *split.sizes[index]),
-        _fit_centre_bias(config),
+        _fit_centre_bias(config, split),
         human_observers,
     )
-    selection = folder.read_json("selection.json")
     evaluation["conventions"] |= {
         "dataset": config.dataset,
         "simulated_fixations": config.dataset == "scenes",
         "split": split_name,
-        "selected_on": selection["selected_on"],
-        "selected_on_this_split": selection["selected_on"] == f"{split_name} split",
-        "selected_epoch": selection["epoch"],
-        "selected_weights": selection["weights"],
+        **_describe_selection(folder, config, split, split_name),
     }
     folder.write_json("saliency_evaluation.json", evaluation)
     return evaluation
 
 
-def _fit_centre_bias(config: SaliencyConfig) -> CentreBias:
+def _describe_selection(folder, config: SaliencyConfig, split, split_name) -> dict:
+    """How the network was selected; warns when it has seen images that are evaluated now."""
+    selection = folder.read_json("selection.json")
+    # As the run was trained: `config` may take other images, or another part of them.
+    trained = dataclasses.replace(folder.read_config(SaliencyConfig), data_dir=config.data_dir)
+    trained_on, selected_on, _ = read_saliency_splits(trained)
+    seen = SeenImages.count(split.image_paths, trained_on.image_paths, selected_on.image_paths)
+    seen.warn(split_name, len(split))
+    return {
+        "selected_on": selection["selected_on"],
+        "selected_on_this_split": seen.selected_on > 0,
+        "images_selected_on": seen.selected_on,
+        "images_trained_on": seen.trained_on,
+        "selected_epoch": selection["epoch"],
+        "selected_weights": selection["weights"],
+    }
+
+
+def _fit_centre_bias(config: SaliencyConfig, split: SaliencySplit) -> CentreBias:
     """That of the whole training split: `max_images` limits what is scored, not the baseline."""
     whole = dataclasses.replace(config, max_images=0)
-    return CentreBias(read_saliency_split(whole, config.train_split))
+    train_split = read_saliency_split(whole, config.train_split)
+    _warn_of_centre_bias(split, train_split)
+    return CentreBias(train_split)
 
 
 def predict_logits(network, batches) -> np.ndarray:
@@ -175,6 +193,16 @@ def _score_one(split, index, predict, centre_bias, others, human_observers):
     return rows
 
 
+def _warn_of_centre_bias(split: SaliencySplit, train_split: SaliencySplit) -> None:
+    shared = int(np.sum(same_images(split.image_paths, train_split.image_paths)))
+    if shared:
+        logging.warning(
+            "The centre bias is fitted on %d of these %d images: its figures flatter.",
+            shared,
+            len(split),
+        )
+
+
 def _evaluate_results(config: SaliencyEvaluationConfig) -> dict:
     maps = read_saliency_results(config.result_file)
     split = read_salicon(config.data_dir, config.split)
@@ -192,12 +220,12 @@ def _evaluate_results(config: SaliencyEvaluationConfig) -> dict:
                 f"{config.result_file}: the map of image {name!r} has {maps[name].shape} pixels"
                 f" (height, width), the image {tuple(int(side) for side in size)}."
             )
-    if config.train_split == config.split:
-        logging.warning("The centre bias is fitted on the very split it is evaluated on.")
+    train_split = read_salicon(config.data_dir, config.train_split)
+    _warn_of_centre_bias(split, train_split)
     evaluation = score_split(
         split,
         lambda index: maps[split.image_ids[index]],
-        CentreBias(read_salicon(config.data_dir, config.train_split)),
+        CentreBias(train_split),
         config.human_observers,
     )
     evaluation["conventions"] |= {"split": config.split, "result_file": config.result_file}

@@ -78,7 +78,6 @@ def test_every_part_is_there_and_the_page_shows_its_figures(whole):
         assert sentences
 
 
-@pytest.mark.xfail(strict=True, reason="splits are told apart by their names, not their images")
 def test_images_seen_in_training_are_counted_whatever_their_split_is_called(runs, tmp_path):
     inputs = read_inputs(AnalysisConfig(run_dir=runs["run_dir"]))
     # The scenes lie there in COCO's layout.

@@ -1,9 +1,15 @@
 """Which fixations a saliency run trains on, selects with and reports on."""
 
+import functools
+import logging
+from collections.abc import Callable
+
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.fixations.split import SaliencySplit
+from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.scenes.fixations import read_scene_fixations
+from vac_tf.datasets.selection import check_disjoint
 
 # The fixations of SALICON's test images are not public.
 _EVALUATION_SPLITS = {"scenes": "test", "salicon": "val"}
@@ -32,3 +38,31 @@ def read_saliency_split(
     if 0 < config.max_images < len(split):
         split = split.select(range(config.max_images))
     return split
+
+
+def read_saliency_splits(
+    config: SaliencyConfig, read: Callable[[str], SaliencySplit] | None = None
+) -> tuple[SaliencySplit, SaliencySplit, str]:
+    """The training and validation parts of a run, and in words what selects its best network.
+
+    Args:
+        config: the run's.
+        read: a split by its name; None: `read_saliency_split`.
+
+    Raises:
+        ValueError: when the splits share images, or data is missing or bad.
+    """
+    read = read or functools.partial(read_saliency_split, config)
+    train = read(config.train_split)
+    if not config.validation_split:
+        train, validation = hold_out(train, config.validation_fraction, config.seed)
+        part = f"held-out {config.validation_fraction:g} of the {config.train_split} split"
+        return train, validation, part
+    if config.validation_split == evaluation_split_name(config):
+        logging.warning(
+            "The network is selected on the %s split, which is evaluated too: its figures flatter.",
+            config.validation_split,
+        )
+    validation = read(config.validation_split)
+    check_disjoint(train, validation)
+    return train, validation, f"{config.validation_split} split"

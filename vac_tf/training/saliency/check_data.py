@@ -5,10 +5,13 @@ from functools import partial
 import numpy as np
 
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.fixations.selection import evaluation_split_name, read_saliency_split
+from vac_tf.datasets.fixations.selection import (
+    evaluation_split_name,
+    read_saliency_split,
+    read_saliency_splits,
+)
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.training.check_data import report_splits
-from vac_tf.training.saliency.data import read_saliency_splits
 
 
 def check_saliency_data(config: SaliencyConfig) -> bool:

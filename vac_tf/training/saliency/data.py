@@ -2,21 +2,15 @@
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
-import logging
 import os
-from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.density import saliency_targets
-from vac_tf.datasets.fixations.selection import evaluation_split_name, read_saliency_split
-from vac_tf.datasets.fixations.split import SaliencySplit
-from vac_tf.datasets.held_out import hold_out
-from vac_tf.datasets.selection import check_disjoint
+from vac_tf.datasets.fixations.selection import read_saliency_splits
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
@@ -102,31 +96,3 @@ def read_saliency_data(config: SaliencyConfig) -> SaliencyData:
         selected_on=selected_on,
         skipped=skipped,
     )
-
-
-def read_saliency_splits(
-    config: SaliencyConfig, read: Callable[[str], SaliencySplit] | None = None
-) -> tuple[SaliencySplit, SaliencySplit, str]:
-    """The training and validation parts of a run, and in words what selects its best network.
-
-    Args:
-        config: the run's.
-        read: a split by its name; None: `read_saliency_split`.
-
-    Raises:
-        ValueError: when the splits share images, or data is missing or bad.
-    """
-    read = read or functools.partial(read_saliency_split, config)
-    train = read(config.train_split)
-    if not config.validation_split:
-        train, validation = hold_out(train, config.validation_fraction, config.seed)
-        part = f"held-out {config.validation_fraction:g} of the {config.train_split} split"
-        return train, validation, part
-    if config.validation_split == evaluation_split_name(config):
-        logging.warning(
-            "The network is selected on the %s split, which is evaluated too: its figures flatter.",
-            config.validation_split,
-        )
-    validation = read(config.validation_split)
-    check_disjoint(train, validation)
-    return train, validation, f"{config.validation_split} split"

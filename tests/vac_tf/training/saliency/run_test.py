@@ -126,7 +126,6 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(finished, tmp_path, mon
                 np.testing.assert_array_equal(whole[name], cut[name])
 
 
-@pytest.mark.xfail(strict=True, reason="splits are told apart by their names, not their images")
 def test_images_that_selected_are_recognised_in_a_split_of_another_name(finished, caplog):
     """The held-out part of train selected; here it comes as another split, from other files."""
     folder, config, _ = finished
