@@ -62,14 +62,16 @@ def slow_sim(saliency, density):
     return sum(min(p / total_p, q / total_q) for p, q in pairs)
 
 
-def slow_auc_judd(saliency, mask):
-    """The curve point by point: one for every value at a fixation, straight lines between."""
-    fixated, others = saliency[mask], saliency[~mask]
+def slow_auc_judd(saliency, mask, jitter=None):
+    """As AUC_Judd.m of the benchmark: one point for each fixation, straight lines between."""
+    if jitter is not None:
+        saliency = saliency + jitter.random(saliency.shape) / 1e7
+    fixated = np.sort(saliency[mask])[::-1]
     curve = [(0.0, 0.0)]
-    for threshold in sorted(set(fixated.tolist()), reverse=True):
-        hits = sum(value >= threshold for value in fixated) / len(fixated)
-        false_alarms = sum(value >= threshold for value in others) / len(others)
-        curve.append((false_alarms, hits))
+    for number, threshold in enumerate(fixated, start=1):
+        above = np.sum(saliency >= threshold)
+        false_alarms = (above - number) / (saliency.size - len(fixated))
+        curve.append((false_alarms, number / len(fixated)))
     curve.append((1.0, 1.0))
     return sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in zip(curve, curve[1:], strict=False))
 
@@ -91,10 +93,22 @@ def test_equal_to_slow_versions(seed, levels):
     assert metrics.nss(saliency, mask) == close(slow_nss(saliency, mask))
     assert metrics.kld(saliency, density) == close(slow_kld(saliency, density))
     assert metrics.sim(saliency, density) == close(slow_sim(saliency, density))
-    assert metrics.auc_judd(saliency, mask) == close(slow_auc_judd(saliency, mask))
+    if levels is None:
+        assert metrics.auc_judd(saliency, mask) == close(slow_auc_judd(saliency, mask))
     assert metrics.cc(saliency, density) == close(pearsonr(saliency.ravel(), density.ravel())[0])
     gain = metrics.information_gain(saliency, mask, density)
     assert gain == close(slow_information_gain(saliency, mask, density))
+
+
+@pytest.mark.xfail(strict=True, reason="ties of a map are not broken as the published jitter does")
+@pytest.mark.parametrize("levels", [2, 20])
+def test_judds_auc_of_a_tied_map_is_the_published_one_expected_over_its_jitter(levels):
+    saliency, mask, _ = random_case(1, levels)
+    generator = np.random.default_rng(0)
+    drawn = [slow_auc_judd(saliency, mask, generator) for _ in range(400)]
+    error = 4 * np.std(drawn) / np.sqrt(len(drawn))
+    assert error < 0.01
+    assert metrics.auc_judd(saliency, mask) == pytest.approx(np.mean(drawn), abs=error)
 
 
 @pytest.mark.parametrize("levels", [None, 2], ids=["no ties", "ties"])
