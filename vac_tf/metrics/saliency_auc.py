@@ -1,10 +1,11 @@
 """Areas under the ROC curve of saliency maps: Judd's, Borji's, and the shuffled one.
 
 A map is read as a classifier of pixels: fixated or not. The three differ in what they take for
-negatives. Ties are counted exactly instead of being broken by jitter, so equal maps get equal
-scores. Source of the definitions: Bylinskii, Judd, Oliva, Torralba and Durand, "What do different
-evaluation metrics tell us about saliency models?", IEEE TPAMI 41(3), 2019, Section 4.1, and the
-MATLAB programs of their benchmark.
+negatives. The benchmark breaks ties (8-bit maps are full of them) by a random jitter; here every
+score is the expectation over that jitter, so equal maps get equal scores. Source of the
+definitions: Bylinskii, Judd, Oliva, Torralba and Durand, "What do different evaluation metrics tell
+us about saliency models?", IEEE TPAMI 41(3), 2019, Section 4.1, and the MATLAB programs of their
+benchmark.
 
 All functions take saliency `[H, W]` (any finite numbers: only their order counts) and a fixation
 mask `[H, W]` (nonzero: fixated; a pixel counts once), and return a float in 0..1. A constant map
@@ -19,9 +20,11 @@ from vac_tf.metrics.saliency_arrays import checked_map, checked_mask
 def auc_judd(saliency: np.ndarray, mask: np.ndarray) -> float:
     """AUC whose negatives are all pixels that are not fixated (Judd, Durand and Torralba, 2012).
 
-    The thresholds are the values at the fixations; between them the curve is straight, and it
-    ends in (0, 0) and (1, 1). (So a map of very few values is read coarsely: one that is 0 at all
-    fixations and 1 elsewhere has one threshold, and gets 0.5.)
+    The thresholds are the values at the P fixated pixels, one each; between them the curve is
+    straight, and it ends in (0, 0) and (1, 1). So a negative that k of them exceed adds
+    (k + 1/2) / P, or 1 when all do. Negatives that tie with e fixated pixels exceed any number of
+    these with equal probability, as under the jitter of the benchmark's AUC_Judd.m. A constant
+    map is 0.5 by definition (the jitter would give 1/2 + 1/(2 (P + 1))).
 
     Raises:
         ValueError: for arrays that are no maps, or of different shapes.
@@ -31,13 +34,16 @@ def auc_judd(saliency: np.ndarray, mask: np.ndarray) -> float:
     positives, negatives = saliency[fixated], saliency[~fixated]
     if not positives.size or not negatives.size:
         return float("nan")
-    thresholds, counts = np.unique(positives, return_counts=True)
-    # bins[k]: how many of the thresholds a negative reaches.
-    bins = np.searchsorted(thresholds, negatives, side="right")
-    reached = np.bincount(bins, minlength=len(thresholds) + 1)[:0:-1]
-    true_rates = np.cumsum(counts[::-1]) / positives.size
-    false_rates = np.cumsum(reached) / negatives.size
-    return float(np.trapezoid(np.r_[0, true_rates, 1], np.r_[0, false_rates, 1]))
+    if saliency.min() == saliency.max():
+        return 0.5
+    ordered = np.sort(positives)
+    below = np.searchsorted(ordered, negatives, side="left")
+    tied = np.searchsorted(ordered, negatives, side="right") - below
+    above = positives.size - below - tied
+    # Below all of them: surely, or in one of the e + 1 places among the ties that are the lowest.
+    is_lowest = np.where(below == 0, 1 / (tied + 1), 0.0)
+    areas = above + tied / 2 + (1 - is_lowest) / 2
+    return float(areas.mean() / positives.size)
 
 
 def auc_borji(saliency: np.ndarray, mask: np.ndarray, seed: int = 0, splits: int = 100) -> float:

@@ -100,7 +100,6 @@ def test_equal_to_slow_versions(seed, levels):
     assert gain == close(slow_information_gain(saliency, mask, density))
 
 
-@pytest.mark.xfail(strict=True, reason="ties of a map are not broken as the published jitter does")
 @pytest.mark.parametrize("levels", [2, 20])
 def test_judds_auc_of_a_tied_map_is_the_published_one_expected_over_its_jitter(levels):
     saliency, mask, _ = random_case(1, levels)
