@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +80,37 @@ def read_table(
     label_names, parse_labels = label_reader(file, columns, image_column, tables, settings)
     images = _ImageColumn(file, columns.index(image_column))
     repeated = RepeatedRows(file, repeated_images)
+
+    def read_row(row: TableRow) -> tuple | None:
+        box = _box(row, box_columns)
+        row_labels = parse_labels(row)
+        name, path = images.read(row)
+        is_kept = repeated.keeps((path, box), name, row.line, row_labels)
+        return (path, row_labels, box) if is_kept else None
+
+    rows = _usable_rows(file, columns, split, read_row, rejected)
+    repeated.report(rejected)
+    paths, labels, boxes = zip(*rows, strict=True)
+    return Split(
+        image_paths=paths,
+        labels=np.array(labels, np.float32),
+        label_names=label_names,
+        boxes=np.array(boxes, np.float64) if box_columns else None,
+        name=split,
+        dataset="table",
+    )
+
+
+def _usable_rows(
+    file: Path,
+    columns: list[str],
+    split: str,
+    read_row: Callable[[TableRow], tuple | None],
+    rejected: list[RejectedRow] | None,
+) -> list[tuple]:
+    """What `read_row` makes of the rows of a split, without those that it leaves out (None)."""
     split_index = columns.index("split") if "split" in columns else None
-    paths, labels, boxes, found = [], [], [], set()
+    rows, found = [], set()
     for row in table_rows(file):
         try:
             _check_width(row, columns)
@@ -88,30 +118,17 @@ def read_table(
                 found.add(cell_text(row.values[split_index]))
                 if cell_text(row.values[split_index]) != split:
                     continue
-            box = _box(row, box_columns)
-            row_labels = parse_labels(row)
-            name, path = images.read(row)
-            if not repeated.keeps((path, box), name, row.line, row_labels):
-                continue
+            example = read_row(row)
         except BadRowError as error:
             report_bad_row(rejected, file, row.line, str(error), error.kind)
             continue
-        paths.append(path)
-        labels.append(row_labels)
-        boxes.append(box)
+        if example is not None:
+            rows.append(example)
     if split_index is not None and split not in found:
         raise UnknownSplitError(f"Unknown split {split!r} in {file}. Found: {sorted(found)}.")
-    if not paths:
+    if not rows:
         raise nothing_usable(f"{file} has no usable row for split {split!r}.", rejected)
-    repeated.report(rejected)
-    return Split(
-        image_paths=tuple(paths),
-        labels=np.array(labels, np.float32),
-        label_names=label_names,
-        boxes=np.array(boxes, np.float64) if box_columns else None,
-        name=split,
-        dataset="table",
-    )
+    return rows
 
 
 def _find_table(data_dir: Path, split: str) -> tuple[Path, list[Path]]:
