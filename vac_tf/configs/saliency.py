@@ -1,24 +1,14 @@
 """Configurations of saliency training and evaluation, made as those of classification."""
 
 import dataclasses
-from typing import Any
 
-from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.fields import check_choices, check_ranges, setting
-
-
-def same_as_training(name: str, default: Any = None) -> Any:
-    """A field like that of `TrainConfig`: its help, its choices and, unless given, its default."""
-    field = next(field for field in dataclasses.fields(TrainConfig) if field.name == name)
-    default = field.default if default is None else default
-    return setting(default, field.metadata["help"], field.metadata["choices"])
+from vac_tf.configs.fields import setting
+from vac_tf.configs.run import RunConfig
 
 
 @dataclasses.dataclass(frozen=True)
-class SaliencyConfig:
+class SaliencyConfig(RunConfig):
     """Everything that decides the outcome of a saliency training, and where it is written."""
-
-    run_dir: str = same_as_training("run_dir")
 
     # Data
     dataset: str = setting(
@@ -26,8 +16,6 @@ class SaliencyConfig:
         "salicon (official files, or data in their layout), or scenes with SIMULATED fixations.",
         ("scenes", "salicon"),
     )
-    data_dir: str = same_as_training("data_dir")
-    train_split: str = same_as_training("train_split")
     validation_split: str = setting(
         "", "Split that selects the best network; empty: hold out --validation_fraction of train."
     )
@@ -40,29 +28,9 @@ class SaliencyConfig:
     human_observers: int = setting(
         5, "Observers left out in turn on each image to measure human agreement; 0: all."
     )
-    max_images: int = same_as_training("max_images")
-    scenes_train_images: int = same_as_training("scenes_train_images")
-    scenes_seed: int = same_as_training("scenes_seed")
-    scenes_image_size: int = same_as_training("scenes_image_size")
-    check_data: bool = setting(
-        False, "Open every image, print what the splits hold and every rejected row, then stop."
-    )
-    skip_bad_images: bool = same_as_training("skip_bad_images")
-    max_pixels: int = same_as_training("max_pixels")
-    apply_exif_orientation: bool = same_as_training("apply_exif_orientation")
-    resize_kernel: str = same_as_training("resize_kernel")
-    cache: str = same_as_training("cache")
-    cache_dir: str = same_as_training("cache_dir")
 
     # Network
-    backbone: str = same_as_training("backbone")
-    backbone_weights: str = same_as_training("backbone_weights")
-    image_size: int = same_as_training("image_size")
     centre_prior: bool = setting(False, "Add a learned Gaussian to the map (centre bias).")
-    dropout: float = same_as_training("dropout")
-    batch_norm_momentum: float = same_as_training("batch_norm_momentum")
-    fused_batch_norm: bool = same_as_training("fused_batch_norm")
-    precision: str = same_as_training("precision")
 
     # Method
     losses: str = setting(
@@ -78,43 +46,16 @@ class SaliencyConfig:
         ("kld", "cc", "nss", "sim", "auc_judd", "shuffled_auc"),
     )
 
-    # Optimisation
-    optimizer: str = same_as_training("optimizer")
-    learning_rate: float = same_as_training("learning_rate")
-    momentum: float = same_as_training("momentum")
-    nesterov: bool = same_as_training("nesterov")
-    weight_decay: float = same_as_training("weight_decay")
-    schedule: str = same_as_training("schedule")
-    schedule_step_epochs: int = same_as_training("schedule_step_epochs")
-    schedule_step_factor: float = same_as_training("schedule_step_factor")
-    warmup_epochs: float = same_as_training("warmup_epochs")
-    gradient_clip_norm: float = same_as_training("gradient_clip_norm")
-    ema_decay: float = same_as_training("ema_decay")
-    batch_size: int = same_as_training("batch_size")
-    drop_remainder: bool = same_as_training("drop_remainder")
-    epochs: int = same_as_training("epochs")
-    early_stopping_epochs: int = setting(
-        0, "Stop after so many epochs without a better --best_metric; 0: off."
-    )
-    seed: int = same_as_training("seed")
-    checkpoint_seconds: float = same_as_training("checkpoint_seconds")
-
     def __post_init__(self):
-        check_choices(self)
-        for name in ("image_size", "batch_size", "epochs", "max_pixels", "scenes_train_images"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        super().__post_init__()
         for name in ("target_size", "human_observers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
-        check_ranges(self)
         if not self.validation_split and not 0.0 < self.validation_fraction < 1.0:
             raise ValueError(
                 f"validation_fraction must lie between 0 and 1, got {self.validation_fraction};"
                 " or name a validation_split."
             )
-        if self.dataset != "scenes" and not self.data_dir:
-            raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")
 
     @property
     def grid_size(self) -> int:
