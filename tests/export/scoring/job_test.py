@@ -362,3 +362,19 @@ def test_scoring_imports_neither_tensorflow_nor_the_library(model, folder, tmp_p
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.xfail(strict=True, reason="negative limits and infinite numbers pass in silence")
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("gpu_memory_mb", -1),
+        ("memory_limit_mb", -1),
+        ("batch_size", 1_000_000_000),
+        ("threshold", float("-inf")),
+        ("ray_cpus_per_actor", float("inf")),
+    ],
+)
+def test_senseless_numbers_are_refused(name, value):
+    with pytest.raises(ValueError, match=f"^{name} must .* got {value}"):
+        ScoringConfig(model="m", images="i", output="o.csv", **{name: value})

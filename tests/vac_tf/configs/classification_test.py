@@ -2,7 +2,9 @@
 
 import pytest
 
-from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.analysis import AnalysisConfig
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 
 
 @pytest.mark.parametrize(
@@ -35,3 +37,44 @@ def test_the_ends_of_the_ranges_are_allowed():
     assert lowest.items() <= vars(TrainConfig(**lowest)).items()
     others = dict(dropout=0.0, ema_decay=0.9999, batch_norm_momentum=0.0, validation_fraction=0.99)
     assert others.items() <= vars(TrainConfig(**others)).items()
+
+
+@pytest.mark.xfail(strict=True, reason="infinite, absurd and senseless settings pass the config")
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("learning_rate", float("inf")),
+        ("weight_decay", float("inf")),
+        ("gradient_clip_norm", float("inf")),
+        ("checkpoint_seconds", float("inf")),
+        ("schedule_step_factor", float("nan")),
+        ("schedule_step_factor", 0.0),
+        ("batch_size", 1_000_000_000),
+        ("image_size", 100_000),
+        ("scenes_image_size", 100_000),
+    ],
+)
+@pytest.mark.parametrize("config_class", [TrainConfig, SaliencyConfig])
+def test_what_no_run_can_use_is_refused_when_the_config_is_made(config_class, name, value):
+    with pytest.raises(ValueError, match=f"^{name} must .* got {value}"):
+        config_class(**{name: value})
+
+
+@pytest.mark.xfail(strict=True, reason="negative seeds and infinite numbers pass in silence")
+@pytest.mark.parametrize(
+    "config_class, name, value",
+    [
+        (TrainConfig, "split_seed", -7),
+        (TrainConfig, "phase3_learning_rate", float("inf")),
+        (SaliencyConfig, "target_size", 100_000),
+        (EvaluationConfig, "max_images", -3),
+        (EvaluationConfig, "threshold_shrinkage", float("inf")),
+        (EvaluationConfig, "batch_size", 1_000_000_000),
+        (SaliencyEvaluationConfig, "max_images", -3),
+        (AnalysisConfig, "threshold", float("-inf")),
+        (AnalysisConfig, "batch_size", 1_000_000_000),
+    ],
+)
+def test_every_config_refuses_senseless_numbers(config_class, name, value):
+    with pytest.raises(ValueError, match=f"^{name} must .* got {value}"):
+        config_class(run_dir="run", **{name: value})
