@@ -4,6 +4,7 @@ A scoring host does not install the library, so its `config_fields` cannot serve
 """
 
 import dataclasses
+import math
 from typing import Any
 
 
@@ -29,8 +30,16 @@ def check_needed(config: Any, names: tuple[str, ...]) -> None:
         raise ValueError(f"Missing: {', '.join(f'--{name}' for name in missing)}.")
 
 
-def check_at_least_one(config: Any, names: tuple[str, ...]) -> None:
-    """Raises ValueError for a count among `names` that is below 1."""
+def check_at_least(lowest: int, config: Any, names: tuple[str, ...]) -> None:
+    """Raises ValueError for a number among `names` that is below `lowest`."""
     for name in names:
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1, got {getattr(config, name)}.")
+        if getattr(config, name) < lowest:
+            raise ValueError(f"{name} must be at least {lowest}, got {getattr(config, name)}.")
+
+
+def check_finite(config: Any) -> None:
+    """Raises ValueError for a field that is infinite or no number."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.type is float and not math.isfinite(value):
+            raise ValueError(f"{field.name} must be a finite number, got {value}.")

@@ -3,7 +3,7 @@
 import dataclasses
 
 from export.building.gate.budget import parse_budget, parse_precisions
-from export.config_fields import check_at_least_one, check_choices, check_needed, setting
+from export.config_fields import check_at_least, check_choices, check_needed, setting
 
 _LIMITS = (
     "a change of the defaults such as decisions:0.02,mAP:0.01, of: probability, mean_probability,"
@@ -68,7 +68,7 @@ class ExportConfig:
     def __post_init__(self):
         check_choices(self)
         check_needed(self, ("run_dir", "bundle_dir"))
-        check_at_least_one(self, ("parity_images", "gate_images", "calibration_images"))
+        check_at_least(1, self, ("parity_images", "gate_images", "calibration_images"))
         parse_precisions(self.precisions)
         parse_budget("fp16", self.fp16_budget)
         parse_budget("int8", self.int8_budget)

@@ -6,7 +6,7 @@ They stand here and not in the library because a scoring host does not install i
 import dataclasses
 import re
 
-from export.config_fields import check_at_least_one, check_choices, check_needed, setting
+from export.config_fields import check_at_least, check_choices, check_finite, check_needed, setting
 from export.files.read_limits import ReadLimits
 from export.scoring.runtime.host_limits import available_cores, available_memory
 
@@ -15,6 +15,7 @@ _MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors")
 ENGINES = ("local", "ray")
 THIS_HOST = "127.0.0.1"
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
+_LARGEST_BATCH = 2**20  # Larger ones are slips of the keyboard.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,21 +179,23 @@ class ScoringConfig:
         check_choices(self)
         self._check_modes()
         check_needed(self, self._needed)
-        check_at_least_one(self, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))
+        check_finite(self)
+        check_at_least(1, self, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))
         if not 0.0 < self.read_seconds <= 86_400.0:
             raise ValueError(
                 f"read_seconds must be above 0 and at most 86400, got {self.read_seconds}."
             )
-        for name in ("decoders", "threads", "decoding_memory_mb", "read_retries"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
+        check_at_least(0, self, ("decoders", "threads", "decoding_memory_mb", "read_retries"))
+        check_at_least(0, self, ("gpu_memory_mb", "memory_limit_mb"))
+        if self.batch_size > _LARGEST_BATCH:
+            raise ValueError(f"batch_size must be at most {_LARGEST_BATCH}, got {self.batch_size}.")
         if not 0.0 <= self.heatmap_margin < 1.0:
             raise ValueError(f"heatmap_margin must lie in 0..1, got {self.heatmap_margin}.")
         if not 0 <= self.metrics_port < 65536:
             raise ValueError(f"metrics_port must lie in 0..65535, got {self.metrics_port}.")
         self._check_engine()
         self._check_retry()
-        if not self.threshold < 1.0:  # NaN too.
+        if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
         if not 0.0 <= self.max_error_share <= 1.0:
             raise ValueError(
@@ -227,7 +230,7 @@ class ScoringConfig:
             )
 
     def _check_engine(self) -> None:
-        check_at_least_one(self, ("ray_actors",))
+        check_at_least(1, self, ("ray_actors",))
         if self.ray_cpus_per_actor <= 0.0 or self.ray_gpus_per_actor < 0.0:
             raise ValueError(
                 "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"

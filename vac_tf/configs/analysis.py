@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vac_tf.configs.fields import check_choices, setting
+from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +30,7 @@ class AnalysisConfig:
         "Split with object masks; several are joined: train+val (default: val of coco, test of"
         " scenes).",
     )
-    max_images: int = setting(0, "Use only the first so many images; 0: all.")
+    max_images: int = setting(0, "Use only the first so many images; 0: all.", at_least=0)
     skip_bad_images: bool = setting(
         False,
         "Leave images out that cannot be read or have no score, counted, instead of stopping.",
@@ -52,16 +52,23 @@ class AnalysisConfig:
         -1.0,
         "A label is predicted when its probability is above this; below 0: by the thresholds tuned"
         " for the run, 0.5 where there are none, and by the decisions of the file for --scores.",
+        below=1,
     )
-    bootstrap_samples: int = setting(1000, "Samples of images for every bootstrap interval.")
-    seed: int = setting(0, "Seed of whatever is drawn: bootstrap samples, negatives of AUCs.")
+    bootstrap_samples: int = setting(
+        1000, "Samples of images for every bootstrap interval.", at_least=1
+    )
+    seed: int = setting(
+        0, "Seed of whatever is drawn: bootstrap samples, negatives of AUCs.", at_least=0
+    )
 
     output_dir: str = setting("", "Folder to write to (default: RUN_DIR/analysis).")
-    panels: int = setting(6, "Most images per figure of heatmaps; 0: no such figures.")
-    batch_size: int = setting(32, "Images per step of the networks.")
+    panels: int = setting(6, "Most images per figure of heatmaps; 0: no such figures.", at_least=0)
+    batch_size: int = setting(
+        32, "Images per step of the networks.", at_least=1, at_most=LARGEST_BATCH
+    )
 
     def __post_init__(self):
-        check_choices(self)
+        check_fields(self)
         if bool(self.run_dir) == bool(self.scores):
             raise ValueError(
                 "Give either run_dir, a run of train.py, or scores, what score.py wrote."
@@ -72,11 +79,3 @@ class AnalysisConfig:
             raise ValueError("scores need data_dir, the folder of the images and their objects.")
         if self.scores and not self.output_dir:
             raise ValueError("scores need output_dir, the folder that the analysis is written to.")
-        for name in ("batch_size", "bootstrap_samples"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("panels", "max_images", "seed"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
-        if not self.threshold < 1.0:
-            raise ValueError(f"threshold must be below 1, got {self.threshold}.")

@@ -7,7 +7,7 @@ copy of any default.
 
 import dataclasses
 
-from vac_tf.configs.fields import check_choices, setting
+from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 from vac_tf.configs.run import RunConfig
 
 DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
@@ -34,6 +34,8 @@ class TrainConfig(RunConfig):
     validation_fraction: float = setting(
         0.0,
         "Hold out this fraction of the training images (by image) instead of --validation_split.",
+        at_least=0,
+        below=1,
     )
     paper_protocol: bool = setting(
         False, "Select the best network on the test split, as the paper's authors; reports say so."
@@ -57,7 +59,7 @@ class TrainConfig(RunConfig):
         ("error", "first", "all"),
     )
     split_seed: int = setting(
-        -1, "Seed of the part that --validation_fraction holds out; -1: as --seed."
+        -1, "Seed of the part that --validation_fraction holds out; -1: as --seed.", at_least=-1
     )
 
     # Network
@@ -126,18 +128,19 @@ class TrainConfig(RunConfig):
         "Start of the joint layer: heads (each logit is the mean of both streams' own) or random.",
         ("heads", "random"),
     )
-    phase1b_epochs: int = setting(0, "Epochs of phase 1b; 0: as --epochs.")
-    phase1b_learning_rate: float = setting(0.0, "Of phase 1b; 0: as --learning_rate.")
-    phase2_epochs: int = setting(0, "Epochs of phase 2; 0: as --epochs.")
-    phase2_learning_rate: float = setting(1e-5, "Of phase 2; the default is the paper's.")
-    phase3_epochs: int = setting(0, "Epochs of phase 3; 0: as --epochs.")
-    phase3_learning_rate: float = setting(1e-6, "Of phase 3; the default is the paper's.")
+    phase1b_epochs: int = setting(0, "Epochs of phase 1b; 0: as --epochs.", at_least=0)
+    phase1b_learning_rate: float = setting(0.0, "Of phase 1b; 0: as --learning_rate.", at_least=0)
+    phase2_epochs: int = setting(0, "Epochs of phase 2; 0: as --epochs.", at_least=0)
+    phase2_learning_rate: float = setting(
+        1e-5, "Of phase 2; the default is the paper's.", at_least=0
+    )
+    phase3_epochs: int = setting(0, "Epochs of phase 3; 0: as --epochs.", at_least=0)
+    phase3_learning_rate: float = setting(
+        1e-6, "Of phase 3; the default is the paper's.", at_least=0
+    )
 
     def __post_init__(self):
         super().__post_init__()
-        for name in PHASE_SETTINGS:
-            if not getattr(self, name) >= 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if self.label_columns and self.ignore_columns:
             raise ValueError("Give either label_columns or ignore_columns, not both.")
 
@@ -169,7 +172,9 @@ class EvaluationConfig:
         "Unknown labels in the metrics (default: as the run's config says).",
         ("", *UNKNOWN_POLICIES),
     )
-    threshold: float = setting(0.5, "A label is predicted when its probability is above this.")
+    threshold: float = setting(
+        0.5, "A label is predicted when its probability is above this.", at_least=0, at_most=1
+    )
     tune_thresholds: bool = setting(
         False, "Tune one threshold per label, into the run's thresholds.json."
     )
@@ -178,11 +183,14 @@ class EvaluationConfig:
         "What thresholds are tuned for: f1, fbeta:2, precision:0.9 (the largest recall at this"
         " precision or more) or alarm_rate:0.01 (this share of the images).",
     )
-    threshold_folds: int = setting(5, "Folds of the cross-fitting that measures the gain.")
+    threshold_folds: int = setting(
+        5, "Folds of the cross-fitting that measures the gain.", at_least=2
+    )
     threshold_shrinkage: float = setting(
         10.0,
         "Positives with which a label lies half-way between its own threshold and that of all"
         " labels (and so its calibration); 0: every label on its own.",
+        at_least=0,
     )
     force_thresholds: bool = setting(
         False,
@@ -202,27 +210,17 @@ class EvaluationConfig:
         "Run folder of train_saliency.py: also evaluate the classifier (of average pooling) with"
         " its heatmaps weighted by where people look.",
     )
-    batch_size: int = setting(64, "Images per step.")
-    max_images: int = setting(0, "Use only the first so many images; 0: all.")
+    batch_size: int = setting(64, "Images per step.", at_least=1, at_most=LARGEST_BATCH)
+    max_images: int = setting(0, "Use only the first so many images; 0: all.", at_least=0)
     skip_bad_images: bool = setting(
         False, "Leave unreadable images out, counted and listed, instead of stopping."
     )
 
     def __post_init__(self):
-        check_choices(self)
+        # Found out here, not after an hour of predictions.
+        check_fields(self)
         if not self.run_dir:
             raise ValueError("run_dir is needed: the folder that train.py wrote.")
-        # Found out here, not after an hour of predictions.
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}.")
-        if not 0.0 <= self.threshold <= 1.0:
-            raise ValueError(f"threshold must be a probability in 0..1, got {self.threshold}.")
-        if self.threshold_folds < 2:
-            raise ValueError(f"threshold_folds must be at least 2, got {self.threshold_folds}.")
-        if not self.threshold_shrinkage >= 0.0:
-            raise ValueError(
-                f"threshold_shrinkage must not be negative, got {self.threshold_shrinkage}."
-            )
 
     @property
     def tunes(self) -> bool:

@@ -1,39 +1,65 @@
-"""What configurations are made of: fields with their help, and the checks that several share."""
+"""What configurations are made of: fields with their help, their choices and their limits."""
 
 import dataclasses
+import math
 from typing import Any
 
-# Settings of a training run by the range that their values must lie in.
-_NOT_NEGATIVE = ("weight_decay", "warmup_epochs", "gradient_clip_norm", "early_stopping_epochs")
-_NOT_NEGATIVE += ("max_images", "seed", "scenes_seed", "checkpoint_seconds")
-_FRACTIONS = ("validation_fraction", "momentum", "batch_norm_momentum", "ema_decay")
+# Larger ones are slips of the keyboard, on which TensorFlow allocates for minutes before it fails.
+LARGEST_BATCH = 2**20
+LARGEST_SIDE = 8192  # pixels
 
 
-def setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
-    """A dataclass field with its help text and, optionally, its closed list of values."""
-    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+def setting(
+    default: Any,
+    help_text: str,
+    choices: tuple[str, ...] | None = None,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+) -> Any:
+    """A dataclass field with its help text and, optionally, its closed list of values or limits."""
+    limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
+    limits = {name: limit for name, limit in limits.items() if limit is not None}
+    metadata = {"help": help_text, "choices": choices, "limits": limits}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
-def check_choices(config: Any) -> None:
-    """Raises ValueError for a field whose value is not among its `choices`."""
+def check_fields(config: Any) -> None:
+    """Checks every field of a config against its choices and limits.
+
+    Raises:
+        ValueError: naming the first field that holds none of its choices, a number outside of its
+            limits, or one that is not finite.
+    """
     for field in dataclasses.fields(config):
-        choices = field.metadata.get("choices")
-        value = getattr(config, field.name)
+        value, choices = getattr(config, field.name), field.metadata.get("choices")
         if choices and value not in choices:
             raise ValueError(
                 f"Unknown {field.name} {value!r}. Expected one of: {', '.join(choices)}."
             )
+        limits = field.metadata.get("limits", {})
+        if not all(_HOLDS[name](value, limit) for name, limit in limits.items()):
+            raise ValueError(f"{field.name} must {_in_words(limits)}, got {value}.")
+        if field.type is float and not math.isfinite(value):
+            raise ValueError(f"{field.name} must be a finite number, got {value}.")
 
 
-def check_ranges(config: Any) -> None:
-    """Raises ValueError for a setting of a training run that is out of its range."""
-    for name in _NOT_NEGATIVE:
-        if not getattr(config, name) >= 0:
-            raise ValueError(f"{name} must not be negative, got {getattr(config, name)}.")
-    for name in _FRACTIONS:
-        if not 0.0 <= getattr(config, name) < 1.0:
-            raise ValueError(f"{name} must lie in [0, 1), got {getattr(config, name)}.")
-    if not (config.dropout == -1 or 0.0 <= config.dropout < 1.0):
-        raise ValueError(f"dropout must lie in [0, 1) or be -1, got {config.dropout}.")
-    if not config.learning_rate > 0:
-        raise ValueError(f"learning_rate must be above 0, got {config.learning_rate}.")
+_HOLDS = {
+    "at_least": lambda value, limit: value >= limit,
+    "above": lambda value, limit: value > limit,
+    "at_most": lambda value, limit: value <= limit,
+    "below": lambda value, limit: value < limit,
+}
+
+
+def _in_words(limits):
+    if limits == {"at_least": 0}:
+        return "not be negative"
+    if len(limits) == 1:
+        ((name, limit),) = limits.items()
+        return f"be {name.replace('_', ' ')} {limit}"
+    opening, lowest = ("[", limits["at_least"]) if "at_least" in limits else ("(", limits["above"])
+    highest, closing = (limits["at_most"], "]") if "at_most" in limits else (limits["below"], ")")
+    return f"lie in {opening}{lowest}, {highest}{closing}"

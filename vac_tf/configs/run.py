@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vac_tf.configs.fields import check_choices, check_ranges, setting
+from vac_tf.configs.fields import LARGEST_BATCH, LARGEST_SIDE, check_fields, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -17,17 +17,25 @@ class RunConfig:
         "", "Folder of the dataset in its official layout (scenes: where it is cached)."
     )
     train_split: str = setting("train", "Split to train on.")
-    max_images: int = setting(0, "Use only the first so many images of every split; 0: all.")
-    scenes_train_images: int = setting(3000, "Images generated for the scenes train split.")
-    scenes_seed: int = setting(0, "Seed of the generated scenes.")
-    scenes_image_size: int = setting(96, "Side of the generated scenes in pixels.")
+    max_images: int = setting(
+        0, "Use only the first so many images of every split; 0: all.", at_least=0
+    )
+    scenes_train_images: int = setting(
+        3000, "Images generated for the scenes train split.", at_least=1
+    )
+    scenes_seed: int = setting(0, "Seed of the generated scenes.", at_least=0)
+    scenes_image_size: int = setting(
+        96, "Side of the generated scenes in pixels.", at_least=1, at_most=LARGEST_SIDE
+    )
     check_data: bool = setting(
         False, "Open every image, print what the splits hold and every rejected row, then stop."
     )
     skip_bad_images: bool = setting(
         False, "Leave unreadable images out, counted and listed, instead of stopping."
     )
-    max_pixels: int = setting(89_478_485, "Refuse images with more pixels, before decoding.")
+    max_pixels: int = setting(
+        89_478_485, "Refuse images with more pixels, before decoding.", at_least=1
+    )
     apply_exif_orientation: bool = setting(
         False, "Turn images as their EXIF says; the paper's tools ignored it."
     )
@@ -42,11 +50,15 @@ class RunConfig:
     # Network
     backbone: str = setting("small", "Backbone; an unknown name lists the known ones.")
     backbone_weights: str = setting("none", "imagenet, none, or a .keras/.weights.h5 file.")
-    image_size: int = setting(96, "Images are resized to this height and width.")
+    image_size: int = setting(
+        96, "Images are resized to this height and width.", at_least=1, at_most=LARGEST_SIDE
+    )
     dropout: float = setting(
         0.0, "Rate of every dropout layer of the backbone; -1 keeps the backbone's own rates."
     )
-    batch_norm_momentum: float = setting(0.9, "Momentum of the moving statistics.")
+    batch_norm_momentum: float = setting(
+        0.9, "Momentum of the moving statistics.", at_least=0, below=1
+    )
     fused_batch_norm: bool = setting(True, "Run batch normalisation on TensorFlow's fused op.")
     precision: str = setting(
         "float32", "Compute precision.", ("float32", "mixed_bfloat16", "mixed_float16")
@@ -54,35 +66,43 @@ class RunConfig:
 
     # Optimisation
     optimizer: str = setting("adamw", "Optimizer.", ("sgd", "adamw"))
-    learning_rate: float = setting(2e-3, "Peak learning rate.")
-    momentum: float = setting(0.9, "Momentum of sgd.")
+    learning_rate: float = setting(2e-3, "Peak learning rate.", above=0)
+    momentum: float = setting(0.9, "Momentum of sgd.", at_least=0, below=1)
     nesterov: bool = setting(False, "Nesterov momentum of sgd.")
     weight_decay: float = setting(
-        0.0, "sgd: coupled L2 (added to the gradients); adamw: decoupled decay."
+        0.0, "sgd: coupled L2 (added to the gradients); adamw: decoupled decay.", at_least=0
     )
     schedule: str = setting(
         "cosine", "Learning rate schedule.", ("constant", "step", "cosine", "one_cycle")
     )
-    schedule_step_epochs: int = setting(3, "Epochs between the drops of the step schedule.")
-    schedule_step_factor: float = setting(0.5, "Factor of each drop of the step schedule.")
-    warmup_epochs: float = setting(0.0, "Epochs of linear warm-up before the schedule.")
-    gradient_clip_norm: float = setting(0.0, "Clip the global gradient norm; 0: off.")
-    ema_decay: float = setting(0.0, "Decay of the average of the weights; 0: off.")
-    batch_size: int = setting(32, "Images per step (before the views of the transforms).")
-    drop_remainder: bool = setting(False, "Drop the last partial batch of an epoch.")
-    epochs: int = setting(10, "Epochs.")
-    early_stopping_epochs: int = setting(
-        0, "Stop after so many epochs without a better validation score; 0: off."
+    schedule_step_epochs: int = setting(
+        3, "Epochs between the drops of the step schedule.", at_least=1
     )
-    seed: int = setting(0, "Seed of initial weights, data order and augmentation.")
-    checkpoint_seconds: float = setting(60.0, "Seconds between resumable states in an epoch.")
+    schedule_step_factor: float = setting(0.5, "Factor of each drop of the step schedule.", above=0)
+    warmup_epochs: float = setting(0.0, "Epochs of linear warm-up before the schedule.", at_least=0)
+    gradient_clip_norm: float = setting(0.0, "Clip the global gradient norm; 0: off.", at_least=0)
+    ema_decay: float = setting(
+        0.0, "Decay of the average of the weights; 0: off.", at_least=0, below=1
+    )
+    batch_size: int = setting(
+        32,
+        "Images per step (before the views of the transforms).",
+        at_least=1,
+        at_most=LARGEST_BATCH,
+    )
+    drop_remainder: bool = setting(False, "Drop the last partial batch of an epoch.")
+    epochs: int = setting(10, "Epochs.", at_least=1)
+    early_stopping_epochs: int = setting(
+        0, "Stop after so many epochs without a better validation score; 0: off.", at_least=0
+    )
+    seed: int = setting(0, "Seed of initial weights, data order and augmentation.", at_least=0)
+    checkpoint_seconds: float = setting(
+        60.0, "Seconds between resumable states in an epoch.", at_least=0
+    )
 
     def __post_init__(self):
-        check_choices(self)
-        counts = ("image_size", "batch_size", "epochs", "max_pixels", "scenes_train_images")
-        for name in (*counts, "schedule_step_epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        check_ranges(self)
+        check_fields(self)
+        if not (self.dropout == -1 or 0.0 <= self.dropout < 1.0):
+            raise ValueError(f"dropout must lie in [0, 1) or be -1, got {self.dropout}.")
         if self.dataset != "scenes" and not self.data_dir:
             raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from vac_tf.configs.fields import setting
+from vac_tf.configs.fields import LARGEST_BATCH, LARGEST_SIDE, check_fields, setting
 from vac_tf.configs.run import RunConfig
 
 
@@ -20,13 +20,18 @@ class SaliencyConfig(RunConfig):
         "", "Split that selects the best network; empty: hold out --validation_fraction of train."
     )
     validation_fraction: float = setting(
-        0.1, "Part of the training images that is held out to select the best network."
+        0.1,
+        "Part of the training images that is held out to select the best network.",
+        at_least=0,
+        below=1,
     )
     evaluation_split: str = setting(
         "", "Split that is evaluated at the end (default: val of salicon, test of scenes)."
     )
     human_observers: int = setting(
-        5, "Observers left out in turn on each image to measure human agreement; 0: all."
+        5,
+        "Observers left out in turn on each image to measure human agreement; 0: all.",
+        at_least=0,
     )
 
     # Network
@@ -37,7 +42,10 @@ class SaliencyConfig(RunConfig):
         "kld", "Loss, of kld, cc, nss, sim and bce, or a weighted sum, such as kld:1,cc:0.5."
     )
     target_size: int = setting(
-        0, "Cells per side of the grid of the targets; 0: a quarter of --image_size."
+        0,
+        "Cells per side of the grid of the targets; 0: a quarter of --image_size.",
+        at_least=0,
+        at_most=LARGEST_SIDE,
     )
     augment: str = setting("hflip", "hflip mirrors half of the images at random.", ("", "hflip"))
     best_metric: str = setting(
@@ -48,9 +56,6 @@ class SaliencyConfig(RunConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("target_size", "human_observers"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}.")
         if not self.validation_split and not 0.0 < self.validation_fraction < 1.0:
             raise ValueError(
                 f"validation_fraction must lie between 0 and 1, got {self.validation_fraction};"
@@ -75,18 +80,16 @@ class SaliencyEvaluationConfig:
         "", "Score this result file of the SALICON challenge instead of a run (needs --data_dir)."
     )
     human_observers: int = setting(
-        5, "Observers left out in turn on each image to measure human agreement; 0: all."
+        5,
+        "Observers left out in turn on each image to measure human agreement; 0: all.",
+        at_least=0,
     )
-    max_images: int = setting(0, "Use only the first so many images; 0: all.")
-    batch_size: int = setting(32, "Images per step.")
+    max_images: int = setting(0, "Use only the first so many images; 0: all.", at_least=0)
+    batch_size: int = setting(32, "Images per step.", at_least=1, at_most=LARGEST_BATCH)
 
     def __post_init__(self):
+        check_fields(self)
         if bool(self.run_dir) == bool(self.result_file):
             raise ValueError("Give either run_dir or result_file.")
         if self.result_file and not self.data_dir:
             raise ValueError("result_file needs data_dir, the folder of the images and fixations.")
-        if self.batch_size < 1 or self.human_observers < 0:
-            raise ValueError(
-                "batch_size must be at least 1 and human_observers not negative, got"
-                f" {self.batch_size} and {self.human_observers}."
-            )
