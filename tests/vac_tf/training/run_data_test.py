@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 
 import numpy as np
 import pytest
@@ -240,3 +241,24 @@ def test_a_validation_part_that_is_trained_on_is_refused(config):
     with pytest.raises(ValueError, match="1 images .*train2.png.* --validation_fraction"):
         read_run_splits(config)
     assert len(read_run_splits(dataclasses.replace(config, validation_fraction=0.3)).train) == 7
+
+
+@pytest.mark.xfail(strict=True, reason="one held-out image gives every network an mAP of 1")
+def test_a_validation_part_on_which_all_networks_are_equal_is_refused(config):
+    message = "No label has both a positive and a negative among the 1 images .*held-out 0.01"
+    with pytest.raises(ValueError, match=message):
+        run(dataclasses.replace(config, validation_fraction=0.01))
+    assert not os.path.exists(config.run_dir)
+    # An unknown label is a negative where the run counts it as one.
+    with open(f"{config.data_dir}/val.csv", "w") as stream:
+        stream.write("image,cat,dog\nval0.png,1,0\nval1.png,,0\n")
+    with pytest.raises(ValueError, match="among the 2 images .*val split"):
+        run(config)
+    assert run(dataclasses.replace(config, unknown_labels="negative"))["steps"] == 2
+
+
+@pytest.mark.xfail(strict=True, reason="an image beyond max_pixels is refused in a claimed folder")
+def test_a_first_image_that_cannot_be_used_claims_no_folder(config):
+    with pytest.raises(DatasetError, match="train0.png.*more than 1 pixels .max_pixels."):
+        run(dataclasses.replace(config, max_pixels=1))
+    assert not os.path.exists(config.run_dir)

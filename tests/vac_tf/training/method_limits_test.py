@@ -1,0 +1,58 @@
+"""Settings that no network can work with are refused before a run folder is claimed."""
+
+import pytest
+
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.training.method_check import check_method
+from vac_tf.training.run import run
+
+
+@pytest.mark.xfail(strict=True, reason="sizes that leave the network nothing to see are trained")
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"image_size": 1}, "image_size 1 is less than one heatmap cell of backbone 'small'"),
+        ({"image_size": 15}, "is less than one heatmap cell .* of 16 pixels"),
+        ({"image_size": 31, "backbone": "resnet50"}, "is less than one .* of 32 pixels"),
+        ({"transforms": "scale:1"}, "scale:1 is less than one heatmap cell of backbone 'small'"),
+        ({"augment": "scale:1"}, "scale:1 is less than one heatmap cell"),
+        ({"transforms": "scale:100000"}, "scale:100000 .* at most 8192"),
+        ({"transforms": "hflip,scale:64", "image_size": 64}, "scale:64 changes nothing"),
+        ({"augment": "scale:64", "image_size": 64}, "scale:64 changes nothing"),
+        ({"transforms": "translate:0:0"}, "translate:0:0 changes nothing"),
+        ({"warmup_epochs": 1e9}, "warmup_epochs 1e.09 is longer than the run of 10 epochs"),
+    ],
+)
+def test_what_leaves_nothing_to_learn_is_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        check_method(TrainConfig(run_dir="run", **changes))
+
+
+def test_the_smallest_and_largest_sizes_are_allowed():
+    for changes in (
+        {"image_size": 16},
+        {"image_size": 32, "backbone": "resnet50"},
+        {"transforms": "scale:16"},
+        {"image_size": 8192, "transforms": "scale:4096"},
+        {"warmup_epochs": 10.0},
+    ):
+        check_method(TrainConfig(run_dir="run", **changes))
+
+
+@pytest.mark.xfail(strict=True, reason="a step larger than the memory claims a folder and hangs")
+def test_a_step_beyond_the_memory_claims_no_folder(tmp_path, tiny_backbone, monkeypatch):
+    monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 64}.get)
+    config = TrainConfig(
+        run_dir=str(tmp_path / "run"),
+        data_dir=str(tmp_path),
+        scenes_train_images=8,
+        scenes_image_size=32,
+        backbone=tiny_backbone,
+        image_size=64,
+        batch_size=100,
+        epochs=1,
+    )
+    message = "8 images of 64x64 pixels take 0.000366 GiB, .* has 0.000244 GiB.*--batch_size"
+    with pytest.raises(ValueError, match=message):
+        run(config)
+    assert not (tmp_path / "run").exists()
