@@ -96,6 +96,12 @@ class ImageSource:
                     break
         return bad
 
+    def check_first_image(self) -> None:
+        """Raises DatasetError when the first image cannot be loaded, as where all cannot."""
+        reason = self._reason(0)
+        if reason:
+            raise unusable_image(self.split.image_paths[0], reason)
+
     def _decode(self, index):
         path = self._paths[index]
         image = decode_image(tf.io.read_file(path), path, self.settings.max_pixels)
@@ -152,6 +158,14 @@ class ImageSource:
                 if os.path.exists(partial):
                     os.remove(partial)
         return file
+
+
+def unusable_image(path: str, reason: str) -> DatasetError:
+    """The error of a training that meets an image it cannot load."""
+    return DatasetError(
+        f"{path} cannot be used: {reason}. Mend or remove the file, or leave such images out with"
+        " --skip_bad_images."
+    )
 
 
 def _in_parallel(function, items):

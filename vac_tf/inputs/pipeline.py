@@ -123,7 +123,7 @@ class TrainingBatches:
         dataset = tf.data.Dataset.from_tensor_slices(rows).map(
             lambda row: self._example(row, epoch), tf.data.AUTOTUNE, deterministic=True
         )
-        dataset = dataset.batch(self.batch_size)
+        dataset = _batched(dataset, self.batch_size, len(rows))
         if scaling:
             dataset = dataset.map(lambda images, labels: (scaling.images(images), labels))
         return dataset
@@ -167,7 +167,12 @@ def evaluation_batches(source: ImageSource, labels: np.ndarray, batch_size: int)
     dataset = indices.map(
         lambda index: (source.resized(index), labels[index]), tf.data.AUTOTUNE, deterministic=True
     )
-    return dataset.batch(batch_size).prefetch(2)
+    return _batched(dataset, batch_size, len(labels)).prefetch(2)
+
+
+def _batched(dataset, batch_size, num_rows):
+    """Batches no larger than the data: tf.data allocates a batch whole before it fills it."""
+    return dataset.batch(min(batch_size, max(num_rows, 1)))
 
 
 def _to_int64(value):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError, Split
-from vac_tf.inputs.image_source import ImageSettings, ImageSource
+from vac_tf.inputs.image_source import ImageSettings, ImageSource, unusable_image
 
 
 @contextlib.contextmanager
@@ -21,10 +21,7 @@ def naming_bad_images(*sources: ImageSource):
     except tf.errors.OpError as error:
         for source in sources:
             for index, reason in source.find_bad_images(first_only=True):
-                raise DatasetError(
-                    f"{source.split.image_paths[index]} cannot be used: {reason}. Mend or remove"
-                    " the file, or leave such images out with --skip_bad_images."
-                ) from error
+                raise unusable_image(source.split.image_paths[index], reason) from error
         raise
 
 

@@ -2,23 +2,28 @@
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 from vac_tf.configs.classification import DUAL_STREAM_SETTINGS, TrainConfig
-from vac_tf.geometry.transforms import Scaling, parse_transforms, parse_weights
+from vac_tf.configs.fields import LARGEST_SIDE
+from vac_tf.configs.run import RunConfig
+from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
 from vac_tf.models.backbones import get_backbone
 from vac_tf.training.consistency_trainer import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
 
 
 def check_method(config: TrainConfig) -> None:
-    """Checks transforms, weights, pairs, augmentation and backbone of a run.
+    """Checks sizes, warm-up, transforms, weights, pairs, augmentation and backbone of a run.
 
     Raises:
         ValueError: a misspelt transform or backbone, weights or pairs that do not fit the
-            transforms, a translation that is no multiple of the stride, augmentation by scaling
-            together with transforms, a saliency run that does not fit, or settings of a
-            dual-stream training in that of a classifier.
+            transforms, a transform that changes nothing, an image smaller than a heatmap cell, a
+            warm-up longer than the run, a translation that is no multiple of the stride,
+            augmentation by scaling together with transforms, a saliency run that does not fit, or
+            settings of a dual-stream training in that of a classifier.
     """
+    check_size_and_warmup(config, config.backbones)
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     parse_weights(config.consistency_weight, transforms)
     if config.pairs == "grid":
@@ -30,6 +35,10 @@ def check_method(config: TrainConfig) -> None:
             f" {config.transforms!r} compare heatmaps of one size; put the scaling into transforms,"
             " with weight 0 if it is to be augmentation only."
         )
+    for transform in (*transforms, *augmentation):
+        _check_changes_something(transform, config.image_size)
+        if isinstance(transform, Scaling):
+            _check_side(transform.spec, transform.size, config.backbones)
     for stride in {get_backbone(name).stride for name in config.backbones}:
         cells = math.ceil(config.image_size / stride)
         if config.consistency_level != "logits":
@@ -37,6 +46,43 @@ def check_method(config: TrainConfig) -> None:
                 transform.valid_mask(cells, cells, stride)
     if config.model == "classifier":
         _check_single_network(config)
+
+
+def check_size_and_warmup(config: RunConfig, backbones: Sequence[str]) -> None:
+    """Checks what the runs of all kinds of network share.
+
+    Raises:
+        ValueError: images smaller than a heatmap cell of a backbone, or a warm-up longer than the
+            run, which would never reach its learning rate.
+    """
+    _check_side(f"image_size {config.image_size}", config.image_size, backbones)
+    if config.warmup_epochs > config.epochs:
+        raise ValueError(
+            f"warmup_epochs {config.warmup_epochs:g} is longer than the run of {config.epochs}"
+            " epochs; use fewer."
+        )
+
+
+def _check_side(name, side, backbones):
+    for backbone in backbones:
+        stride = get_backbone(backbone).stride
+        if side < stride:
+            raise ValueError(
+                f"{name} is less than one heatmap cell of backbone {backbone!r}, of {stride}"
+                " pixels; use a larger size."
+            )
+    if side > LARGEST_SIDE:
+        raise ValueError(f"{name} is too large: images have at most {LARGEST_SIDE} pixels a side.")
+
+
+def _check_changes_something(transform, image_size):
+    same_size = isinstance(transform, Scaling) and transform.size == image_size
+    stays = isinstance(transform, Translation) and not (transform.rows or transform.columns)
+    if same_size or stays:
+        raise ValueError(
+            f"{transform.spec} changes nothing at image_size {image_size}: there would be nothing"
+            " to be consistent about. Leave it out, or change it."
+        )
 
 
 def _check_single_network(config):

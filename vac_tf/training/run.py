@@ -64,6 +64,7 @@ def run(
 
     # ---- Data
     data = read_run_data(config)
+    data.check_selection(config.unknown_labels)
 
     # ---- Network, trainer
     network = start_network(config, data.label_names)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.selection import read_run_splits
-from vac_tf.geometry.transforms import parse_transforms
+from vac_tf.geometry.transforms import Scaling, parse_transforms
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches
 from vac_tf.inputs.settings import (
@@ -20,6 +20,7 @@ from vac_tf.inputs.settings import (
     naming_bad_images,
 )
 from vac_tf.runs.folder import RunFolder
+from vac_tf.training.step_memory import check_step_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +55,23 @@ class RunData:
             "selected_on": self.selected_on,
             "skipped_images": [list(row) for row in self.skipped],
         }
+
+    def check_selection(self, unknown_labels: str) -> None:
+        """Raises ValueError where the validation part gives every network the same mAP.
+
+        The average precision of a label is 1 when all its images are positive, and undefined when
+        none is.
+        """
+        labels = self.validation_source.split.labels
+        if unknown_labels == "negative":
+            labels = known_labels(labels, unknown_labels)
+        if not ((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).any():
+            raise ValueError(
+                f"No label has both a positive and a negative among the {len(labels)} images of the"
+                f" validation part ({self.selected_on}): every network would have the same mAP, and"
+                " none could be selected. Use a larger --validation_fraction or another"
+                " --validation_split."
+            )
 
     def check_unchanged(self, folder: RunFolder) -> None:
         """Raises ValueError when the run in `folder` has begun with other labels or rows.
@@ -102,6 +120,9 @@ def read_run_data(config: TrainConfig) -> RunData:
     train_source = ImageSource(train, settings, config.cache, cache_dir)
     validation_source = ImageSource(validation, settings, config.cache, cache_dir)
     loss_labels = known_labels(validation.labels, config.unknown_labels)
+    check_step_memory(min(config.batch_size, len(train)), _sides_of_views(config))
+    for source in (train_source, validation_source):
+        source.check_first_image()
     return RunData(
         training=TrainingBatches(
             train_source,
@@ -121,3 +142,10 @@ def read_run_data(config: TrainConfig) -> RunData:
         selected_on=splits.selected_on,
         skipped=skipped,
     )
+
+
+def _sides_of_views(config):
+    """Side in pixels of every view of an image that a step holds."""
+    transforms = parse_transforms(config.transforms, config.resize_kernel)
+    sides = (t.size if isinstance(t, Scaling) else config.image_size for t in transforms)
+    return (config.image_size, *sides)

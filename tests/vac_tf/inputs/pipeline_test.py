@@ -176,3 +176,11 @@ def test_evaluation_keeps_order_and_the_last_partial_batch():
         assert [len(images) for images, _ in batches] == [5, 5, 5, 5, 2]
         assert numbers(batches) == list(range(COUNT))
         np.testing.assert_array_equal(np.concatenate([y for _, y in batches]), LABELS[:COUNT])
+
+
+def test_a_batch_larger_than_the_split_is_the_split():
+    # tf.data allocates a batch whole before it fills it: these would be 800 GB.
+    ((images, _),) = epoch_of(batch_size=10**9)
+    assert len(images) == COUNT
+    ((images, _),) = evaluation_batches(NumberedImages(), LABELS[:3], 10**9)
+    assert len(images) == 3

@@ -3,11 +3,12 @@
 import pytest
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run import run
+from vac_tf.training.saliency.run import run_saliency
 
 
-@pytest.mark.xfail(strict=True, reason="sizes that leave the network nothing to see are trained")
 @pytest.mark.parametrize(
     "changes, message",
     [
@@ -28,6 +29,19 @@ def test_what_leaves_nothing_to_learn_is_refused(changes, message):
         check_method(TrainConfig(run_dir="run", **changes))
 
 
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"image_size": 1}, "image_size 1 is less than one heatmap cell"),
+        ({"warmup_epochs": 11.0}, "warmup_epochs 11 is longer than the run of 10 epochs"),
+    ],
+)
+def test_a_saliency_training_is_checked_before_its_folder_is_claimed(changes, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        run_saliency(SaliencyConfig(run_dir=str(tmp_path / "run"), **changes))
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_smallest_and_largest_sizes_are_allowed():
     for changes in (
         {"image_size": 16},
@@ -39,7 +53,6 @@ def test_the_smallest_and_largest_sizes_are_allowed():
         check_method(TrainConfig(run_dir="run", **changes))
 
 
-@pytest.mark.xfail(strict=True, reason="a step larger than the memory claims a folder and hangs")
 def test_a_step_beyond_the_memory_claims_no_folder(tmp_path, tiny_backbone, monkeypatch):
     monkeypatch.setattr("os.sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 64}.get)
     config = TrainConfig(

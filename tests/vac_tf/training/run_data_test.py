@@ -243,7 +243,6 @@ def test_a_validation_part_that_is_trained_on_is_refused(config):
     assert len(read_run_splits(dataclasses.replace(config, validation_fraction=0.3)).train) == 7
 
 
-@pytest.mark.xfail(strict=True, reason="one held-out image gives every network an mAP of 1")
 def test_a_validation_part_on_which_all_networks_are_equal_is_refused(config):
     message = "No label has both a positive and a negative among the 1 images .*held-out 0.01"
     with pytest.raises(ValueError, match=message):
@@ -257,7 +256,6 @@ def test_a_validation_part_on_which_all_networks_are_equal_is_refused(config):
     assert run(dataclasses.replace(config, unknown_labels="negative"))["steps"] == 2
 
 
-@pytest.mark.xfail(strict=True, reason="an image beyond max_pixels is refused in a claimed folder")
 def test_a_first_image_that_cannot_be_used_claims_no_folder(config):
     with pytest.raises(DatasetError, match="train0.png.*more than 1 pixels .max_pixels."):
         run(dataclasses.replace(config, max_pixels=1))

@@ -15,6 +15,7 @@ from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
 from vac_tf.runs.folder import RunFolder
+from vac_tf.training.step_memory import check_step_memory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +80,9 @@ def read_saliency_data(config: SaliencyConfig) -> SaliencyData:
     sources = [
         ImageSource(split, settings, config.cache, cache_dir) for split in (train, validation)
     ]
+    check_step_memory(min(config.batch_size, len(train)), (config.image_size,))
+    for source in sources:
+        source.check_first_image()
     targets = [
         saliency_targets(split, config.grid_size, cache_dir) for split in (train, validation)
     ]

@@ -14,6 +14,7 @@ from vac_tf.metrics.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
+from vac_tf.training.method_check import check_size_and_warmup
 from vac_tf.training.saliency.data import SaliencyData, read_saliency_data
 from vac_tf.training.saliency.trainer import SaliencyTrainer
 
@@ -38,6 +39,7 @@ def run_saliency(config: SaliencyConfig) -> dict:
     folder = RunFolder(config.run_dir)
     folder.check(config)
     parse_losses(config.losses)
+    check_size_and_warmup(config, (config.backbone,))
     keras.utils.set_random_seed(config.seed)
     folder.claim(config)
 
