@@ -10,7 +10,12 @@ import numpy as np
 from export.files.atomic_file import sync_file_system
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput
-from export.scoring.output.heatmap_files import file_name, remove_partials, write_map, write_overlay
+from export.scoring.output.heatmap_files import (
+    file_name,
+    remove_leftovers,
+    write_map,
+    write_overlay,
+)
 from export.scoring.output.heatmap_peaks import describe_peak
 from export.scoring.output.rows import RowBlock
 from export.scoring.sources.recursive_glob import matches
@@ -73,7 +78,7 @@ class HeatmapRows:
         """Makes the folder of files, which may stay empty, ready for these rows."""
         if self.has_files:
             os.makedirs(self._folder, exist_ok=True)
-            remove_partials(self._folder, rows)
+            remove_leftovers(self._folder, rows)
 
     def end_part(self) -> None:
         """Brings the files of a part to the disk, before the part is said to be finished."""
@@ -104,7 +109,8 @@ class HeatmapRows:
                 entry = {"label": self._label_names[label], **describe_peak(heatmap, view.corners)}
                 entry["file"] = None
                 if self.has_files and entry["value"] is not None:
-                    entry["file"] = file_name(first_row + row, label, entry["label"])
+                    image, score = block.inputs[row].image, block.probabilities[row, label]
+                    entry["file"] = file_name(first_row + row, image, label, entry["label"], score)
                     self._write(os.path.join(self._folder, entry["file"]), heatmap, view.picture)
                 entries.append(entry)
             peaks.append(entries)
@@ -133,5 +139,5 @@ def _would_be_found(images: str, output: str) -> bool:
     if os.path.isdir(images):
         return f"{output}/".startswith(f"{images}/")
     folders = (f"{output}.heatmaps", f"{output}.parts/heatmaps")
-    files = (f"{folder}/{file_name(0, 0, '')}" for folder in folders)
+    files = (f"{folder}/{file_name(0, '', 0, '', 0.0)}" for folder in folders)
     return any(matches(file.split("/"), images.split("/")) for file in files)

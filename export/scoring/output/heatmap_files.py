@@ -1,5 +1,6 @@
 """Heatmaps as PNG files: 8-bit maps of the network's own grid, or laid over the picture."""
 
+import bisect
 import contextlib
 import glob
 import os
@@ -15,16 +16,24 @@ _PARTIAL = ".partial"
 _COLOURS = np.array([[0, 0, 96], [0, 128, 255], [64, 224, 96], [255, 224, 0], [224, 0, 0]])
 
 
-def file_name(row: int, label: int, label_name: str) -> str:
-    """Path of a row's heatmap inside the folder of heatmaps; distinct by its numbers.
+def file_name(row: int, image: str, label: int, label_name: str, score: float) -> str:
+    """Path of a row's heatmap inside the folder of heatmaps, such as
+    `000000/000000012_beach_003_dog_0.912.png`; distinct by the numbers of row and label.
 
     Args:
         row: Number of the row in the whole job, from 0.
+        image: The image as given, of whose file name what is safe is kept.
         label: Index of the label.
-        label_name: Its name, of which what is safe in file names is kept.
+        label_name: Its name, likewise.
+        score: The probability.
     """
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", label_name)[:40].strip("-")
-    return f"{row // _ROWS_PER_FOLDER:06}/{row:09}_{label:03}_{readable}.png"
+    image, _ = os.path.splitext(os.path.basename(image))
+    names = f"{_readable(image)}_{label:03}_{_readable(label_name)}"
+    return f"{row // _ROWS_PER_FOLDER:06}/{row:09}_{names}_{score:.3f}.png"
+
+
+def _readable(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "-", name)[:40].strip("-")
 
 
 def write_map(path: str, heatmap: np.ndarray) -> None:
@@ -61,10 +70,11 @@ def write_overlay(path: str, heatmap: np.ndarray, picture: np.ndarray) -> None:
     _write(path, Image.fromarray(np.rint(mixed).astype(np.uint8)))
 
 
-def remove_partials(folder: str, rows: Sequence[int]) -> None:
-    """Removes half-written files of these rows, which a job that was killed left behind.
+def remove_leftovers(folder: str, rows: Sequence[int]) -> None:
+    """Removes files of these rows, whole or half, which a job that was killed left behind.
 
-    Only of these: other processes may be writing theirs into the same folder.
+    A row that is scored again may get another name, by its score. Only files of these rows: other
+    processes may be writing theirs into the same folder.
 
     Args:
         folder: The folder of heatmaps.
@@ -73,9 +83,16 @@ def remove_partials(folder: str, rows: Sequence[int]) -> None:
     if not rows:
         return
     for number in range(rows[0] // _ROWS_PER_FOLDER, rows[-1] // _ROWS_PER_FOLDER + 1):
-        for path in glob.glob(f"{glob.escape(folder)}/{number:06}/*{_PARTIAL}"):
-            if int(os.path.basename(path).partition("_")[0]) in rows:
+        for path in glob.glob(f"{glob.escape(folder)}/{number:06}/*_*"):
+            row = os.path.basename(path).partition("_")[0]
+            if row.isdecimal() and _is_in(rows, int(row)):
                 os.remove(path)
+
+
+def _is_in(rows: Sequence[int], row: int) -> bool:
+    """Whether ascending `rows`, which may be millions, hold a number."""
+    place = bisect.bisect_left(rows, row)
+    return place < len(rows) and rows[place] == row
 
 
 def _write(path: str, image: Image.Image, text: PngImagePlugin.PngInfo | None = None) -> None:
