@@ -20,7 +20,7 @@ from typing import Any
 from export.files.remote_files import is_url, read_file
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
-from export.scoring.distributed.part_scorer import PartScorer, encode_inputs
+from export.scoring.distributed.scoring_actor import ScoringActor, encode_inputs
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_settings import describe_job
 from export.scoring.engine.parts import Job
@@ -132,7 +132,7 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
         config, decoders=config.decoders or threads, threads=config.threads or threads
     )
     return ray.data.from_arrow_refs(blocks).map_batches(
-        PartScorer,
+        ScoringActor,
         fn_constructor_kwargs={
             "config": config,
             "job": job,

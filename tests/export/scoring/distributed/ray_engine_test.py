@@ -27,13 +27,13 @@ from export.files.atomic_file import replace_file
 from export.files.remote_files import is_url
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
-from export.scoring.distributed.part_scorer import PartScorer, decode_inputs, encode_inputs
 from export.scoring.distributed.ray_engine import (
     check_resources,
     missing_parts,
     number_of_parts,
     score_with_ray,
 )
+from export.scoring.distributed.scoring_actor import ScoringActor, decode_inputs, encode_inputs
 from export.scoring.engine.job_settings import describe_job
 from export.scoring.job import score
 from export.scoring.output.writers import open_writer
@@ -75,7 +75,7 @@ def prepare(config):
     source = open_source(config.images, config.image_root)
     job = describe_job(config, NetworkSession(config.model), source)
     model = Path(config.model).read_bytes()
-    return source, job, PartScorer(config, job, lambda: model, os.getcwd())
+    return source, job, ScoringActor(config, job, lambda: model, os.getcwd())
 
 
 def score_missing(config, numbers=None):
@@ -150,7 +150,7 @@ def test_a_node_that_cannot_open_the_network_says_so(config, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
     source, job, _ = prepare(config)
     model = Path(config.model).read_bytes()
-    scorer = PartScorer(
+    scorer = ScoringActor(
         dataclasses.replace(config, providers="cuda"), job, lambda: model, os.getcwd()
     )
     number, inputs = next(missing_parts(job, source, {}))
@@ -174,10 +174,10 @@ def test_relative_paths_start_where_the_job_was_started(config, tmp_path, monkey
     number, inputs = next(missing_parts(job, source, {}))
     model = Path(config.model).read_bytes()
     monkeypatch.chdir("/")  # An actor starts somewhere else.
-    scorer = PartScorer(config, job, lambda: model, str(tmp_path))
+    scorer = ScoringActor(config, job, lambda: model, str(tmp_path))
     assert score_part(scorer, number, inputs)["counts"] == {"ok": 8, "missing": 4}
     monkeypatch.chdir("/")
-    scorer = PartScorer(config, job, lambda: model, "/not/on/this/node")
+    scorer = ScoringActor(config, job, lambda: model, "/not/on/this/node")
     stopped = score_part(scorer, number, inputs)["stopped"]
     assert "has no folder '/not/on/this/node', from which paths such as 'photos/caf" in stopped
 

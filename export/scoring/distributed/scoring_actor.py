@@ -41,7 +41,7 @@ def decode_inputs(text: str) -> list[ScoringInput]:
     return [decode(*values) for values in json.loads(text)]
 
 
-class PartScorer:
+class ScoringActor:
     """Scores parts with one session of the network; a callable for Ray Data's `map_batches`.
 
     Args:
