@@ -14,6 +14,7 @@ from export.building.gate.images import load_parity_images, scoring_inputs
 from export.building.gate.parity_check import check_bundle
 from export.building.gate.precision_gate import load_gate_set
 from export.building.precisions import write_precisions
+from export.building.provenance import without_paths
 from export.building.report import ExportReport
 from export.building.saved_model_writer import write_saved_model
 from export.building.serving_network import InferenceNetwork
@@ -109,11 +110,11 @@ def describe_run(
             input_dtype=input_dtype,
         ),
         unknown_labels=train_config.unknown_labels,
-        training_config=dataclasses.asdict(train_config),
-        evaluation=run.read_json("evaluation.json") if has_evaluation else None,
+        training_config=without_paths(dataclasses.asdict(train_config)),
+        evaluation=without_paths(run.read_json("evaluation.json")) if has_evaluation else None,
         versions=_versions(),
         calibration=_calibration(rule) if rule else None,
-        tuning=rule.tuning if rule else None,
+        tuning=without_paths(rule.tuning) if rule else None,
     )
 
 

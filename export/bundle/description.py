@@ -53,8 +53,8 @@ class ModelDescription:
         thresholds: L probabilities in 0..1; a label is decided above its own.
         preprocessing: How images become the network's input.
         unknown_labels: How training and metrics took unknown labels.
-        training_config: The run's config.
-        evaluation: The run's evaluation.json, or None.
+        training_config: The run's config, without the host's paths.
+        evaluation: The run's evaluation.json, likewise, or None.
         versions: Version of each package that wrote the file.
         calibration: What the graph does to the logits before the sigmoid, or None.
         tuning: What the thresholds were tuned for and on, or None when they were not tuned.
