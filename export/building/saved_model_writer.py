@@ -4,6 +4,7 @@ import json
 import os
 
 import tensorflow as tf
+from tensorflow.core.protobuf import fingerprint_pb2
 
 from export.building.serving_network import InferenceNetwork
 from export.bundle.description import ModelDescription
@@ -35,8 +36,18 @@ def write_saved_model(
         for name, (function, signature) in endpoints.items()
     }
     tf.saved_model.save(module, folder, signatures=signatures)
+    _clear_random_identity(os.path.join(folder, "fingerprint.pb"))
     extra = os.path.join(folder, "assets.extra")
     os.makedirs(extra)
     with open(os.path.join(extra, "model.json"), "w", encoding="utf-8") as file:
         json.dump(description.to_json(), file, indent=1)
     return tuple(endpoints)
+
+
+def _clear_random_identity(path: str) -> None:
+    """Removes the random number of each save, so that the same network gives the same bytes."""
+    with open(path, "rb") as file:
+        fingerprint = fingerprint_pb2.FingerprintDef.FromString(file.read())
+    fingerprint.ClearField("uuid")
+    with open(path, "wb") as file:
+        file.write(fingerprint.SerializeToString(deterministic=True))

@@ -6,6 +6,8 @@ import tempfile
 import onnx
 import onnxruntime
 
+from export.building.conversion.canonical_graph import make_canonical
+
 IMAGES = "images"
 
 
@@ -13,7 +15,8 @@ def optimize_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     """The same network after ONNX Runtime's hardware-independent optimisations.
 
     Of what the conversion from TensorFlow leaves behind, this moves Transpose nodes through the
-    graph until they cancel, and folds constants and padding. All nodes stay standard ONNX.
+    graph until they cancel, and folds constants and padding. All nodes stay standard ONNX; each
+    has a name of its own, by which the other functions here choose them.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, target = (os.path.join(folder, name) for name in ("source.onnx", "target.onnx"))
@@ -29,17 +32,8 @@ def optimize_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     used = [opset for opset in optimized.opset_import if opset.domain in domains]
     del optimized.opset_import[:]
     optimized.opset_import.extend(used)
-    _name_nodes(optimized)
+    make_canonical(optimized)
     return optimized
-
-
-def _name_nodes(model):
-    """Gives every node a name of its own: the other functions here choose nodes by name."""
-    taken = set()
-    for index, node in enumerate(model.graph.node):
-        if not node.name or node.name in taken:
-            node.name = f"{node.name or node.op_type}_{index}"
-        taken.add(node.name)
 
 
 def count_transposes(model: onnx.ModelProto) -> int:
