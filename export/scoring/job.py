@@ -6,6 +6,7 @@ end.
 
 import contextlib
 import dataclasses
+import logging
 import time
 from collections.abc import Iterator, Sequence
 
@@ -31,9 +32,12 @@ from export.scoring.output.finished_rows import select
 from export.scoring.output.writers import check_output
 from export.scoring.progress.metrics import JobMetrics, job_metrics
 from export.scoring.report import ScoringReport
+from export.scoring.runtime.processor import compare_with_verdict
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import Source
 from export.scoring.sources.open_source import open_source
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +69,9 @@ class OpenJob:
         session = NetworkSession(
             config.model, config.providers, config.gpu_memory_mb, config.threads
         )
+        warning = compare_with_verdict(session.description, session.provider, config.model)
+        if warning:
+            _LOGGER.warning(warning)
         source = open_source(config.images, config.image_root, config.read_limits)
         # A short list needs no full batch of black images.
         config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))

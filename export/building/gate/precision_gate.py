@@ -15,6 +15,7 @@ from export.building.gate.parity_check import reference_outputs
 from export.building.serving_network import InferenceNetwork
 from export.bundle.description import ModelDescription
 from export.images.preprocessing import to_input_dtype
+from export.scoring.runtime.processor import describe_processor
 from export.scoring.runtime.session import NetworkSession
 from vac_tf.datasets import Split
 from vac_tf.inputs.image_source import ImageSettings
@@ -72,8 +73,8 @@ def judge(path: str, gate_set: GateSet, budget: Budget, original: onnx.ModelProt
 
     Returns:
         Plain values, as `bundle.json` holds them: `accepted`, `failures` (sentences),
-        `diverging_layer` (a sentence, or None when accepted), `budget`, and the figures of
-        `measure_drift`.
+        `diverging_layer` (a sentence, or None when accepted), `budget`, the `processor` on which
+        it was given, and the figures of `measure_drift`.
     """
     session = NetworkSession(path, "cpu")
     description = session.description
@@ -93,6 +94,7 @@ def judge(path: str, gate_set: GateSet, budget: Budget, original: onnx.ModelProt
         "failures": failures,
         "diverging_layer": None,
         "budget": dataclasses.asdict(budget),
+        "processor": describe_processor(session.provider),
         **figures,
     }
     if failures:

@@ -87,6 +87,7 @@ def test_every_precision_describes_itself(bundle):
         own = properties(bundle / name)
         assert own["precision"] == precision and own["verdict"]["accepted"] is True
         assert own["verdict"].items() <= listed.items()
+        assert own["verdict"]["processor"]["provider"] == "CPUExecutionProvider"
         assert listed["images"] == 11 and set(listed["decisions"]["per_label"]) == set(LABELS)
         for key in set(first) - {"precision", "verdict"}:
             assert own[key] == first[key], key
