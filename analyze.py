@@ -9,13 +9,15 @@ so. Written are OUTPUT_DIR/report.html (begin there), analysis.json, objects.csv
 """
 
 from flags import analysis
+from flags.console import quiet_imports
 from flags.program import run_program
 
 
 def main():
     config = analysis.to_config()
-    from vac_tf.analysis.run import analyze
-    from vac_tf.analysis.text import format_readings
+    with quiet_imports():
+        from vac_tf.analysis.run import analyze
+        from vac_tf.analysis.text import format_readings
 
     print(format_readings(analyze(config)["readings"]))
 

@@ -9,13 +9,15 @@ evaluations report it beside 0.5, and export_model.py puts it into the exported 
 """
 
 from flags import evaluation
+from flags.console import quiet_imports
 from flags.program import run_program
 
 
 def main():
     config = evaluation.to_config()
-    from vac_tf.evaluation.classification import evaluate
-    from vac_tf.evaluation.classification_table import format_table
+    with quiet_imports():
+        from vac_tf.evaluation.classification import evaluate
+        from vac_tf.evaluation.classification_table import format_table
 
     print(format_table(evaluate(config)))
 

@@ -5,13 +5,15 @@ python evaluate_saliency.py --result_file=results.json --data_dir=SALICON --spli
 """
 
 from flags import saliency_evaluation
+from flags.console import quiet_imports
 from flags.program import run_program
 
 
 def main():
     config = saliency_evaluation.to_config()
-    from vac_tf.evaluation.saliency import evaluate_saliency
-    from vac_tf.evaluation.saliency_table import format_saliency_table
+    with quiet_imports():
+        from vac_tf.evaluation.saliency import evaluate_saliency
+        from vac_tf.evaluation.saliency_table import format_saliency_table
 
     print(format_saliency_table(evaluate_saliency(config)))
 

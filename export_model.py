@@ -14,13 +14,15 @@ Takes about half a minute for the small network, one to two minutes for a ResNet
 from absl import flags as absl_flags
 
 from flags import exporting
+from flags.console import quiet_imports
 from flags.program import run_program
 
 
 def main() -> int:
     config = exporting.to_config(absl_flags.FLAGS)
     # Imported here: --help and a wrong flag need no TensorFlow.
-    from export.building.exporter import export_run
+    with quiet_imports():
+        from export.building.exporter import export_run
 
     report = export_run(config)
     print(report)

@@ -25,12 +25,14 @@ import os
 
 from absl import flags as absl_flags
 
-from export.scoring.command import run_command
 from flags import scoring
+from flags.console import quiet_imports
 from flags.program import run_program
 
 
 def main() -> int:
+    with quiet_imports():
+        from export.scoring.command import run_command
     text, exit_code = run_command(scoring.to_config(absl_flags.FLAGS))
     print(text)
     return exit_code

@@ -18,19 +18,23 @@ The same command again continues an interrupted run.
 import json
 
 from flags import training
+from flags.console import quiet_imports
 from flags.program import run_program
 
 
 def main():
     config = training.to_config()
     if config.check_data:
-        from vac_tf.training.check_data import check_data
+        with quiet_imports():
+            from vac_tf.training.check_data import check_data
 
         return 0 if check_data(config) else 1
     if config.model == "dual_stream":
-        from vac_tf.training.dual_stream.run import run_dual_stream as run
+        with quiet_imports():
+            from vac_tf.training.dual_stream.run import run_dual_stream as run
     else:
-        from vac_tf.training.run import run
+        with quiet_imports():
+            from vac_tf.training.run import run
 
     print(json.dumps(run(config)))
     return 0

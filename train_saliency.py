@@ -11,17 +11,20 @@ The same command again continues an interrupted run, and evaluates a finished on
 """
 
 from flags import saliency
+from flags.console import quiet_imports
 from flags.program import run_program
 
 
 def main():
     config = saliency.to_config()
     if config.check_data:
-        from vac_tf.training.saliency.check_data import check_saliency_data
+        with quiet_imports():
+            from vac_tf.training.saliency.check_data import check_saliency_data
 
         return 0 if check_saliency_data(config) else 1
-    from vac_tf.evaluation.saliency_table import format_saliency_table
-    from vac_tf.training.saliency.run import run_saliency
+    with quiet_imports():
+        from vac_tf.evaluation.saliency_table import format_saliency_table
+        from vac_tf.training.saliency.run import run_saliency
 
     print(format_saliency_table(run_saliency(config)))
     return 0

@@ -1,7 +1,6 @@
 """How every program starts and ends: one clear message for a user's error, and its exit code."""
 
 import logging
-import os
 import sys
 from collections.abc import Callable
 
@@ -31,11 +30,9 @@ def run_program(main_function: Callable[[], int | None]) -> None:
     program and keeps its traceback.
     """
 
-    # Otherwise TensorFlow reports every CPU feature; its warnings stay.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    absl_flags.FLAGS.set_default("verbosity", absl_logging.INFO)
 
     def guarded(arguments: list[str]) -> int | None:
-        absl_logging.set_verbosity(absl_logging.INFO)
         absl_logging.get_absl_handler().setFormatter(logging.Formatter("%(message)s"))
         if len(arguments) > 1:
             unexpected = " ".join(arguments[1:])

@@ -116,7 +116,6 @@ def test_analyze_prints_its_findings_and_writes_the_page(finished_run, tmp_path)
     assert_one_line(again, 3, "cannot be written", "Choose another --output_dir")
 
 
-@pytest.mark.xfail(strict=True, reason="TensorFlow speaks before the program's own first line")
 def test_a_program_speaks_before_its_libraries(tmp_path, monkeypatch):
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     result = start("train.py", f"--run_dir={tmp_path / 'run'}", "--dataset=coco", "--data_dir=/no")
