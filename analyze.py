@@ -8,13 +8,14 @@ second model, a saliency run or fixations the parts that need them are left out,
 so. Written are OUTPUT_DIR/report.html (begin there), analysis.json, objects.csv and figures/.
 """
 
-from flags import analysis
+from flags import dataclass_flags
 from flags.console import quiet_imports
 from flags.program import run_program
+from vac_tf.configs.analysis import AnalysisConfig
 
 
 def main():
-    config = analysis.to_config()
+    config = dataclass_flags.from_flags(AnalysisConfig)
     with quiet_imports():
         from vac_tf.analysis.run import analyze
         from vac_tf.analysis.text import format_readings
@@ -23,5 +24,5 @@ def main():
 
 
 if __name__ == "__main__":
-    analysis.define()
+    dataclass_flags.define(AnalysisConfig)
     run_program(main)

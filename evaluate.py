@@ -8,13 +8,14 @@ label on the images that selected the network, into RUN_DIR/thresholds.json; fro
 evaluations report it beside 0.5, and export_model.py puts it into the exported file.
 """
 
-from flags import evaluation
+from flags import dataclass_flags
 from flags.console import quiet_imports
 from flags.program import run_program
+from vac_tf.configs.classification import EvaluationConfig
 
 
 def main():
-    config = evaluation.to_config()
+    config = dataclass_flags.from_flags(EvaluationConfig)
     with quiet_imports():
         from vac_tf.evaluation.classification import evaluate
         from vac_tf.evaluation.classification_table import format_table
@@ -23,5 +24,5 @@ def main():
 
 
 if __name__ == "__main__":
-    evaluation.define()
+    dataclass_flags.define(EvaluationConfig)
     run_program(main)

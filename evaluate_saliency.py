@@ -4,13 +4,14 @@ python evaluate_saliency.py --run_dir=runs/saliency --split=test
 python evaluate_saliency.py --result_file=results.json --data_dir=SALICON --split=val
 """
 
-from flags import saliency_evaluation
+from flags import dataclass_flags
 from flags.console import quiet_imports
 from flags.program import run_program
+from vac_tf.configs.saliency import SaliencyEvaluationConfig
 
 
 def main():
-    config = saliency_evaluation.to_config()
+    config = dataclass_flags.from_flags(SaliencyEvaluationConfig)
     with quiet_imports():
         from vac_tf.evaluation.saliency import evaluate_saliency
         from vac_tf.evaluation.saliency_table import format_saliency_table
@@ -19,5 +20,5 @@ def main():
 
 
 if __name__ == "__main__":
-    saliency_evaluation.define()
+    dataclass_flags.define(SaliencyEvaluationConfig)
     run_program(main)

@@ -11,15 +11,14 @@ budget is left out, and the exit code is 1.
 Takes about half a minute for the small network, one to two minutes for a ResNet-50.
 """
 
-from absl import flags as absl_flags
-
-from flags import exporting
+from export.building.config import ExportConfig
+from flags import dataclass_flags
 from flags.console import quiet_imports
 from flags.program import run_program
 
 
 def main() -> int:
-    config = exporting.to_config(absl_flags.FLAGS)
+    config = dataclass_flags.from_flags(ExportConfig)
     # Imported here: --help and a wrong flag need no TensorFlow.
     with quiet_imports():
         from export.building.exporter import export_run
@@ -30,5 +29,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    exporting.define(absl_flags.FLAGS)
+    dataclass_flags.define(ExportConfig)
     run_program(main)

@@ -17,13 +17,14 @@ The same command again continues an interrupted run.
 
 import json
 
-from flags import training
+from flags import dataclass_flags
 from flags.console import quiet_imports
 from flags.program import run_program
+from vac_tf.configs.classification import TrainConfig
 
 
 def main():
-    config = training.to_config()
+    config = dataclass_flags.from_flags(TrainConfig)
     if config.check_data:
         with quiet_imports():
             from vac_tf.training.check_data import check_data
@@ -41,5 +42,5 @@ def main():
 
 
 if __name__ == "__main__":
-    training.define()
+    dataclass_flags.define(TrainConfig)
     run_program(main)

@@ -10,13 +10,14 @@ trains the small network on the generated scenes with SIMULATED fixations. On re
 The same command again continues an interrupted run, and evaluates a finished one again.
 """
 
-from flags import saliency
+from flags import dataclass_flags
 from flags.console import quiet_imports
 from flags.program import run_program
+from vac_tf.configs.saliency import SaliencyConfig
 
 
 def main():
-    config = saliency.to_config()
+    config = dataclass_flags.from_flags(SaliencyConfig)
     if config.check_data:
         with quiet_imports():
             from vac_tf.training.saliency.check_data import check_saliency_data
@@ -31,5 +32,5 @@ def main():
 
 
 if __name__ == "__main__":
-    saliency.define()
+    dataclass_flags.define(SaliencyConfig)
     run_program(main)

@@ -23,7 +23,9 @@ _DEFINE = {
 
 
 def define(
-    config_class: type, flag_values: absl_flags.FlagValues, skip: Collection[str] = ()
+    config_class: type,
+    flag_values: absl_flags.FlagValues = absl_flags.FLAGS,
+    skip: Collection[str] = (),
 ) -> None:
     """Defines one flag per field of `config_class`, except those in `skip`.
 
@@ -50,7 +52,7 @@ def define(
 
 
 def from_flags(
-    config_class: type[Config], flag_values: absl_flags.FlagValues, **fixed: Any
+    config_class: type[Config], flag_values: absl_flags.FlagValues = absl_flags.FLAGS, **fixed: Any
 ) -> Config:
     """A `config_class` with the values of its flags; `fixed` are the fields without a flag.
 

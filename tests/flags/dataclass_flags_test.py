@@ -5,22 +5,23 @@ import dataclasses
 import pytest
 from absl import flags as absl_flags
 
-from flags import dataclass_flags, evaluation, training
+from flags import dataclass_flags
+from flags.dataclass_flags import from_flags
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 
-PROGRAMS = [(training, TrainConfig), (evaluation, EvaluationConfig)]
+CONFIGS = [TrainConfig, EvaluationConfig]
 
 
-def parse(define, *arguments):
+def parse(config_class, *arguments):
     flag_values = absl_flags.FlagValues()
-    define(flag_values)
+    dataclass_flags.define(config_class, flag_values)
     flag_values(["program", *arguments])
     return flag_values
 
 
-@pytest.mark.parametrize("program, config_class", PROGRAMS)
-def test_flags_carry_every_field_with_default_and_help(program, config_class):
-    flag_values = parse(program.define)
+@pytest.mark.parametrize("config_class", CONFIGS)
+def test_flags_carry_every_field_with_default_and_help(config_class):
+    flag_values = parse(config_class)
     for field in dataclasses.fields(config_class):
         flag = flag_values[field.name]
         assert flag.default == field.default and type(flag.default) is field.type
@@ -29,9 +30,9 @@ def test_flags_carry_every_field_with_default_and_help(program, config_class):
 
 
 def test_no_flags_give_the_default_config():
-    assert training.to_config(parse(training.define)) == TrainConfig()
+    assert from_flags(TrainConfig, parse(TrainConfig)) == TrainConfig()
     expected = EvaluationConfig(run_dir="run")
-    assert evaluation.to_config(parse(evaluation.define, "--run_dir=run")) == expected
+    assert from_flags(EvaluationConfig, parse(EvaluationConfig, "--run_dir=run")) == expected
 
 
 def test_given_flags_reach_the_config():
@@ -55,7 +56,7 @@ def test_given_flags_reach_the_config():
         precision="mixed_float16",
         transforms="hflip,scale:192",
     )
-    assert training.to_config(parse(training.define, *arguments)) == expected
+    assert from_flags(TrainConfig, parse(TrainConfig, *arguments)) == expected
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def test_given_flags_reach_the_config():
 )
 def test_bad_flags_are_refused_by_name(argument, message):
     with pytest.raises(absl_flags.Error) as error:
-        parse(training.define, argument)
+        parse(TrainConfig, argument)
     assert message in str(error.value)
 
 
@@ -85,7 +86,7 @@ def test_bad_flags_are_refused_by_name(argument, message):
 )
 def test_the_config_checks_what_flags_cannot(argument, message):
     with pytest.raises(ValueError, match=message):
-        training.to_config(parse(training.define, argument))
+        from_flags(TrainConfig, parse(TrainConfig, argument))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,14 +96,13 @@ class Example:
 
 
 def test_fields_may_be_left_out_and_given_otherwise():
-    def define(flag_values):
-        dataclass_flags.define(Example, flag_values, skip=("size",))
-
-    flag_values = parse(define, "--name=b")
+    flag_values = absl_flags.FlagValues()
+    dataclass_flags.define(Example, flag_values, skip=("size",))
+    flag_values(["program", "--name=b"])
     assert "size" not in flag_values
-    config = dataclass_flags.from_flags(Example, flag_values, size=9)
+    config = from_flags(Example, flag_values, size=9)
     assert config == Example("b", 9)
-    assert dataclass_flags.from_flags(Example, flag_values, name="c") == Example("c", 3)
+    assert from_flags(Example, flag_values, name="c") == Example("c", 3)
 
 
 def test_a_field_of_another_type_is_a_fault_of_the_program():

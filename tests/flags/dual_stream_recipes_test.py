@@ -5,8 +5,10 @@ import re
 import pytest
 from absl import flags as absl_flags
 
-from flags import saliency, training
+from flags import dataclass_flags
 from tools.python_imports import REPOSITORY
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
 
 FOLDER = REPOSITORY / "flags" / "recipes" / "dual_stream"
 README = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
@@ -18,11 +20,11 @@ SALIENCY = ("salicon_rsn50", "scenes_saliency")
 
 def parse(name, program="train.py"):
     flag_values = absl_flags.FlagValues()
-    module = saliency if program == "train_saliency.py" else training
-    module.define(flag_values)
+    config_class = SaliencyConfig if program == "train_saliency.py" else TrainConfig
+    dataclass_flags.define(config_class, flag_values)
     recipe = f"flags/recipes/dual_stream/{name}.flags"
     flag_values([program, f"--flagfile={recipe}", "--data_dir=data"])
-    return module.to_config(flag_values)
+    return dataclass_flags.from_flags(config_class, flag_values)
 
 
 @pytest.fixture(autouse=True)

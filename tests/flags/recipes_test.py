@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from absl import flags as absl_flags
 
-from flags import training
+from flags import dataclass_flags
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.geometry.transforms import parse_transforms, parse_weights
@@ -38,9 +38,9 @@ AUGMENTATIONS = {"t": "translate:32:0", "r": "rotate:1", "s": "scale:192", "f": 
 def parse(name, *more):
     """The config of a recipe, from a registry of flags of its own."""
     flag_values = absl_flags.FlagValues()
-    training.define(flag_values)
+    dataclass_flags.define(TrainConfig, flag_values)
     flag_values(["train.py", f"--flagfile=flags/recipes/{name}", "--data_dir=data", *more])
-    return training.to_config(flag_values)
+    return dataclass_flags.from_flags(TrainConfig, flag_values)
 
 
 @pytest.fixture(autouse=True)
@@ -91,10 +91,10 @@ def test_a_misspelt_transform_in_a_recipe_is_named(tmp_path):
     recipe = tmp_path / "misspelt.flags"
     recipe.write_text("--flagfile=flags/recipes/table_settings.flags\n--transforms=hflp\n")
     flag_values = absl_flags.FlagValues()
-    training.define(flag_values)
+    dataclass_flags.define(TrainConfig, flag_values)
     flag_values(["train.py", f"--flagfile={recipe}", "--data_dir=data"])
     with pytest.raises(ValueError, match="Unknown transform 'hflp'. Known transforms: hflip"):
-        parse_transforms(training.to_config(flag_values).transforms)
+        parse_transforms(dataclass_flags.from_flags(TrainConfig, flag_values).transforms)
 
 
 @pytest.mark.parametrize("name", FILES)

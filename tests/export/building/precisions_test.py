@@ -198,7 +198,7 @@ def test_the_program_says_what_was_refused_in_its_exit_code(run, tmp_path, monke
     config = ExportConfig(
         run.path, str(tmp_path / "b"), precisions="fp32,fp16", fp16_budget="probability:0"
     )
-    monkeypatch.setattr(export_model.exporting, "to_config", lambda flags: config)
+    monkeypatch.setattr(export_model.dataclass_flags, "from_flags", lambda config_class: config)
     assert export_model.main() == 1
     assert "fp16 is refused" in capsys.readouterr().out
 

@@ -14,7 +14,7 @@ import pytest
 from absl import flags as absl_flags
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
-from flags import saliency, saliency_evaluation
+from flags import dataclass_flags
 from tests.vac_tf.fixation_files import random_looks, write_json
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
@@ -199,14 +199,14 @@ def test_unusable_settings(tmp_path, values, match):
 
 
 def test_flags_are_the_fields():
-    for module, arguments in (
-        (saliency, ["--losses=cc", "--image_size=64", "--nocentre_prior"]),
-        (saliency_evaluation, ["--run_dir=somewhere", "--split=test"]),
+    for config_class, arguments in (
+        (SaliencyConfig, ["--losses=cc", "--image_size=64", "--nocentre_prior"]),
+        (SaliencyEvaluationConfig, ["--run_dir=somewhere", "--split=test"]),
     ):
         values = absl_flags.FlagValues()
-        module.define(values)
+        dataclass_flags.define(config_class, values)
         values(["program", *arguments])
-        config = module.to_config(values)
+        config = dataclass_flags.from_flags(config_class, values)
         for argument in arguments:
             name, _, value = argument.removeprefix("--").partition("=")
             if value:
