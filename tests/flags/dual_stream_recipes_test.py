@@ -1,5 +1,6 @@
 """The recipes of the dual-stream paper parse, say what they must, and agree with their README."""
 
+import dataclasses
 import re
 
 import pytest
@@ -57,6 +58,18 @@ def test_rows_have_the_settings_of_the_paper(name):
         assert (config.phase2_learning_rate, config.phase3_learning_rate) == (1e-5, 1e-6)
         # The rates of phases 2 and 3 stay as the paper gives them: no drop falls into them.
         assert max(config.phase2_epochs, config.phase3_epochs) <= config.schedule_step_epochs
+
+
+@pytest.mark.xfail(
+    strict=True, reason="The rows of the paper start the joint layer from the streams' heads."
+)
+def test_rows_begin_phase_2_with_a_new_layer_as_the_paper_does():
+    """Section 5.1 adds a fully connected layer; starting it from both heads is our variant."""
+    for name in ROWS[1:]:
+        assert parse(name).fusion_init == "random"
+    variant, row = parse("rsn50_dual_stream_heads"), parse("rsn50_dual_stream")
+    assert dataclasses.replace(variant, fusion_init="random") == row
+    assert variant.fusion_init == "heads"
 
 
 @pytest.mark.parametrize("names", [ROWS, TRIO])
