@@ -103,6 +103,23 @@ def test_grid_loss_adds_both_flip_terms_and_averages_both_scale_terms(batch):
     assert terms["loss"] == pytest.approx(expected + consistency, rel=1e-5)
 
 
+@pytest.mark.xfail(
+    strict=True, reason="The trainer makes the scaled view itself, from the large view only."
+)
+@pytest.mark.parametrize("pairs", ["star", "grid"])
+def test_a_scaled_view_that_is_given_is_used(batch, pairs):
+    images, labels = batch
+    trainer = build_trainer("hflip,scale:16", pairs=pairs)
+    made = trainer.transforms[1].images(images)
+    expected = numbers(trainer.loss_terms(images, labels, training=False))
+    given = {"images": images, "scale:16": made}
+    assert numbers(trainer.loss_terms(given, labels, training=False)) == pytest.approx(expected)
+    given["scale:16"] = 255.0 - made
+    other = numbers(trainer.loss_terms(given, labels, training=False))
+    assert other["heatmap_size"] == expected["heatmap_size"]
+    assert other["consistency_scale_16"] != pytest.approx(expected["consistency_scale_16"])
+
+
 def test_without_transforms_it_is_the_baseline(batch):
     images, labels = batch
     trainer = build_trainer()

@@ -7,6 +7,7 @@ import os
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
@@ -188,6 +189,38 @@ def test_validation_loss_and_metrics_each_take_unknown_labels_their_way(config, 
     ((_, lost),) = data.validation_for_loss
     np.testing.assert_array_equal(scored, [[1, np.nan]])
     np.testing.assert_array_equal(lost, [[1, expected]])
+
+
+@pytest.mark.xfail(strict=True, reason="The scaled view can be made from the large view only.")
+@pytest.mark.parametrize("flip", ["", "hflip"])
+def test_both_views_are_resized_from_the_photograph_as_in_the_release(config, flip):
+    """The release hands Pillow's `resize` the photograph twice, with the kernel of 2019."""
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    photograph = Image.fromarray(noise)
+    photograph.save(f"{config.data_dir}/photograph.png")
+    for split in ROWS:
+        with open(f"{config.data_dir}/{split}.csv", "w") as stream:
+            stream.write("image,cat,dog\nphotograph.png,1,0\n")
+    config = dataclasses.replace(
+        config,
+        image_size=28,
+        transforms="hflip,scale:24",
+        pairs="grid",
+        resize_kernel="nearest",
+        scaled_view="photograph",
+        augment=flip,
+        augment_mode="union",
+    )
+    data = read_run_data(config)
+    batches = [*data.training.epoch(0), *data.validation_for_loss]
+    views = [images for images, _ in batches]
+    assert len(views) == (2 if flip else 1) + 1
+    for size, name in ((28, "images"), (24, "scale:24")):
+        expected = np.asarray(photograph.resize((size, size), Image.Resampling.NEAREST))
+        found = np.concatenate([view[name] for view in views])
+        for image in found:
+            is_same = np.array_equal(image, expected)
+            assert is_same or (flip and np.array_equal(image, expected[:, ::-1]))
 
 
 @pytest.mark.parametrize("header", ["image,cat,cow", "image,dog,cat"])
