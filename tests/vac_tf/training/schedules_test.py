@@ -1,12 +1,16 @@
 """Learning rate schedules against their formulas, and optimizers as their config says."""
 
+import dataclasses
 import math
 
 import keras
 import numpy as np
 import pytest
 
+from tests.vac_tf.small_trainer import build_network
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.training.consistency_trainer import ConsistencyTrainer
+from vac_tf.training.epochs import compile_trainer
 from vac_tf.training.schedules import Schedule, build_optimizer, build_schedule
 
 STEPS = 40
@@ -109,6 +113,34 @@ def test_adamw_decays_by_itself_and_keeps_averages():
     assert isinstance(optimizer, keras.optimizers.AdamW)
     assert optimizer.weight_decay == 0.05 and optimizer.global_clipnorm is None
     assert optimizer.use_ema and optimizer.ema_momentum == 0.99
+
+
+@pytest.mark.xfail(
+    strict=True, reason="AdamW decays biases and the scales and offsets of normalisation too."
+)
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_adamw_decays_kernels_only(precision):
+    trainer = ConsistencyTrainer(build_network(), np.full(3, 0.5))
+    config = TrainConfig(
+        weight_decay=0.1, learning_rate=0.5, schedule="constant", precision=precision
+    )
+    assert not config.decay_all_weights
+    compile_trainer(config, trainer, 4)
+    assert decayed(trainer) == {"kernel": 0.95, "bias": 1.0, "gamma": 1.0, "beta": 1.0}
+    trainer = ConsistencyTrainer(build_network(), np.full(3, 0.5))
+    compile_trainer(dataclasses.replace(config, decay_all_weights=True), trainer, 4)
+    assert set(decayed(trainer).values()) == {0.95}
+
+
+def decayed(trainer):
+    """What a step without any gradient leaves of weights of 1, by their name."""
+    weights = trainer.trainable_variables
+    for weight in weights:
+        weight.assign(keras.ops.ones_like(weight))
+    trainer.optimizer.apply_gradients(
+        [(keras.ops.zeros_like(weight), weight) for weight in weights]
+    )
+    return {weight.name: round(float(np.ravel(weight)[0]), 6) for weight in weights}
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
