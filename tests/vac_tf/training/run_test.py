@@ -23,7 +23,7 @@ from vac_tf.training import epochs
 from vac_tf.training import run as run_module
 from vac_tf.training.callbacks import TrainingInterrupted
 from vac_tf.training.method_check import check_method
-from vac_tf.training.run import run
+from vac_tf.training.run import run, start_classifier
 from vac_tf.training.run_data import read_run_data
 
 
@@ -104,6 +104,35 @@ def test_the_saved_networks_are_the_ones_that_were_scored(finished_run):
     ]
     for weight, expected in zip(*networks, strict=True):
         np.testing.assert_array_equal(weight, expected)
+
+
+class Counted(keras.layers.Layer):
+    """Hands images on, and counts those that are predicted."""
+
+    count = 0
+
+    def call(self, images, training=None):
+        if not training:
+            tf.numpy_function(self._add, [tf.shape(images)[0]], [])
+        return images
+
+    @classmethod
+    def _add(cls, number):
+        cls.count += int(number)
+
+
+@pytest.mark.xfail(
+    strict=True, reason="Every image is predicted for the loss and again for the score."
+)
+def test_validation_shows_every_image_to_the_network_once(config, monkeypatch):
+    def start_counted(*arguments):
+        network = start_classifier(*arguments)
+        return keras.Model(network.input, network(Counted()(network.input)))
+
+    monkeypatch.setattr(Counted, "count", 0)
+    config = with_two_steps(config, transforms="")
+    run(config, start_counted)
+    assert Counted.count == len(read_run_splits(config).validation)
 
 
 def test_a_finished_run_does_nothing_more(finished_run, monkeypatch):
