@@ -16,6 +16,7 @@ README = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
 FILES = sorted(path.name for path in FOLDER.glob("*.flags"))
 ROWS = ("rsn50_baseline", "rsn50_dual_stream_baseline", "rsn50_dual_stream")
 TRIO = ("scenes_baseline", "scenes_dual_stream_baseline", "scenes_dual_stream")
+VARIANTS = ("rsn50_dual_stream_heads",)
 SALIENCY = ("salicon_rsn50", "scenes_saliency")
 
 
@@ -36,11 +37,13 @@ def from_the_repository_root(monkeypatch):
 def test_every_file_is_a_recipe_or_settings_of_some():
     settings = ("coco_settings", "coco_dual_stream_settings")
     settings += ("scenes_settings", "scenes_dual_stream_settings")
-    assert FILES == sorted(f"{name}.flags" for name in (*ROWS, *TRIO, *SALIENCY, *settings))
+    assert FILES == sorted(
+        f"{name}.flags" for name in (*ROWS, *VARIANTS, *TRIO, *SALIENCY, *settings)
+    )
     assert set(re.findall(r"\]\(dual_stream/(\S+\.flags)\)", README)) == set(FILES)
 
 
-@pytest.mark.parametrize("name", [*ROWS, *TRIO, *SALIENCY])
+@pytest.mark.parametrize("name", [*ROWS, *VARIANTS, *TRIO, *SALIENCY])
 def test_recipe_says_how_it_is_run(name):
     text = (FOLDER / f"{name}.flags").read_text(encoding="utf-8")
     program = "train_saliency.py" if name in SALIENCY else "train.py"
@@ -60,9 +63,6 @@ def test_rows_have_the_settings_of_the_paper(name):
         assert max(config.phase2_epochs, config.phase3_epochs) <= config.schedule_step_epochs
 
 
-@pytest.mark.xfail(
-    strict=True, reason="The rows of the paper start the joint layer from the streams' heads."
-)
 def test_rows_begin_phase_2_with_a_new_layer_as_the_paper_does():
     """Section 5.1 adds a fully connected layer; starting it from both heads is our variant."""
     for name in ROWS[1:]:
@@ -78,7 +78,7 @@ def test_rows_differ_only_in_the_streams(names):
     differing = {key for key in control if control[key] != dual_stream[key]}
     assert differing == {"branch_initialization", "saliency_run"}
     differing = {key for key in one_stream if one_stream[key] != dual_stream[key]}
-    of_phases = {key for key in dual_stream if key.startswith(("phase2_", "phase3_"))}
+    of_phases = {key for key in dual_stream if key.startswith(("phase2_", "phase3_", "fusion_"))}
     assert differing - of_phases == {"model", "trunk_run", "saliency_run"}
 
 
