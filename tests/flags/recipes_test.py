@@ -187,7 +187,6 @@ def test_settings_are_the_authors(name):
         assert config.unknown_labels == "release"
 
 
-@pytest.mark.xfail(strict=True, reason="The scaled view can be made from the large view only.")
 @pytest.mark.parametrize("name", RECIPES_OF_THE_PAPER)
 def test_every_view_is_made_from_the_photograph_as_in_the_release(name):
     assert parse(name).scaled_view == "photograph"

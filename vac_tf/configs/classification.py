@@ -100,6 +100,12 @@ class TrainConfig(RunConfig):
         " and one scale.",
         ("star", "grid"),
     )
+    scaled_view: str = setting(
+        "view",
+        "What the views of scale transforms are resized from: the network's input (view) or, as the"
+        " 2019 release, the photograph.",
+        ("view", "photograph"),
+    )
     augment: str = setting("", "Plain augmentation with the same transforms, such as hflip.")
     augment_mode: str = setting(
         "random",

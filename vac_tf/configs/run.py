@@ -72,6 +72,9 @@ class RunConfig:
     weight_decay: float = setting(
         0.0, "sgd: coupled L2 (added to the gradients); adamw: decoupled decay.", at_least=0
     )
+    decay_all_weights: bool = setting(
+        False, "adamw: decay biases and normalisation too; sgd's coupled decay always does."
+    )
     schedule: str = setting(
         "cosine", "Learning rate schedule.", ("constant", "step", "cosine", "one_cycle")
     )

@@ -82,9 +82,17 @@ class ImageSource:
 
     def resized(self, index):
         """float32 `[image_size, image_size, 3]` in 0..255: the input of the network."""
-        size = self.settings.image_size
-        image = resize_images(self.load(index), size, self.settings.resize_kernel)
-        return tf.ensure_shape(image, (size, size, 3))
+        (image,) = self.views(index, (self.settings.image_size,))
+        return image
+
+    def views(self, index, sizes: tuple[int, ...]) -> list:
+        """The photograph of row `index`, loaded once, resized to each size: float32 in 0..255."""
+        photograph = self.load(index)
+        kernel = self.settings.resize_kernel
+        return [
+            tf.ensure_shape(resize_images(photograph, size, kernel), (size, size, 3))
+            for size in sizes
+        ]
 
     def find_bad_images(self, first_only=False) -> list[tuple[int, str]]:
         """Rows that cannot be loaded and why, in row order, by opening every image."""

@@ -18,11 +18,13 @@ class Augmentation:
     """Plain augmentation: transforms whose versions keep the labels of the original.
 
     `mode="random"`: each transform with probability 0.5 per example (scaling: per batch).
-    `mode="union"`: every epoch holds the original and each transformed version.
+    `mode="union"`: every epoch holds the original and each transformed version; with
+    `from_photograph` a scaled one is resized from the photograph and not from the network's input.
     """
 
     transforms: tuple[Transform, ...] = ()
     mode: str = "random"
+    from_photograph: bool = False
 
     @property
     def versions(self) -> tuple[Transform | None, ...]:
@@ -42,6 +44,7 @@ class TrainingBatches:
         seed: Decides the order and the augmentation.
         augmentation: See `Augmentation`.
         drop_remainder: Leave the last partial batch out.
+        scaled_views: Scalings whose view comes with every image, resized from the photograph.
     """
 
     def __init__(
@@ -52,6 +55,7 @@ class TrainingBatches:
         seed: int,
         augmentation: Augmentation = Augmentation(),
         drop_remainder: bool = False,
+        scaled_views: tuple[Scaling, ...] = (),
     ):
         self.source = source
         self.labels = tf.constant(labels, tf.float32)
@@ -59,6 +63,7 @@ class TrainingBatches:
         self.seed = seed
         self.augmentation = augmentation
         self.drop_remainder = drop_remainder
+        self.scaled_views = scaled_views
         if self.steps_per_epoch == 0:
             raise ValueError(
                 f"{len(labels)} training images do not fill one batch of {batch_size} (the last"
@@ -73,7 +78,8 @@ class TrainingBatches:
         """Batches of epoch `epoch` from step `start_step` on.
 
         Returns:
-            Dataset of images float32 `[B, H, W, 3]` in 0..255 and labels float32 `[B, L]`.
+            Dataset of images float32 `[B, H, W, 3]` in 0..255 and labels float32 `[B, L]`. With
+            `scaled_views` images are a dict: `images`, and each scaled view by its `spec`.
         """
         plan = self._plan(epoch)[start_step:]
         pools = []
@@ -120,16 +126,23 @@ class TrainingBatches:
 
     def _pool(self, batches, scaling, epoch):
         rows = np.concatenate(batches) if batches else np.zeros((0, 2), "int64")
+        from_photograph = scaling and self.augmentation.from_photograph
+        size = scaling.size if from_photograph else self.source.settings.image_size
         dataset = tf.data.Dataset.from_tensor_slices(rows).map(
-            lambda row: self._example(row, epoch), tf.data.AUTOTUNE, deterministic=True
+            lambda row: self._example(row, epoch, size), tf.data.AUTOTUNE, deterministic=True
         )
         dataset = _batched(dataset, self.batch_size, len(rows))
-        if scaling:
+        if scaling and not from_photograph:
             dataset = dataset.map(lambda images, labels: (scaling.images(images), labels))
         return dataset
 
-    def _example(self, row, epoch):
-        image = self.source.resized(row[0])
+    def _example(self, row, epoch, size):
+        sizes = (size, *(scaling.size for scaling in self.scaled_views))
+        views = [self._augmented(view, row, epoch) for view in self.source.views(row[0], sizes)]
+        return _by_name(views, self.scaled_views), self.labels[row[0]]
+
+    def _augmented(self, image, row, epoch):
+        shape = image.shape
         if self.augmentation.mode == "union":
             branches = [
                 (lambda t=t: image if t is None or isinstance(t, Scaling) else _alone(t, image))
@@ -141,9 +154,7 @@ class TrainingBatches:
                 if not isinstance(transform, Scaling):
                     seed = _seed(self.seed, epoch, row[0], number)
                     image = _maybe(seed, transform, image)
-        return tf.ensure_shape(image, (*[self.source.settings.image_size] * 2, 3)), (
-            self.labels[row[0]]
-        )
+        return tf.ensure_shape(image, shape)
 
     def _scaled_at_random(self, dataset, epoch, start_step):
         if self.augmentation.mode == "union":
@@ -160,19 +171,39 @@ class TrainingBatches:
         return dataset
 
 
-def evaluation_batches(source: ImageSource, labels: np.ndarray, batch_size: int):
-    """Every image of the source once, in order: (images, labels) batches, the last one partial."""
+def evaluation_batches(
+    source: ImageSource,
+    labels: np.ndarray,
+    batch_size: int,
+    scaled_views: tuple[Scaling, ...] = (),
+):
+    """Every image of the source once, in order: (images, labels) batches, the last one partial.
+
+    With `scaled_views` images are a dict, as in `TrainingBatches.epoch`.
+    """
     indices = tf.data.Dataset.range(len(labels))
     labels = tf.constant(labels, tf.float32)
-    dataset = indices.map(
-        lambda index: (source.resized(index), labels[index]), tf.data.AUTOTUNE, deterministic=True
-    )
+    sizes = (source.settings.image_size, *(scaling.size for scaling in scaled_views))
+
+    def example(index):
+        return _by_name(source.views(index, sizes), scaled_views), labels[index]
+
+    dataset = indices.map(example, tf.data.AUTOTUNE, deterministic=True)
     return _batched(dataset, batch_size, len(labels)).prefetch(2)
 
 
 def _batched(dataset, batch_size, num_rows):
     """Batches no larger than the data: tf.data allocates a batch whole before it fills it."""
     return dataset.batch(min(batch_size, max(num_rows, 1)))
+
+
+def _by_name(views, scaled_views):
+    """The image alone, or a dict of it and its scaled views."""
+    image, *scaled = views
+    if not scaled:
+        return image
+    pairs = zip(scaled_views, scaled, strict=True)
+    return {"images": image} | {scaling.spec: view for scaling, view in pairs}
 
 
 def _to_int64(value):

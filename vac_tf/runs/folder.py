@@ -25,7 +25,12 @@ _FREE_SETTINGS = frozenset(
 
 
 # Settings that runs made before them lack, with the value that says what those runs did.
-_YOUNGER_SETTINGS = {"label_columns": "", "ignore_columns": "", "repeated_images": "first"}
+_YOUNGER_SETTINGS = {
+    "label_columns": "",
+    "ignore_columns": "",
+    "repeated_images": "first",
+    "scaled_view": "view",
+}
 
 
 class RunFolder:
@@ -154,7 +159,10 @@ def _check_types(values: dict, config_class: type) -> None:
 
 
 def _differences(written, wanted):
-    younger = {name: value for name, value in _YOUNGER_SETTINGS.items() if name in wanted}
+    # AdamW decayed every weight; of all other runs the setting says nothing.
+    decayed = written.get("optimizer") == "adamw" and bool(written.get("weight_decay"))
+    younger = _YOUNGER_SETTINGS | {"decay_all_weights": decayed}
+    younger = {name: value for name, value in younger.items() if name in wanted}
     written = younger | written
     names = sorted((set(written) | set(wanted)) - _FREE_SETTINGS)
     return [

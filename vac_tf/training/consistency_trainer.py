@@ -92,18 +92,19 @@ class ConsistencyTrainer(keras.Model):
             lambda: self.loss_terms(images, labels, training=True),
             self.coupled_weight_decay,
         )
-        return update_means(self._means, terms, images)
+        return update_means(self._means, terms, labels)
 
     def test_step(self, data):
         images, labels = data
         terms = self.loss_terms(images, labels, training=False)
-        return update_means(self._means, terms, images)
+        return update_means(self._means, terms, labels)
 
     def loss_terms(self, images, labels, training):
         """All terms of the loss of one batch.
 
         Args:
-            images: `[B, H, W, 3]`.
+            images: `[B, H, W, 3]`; or a dict of these as `images` and of views that are made
+                already by their transform's `spec`.
             labels: `[B, L]` in {0, 1, NaN}; NaN is left out.
             training: Batch statistics and dropout as in training.
 
@@ -112,8 +113,19 @@ class ConsistencyTrainer(keras.Model):
             `heatmap_size` (root mean square of the original's heatmaps: heatmaps can satisfy the
             consistency loss by shrinking to nothing) and one term per transform, unweighted.
         """
-        views = self._grid(images) if self.pairs == "grid" else self._star(images)
-        outputs = self._predict(views, training)
+        return self._judge(images, labels, training)[0]
+
+    def judge(self, images, labels):
+        """The terms of `loss_terms` outside training, and the logits `[B, L]` of the originals."""
+        terms, outputs = self._judge(images, labels, training=False)
+        return terms, outputs["original"]["logits"]
+
+    def training_inputs(self, images) -> list:
+        """What a training step shows to the network, one after the other: `[V * B, H, W, 3]`."""
+        return [ops.concatenate(list(views.values())) for views in self._views(images)]
+
+    def _judge(self, images, labels, training):
+        outputs = self._predict(self._views(images), training)
         terms = self._consistency(outputs)
         classification = [self._classify(labels, output["logits"]) for output in outputs.values()]
         terms["classification_loss"] = ops.mean(ops.stack(classification))
@@ -124,24 +136,29 @@ class ConsistencyTrainer(keras.Model):
         terms["loss"] = terms["classification_loss"] + terms["consistency_loss"]
         original = ops.cast(outputs["original"]["heatmaps"], "float32")
         terms["heatmap_size"] = ops.sqrt(ops.mean(ops.square(original)))
-        return terms
+        return terms, outputs
 
     # Views: groups of equal size share one forward pass, so batch statistics go over all of them.
 
-    def _star(self, images):
-        same_size = {"original": images}
+    def _views(self, images):
+        given = images if isinstance(images, dict) else {"images": images}
+        return self._grid(given) if self.pairs == "grid" else self._star(given)
+
+    def _star(self, given):
+        same_size = {"original": given["images"]}
         groups = [same_size]
         for transform in self.transforms:
-            view = {transform.spec: transform.images(images)}
+            view = {transform.spec: _given_or_made(transform, given)}
             if isinstance(transform, Scaling):
                 groups.append(view)
             else:
                 same_size.update(view)
         return groups
 
-    def _grid(self, images):
+    def _grid(self, given):
+        images = given["images"]
         flip, scaling = _flip_and_scaling(self.transforms)
-        scaled = scaling.images(images)
+        scaled = _given_or_made(scaling, given)
         return [
             {"original": images, flip.spec: flip.images(images)},
             {scaling.spec: scaled, "scaled flip": flip.images(scaled)},
@@ -186,6 +203,10 @@ class ConsistencyTrainer(keras.Model):
         expected = transform.heatmaps(first, self.stride)
         mask = None if mask.all() else mask
         return ops.mean(losses.attention_consistency(expected, second, mask))
+
+
+def _given_or_made(transform, given):
+    return given[transform.spec] if transform.spec in given else transform.images(given["images"])
 
 
 def _check(value, known, name):

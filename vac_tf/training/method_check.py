@@ -39,6 +39,8 @@ def check_method(config: TrainConfig) -> None:
         _check_changes_something(transform, config.image_size)
         if isinstance(transform, Scaling):
             _check_side(transform.spec, transform.size, config.backbones)
+    if config.scaled_view == "photograph":
+        _check_views_from_photographs(config, transforms, augmentation)
     for stride in {get_backbone(name).stride for name in config.backbones}:
         cells = math.ceil(config.image_size / stride)
         if config.consistency_level != "logits":
@@ -82,6 +84,23 @@ def _check_changes_something(transform, image_size):
         raise ValueError(
             f"{transform.spec} changes nothing at image_size {image_size}: there would be nothing"
             " to be consistent about. Leave it out, or change it."
+        )
+
+
+def _check_views_from_photographs(config, transforms, augmentation):
+    """Both views of an image must be augmented alike, each at its own size."""
+    is_scaled = any(isinstance(transform, Scaling) for transform in transforms)
+    shifts = [transform.spec for transform in augmentation if isinstance(transform, Translation)]
+    if is_scaled and shifts:
+        raise ValueError(
+            f"augment {config.augment!r} shifts by pixels, which is another distance in a view of"
+            " another size; use scaled_view='view' or leave translate out of augment."
+        )
+    scalings = [transform for transform in augmentation if isinstance(transform, Scaling)]
+    if scalings and config.augment_mode == "random":
+        raise ValueError(
+            f"augment {config.augment!r} scales whole batches at random, and does it from the"
+            " network's input; use augment_mode='union' or scaled_view='view'."
         )
 
 

@@ -30,7 +30,8 @@ class RunData:
     Attributes:
         training: Batches to train on.
         validation: Batches to score, unknown labels NaN.
-        validation_for_loss: The same with unknown labels as the loss takes them in training.
+        validation_for_loss: The same with unknown labels as the loss takes them in training, and
+            with the scaled views that come from the photographs.
         validation_source: The images of both.
         label_names: L names, in the order of the columns.
         positive_ratio: float64 `[L]`, p of Equation 3.
@@ -119,6 +120,7 @@ def read_run_data(config: TrainConfig) -> RunData:
     cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
     train_source = ImageSource(train, settings, config.cache, cache_dir)
     validation_source = ImageSource(validation, settings, config.cache, cache_dir)
+    scaled_views = _views_from_photographs(config)
     loss_labels = known_labels(validation.labels, config.unknown_labels)
     check_step_memory(min(config.batch_size, len(train)), _sides_of_views(config))
     for source in (train_source, validation_source):
@@ -130,12 +132,17 @@ def read_run_data(config: TrainConfig) -> RunData:
             config.batch_size,
             config.seed,
             Augmentation(
-                parse_transforms(config.augment, config.resize_kernel), config.augment_mode
+                parse_transforms(config.augment, config.resize_kernel),
+                config.augment_mode,
+                from_photograph=config.scaled_view == "photograph",
             ),
             config.drop_remainder,
+            scaled_views,
         ),
         validation=evaluation_batches(validation_source, validation.labels, config.batch_size),
-        validation_for_loss=evaluation_batches(validation_source, loss_labels, config.batch_size),
+        validation_for_loss=evaluation_batches(
+            validation_source, loss_labels, config.batch_size, scaled_views
+        ),
         validation_source=validation_source,
         label_names=train.label_names,
         positive_ratio=positive_ratio,
@@ -149,3 +156,10 @@ def _sides_of_views(config):
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     sides = (t.size if isinstance(t, Scaling) else config.image_size for t in transforms)
     return (config.image_size, *sides)
+
+
+def _views_from_photographs(config):
+    if config.scaled_view == "view":
+        return ()
+    transforms = parse_transforms(config.transforms, config.resize_kernel)
+    return tuple(transform for transform in transforms if isinstance(transform, Scaling))

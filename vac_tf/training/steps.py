@@ -32,8 +32,8 @@ def take_gradient_step(trainer, loss_terms, coupled_weight_decay: float = 0.0) -
     return terms
 
 
-def update_means(means: dict, terms: dict, images) -> dict:
-    """Adds the terms of one batch to the running means, weighted by its images; returns them."""
+def update_means(means: dict, terms: dict, labels) -> dict:
+    """Adds the terms of one batch to the running means, weighted by its examples; returns them."""
     for name, mean in means.items():
-        mean.update_state(terms[name], sample_weight=ops.cast(ops.shape(images)[0], "float32"))
+        mean.update_state(terms[name], sample_weight=ops.cast(ops.shape(labels)[0], "float32"))
     return {name: mean.result() for name, mean in means.items()}

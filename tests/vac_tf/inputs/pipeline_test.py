@@ -21,11 +21,12 @@ class NumberedImages:
 
     settings = types.SimpleNamespace(image_size=SIZE)
 
-    def resized(self, index):
+    def views(self, index, sizes):
+        assert sizes == (SIZE,)
         places = tf.range(SIZE, dtype=tf.float32)
         columns, rows = tf.meshgrid(places, places)
         number = tf.fill((SIZE, SIZE), tf.cast(index, tf.float32))
-        return tf.stack([number, columns + 1.0, rows + 1.0], axis=-1)
+        return [tf.stack([number, columns + 1.0, rows + 1.0], axis=-1)]
 
 
 def training(augment="", mode="random", batch_size=4, seed=0, drop_remainder=False, count=COUNT):

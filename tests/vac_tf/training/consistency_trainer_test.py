@@ -103,9 +103,6 @@ def test_grid_loss_adds_both_flip_terms_and_averages_both_scale_terms(batch):
     assert terms["loss"] == pytest.approx(expected + consistency, rel=1e-5)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="The trainer makes the scaled view itself, from the large view only."
-)
 @pytest.mark.parametrize("pairs", ["star", "grid"])
 def test_a_scaled_view_that_is_given_is_used(batch, pairs):
     images, labels = batch
