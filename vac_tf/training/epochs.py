@@ -18,13 +18,18 @@ from vac_tf.training.callbacks import (
     StopRequest,
 )
 from vac_tf.training.resume import load_state, save_state
-from vac_tf.training.schedules import build_optimizer
+from vac_tf.training.schedules import build_optimizer, leave_undecayed
 from vac_tf.training.weight_average import averaged_weights, keep_weights_apart
+
+# The moving statistics of training remember about as many (momentum 0.99: 100 passes).
+_STATISTICS_BATCHES = 64
 
 
 def compile_trainer(config, trainer, steps_per_epoch: int) -> None:
     """Gives a trainer the optimizer of its run, with every variable made, ready to be restored."""
     optimizer = build_optimizer(config, steps_per_epoch)
+    if config.optimizer == "adamw" and not config.decay_all_weights:
+        leave_undecayed(optimizer, trainer.trainable_variables)
     optimizer.build(trainer.trainable_variables)
     if config.ema_decay:
         keep_weights_apart(optimizer)
@@ -78,7 +83,9 @@ def run_epochs(
     return progress
 
 
-def score_weights(config, trainer, name: str, score: Callable[[str], float]) -> dict[str, float]:
+def score_weights(
+    config, trainer, name: str, score: Callable[[str], float], batches: tf.data.Dataset
+) -> dict[str, float]:
     """Scores the weights and, where the run keeps one, their average.
 
     Args:
@@ -86,10 +93,11 @@ def score_weights(config, trainer, name: str, score: Callable[[str], float]) -> 
         trainer: the weights are those of its network.
         name: of the log entry; that of the average is followed by `_ema`.
         score: called with "raw" and "ema".
+        batches: training batches, the first of which give the average its batch statistics.
     """
     logs = {name: score("raw")}
     if config.ema_decay:
-        with averaged_weights(trainer):
+        with averaged_weights(trainer, batches.take(_STATISTICS_BATCHES)):
             logs[f"{name}_ema"] = score("ema")
     return logs
 

@@ -16,6 +16,7 @@ from vac_tf.training.dual_stream.given_runs import start_from_saliency
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import RunData, read_run_data
+from vac_tf.training.validation import validate
 
 
 def start_classifier(config: TrainConfig, label_names: tuple[str, ...]) -> keras.Model:
@@ -114,19 +115,22 @@ def build_trainer(config: TrainConfig, data: RunData, network) -> ConsistencyTra
 def _validate(config, folder, trainer, data, progress):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
     with data.naming_bad_images():
-        terms = trainer.evaluate(data.validation_for_loss, return_dict=True, verbose=0)
+        terms, logits = validate(trainer, data.validation_for_loss)
         logs = {f"validation_{name}": value for name, value in terms.items()}
         logs |= score_weights(
             config,
             trainer,
             "validation_mAP",
-            lambda kind: _score(config, folder, trainer, data, progress, kind),
+            lambda kind: _score(config, folder, trainer, data, progress, kind, logits),
+            data.training.epoch(progress["epoch"]),
         )
     return logs
 
 
-def _score(config, folder, trainer, data, progress, kind):
-    labels, logits = predict(trainer.network, data.validation)
+def _score(config, folder, trainer, data, progress, kind, logits):
+    labels = data.validation_source.split.labels
+    if kind != "raw":
+        _, logits = predict(trainer.network, data.validation)
     evaluation = evaluate_logits(labels, logits, data.label_names, unknown=config.unknown_labels)
     score = evaluation["label_based"]["mAP"]
     if score is None:

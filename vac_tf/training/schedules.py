@@ -119,3 +119,17 @@ def build_optimizer(config: TrainConfig, steps_per_epoch: int):
     if config.precision == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer
+
+
+def leave_undecayed(optimizer, variables) -> None:
+    """Excludes biases and the scales and offsets of normalisation from decoupled weight decay.
+
+    They do not overfit, and decay pulls them away from what the data ask (He et al., "Bag of
+    Tricks for Image Classification", CVPR 2019, Section 3.1). To be called before the optimizer is
+    built.
+    """
+    is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    deciding = optimizer.inner_optimizer if is_scaled else optimizer
+    # A bias may have several axes: the dual-stream head has one per label and column.
+    undecayed = [v for v in variables if len(v.shape) <= 1 or v.name == "bias"]
+    deciding.exclude_from_weight_decay(var_list=undecayed)

@@ -3,6 +3,7 @@
 import contextlib
 
 import keras
+import tensorflow as tf
 
 
 def _keeper(optimizer):
@@ -17,15 +18,67 @@ def keep_weights_apart(optimizer) -> None:
 
 
 @contextlib.contextmanager
-def averaged_weights(trainer: keras.Model):
-    """Inside, the trainable weights are their averages; afterwards they are back."""
-    variables = trainer.trainable_variables
+def averaged_weights(trainer: keras.Model, batches=()):
+    """Inside, the network has the averages of its weights; afterwards its own are back.
+
+    The moving statistics of batch normalisation belong to the raw weights. For the averages they
+    are measured anew: the mean over the passes of a training step, of all `batches`, of the batch
+    statistics (Izmailov et al., "Averaging Weights Leads to Wider Optima", UAI 2018, Section 3.2).
+
+    Args:
+        trainer: Compiled, with an optimizer that keeps averages.
+        batches: Training batches (images, ...); none: the statistics stay those of the raw weights.
+    """
+    network = trainer.network
+    # Dropout's seeds too: that an average is scored must not change what is trained next.
+    before = [(variable, variable.numpy()) for variable in network.variables]
     averages = _keeper(trainer.optimizer)._model_variables_moving_average
-    weights = [variable.numpy() for variable in variables]
-    for variable, average in zip(variables, averages, strict=True):
-        variable.assign(average)
     try:
+        for variable, average in zip(trainer.trainable_variables, averages, strict=True):
+            variable.assign(average)
+        _measure_statistics(trainer, batches)
         yield
     finally:
-        for variable, weight in zip(variables, weights, strict=True):
-            variable.assign(weight)
+        for variable, value in before:
+            variable.assign(value)
+
+
+def _measure_statistics(trainer, batches):
+    layers = list(_moving_normalizations(trainer.network))
+    if not layers:
+        return
+    totals = [[0.0, 0.0] for _ in layers]
+    passes = 0
+    for images, *_ in batches:
+        for view in trainer.training_inputs(images):
+            for layer in layers:
+                layer.moving_mean.assign(keras.ops.zeros_like(layer.moving_mean))
+                layer.moving_variance.assign(keras.ops.zeros_like(layer.moving_variance))
+            _training_pass(trainer.network)(view)
+            passes += 1
+            for total, layer in zip(totals, layers, strict=True):
+                # From zero, a pass leaves (1 - momentum) of its statistics.
+                total[0] += layer.moving_mean.numpy() / (1.0 - layer.momentum)
+                total[1] += layer.moving_variance.numpy() / (1.0 - layer.momentum)
+    if passes:
+        for (mean, variance), layer in zip(totals, layers, strict=True):
+            layer.moving_mean.assign(mean / passes)
+            layer.moving_variance.assign(variance / passes)
+
+
+def _moving_normalizations(network):
+    """Every batch normalisation, of nested networks too, whose statistics training moves."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _moving_normalizations(layer)
+        elif isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
+            yield layer
+
+
+def _training_pass(network):
+    """The pass of a training step as a graph, kept with the network: it is made once for a run."""
+    if not hasattr(network, "_training_pass"):
+        network._training_pass = tf.function(
+            lambda images: network(images, training=True), reduce_retracing=True
+        )
+    return network._training_pass

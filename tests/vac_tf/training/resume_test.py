@@ -134,10 +134,6 @@ def test_fit_leaves_weights_and_averages_apart():
     assert all(not np.array_equal(a, b) for a, b in zip(weights, averages, strict=True))
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="The average of the weights is scored with the statistics of the raw weights.",
-)
 def test_averaged_weights_come_with_batch_statistics_of_their_own():
     trainer = build_trainer(1)
     keep_weights_apart(trainer.optimizer)

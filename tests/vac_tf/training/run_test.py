@@ -121,9 +121,6 @@ class Counted(keras.layers.Layer):
         cls.count += int(number)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="Every image is predicted for the loss and again for the score."
-)
 def test_validation_shows_every_image_to_the_network_once(config, monkeypatch):
     def start_counted(*arguments):
         network = start_classifier(*arguments)

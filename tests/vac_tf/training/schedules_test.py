@@ -115,9 +115,6 @@ def test_adamw_decays_by_itself_and_keeps_averages():
     assert optimizer.use_ema and optimizer.ema_momentum == 0.99
 
 
-@pytest.mark.xfail(
-    strict=True, reason="AdamW decays biases and the scales and offsets of normalisation too."
-)
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_adamw_decays_kernels_only(precision):
     trainer = ConsistencyTrainer(build_network(), np.full(3, 0.5))

@@ -17,6 +17,7 @@ from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score
 from vac_tf.training.method_check import check_size_and_warmup
 from vac_tf.training.saliency.data import SaliencyData, read_saliency_data
 from vac_tf.training.saliency.trainer import SaliencyTrainer
+from vac_tf.training.validation import validate
 
 _PANELS = 6  # images in TensorBoard
 
@@ -93,14 +94,17 @@ def build_saliency_trainer(config: SaliencyConfig, steps_per_epoch: int) -> Sali
 def _validate(config, folder, trainer, data, progress):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
     with data.naming_bad_images():
-        terms = trainer.evaluate(data.validation, return_dict=True, verbose=0)
+        terms, logits = validate(trainer, data.validation)
         logs = {f"validation_loss_{name}": value for name, value in terms.items() if name != "loss"}
         logs["validation_loss"] = terms["loss"]
         summary = {}
         name = f"validation_{config.best_metric}"
 
         def score(kind):
-            densities = _predict(config, trainer, data)
+            if kind == "raw":
+                densities = _densities(config, logits)
+            else:
+                densities = _densities(config, predict_logits(trainer.network, data.validation))
             scores = _grid_scores(densities, data)
             if kind == "raw":
                 summary.update({f"validation_{name}": value for name, value in scores.items()})
@@ -117,11 +121,11 @@ def _validate(config, folder, trainer, data, progress):
                 folder.write_json("selection.json", selected | {"selected_on": data.selected_on})
             return value
 
-        return logs | score_weights(config, trainer, name, score) | summary
+        batches = data.training.epoch(progress["epoch"])
+        return logs | score_weights(config, trainer, name, score, batches) | summary
 
 
-def _predict(config, trainer, data: SaliencyData) -> list[np.ndarray]:
-    logits = predict_logits(trainer.network, data.validation)
+def _densities(config, logits) -> list[np.ndarray]:
     return [saliency_density(image, config.grid_size, config.grid_size) for image in logits]
 
 

@@ -45,11 +45,20 @@ class SaliencyTrainer(keras.Model):
             lambda: self.loss_terms(images, targets, training=True),
             self.coupled_weight_decay,
         )
-        return update_means(self._means, terms, images)
+        return update_means(self._means, terms, targets)
 
     def test_step(self, data):
         images, targets = data
-        return update_means(self._means, self.loss_terms(images, targets, training=False), images)
+        return update_means(self._means, self.loss_terms(images, targets, training=False), targets)
+
+    def judge(self, images, targets):
+        """The terms of `loss_terms` outside training, and the map of logits `[B, h, w]`."""
+        saliency = self.network(images, training=False)["saliency"]
+        return self._terms(saliency, targets), ops.cast(saliency[..., 0], "float32")
+
+    def training_inputs(self, images) -> list:
+        """What a training step shows to the network, but for mirroring: `[B, H, W, 3]`."""
+        return [images]
 
     def loss_terms(self, images, targets, training):
         """All terms of the loss of one batch.
@@ -62,7 +71,10 @@ class SaliencyTrainer(keras.Model):
         Returns:
             dict of float32 scalars: `loss` and every loss by its name, unweighted.
         """
-        logits = ops.cast(self.network(images, training=training)["saliency"], "float32")
+        return self._terms(self.network(images, training=training)["saliency"], targets)
+
+    def _terms(self, saliency, targets):
+        logits = ops.cast(saliency, "float32")
         size = targets.shape[1:3]
         logits = ops.image.resize(logits, size, "bilinear", data_format="channels_last")[..., 0]
         terms = {

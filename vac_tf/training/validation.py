@@ -1,0 +1,27 @@
+"""Validation: the loss and what is scored come from the same pass over the images."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def validate(trainer: keras.Model, batches: tf.data.Dataset) -> tuple[dict, np.ndarray]:
+    """Shows every image once to a trainer's network.
+
+    Args:
+        trainer: has `judge(images, targets)`, which returns loss terms and an output per image.
+        batches: (images, targets), in order.
+
+    Returns:
+        The mean of each loss term over the images, and the outputs float32 `[N, ...]` in order.
+    """
+    if not hasattr(trainer, "_judge_in_graph"):
+        trainer._judge_in_graph = tf.function(trainer.judge, reduce_retracing=True)
+    totals, outputs = {}, []
+    for images, targets in batches:
+        terms, output = trainer._judge_in_graph(images, targets)
+        outputs.append(output.numpy())
+        for name, value in terms.items():
+            totals[name] = totals.get(name, 0.0) + float(value) * len(targets)
+    outputs = np.concatenate(outputs).astype(np.float32)
+    return {name: total / len(outputs) for name, total in totals.items()}, outputs
