@@ -10,6 +10,7 @@ import numpy as np
 
 from export.building.config import ExportConfig
 from export.building.conversion.onnx_writer import write_onnx
+from export.building.full_disk import name_full_disk
 from export.building.gate.images import load_parity_images, scoring_inputs
 from export.building.gate.parity_check import check_bundle
 from export.building.gate.precision_gate import load_gate_set
@@ -53,11 +54,15 @@ def export_run(config: ExportConfig) -> ExportReport:
     Raises:
         ValueError: when the run or its validation images cannot be read, or `bundle_dir` cannot
             be written; ExportParityError when the SavedModel or the float32 file differs from
-            the network. Then there is no new bundle. A refused fp16 or int8 is no error: it is
-            missing in the bundle, and the report says why.
+            the network; WriteError when a disk is full. Then there is no new bundle. A refused fp16
+            or int8 is no error: it is missing in the bundle, and the report says why.
     """
     start = time.monotonic()
-    with new_bundle(config.bundle_dir) as folder, new_triton_model(config) as triton_folder:
+    with (
+        name_full_disk(config),
+        new_bundle(config.bundle_dir) as folder,
+        new_triton_model(config) as triton_folder,
+    ):
         run = RunFolder(config.run_dir)
         train_config = run.read_config()
         settings = image_settings(train_config)

@@ -31,7 +31,6 @@ def fail(monkeypatch, error):
     monkeypatch.setattr(exporter, "RunFolder", read_run)
 
 
-@pytest.mark.xfail(strict=True, reason="an error of a full disk names no disk, or is a traceback")
 @pytest.mark.parametrize(
     "error",
     [
