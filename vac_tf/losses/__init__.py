@@ -2,7 +2,7 @@
 
 from vac_tf.losses.multilabel import (
     attention_consistency,
-    mean_squared_difference,
+    mean_squared_logit_difference,
     multiple_cross_entropy,
     sigmoid_cross_entropy,
     weighted_sigmoid_cross_entropy,
@@ -10,7 +10,7 @@ from vac_tf.losses.multilabel import (
 
 __all__ = [
     "attention_consistency",
-    "mean_squared_difference",
+    "mean_squared_logit_difference",
     "multiple_cross_entropy",
     "sigmoid_cross_entropy",
     "weighted_sigmoid_cross_entropy",

@@ -83,7 +83,7 @@ def attention_consistency(first, second, mask=None):
     return ops.mean(ops.sum(ops.square(difference) * weights, axis=(1, 2)), axis=-1)
 
 
-def mean_squared_difference(first, second):
+def mean_squared_logit_difference(first, second):
     """float32 `[B]`: mean squared difference of two `[B, L]` stacks (the label level)."""
     difference = ops.cast(first, "float32") - ops.cast(second, "float32")
     return ops.mean(ops.square(difference), axis=-1)

@@ -48,7 +48,7 @@ class InconsistencyAccumulator:
                 )
         # Differences to the first cell: a constant map then has a variance of exactly 0.
         self._variance += float(np.sum(np.var(cells - cells[:, :1], axis=1)))
-        self._squared_difference += float(np.sum(mean_squared_difference(first, second, mask)))
+        self._squared_difference += float(np.sum(mean_squared_map_difference(first, second, mask)))
         self._num_maps += first.shape[0] * first.shape[-1]
 
     def result(self) -> dict[str, float | None]:
@@ -72,7 +72,7 @@ class InconsistencyAccumulator:
         return {"raw": raw, "relative": raw / variance if variance > 0 else None}
 
 
-def mean_squared_difference(first, second, mask=None) -> np.ndarray:
+def mean_squared_map_difference(first, second, mask=None) -> np.ndarray:
     """Mean squared difference of two stacks of heatmaps, whose grids may differ.
 
     Both grids cover the same area. The paper up-samples both to their least common multiple by

@@ -10,7 +10,7 @@ from keras import ops
 from vac_tf.geometry.transforms import HorizontalFlip, Scaling, Transform
 from vac_tf.losses import multilabel as losses
 from vac_tf.models.classifier import with_features
-from vac_tf.training.steps import take_gradient_step, update_means
+from vac_tf.training.gradient_step import take_gradient_step, update_means
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")
@@ -198,7 +198,7 @@ class ConsistencyTrainer(keras.Model):
     def _differ(self, transform, output, transformed):
         first, second = output[self.level], transformed[self.level]
         if self.level == "logits":
-            return ops.mean(losses.mean_squared_difference(first, second))
+            return ops.mean(losses.mean_squared_logit_difference(first, second))
         mask = transform.valid_mask(*first.shape[1:3], self.stride)
         expected = transform.heatmaps(first, self.stride)
         mask = None if mask.all() else mask

@@ -16,7 +16,7 @@ from vac_tf.datasets.selection import read_run_split
 from vac_tf.evaluation import classification as evaluation_module
 from vac_tf.evaluation.classification import _table2_transforms, evaluate
 from vac_tf.inputs.prediction import predict
-from vac_tf.metrics.inconsistency import mean_squared_difference
+from vac_tf.metrics.inconsistency import mean_squared_map_difference
 from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.models import build_classifier
 from vac_tf.models.cam_head import CAMHead
@@ -109,7 +109,7 @@ def test_inconsistency_is_equation_5_over_the_whole_split(evaluation, whole_test
     }
     variance = maps.astype(np.float64).var(axis=(1, 2)).mean()
     for kind, (first, second, mask) in pairs.items():
-        raw = mean_squared_difference(first, second, mask).mean()
+        raw = mean_squared_map_difference(first, second, mask).mean()
         found = evaluation["inconsistency"][kind]
         assert found["raw"] == pytest.approx(raw, rel=1e-4)
         assert found["relative"] == pytest.approx(raw / variance, rel=1e-4)

@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from vac_tf.metrics.inconsistency import InconsistencyAccumulator, mean_squared_difference
+from vac_tf.metrics.inconsistency import InconsistencyAccumulator, mean_squared_map_difference
 
 
 def random_heatmaps(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
 
-def literal_mean_squared_difference(first, second, mask=None):
+def literal_mean_squared_map_difference(first, second, mask=None):
     """Up-samples both to the least common multiple of their grids by repeating cells."""
     mask = np.ones(first.shape[1:3], bool) if mask is None else mask
     up_sampled = []
@@ -37,8 +37,8 @@ def test_equals_the_literal_common_grid(first_grid, second_grid, masked):
     if masked:
         mask[0, 0] = True
     np.testing.assert_allclose(
-        mean_squared_difference(first, second, mask),
-        literal_mean_squared_difference(first, second, mask),
+        mean_squared_map_difference(first, second, mask),
+        literal_mean_squared_map_difference(first, second, mask),
         rtol=1e-12,
     )
 
@@ -46,19 +46,21 @@ def test_equals_the_literal_common_grid(first_grid, second_grid, masked):
 def test_equal_grids_give_the_plain_mean_square():
     first, second = random_heatmaps(2, 7, 7, 3), random_heatmaps(2, 7, 7, 3, seed=1)
     expected = np.mean((first.astype(np.float64) - second) ** 2, axis=(1, 2))
-    np.testing.assert_allclose(mean_squared_difference(first, second), expected, rtol=1e-12)
+    np.testing.assert_allclose(mean_squared_map_difference(first, second), expected, rtol=1e-12)
 
 
 def test_symmetric_in_the_two_grids():
     first, second = random_heatmaps(2, 7, 5, 3), random_heatmaps(2, 6, 4, 3, seed=1)
     np.testing.assert_allclose(
-        mean_squared_difference(first, second), mean_squared_difference(second, first), rtol=1e-12
+        mean_squared_map_difference(first, second),
+        mean_squared_map_difference(second, first),
+        rtol=1e-12,
     )
 
 
 def test_equal_constants_on_different_grids_are_exactly_consistent():
     first, second = np.full((1, 7, 7, 2), 0.1, np.float32), np.full((1, 6, 6, 2), 0.1, np.float32)
-    assert not mean_squared_difference(first, second).any()
+    assert not mean_squared_map_difference(first, second).any()
 
 
 def test_batches_equal_the_whole_whatever_their_sizes():
@@ -69,7 +71,7 @@ def test_batches_equal_the_whole_whatever_their_sizes():
         batches.update(first[start:stop], second[start:stop])
     assert batches.result() == pytest.approx(whole.result(), rel=1e-12)
     assert whole.result()["raw"] == pytest.approx(
-        literal_mean_squared_difference(first.astype(np.float64), second).mean()
+        literal_mean_squared_map_difference(first.astype(np.float64), second).mean()
     )
 
 

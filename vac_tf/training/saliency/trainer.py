@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from vac_tf.losses.saliency import LOSSES
-from vac_tf.training.steps import take_gradient_step, update_means
+from vac_tf.training.gradient_step import take_gradient_step, update_means
 
 
 class SaliencyTrainer(keras.Model):
