@@ -4,7 +4,6 @@ import dataclasses
 import os
 
 import numpy as np
-import tensorflow as tf
 
 from vac_tf.analysis.scored_file import read_scored_file
 from vac_tf.datasets.split import DatasetError, Split
@@ -12,6 +11,7 @@ from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
+from vac_tf.inputs.prediction import predicted_batches
 from vac_tf.inputs.settings import image_settings, naming_bad_images
 from vac_tf.metrics.saturation import warn_of_lost_order
 from vac_tf.models.dual_stream import with_stream_heatmaps
@@ -86,26 +86,17 @@ def predict_split(
     source = ImageSource(split, image_settings(folder.read_config()))
     calibration, thresholds, decided_by = _decision_rule(folder, split.label_names, threshold)
 
-    @tf.function(reduce_retracing=True)
-    def forward(images):
-        outputs = network(images, training=False)
-        logits = tf.cast(outputs.pop("logits"), tf.float32)
-        return logits, {
-            name: tf.transpose(tf.cast(outputs[name], tf.float32), [0, 3, 1, 2])
-            for name in _HEATMAPS
-            if name in outputs
-        }
-
     ranking, scores, pairs, maps, first = [], [], [], [], 0
     with naming_bad_images(source):
-        for images, labels in evaluation_batches(source, split.labels, batch_size):
-            logits, heatmaps = forward(images)
-            probabilities = calibration.probabilities(logits.numpy())
+        batches = evaluation_batches(source, split.labels, batch_size)
+        for _, labels, outputs in predicted_batches(network, batches):
+            logits = np.float32(outputs["logits"])
+            probabilities = calibration.probabilities(logits)
             kept = (labels.numpy() == 1) | (probabilities > thresholds)
-            ranking.append(logits.numpy())
+            ranking.append(logits)
             scores.append(probabilities)
             pairs.append(np.argwhere(kept) + (first, 0))
-            maps.append({name: values.numpy()[kept] for name, values in heatmaps.items()})
+            maps.append(_maps_of(outputs, kept))
             first += len(probabilities)
     scores, pairs = np.concatenate(scores), np.concatenate(pairs)
     heatmaps = {
@@ -123,6 +114,15 @@ def predict_split(
         whole,
         heatmaps,
     )
+
+
+def _maps_of(outputs, kept: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each output of heatmaps those of the labels kept `[B, L]`, float32 `[P, h, w]`."""
+    return {
+        name: np.moveaxis(np.float32(outputs[name]), 3, 1)[kept]
+        for name in _HEATMAPS
+        if name in outputs
+    }
 
 
 def read_outputs(path: str, split: Split, threshold: float) -> ClassifierOutputs:

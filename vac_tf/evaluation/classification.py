@@ -18,7 +18,7 @@ from vac_tf.evaluation.seen_images import seen_images
 from vac_tf.geometry.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
-from vac_tf.inputs.prediction import inference
+from vac_tf.inputs.prediction import inference, predicted_batches
 from vac_tf.inputs.settings import (
     image_settings,
     known_labels,
@@ -176,8 +176,7 @@ def _predict(network, batches, transforms, stride):
     forward = inference(network)
     accumulators = {name: InconsistencyAccumulator() for name in transforms}
     logits = []
-    for images, _ in batches:
-        outputs = forward(images)
+    for images, _, outputs in predicted_batches(network, batches):
         logits.append(outputs["logits"].numpy())
         heatmaps = outputs["heatmaps"]
         for name, transform in transforms.items():

@@ -20,7 +20,7 @@ from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations, obs
 from vac_tf.evaluation.seen_images import SeenImages
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
-from vac_tf.inputs.prediction import inference
+from vac_tf.inputs.prediction import gather_outputs
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
 from vac_tf.metrics.saliency_density import saliency_density
 from vac_tf.metrics.saliency_scores import mean_scores, score_image
@@ -116,9 +116,7 @@ def _fit_centre_bias(config: SaliencyConfig, split: SaliencySplit) -> CentreBias
 
 def predict_logits(network, batches) -> np.ndarray:
     """The map of logits of every image, in order: float32 `[N, h, w]`."""
-    forward = inference(network)
-    maps = [forward(images)["saliency"][..., 0] for images, _ in batches]
-    return np.concatenate([np.asarray(part, np.float32) for part in maps])
+    return gather_outputs(network, batches, ("saliency",))["saliency"][..., 0]
 
 
 def score_split(

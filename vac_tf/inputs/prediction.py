@@ -1,4 +1,6 @@
-"""Predictions of a network over batches, as NumPy arrays."""
+"""Predictions of a network over batches: the one loop that all evaluations and analyses share."""
+
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +18,31 @@ def inference(network):
     return network._inference
 
 
+def predicted_batches(network, batches: Iterable) -> Iterator[tuple]:
+    """For each batch its images, its labels and the network's outputs for it, in order.
+
+    Args:
+        network: `images` -> dict of outputs by name.
+        batches: Pairs of images and labels (or of anything that belongs to the images).
+
+    Yields:
+        Images and labels as they came; the outputs as tensors `[B, ...]` by name.
+    """
+    forward = inference(network)
+    for images, labels in batches:
+        yield images, labels, forward(images)
+
+
+def gather_outputs(network, batches: Iterable, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The named outputs of every image, in order: float32 `[N, ...]` by name."""
+    parts = [
+        [tf.cast(outputs[name], tf.float32).numpy() for name in names]
+        for _, _, outputs in predicted_batches(network, batches)
+    ]
+    columns = zip(*parts, strict=True)
+    return {name: np.concatenate(column) for name, column in zip(names, columns, strict=True)}
+
+
 def predict(network, batches) -> tuple[np.ndarray, np.ndarray]:
     """Labels and logits of every image, in order.
 
@@ -26,9 +53,8 @@ def predict(network, batches) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         labels float32 `[N, L]` and logits float32 `[N, L]`.
     """
-    forward = inference(network)
     labels, logits = [], []
-    for images, batch_labels in batches:
-        logits.append(tf.cast(forward(images)["logits"], tf.float32).numpy())
+    for _, batch_labels, outputs in predicted_batches(network, batches):
+        logits.append(tf.cast(outputs["logits"], tf.float32).numpy())
         labels.append(batch_labels.numpy())
     return np.concatenate(labels), np.concatenate(logits)

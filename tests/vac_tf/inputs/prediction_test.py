@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from vac_tf.inputs.prediction import inference, predict
+from vac_tf.inputs.prediction import gather_outputs, inference, predict
 from vac_tf.models import build_classifier
 
 
@@ -19,6 +19,9 @@ def test_predictions_are_the_networks_and_follow_its_weights(tiny_backbone):
         np.testing.assert_array_equal(found, labels)
         expected = network(images, training=False)["logits"]
         np.testing.assert_allclose(logits, expected, atol=1e-5)
+        maps = gather_outputs(network, batches, ("logits", "heatmaps"))
+        np.testing.assert_array_equal(maps["logits"], logits)
+        assert maps["heatmaps"].shape == (5, 2, 2, 3) and maps["heatmaps"].dtype == np.float32
         for weight in network.trainable_variables:
             weight.assign_add(generator.normal(0, 0.1, weight.shape))
     # One graph for the full batches, one for any size: the last batch is smaller.

@@ -8,9 +8,12 @@ from vac_tf.figures.heatmap_overlay import draw_mirror_comparison
 from vac_tf.geometry.transforms import HorizontalFlip
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
+from vac_tf.inputs.prediction import gather_outputs
 from vac_tf.inputs.settings import image_settings
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
+
+_BATCH = 64
 
 
 def compare_under_flip(
@@ -38,7 +41,9 @@ def compare_under_flip(
     split = read_run_split(config, split_name).with_labels(label_names)
     split = split.select(range(min(num_images, len(split))))
     source = ImageSource(split, image_settings(config))
-    images = np.concatenate([x.numpy() for x, _ in evaluation_batches(source, split.labels, 64)])
+    images = np.concatenate(
+        [x.numpy() for x, _ in evaluation_batches(source, split.labels, _BATCH)]
+    )
 
     present = split.labels == 1
     maps, found = {}, present
@@ -60,8 +65,9 @@ def compare_under_flip(
 
 
 def _outputs(network, images):
-    batches = tf.data.Dataset.from_tensor_slices(np.ascontiguousarray(images)).batch(64)
-    return network.predict(batches, verbose=0)
+    batches = tf.data.Dataset.from_tensor_slices(np.ascontiguousarray(images)).batch(_BATCH)
+    pairs = ((batch, None) for batch in batches)
+    return gather_outputs(network, pairs, ("heatmaps", "logits"))
 
 
 def _least_consistent(original, flipped, found, num_examples):
