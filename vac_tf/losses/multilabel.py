@@ -7,6 +7,8 @@ Multi-Label Image Classification (2019) as the dual-stream paper.
 import numpy as np
 from keras import ops
 
+from vac_tf.geometry.grids import common_pieces
+
 
 def weighted_sigmoid_cross_entropy(labels, logits, positive_ratio, mask=None):
     """Sigmoid cross entropy weighted by how rare a label is (VAC, Equations 2 and 3).
@@ -71,13 +73,13 @@ def attention_consistency(first, second, mask=None):
         raise ValueError(
             f"Heatmaps must have equal label counts, got shapes {first.shape} and {second.shape}."
         )
-    rows = _overlaps(first.shape[1], second.shape[1])
-    columns = _overlaps(first.shape[2], second.shape[2])
-    area = rows.lengths[:, None] * columns.lengths[None, :]
+    first_rows, second_rows, heights = _pieces(first.shape[1], second.shape[1])
+    first_columns, second_columns, widths = _pieces(first.shape[2], second.shape[2])
+    area = np.outer(heights, widths).astype("float32")
     if mask is not None:
-        area = area * np.asarray(mask, "float32")[rows.first][:, columns.first]
-    difference = _take_cells(first, rows.first, columns.first) - _take_cells(
-        second, rows.second, columns.second
+        area = area * np.asarray(mask, "float32")[first_rows][:, first_columns]
+    difference = _take_cells(first, first_rows, first_columns) - _take_cells(
+        second, second_rows, second_columns
     )
     weights = ops.convert_to_tensor((area / area.sum())[None, :, :, None], dtype="float32")
     return ops.mean(ops.sum(ops.square(difference) * weights, axis=(1, 2)), axis=-1)
@@ -105,26 +107,12 @@ def _masked_cross_entropy(labels, logits, positive_weight, negative_weight, mask
     return ops.sum(losses, axis=-1)
 
 
-class _Overlaps:
-    """Segments of a unit line cut at the cell borders of two grids, and the cells they lie in."""
-
-    def __init__(self, first_cells, second_cells):
-        common = np.lcm(first_cells, second_cells)
-        borders = np.union1d(
-            np.arange(first_cells + 1) * (common // first_cells),
-            np.arange(second_cells + 1) * (common // second_cells),
-        )
-        self.first = borders[:-1] * first_cells // common
-        self.second = borders[:-1] * second_cells // common
-        self.lengths = np.diff(borders).astype("float32")
-
-
-def _overlaps(first_cells, second_cells):
+def _pieces(first_cells, second_cells):
     if first_cells is None or second_cells is None:
         raise ValueError(
             "The heatmap grids must have known sizes; resize the images to a fixed size first."
         )
-    return _Overlaps(first_cells, second_cells)
+    return common_pieces(first_cells, second_cells)
 
 
 def _take_cells(heatmaps, rows, columns):

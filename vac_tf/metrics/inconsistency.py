@@ -6,6 +6,8 @@ Classification", CVPR 2019, Equation 5 and Table 2. NumPy only.
 
 import numpy as np
 
+from vac_tf.geometry.grids import common_pieces
+
 
 class InconsistencyAccumulator:
     """Collects one transform's inconsistency over the batches of a data set."""
@@ -89,8 +91,8 @@ def mean_squared_map_difference(first, second, mask=None) -> np.ndarray:
         float64 [N, L], the mean over the (counted) area.
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    first_rows, second_rows, heights = _common_pieces(first.shape[1], second.shape[1])
-    first_columns, second_columns, widths = _common_pieces(first.shape[2], second.shape[2])
+    first_rows, second_rows, heights = common_pieces(first.shape[1], second.shape[1])
+    first_columns, second_columns, widths = common_pieces(first.shape[2], second.shape[2])
     area = np.outer(heights, widths)
     if mask is not None:
         area = area * np.asarray(mask, bool)[np.ix_(first_rows, first_columns)]
@@ -98,19 +100,6 @@ def mean_squared_map_difference(first, second, mask=None) -> np.ndarray:
         first[:, first_rows][:, :, first_columns] - second[:, second_rows][:, :, second_columns]
     )
     return np.einsum("nhwl,hw->nl", difference**2, area / area.sum())
-
-
-def _common_pieces(first_size: int, second_size: int):
-    """Cuts an axis at the borders of both grids.
-
-    Returns:
-        Three int arrays [pieces]: the cell of the first grid, the cell of the second grid, and
-        the length of each piece, in units in which the axis is first_size * second_size long.
-    """
-    borders = np.union1d(
-        np.arange(first_size + 1) * second_size, np.arange(second_size + 1) * first_size
-    )
-    return borders[:-1] // second_size, borders[:-1] // first_size, np.diff(borders)
 
 
 def _check_shapes(first, second, mask):
