@@ -4,9 +4,12 @@ import dataclasses
 import errno
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
+from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.runs.folder import RunFolder, write_atomically
 
@@ -147,3 +150,33 @@ def test_a_full_disk_leaves_the_previous_file(tmp_path, monkeypatch, failing):
     with pytest.raises(OSError, match="No space left"):
         write_atomically(str(path), b"after")
     assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.xfail(strict=True, reason="two trainings on one run folder both train")
+def test_a_second_process_is_refused_and_told_who_is_there(config, folder):
+    folder.claim(config)
+    source = f"""
+import sys
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.runs.folder import RunFolder
+with RunFolder({config.run_dir!r}).claimed(TrainConfig(**{dataclasses.asdict(config)})):
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", source],
+        cwd=REPOSITORY,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert holder.stdout.readline() == "locked\n"
+        text = f"process {holder.pid} on .* trains in .*Wait for it, or give another --run_dir"
+        with pytest.raises(ValueError, match=text), folder.claimed(config):
+            pass
+    finally:
+        holder.kill()
+        holder.communicate()
+    with folder.claimed(config):
+        pass

@@ -80,3 +80,29 @@ def test_means_of_a_half_done_epoch_come_back():
     callback.on_epoch_begin(0)
     trainer.mean.update_state([6.0])
     assert float(trainer.mean.result()) == 3.0
+
+
+@pytest.mark.xfail(strict=True, reason="a closed terminal (SIGHUP) ends training at once")
+def test_a_closed_terminal_stops_at_a_point_to_continue_from():
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with StopRequest():
+            assert signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL
+        with StopRequest() as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+            with pytest.raises(TrainingInterrupted, match="Interrupted by SIGHUP") as error:
+                request.raise_if_any()
+        assert error.value.exit_code == 129
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_what_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopRequest() as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+            request.raise_if_any()
+    finally:
+        signal.signal(signal.SIGHUP, before)

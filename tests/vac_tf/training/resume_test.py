@@ -159,3 +159,23 @@ def test_weights_come_back_after_an_error():
         raise KeyError("while it was scored")
     for variable, expected in zip(trainer.trainable_variables, weights, strict=True):
         np.testing.assert_array_equal(variable, expected)
+
+
+@pytest.mark.xfail(strict=True, reason="the first save speaks of a previous state, which is not")
+def test_a_full_disk_at_the_first_save_speaks_of_no_previous_state(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left.*there is no earlier one"):
+        save_state(str(tmp_path / "state.npz"), build_trainer(1), {})
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.xfail(strict=True, reason="a state whose progress is empty is read")
+@pytest.mark.parametrize("progress", [{}, [], None, {"epoch": "two"}])
+def test_a_state_without_its_progress_is_damaged(tmp_path, progress):
+    path = str(tmp_path / "state.npz")
+    save_state(path, build_trainer(1), progress)
+    with pytest.raises(ValueError, match=r"state\.npz cannot be read as the state of a run"):
+        load_state(path, build_trainer(1))

@@ -8,6 +8,7 @@ import pytest
 
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.readers.coco import read_coco
+from vac_tf.datasets.readers.image_files import FolderListings
 
 
 def annotation(image_id, category_id, **changes):
@@ -260,3 +261,12 @@ def test_coco128_equals_pycocotools(real_data, split, count):
     np.testing.assert_array_equal(loaded.labels, labels)
     assert loaded.label_names == tuple(c["name"] for c in reference.loadCats(categories))
     assert sum(len(objects) for objects in loaded.objects) == len(reference.anns)
+
+
+@pytest.mark.xfail(strict=True, reason="a looping link beside the images stops the listing")
+def test_a_looping_link_that_no_row_names_is_no_file(tmp_path):
+    (tmp_path / "photo.jpg").write_bytes(b"")
+    (tmp_path / "loop").symlink_to("loop")
+    listings = FolderListings()
+    assert listings.has_file(str(tmp_path / "photo.jpg"))
+    assert not listings.has_file(str(tmp_path / "loop"))

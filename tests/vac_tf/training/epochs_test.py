@@ -1,0 +1,310 @@
+"""The epochs of a run: divergence, finished runs, and what the log and the folder hold."""
+
+import concurrent.futures
+import contextlib
+import csv
+import dataclasses
+import logging
+import os
+import types
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.runs.folder import RunFolder
+from vac_tf.training import epochs
+from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs
+
+STEPS = 4
+
+
+class Parabola(keras.Model):
+    """Loss w^2 from w = 1: a step multiplies w by 1 - 2 * learning_rate, so it may diverge.
+
+    The gradient of step `ruined_step` is infinite.
+    """
+
+    def __init__(self, ruined_step=0):
+        super().__init__()
+        self.ruined_step = ruined_step
+        self.w = self.add_weight(name="w", shape=(), initializer="ones")
+        self.mean = keras.metrics.Mean(name="loss")
+        self.other_mean = keras.metrics.Mean(name="a_term")
+        self.built = True
+
+    @property
+    def metrics(self):
+        return [self.mean, self.other_mean]
+
+    def train_step(self, data):
+        with tf.GradientTape() as tape:
+            loss = self.w**2
+        step = self.optimizer.iterations.value + 1
+        factor = tf.where(step == self.ruined_step, np.inf, 1.0)
+        self.optimizer.apply_gradients([(factor * tape.gradient(loss, self.w.value), self.w)])
+        self.mean.update_state(loss)
+        self.other_mean.update_state(0.5)
+        return self.get_metrics_result()
+
+
+class Batches:
+    """`STEPS` batches an epoch, as `TrainingBatches` gives them."""
+
+    steps_per_epoch = STEPS
+
+    def epoch(self, epoch, first_step=0):
+        return tf.data.Dataset.range(STEPS - first_step)
+
+
+DATA = types.SimpleNamespace(training=Batches(), naming_bad_images=contextlib.nullcontext)
+
+
+@pytest.fixture
+def config(tmp_path):
+    return TrainConfig(
+        run_dir=str(tmp_path / "run"),
+        optimizer="sgd",
+        momentum=0.0,
+        schedule="constant",
+        learning_rate=0.25,
+        epochs=3,
+    )
+
+
+def train(config, validate=lambda progress: {"validation_loss": 1.0}, ruined_step=0):
+    """The progress and the weight at the end, as `run` trains."""
+    folder = RunFolder(config.run_dir)
+    folder.claim(config)
+    trainer = Parabola(ruined_step)
+    compile_trainer(config, trainer, STEPS)
+    progress = run_epochs(config, folder, trainer, DATA, validate, describe=str)
+    return progress, float(trainer.w.numpy())
+
+
+def state_of(config):
+    with np.load(RunFolder(config.run_dir).state_file) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def log_of(config):
+    with open(RunFolder(config.run_dir).file("log.csv"), newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+# ---- Divergence
+
+
+@pytest.mark.xfail(
+    strict=True, reason="after a divergence a lower learning rate is refused as another config"
+)
+def test_a_diverged_run_goes_on_from_its_last_good_state_with_a_lower_rate(config):
+    train(dataclasses.replace(config, epochs=1))
+    good = state_of(config)
+    # A factor of -999 each step: the loss overflows in the second epoch.
+    diverging = dataclasses.replace(config, epochs=3, learning_rate=500.0)
+    RunFolder(config.run_dir).write_json("config.json", dataclasses.asdict(diverging))
+    with pytest.raises(RuntimeError, match=r"last good state.* epoch 1.*lower --learning_rate"):
+        train(diverging)
+    np.testing.assert_equal(state_of(config), good)
+    other = dataclasses.replace(diverging, learning_rate=0.25, weight_decay=0.5)
+    with pytest.raises(ValueError, match=r"(?s)weight_decay: 0.0 there, 0.5 now") as error:
+        train(other)
+    assert "learning_rate" not in str(error.value)
+    progress, weight = train(dataclasses.replace(diverging, learning_rate=0.25))
+    assert progress["epoch"] == 3 and weight == 0.5**12
+    assert RunFolder(config.run_dir).read_config().learning_rate == 0.25
+    with pytest.raises(ValueError, match="learning_rate: 0.25 there, 0.125 now"):
+        train(dataclasses.replace(diverging, learning_rate=0.125))
+
+
+@pytest.mark.xfail(
+    strict=True, reason="weights that the last step of an epoch ruined are saved as the state"
+)
+def test_weights_that_the_last_step_ruined_are_not_saved(config):
+    train(dataclasses.replace(config, epochs=1))
+    good = state_of(config)
+    RunFolder(config.run_dir).write_json("config.json", dataclasses.asdict(config))
+
+    def validate(progress):
+        raise ValueError("scores are NaN; apply a sigmoid")
+
+    with pytest.raises(RuntimeError, match="w is not finite after step 8.*last good state"):
+        train(config, validate, ruined_step=8)
+    np.testing.assert_equal(state_of(config), good)
+
+
+@pytest.mark.xfail(strict=True, reason="a loss of 2e13 ends a run without a word")
+def test_a_loss_that_explodes_without_overflow_is_a_divergence(config):
+    exploding = dataclasses.replace(config, learning_rate=20.0, epochs=1)
+    with pytest.raises(RuntimeError, match=r"loss is .*e\+\d\d.*first step.*diverge.*beginning"):
+        train(exploding)
+    progress, weight = train(dataclasses.replace(exploding, learning_rate=0.25))
+    assert progress["epoch"] == 1 and weight == 0.5**4
+
+
+@pytest.mark.xfail(strict=True, reason="a NaN in validation is no divergence to the run")
+def test_validation_that_is_not_finite_is_a_divergence(config):
+    train(dataclasses.replace(config, epochs=1))
+    good = state_of(config)
+    RunFolder(config.run_dir).write_json("config.json", dataclasses.asdict(config))
+    with pytest.raises(RuntimeError, match="validation_loss is not finite after epoch 2"):
+        train(config, lambda progress: {"validation_loss": float("nan")})
+    np.testing.assert_equal(state_of(config), good)
+
+
+# ---- A finished run
+
+
+@pytest.mark.xfail(strict=True, reason="a finished run says that it continues at the next epoch")
+def test_a_finished_run_says_so(config, caplog):
+    train(dataclasses.replace(config, epochs=2))
+    with caplog.at_level(logging.INFO):
+        caplog.clear()
+        train(dataclasses.replace(config, epochs=2))
+    assert "Continuing" not in caplog.text
+    assert "is finished: 2 of 2 epochs" in caplog.text and "--epochs" in caplog.text
+
+
+@pytest.mark.xfail(strict=True, reason="more epochs of a finished run are refused")
+def test_a_finished_run_may_have_more_epochs_and_states_the_schedule(config, caplog):
+    cosine = dataclasses.replace(config, epochs=2, schedule="cosine")
+    train(cosine)
+    longer = dataclasses.replace(cosine, epochs=4)
+    with caplog.at_level(logging.INFO):
+        progress, _ = train(longer)
+    assert progress["epoch"] == 4
+    # Half of the cosine over four epochs is where the third one begins.
+    text = "epochs 4 instead of 2: the cosine schedule runs over 4 epochs now, and the learning"
+    assert f"{text} rate goes on at 0.125; it ended at 0." in caplog.text
+    assert RunFolder(config.run_dir).read_config() == longer
+    rates = [float(row["learning_rate"]) for row in log_of(config)]
+    assert rates[1] == 0.0 and rates[3] == 0.0 and rates[2] == pytest.approx(0.25 * 0.146447)
+    with pytest.raises(ValueError, match="epochs: 4 there, 3 now"):
+        train(dataclasses.replace(longer, epochs=3))
+
+
+def test_more_epochs_of_an_unfinished_run_are_another_config(config):
+    def interrupt(progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, interrupt)
+    with pytest.raises(ValueError, match="epochs: 3 there, 5 now"):
+        train(dataclasses.replace(config, epochs=5))
+
+
+# ---- Its networks
+
+
+@pytest.fixture
+def keep_networks(config, monkeypatch):
+    """A `validate` whose networks are small archives; the second epoch's is the best of all."""
+
+    def write(network, path):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("weights", f"{len(os.listdir(config.run_dir))} {path}" * 99)
+
+    def validate(progress):
+        folder, score = RunFolder(config.run_dir), [0.5, 0.75, 0.25][progress["epoch"]]
+        keep_best(config, folder, None, progress, "raw", score)
+        keep_best(config, folder, None, progress, "ema", score - 0.1)
+        return {"validation_loss": 1.0}
+
+    monkeypatch.setattr(epochs, "save_network", write)
+    config = dataclasses.replace(config, ema_decay=0.5)
+    return config, validate
+
+
+def empty(path):
+    open(path, "wb").close()
+
+
+@pytest.mark.xfail(strict=True, reason="a finished run whose network is gone ends with 0")
+@pytest.mark.parametrize("damage", [os.remove, empty])
+def test_a_lost_network_is_restored_or_an_error(keep_networks, damage):
+    config, validate = keep_networks
+    train(config, validate)
+    folder = RunFolder(config.run_dir)
+    files = [folder.network_file, folder.file("network_raw.keras")]
+    whole = [open(path, "rb").read() for path in files]
+    for path, contents in zip(files, whole, strict=True):
+        damage(path)
+        train(config, validate)
+        assert open(path, "rb").read() == contents
+    damage(folder.file("network_ema.keras"))
+    with pytest.raises(ValueError, match=r"network_ema\.keras.*epoch 2.*another --run_dir"):
+        train(config, validate)
+    for path in files:
+        damage(path)
+    with pytest.raises(ValueError, match=r"network\.keras.*epoch 2.*another --run_dir"):
+        train(config, validate)
+
+
+def test_a_network_saved_just_before_a_kill_is_no_loss(keep_networks):
+    config, validate = keep_networks
+
+    def killed(progress):
+        logs = validate(progress)
+        if progress["epoch"] == 1:
+            raise KeyboardInterrupt
+        return logs
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, killed)
+    assert train(config, validate)[0]["best_epoch"] == 2
+
+
+@pytest.mark.xfail(strict=True, reason="a run goes on although its best network is gone")
+def test_a_network_that_was_lost_in_the_middle_is_an_error_at_once(keep_networks):
+    config, validate = keep_networks
+    config = dataclasses.replace(config, ema_decay=0.0, checkpoint_seconds=0.0)
+
+    def killed(progress):
+        if progress["epoch"] == 1:
+            raise KeyboardInterrupt
+        return validate(progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        train(config, killed)
+    os.remove(RunFolder(config.run_dir).network_file)
+    with pytest.raises(ValueError, match=r"network\.keras.*epoch 1.*another --run_dir"):
+        train(config, validate)
+
+
+# ---- Its files
+
+
+@pytest.mark.xfail(strict=True, reason="log.csv has the order of the columns of its last row")
+def test_the_columns_of_the_log_keep_their_order_after_a_resume(config):
+    def interrupt(progress):
+        if progress["epoch"] == 1:
+            raise KeyboardInterrupt
+        return {"validation_loss": 1.0}
+
+    config = dataclasses.replace(config, epochs=2)
+    with pytest.raises(KeyboardInterrupt):
+        train(config, interrupt)
+    before = list(log_of(config)[0])
+    # All steps of the second epoch are done: its terms do not come from `fit`.
+    train(config)
+    assert [list(row) for row in log_of(config)] == [before] * 2
+
+
+@pytest.mark.xfail(strict=True, reason="a file named tensorboard gives a traceback")
+def test_a_file_in_place_of_the_tensorboard_folder_is_named(config):
+    folder = RunFolder(config.run_dir)
+    folder.claim(config)
+    open(folder.file("tensorboard"), "w").close()
+    with pytest.raises(ValueError, match="tensorboard.*is a file.*Remove it"):
+        train(config)
+
+
+@pytest.mark.xfail(strict=True, reason="training cannot run beside the main thread")
+def test_training_may_run_in_another_thread(config):
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        progress, _ = pool.submit(train, config).result()
+    assert progress["epoch"] == 3
