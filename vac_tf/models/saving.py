@@ -14,7 +14,7 @@ def save_network(network, path: str) -> None:
 
     The file appears whole or not at all: a full disk leaves the previous one in place.
     """
-    partial = f"{path}.partial.keras"
+    partial = f"{path}.{os.getpid()}.partial.keras"
     try:
         rebuild_network(network, fused=False, dtype="float32").save(partial)
         os.replace(partial, path)
@@ -39,5 +39,7 @@ def load_network(path: str):
         raise ValueError(f"No network at {path!r}. Expected the .keras file that train.py wrote.")
     try:
         return keras.models.load_model(path, compile=False)
-    except (OSError, KeyError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        raise ValueError(f"{path!r} cannot be read as a .keras file: {error}") from error
+    # TypeError: the file names an object that Keras does not know.
+    except (OSError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error) if os.path.getsize(path) else "it is empty"
+        raise ValueError(f"{path!r} cannot be read as a .keras file: {reason}") from error

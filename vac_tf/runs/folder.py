@@ -1,12 +1,20 @@
 """The folder of one training run: its files, written atomically, and the config it belongs to."""
 
+import contextlib
 import dataclasses
+import glob
 import json
 import os
 import tempfile
+from collections.abc import Collection, Iterator
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.runs.json_reading import read_json_file
+from vac_tf.runs.lock import lock_run, refuse_if_locked
+from vac_tf.runs.progress import read_progress
+
+# What may be changed to go on from the last good state of a run that diverged.
+SETTINGS_AGAINST_DIVERGENCE = frozenset({"learning_rate", "gradient_clip_norm"})
 
 # Settings that do not change what a run computes; they may differ when it is continued.
 _FREE_SETTINGS = frozenset(
@@ -51,27 +59,99 @@ class RunFolder:
         """Everything that a resume needs."""
         return self.file(os.path.join("last", "state.npz"))
 
-    def check(self, config) -> None:
-        """Raises ValueError, listing every difference, if the folder holds another config's run."""
+    @property
+    def good_state_file(self) -> str:
+        """The state of the last epoch that ended well; what a divergence falls back on."""
+        return self.file(os.path.join("last", "good.npz"))
+
+    @property
+    def divergence_file(self) -> str:
+        """There from a divergence on until an epoch ends well."""
+        return self.file("diverged.json")
+
+    def check(self, config, may_differ: Collection[str] = ()) -> None:
+        """Checks that a run of `config` may be trained in this folder, as far as it exists.
+
+        Settings that change no result may differ from those that the run began with; so may the
+        learning rate and the clipping after a divergence, and a finished run may have more epochs.
+
+        Args:
+            config: of the run.
+            may_differ: further settings that may.
+
+        Raises:
+            ValueError: listing every difference, if the folder holds another config's run; or
+                another process trains in it.
+        """
         if not config.run_dir:
             raise ValueError("run_dir is needed: the folder that the run is written to.")
-        if not os.path.exists(self.file("config.json")):
-            return
-        differences = _differences(self.read_json("config.json"), dataclasses.asdict(config))
-        if differences:
-            raise ValueError(
-                f"Run folder {self.path!r} belongs to another config:\n"
-                + "\n".join(differences)
-                + "\nUse the same flags to continue it, or another --run_dir."
-            )
+        refuse_if_locked(self.path)
+        self._check_config(config, may_differ)
 
-    def claim(self, config) -> None:
+    @contextlib.contextmanager
+    def claimed(self, config, may_differ: Collection[str] = ()) -> Iterator[None]:
+        """Claims the folder for a run of `config` and keeps other processes away meanwhile.
+
+        Raises:
+            ValueError: the folder cannot be written, belongs to another config, or another process
+                trains in it.
+        """
+        self.check(config, may_differ)
+        self._make()
+        with lock_run(self.path):
+            self.claim(config, may_differ)
+            # Whoever wrote them is dead, or the lock would be held.
+            for pattern in ("*.partial.keras", os.path.join("last", "*.partial")):
+                for path in glob.glob(os.path.join(glob.escape(self.path), pattern)):
+                    os.remove(path)
+            yield
+
+    def claim(self, config, may_differ: Collection[str] = ()) -> None:
         """Makes the folder for a run of `config`, or checks that it holds that very run.
 
         Raises:
             ValueError: the folder cannot be written, or belongs to another config.
         """
-        self.check(config)
+        has_changed = self._check_config(config, may_differ)
+        self._make()
+        if has_changed or not os.path.exists(self.file("config.json")):
+            self.write_json("config.json", dataclasses.asdict(config))
+
+    def _check_config(self, config, may_differ):
+        """Whether a setting that decides the result has changed, as it may."""
+        if not os.path.exists(self.file("config.json")):
+            return False
+        written, wanted = self.read_json("config.json"), dataclasses.asdict(config)
+        # AdamW decayed every weight; of all other runs the setting says nothing.
+        decayed = written.get("optimizer") == "adamw" and bool(written.get("weight_decay"))
+        younger = _YOUNGER_SETTINGS | {"decay_all_weights": decayed}
+        written = {name: younger[name] for name in younger if name in wanted} | written
+        names = set(written) | set(wanted)
+        changed = {name for name in names if written.get(name) != wanted.get(name)}
+        changed -= _FREE_SETTINGS
+        refused = changed - set(may_differ) - self._may_change(written, wanted)
+        if refused:
+            raise ValueError(
+                f"Run folder {self.path!r} belongs to another config:\n"
+                + "\n".join(
+                    f"  {name}: {written.get(name, 'absent')!r} there,"
+                    f" {wanted.get(name, 'absent')!r} now"
+                    for name in sorted(refused)
+                )
+                + "\nUse the same flags to continue it, or another --run_dir."
+            )
+        return bool(changed)
+
+    def _may_change(self, written, wanted):
+        names = set()
+        if os.path.exists(self.divergence_file):
+            names |= SETTINGS_AGAINST_DIVERGENCE
+        if os.path.exists(self.state_file) and wanted["epochs"] > written.get("epochs", 0):
+            if read_progress(self.state_file)["epoch"] >= written.get("epochs", 0):
+                names.add("epochs")
+        return names
+
+    def _make(self):
         try:
             os.makedirs(self.path, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -81,8 +161,6 @@ class RunFolder:
                 f"Run folder {self.path!r} cannot be written: {error.strerror}. Choose another"
                 " --run_dir."
             ) from error
-        if not os.path.exists(self.file("config.json")):
-            self.write_json("config.json", dataclasses.asdict(config))
 
     def read_config(self, config_class: type = TrainConfig):
         """The config of the run, a `config_class`.
@@ -156,17 +234,3 @@ def _check_types(values: dict, config_class: type) -> None:
         allowed = (int, float) if field.type is float else field.type
         if not isinstance(value, allowed) or (isinstance(value, bool) and field.type is not bool):
             raise ValueError(f"{field.name} must be of type {field.type.__name__}, got {value!r}.")
-
-
-def _differences(written, wanted):
-    # AdamW decayed every weight; of all other runs the setting says nothing.
-    decayed = written.get("optimizer") == "adamw" and bool(written.get("weight_decay"))
-    younger = _YOUNGER_SETTINGS | {"decay_all_weights": decayed}
-    younger = {name: value for name, value in younger.items() if name in wanted}
-    written = younger | written
-    names = sorted((set(written) | set(wanted)) - _FREE_SETTINGS)
-    return [
-        f"  {name}: {written.get(name, 'absent')!r} there, {wanted.get(name, 'absent')!r} now"
-        for name in names
-        if written.get(name) != wanted.get(name)
-    ]

@@ -1,21 +1,19 @@
 """What happens between the steps of an epoch: stopping safely, and saving where it stands."""
 
 import logging
-import math
 import signal
+import threading
 import time
 
 import keras
 
+from vac_tf.training.divergence import check_finite
 
-class NonFiniteLossError(RuntimeError):
-    """A loss term is not finite; the message names the term and the step."""
-
-    exit_code = 1
+_LOGGER = logging.getLogger(__name__)
 
 
 class TrainingInterrupted(Exception):
-    """The run was asked to end (Ctrl-C, SIGTERM) and did, at a point it can resume from."""
+    """The run was asked to end (Ctrl-C, SIGTERM, SIGHUP) and did, at a point it can resume from."""
 
     def __init__(self, signal_number: int):
         super().__init__(
@@ -26,17 +24,22 @@ class TrainingInterrupted(Exception):
 
 
 class StopRequest:
-    """Notes SIGINT and SIGTERM while it is active, instead of dying at once.
+    """Notes SIGINT, SIGTERM and SIGHUP while it is active, instead of dying at once.
 
-    A second signal ends the run where it is: a validation may still take long, and the last saved
-    state is whole.
+    A SIGHUP (a closed terminal) that is ignored, as under nohup, stays so. Beside the main thread,
+    which alone may handle signals, nothing is noted. A second signal ends the run where it is: a
+    validation may still take long, and the last saved state is whole.
     """
 
     def __init__(self):
         self.signal_number = None
 
     def __enter__(self):
-        signals = (signal.SIGINT, signal.SIGTERM)
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            signals.append(signal.SIGHUP)
+        if threading.current_thread() is not threading.main_thread():
+            signals = []
         self._previous = {number: signal.signal(number, self._note) for number in signals}
         return self
 
@@ -48,7 +51,7 @@ class StopRequest:
         if self.signal_number is not None:
             raise TrainingInterrupted(number)
         self.signal_number = number
-        logging.warning("Stopping at the next point to continue from; once more: at once.")
+        _LOGGER.warning("Stopping at the next point to continue from; once more: at once.")
 
     def raise_if_any(self):
         """Raises TrainingInterrupted if a signal came."""
@@ -57,21 +60,23 @@ class StopRequest:
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
-    """Raises NonFiniteLossError at the first step whose terms are not all finite."""
+    """Raises DivergenceError at the first step whose terms are not all finite.
 
-    def __init__(self, first_step: int):
+    Args:
+        first_step: Steps that the run has done before.
+        progress: Gets `first_loss`, that of the run's first step.
+    """
+
+    def __init__(self, first_step: int, progress: dict):
         super().__init__()
-        self.first_step = first_step
+        self._first_step = first_step
+        self._progress = progress
 
     def on_train_batch_end(self, batch, logs=None):
-        bad = [name for name, value in logs.items() if not math.isfinite(float(value))]
-        if bad:
-            # Sums are named last: the term that broke them says more.
-            bad.sort(key=lambda name: name in ("loss", "consistency_loss"))
-            raise NonFiniteLossError(
-                f"{bad[0]} is not finite at step {self.first_step + batch + 1}. Lower the learning"
-                " rate or clip the gradients (--gradient_clip_norm); last/ holds the state before."
-            )
+        step = self._first_step + batch + 1
+        check_finite(logs, f"at step {step}")
+        if step == 1:
+            self._progress["first_loss"] = float(logs["loss"])
 
 
 class SaveInEpoch(keras.callbacks.Callback):

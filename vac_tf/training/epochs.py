@@ -3,6 +3,7 @@
 import csv
 import io
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,12 +18,23 @@ from vac_tf.training.callbacks import (
     StopOnNonFiniteLoss,
     StopRequest,
 )
+from vac_tf.training.divergence import (
+    check_finite,
+    check_loss,
+    check_weights,
+    falling_back,
+    keep_as_good,
+)
+from vac_tf.training.kept_networks import check_networks, copy_network, record_network
 from vac_tf.training.resume import load_state, save_state
 from vac_tf.training.schedules import build_optimizer, leave_undecayed
 from vac_tf.training.weight_average import averaged_weights, keep_weights_apart
 
 # The moving statistics of training remember about as many (momentum 0.99: 100 passes).
 _STATISTICS_BATCHES = 64
+_LOGGER = logging.getLogger(__name__)
+# Settings that a run may go on with changed, see `RunFolder.check`.
+_CHANGEABLE = ("epochs", "learning_rate", "gradient_clip_norm")
 
 
 def compile_trainer(config, trainer, steps_per_epoch: int) -> None:
@@ -60,27 +72,79 @@ def run_epochs(
         `history`.
 
     Raises:
-        NonFiniteLossError: naming the loss term and the step.
-        TrainingInterrupted: after SIGINT or SIGTERM, at a point that can be resumed.
+        DivergenceError: naming what is not finite or has exploded, and the last good state, which
+            is that of the folder from then on.
+        TrainingInterrupted: after SIGINT, SIGTERM or SIGHUP, at a point that can be resumed.
         OSError: the state could not be written; the previous one is whole.
         ValueError: the state in the folder is damaged or does not fit.
     """
-    progress = {"epoch": 0, "step": 0, "history": [], "best": {}, "best_epoch": 0, "winner": ""}
-    try:
-        progress = load_state(folder.state_file, trainer)
-        logging.info("Continuing at epoch %d, step %d.", progress["epoch"] + 1, progress["step"])
-    except FileNotFoundError:
-        pass
-    writer = tf.summary.create_file_writer(folder.file("tensorboard"))
-    with StopRequest() as stop_request, writer.as_default():
-        while progress["epoch"] < config.epochs and not _is_stale(config, progress):
+    progress = _restore(config, folder, trainer)
+    if _is_finished(config, progress):
+        _LOGGER.info(
+            "%s is finished: %d of %d epochs, the best network is that of epoch %d. A larger"
+            " --epochs goes on from here.",
+            *(folder.path, progress["epoch"], config.epochs, progress["best_epoch"]),
+        )
+        return progress
+    writer = _summary_writer(folder)
+    with StopRequest() as stop_request, writer.as_default(), falling_back(config, folder):
+        while not _is_finished(config, progress):
             start = time.monotonic()
             logs = _train_epoch(config, folder, trainer, data, progress, stop_request)
             logs |= validate(progress)
+            check_finite(
+                {"validation_loss": logs["validation_loss"]}, f"after epoch {progress['epoch'] + 1}"
+            )
             logs["seconds"] = round(time.monotonic() - start, 1)
             _record(config, folder, trainer, progress, logs, describe)
             stop_request.raise_if_any()
+    check_networks(folder, progress)
     return progress
+
+
+def _restore(config, folder, trainer):
+    """The progress of an earlier process, whose variables the trainer gets, or that of a start."""
+    try:
+        progress = load_state(folder.state_file, trainer)
+    except FileNotFoundError:
+        progress = {"epoch": 0, "step": 0, "history": [], "best": {}, "best_epoch": 0, "winner": ""}
+        return progress | {"settings": _settings(config)}
+    # After a divergence the state is older than the networks may be.
+    is_pending = progress["step"] > 0 or os.path.exists(folder.divergence_file)
+    check_networks(folder, progress, is_pending)
+    if not _is_finished(config, progress):
+        _LOGGER.info("Continuing at epoch %d, step %d.", progress["epoch"] + 1, progress["step"])
+        _state_changes(config, trainer, progress)
+    return progress | {"settings": _settings(config)}
+
+
+def _state_changes(config, trainer, progress):
+    """Says what the learning rate does from here on, where a setting has changed."""
+    before, now = progress.get("settings", {}), _settings(config)
+    changed = [name for name in before if before[name] != now.get(name)]
+    if not changed:
+        return
+    rates = [row["learning_rate"] for row in progress["history"]]
+    _LOGGER.info(
+        "%s: the %s schedule runs over %d epochs now, and the learning rate goes on at %g%s.",
+        ", ".join(f"{name} {now[name]:g} instead of {before[name]:g}" for name in changed),
+        *(config.schedule, config.epochs, float(trainer.optimizer.learning_rate)),
+        f"; it ended at {rates[-1]:g}" if rates else "",
+    )
+
+
+def _settings(config):
+    return {name: getattr(config, name) for name in _CHANGEABLE}
+
+
+def _summary_writer(folder):
+    path = folder.file("tensorboard")
+    if os.path.lexists(path) and not os.path.isdir(path):
+        raise ValueError(
+            f"{path!r} is a file, but the curves of the run go into a folder of that name. Remove"
+            " it, or choose another --run_dir."
+        )
+    return tf.summary.create_file_writer(path)
 
 
 def score_weights(
@@ -112,12 +176,21 @@ def keep_best(config, folder: RunFolder, network, progress: dict, kind: str, sco
     is_best = score > max(best.values(), default=-float("inf"))
     if is_best:
         save_network(network, folder.network_file)
+        record_network(folder, "network.keras", progress)
         progress["winner"], progress["best_epoch"] = kind, progress["epoch"] + 1
     if score > best.get(kind, -float("inf")):
         best[kind] = score
         if config.ema_decay:
-            save_network(network, folder.file(f"network_{kind}.keras"))
+            _keep_best_of_kind(folder, network, progress, f"network_{kind}.keras", is_best)
     return is_best
+
+
+def _keep_best_of_kind(folder, network, progress, name, is_best):
+    if is_best:
+        copy_network(folder, "network.keras", name)
+    else:
+        save_network(network, folder.file(name))
+    record_network(folder, name, progress)
 
 
 def _train_epoch(config, folder, trainer, data, progress, stop_request):
@@ -127,10 +200,11 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request):
     first_step = progress["epoch"] * steps + start_step
 
     def save(step):
+        check_weights(trainer, progress["epoch"] * steps + step)
         save_state(folder.state_file, trainer, progress | {"step": step})
 
     callbacks = [
-        StopOnNonFiniteLoss(first_step),
+        StopOnNonFiniteLoss(first_step, progress),
         SaveInEpoch(save, stop_request, start_step, config.checkpoint_seconds),
     ]
     if start_step:
@@ -148,9 +222,15 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request):
         terms = {name: values[-1] for name, values in history.items()}
     else:
         terms = {name: float(value) for name, value in trainer.get_metrics_result().items()}
-    progress["step"] = steps
+    check_loss(terms["loss"], _first_loss(progress), progress["epoch"] + 1)
     save(steps)
-    return terms
+    progress["step"] = steps
+    return dict(sorted(terms.items()))
+
+
+def _first_loss(progress):
+    """Loss of the first step; NaN, with which nothing compares, of runs that did not note it."""
+    return progress.get("first_loss", float("nan"))
 
 
 def _record(config, folder, trainer, progress, logs, describe):
@@ -162,8 +242,11 @@ def _record(config, folder, trainer, progress, logs, describe):
     row |= logs
     progress["history"].append(row)
     save_state(folder.state_file, trainer, progress)
+    keep_as_good(folder)
     text = io.StringIO()
-    table = csv.DictWriter(text, list(row))
+    table = csv.DictWriter(
+        text, dict.fromkeys(name for each in progress["history"] for name in each)
+    )
     table.writeheader()
     table.writerows(progress["history"])
     write_atomically(folder.file("log.csv"), text.getvalue().encode())
@@ -172,13 +255,14 @@ def _record(config, folder, trainer, progress, logs, describe):
     tf.summary.flush()
     seconds = [entry["seconds"] for entry in progress["history"]]
     left = (config.epochs - progress["epoch"]) * sum(seconds) / len(seconds)
-    logging.info(
+    _LOGGER.info(
         "Epoch %d/%d: %s; %.0f s, %d:%02d left.",
         *(progress["epoch"], config.epochs, describe(logs), logs["seconds"]),
         *(left // 60, left % 60),
     )
 
 
-def _is_stale(config, progress):
+def _is_finished(config, progress):
     waited = progress["epoch"] - progress["best_epoch"]
-    return 0 < config.early_stopping_epochs <= waited
+    is_stale = 0 < config.early_stopping_epochs <= waited
+    return is_stale or progress["epoch"] >= config.epochs

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 
 from vac_tf.runs.folder import write_atomically
-
-_PROGRESS = "progress"
+from vac_tf.runs.progress import PROGRESS, damaged_state, read_progress
 
 
 def save_state(path: str, trainer: keras.Model, progress: dict) -> None:
@@ -26,8 +25,9 @@ def save_state(path: str, trainer: keras.Model, progress: dict) -> None:
         OSError: naming the file, when it cannot be written.
     """
     arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(_variables(trainer))}
-    arrays[_PROGRESS] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
+    arrays[PROGRESS] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
     buffer = io.BytesIO()
+    earlier = "the previous one is whole" if os.path.exists(path) else "there is no earlier one"
     np.savez(buffer, **arrays)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -37,8 +37,8 @@ def save_state(path: str, trainer: keras.Model, progress: dict) -> None:
         mend = "Make room" if is_full else "See to it that this process may write there"
         raise OSError(
             error.errno,
-            f"{error.strerror}: the state of the run could not be written; the previous one is"
-            f" whole. {mend} and start the same command again",
+            f"{error.strerror}: the state of the run could not be written; {earlier}. {mend} and"
+            " start the same command again",
             path,
         ) from error
 
@@ -51,15 +51,12 @@ def load_state(path: str, trainer: keras.Model) -> dict:
         ValueError: when the file is damaged or does not fit the trainer; nothing is assigned.
     """
     variables = _variables(trainer)
+    progress = read_progress(path)
     try:
         with np.load(path) as arrays:
             values = [arrays[f"variable_{number}"] for number in range(len(arrays.files) - 1)]
-            progress = json.loads(arrays[_PROGRESS].tobytes())
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} cannot be read as the state of a run: {error}. Remove it to start this run"
-            " anew, or use a new --run_dir."
-        ) from error
+        raise damaged_state(path, error) from error
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
         raise ValueError(
             f"{path} holds {len(values)} variables, the run has {len(variables)}, and their shapes"

@@ -12,6 +12,7 @@ from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
+from vac_tf.training.divergence import check_finite
 from vac_tf.training.dual_stream.given_runs import start_from_saliency
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
 from vac_tf.training.method_check import check_method
@@ -54,9 +55,7 @@ def run(
 
     Raises:
         ValueError: unusable settings, data or run folder.
-        NonFiniteLossError: naming the loss term and the step.
-        TrainingInterrupted: after SIGINT or SIGTERM, at a point that can be resumed.
-        OSError: the state could not be written; the previous one is whole.
+        DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.epochs.run_epochs`.
     """
     folder = RunFolder(config.run_dir)
     folder.check(config)
@@ -72,19 +71,19 @@ def run(
     trainer = build_trainer(config, data, network)
 
     # ---- Run folder, state of an earlier process
-    folder.claim(config)
-    data.check_unchanged(folder)
-    folder.write_json("labels.json", data.labels_description())
+    with folder.claimed(config):
+        data.check_unchanged(folder)
+        folder.write_json("labels.json", data.labels_description())
 
-    # ---- Epochs
-    progress = run_epochs(
-        config,
-        folder,
-        trainer,
-        data,
-        validate=lambda progress: _validate(config, folder, trainer, data, progress),
-        describe=_in_words,
-    )
+        # ---- Epochs
+        progress = run_epochs(
+            config,
+            folder,
+            trainer,
+            data,
+            validate=lambda progress: _validate(config, folder, trainer, data, progress),
+            describe=_in_words,
+        )
     return {
         "best": progress["best"],
         "winner": progress["winner"],
@@ -117,6 +116,7 @@ def _validate(config, folder, trainer, data, progress):
     with data.naming_bad_images():
         terms, logits = validate(trainer, data.validation_for_loss)
         logs = {f"validation_{name}": value for name, value in terms.items()}
+        check_finite(logs, f"after epoch {progress['epoch'] + 1}")
         logs |= score_weights(
             config,
             trainer,
@@ -131,6 +131,7 @@ def _score(config, folder, trainer, data, progress, kind, logits):
     labels = data.validation_source.split.labels
     if kind != "raw":
         _, logits = predict(trainer.network, data.validation)
+    check_finite({"validation_scores": logits}, f"after epoch {progress['epoch'] + 1}")
     evaluation = evaluate_logits(labels, logits, data.label_names, unknown=config.unknown_labels)
     score = evaluation["label_based"]["mAP"]
     if score is None:

@@ -98,7 +98,6 @@ def test_loaded_network_takes_batches_of_any_size(network, tmp_path):
         assert heatmaps.shape == (1, size // 16, size // 16, 3)
 
 
-@pytest.mark.xfail(strict=True, reason="temporary networks of two processes have one name")
 def test_the_temporary_file_of_a_network_carries_the_process(network, tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr(keras.Model, "save", lambda self, path: written.append(path))
@@ -107,7 +106,6 @@ def test_the_temporary_file_of_a_network_carries_the_process(network, tmp_path, 
     assert written == [str(tmp_path / f"network.keras.{os.getpid()}.partial.keras")]
 
 
-@pytest.mark.xfail(strict=True, reason="an empty file of a network is said not to be found")
 def test_an_empty_file_is_called_empty(tmp_path):
     path = tmp_path / "network.keras"
     path.write_bytes(b"")
@@ -115,7 +113,6 @@ def test_an_empty_file_is_called_empty(tmp_path):
         load_network(str(path))
 
 
-@pytest.mark.xfail(strict=True, reason="Keras's TypeError about an unknown object is a traceback")
 def test_a_file_that_names_another_function_is_refused(tmp_path):
     path = tmp_path / "network.keras"
     inputs = keras.Input((4,))

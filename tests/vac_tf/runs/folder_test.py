@@ -152,7 +152,6 @@ def test_a_full_disk_leaves_the_previous_file(tmp_path, monkeypatch, failing):
     assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["file"]
 
 
-@pytest.mark.xfail(strict=True, reason="two trainings on one run folder both train")
 def test_a_second_process_is_refused_and_told_who_is_there(config, folder):
     folder.claim(config)
     source = f"""

@@ -98,9 +98,6 @@ def log_of(config):
 # ---- Divergence
 
 
-@pytest.mark.xfail(
-    strict=True, reason="after a divergence a lower learning rate is refused as another config"
-)
 def test_a_diverged_run_goes_on_from_its_last_good_state_with_a_lower_rate(config):
     train(dataclasses.replace(config, epochs=1))
     good = state_of(config)
@@ -121,9 +118,6 @@ def test_a_diverged_run_goes_on_from_its_last_good_state_with_a_lower_rate(confi
         train(dataclasses.replace(diverging, learning_rate=0.125))
 
 
-@pytest.mark.xfail(
-    strict=True, reason="weights that the last step of an epoch ruined are saved as the state"
-)
 def test_weights_that_the_last_step_ruined_are_not_saved(config):
     train(dataclasses.replace(config, epochs=1))
     good = state_of(config)
@@ -137,7 +131,6 @@ def test_weights_that_the_last_step_ruined_are_not_saved(config):
     np.testing.assert_equal(state_of(config), good)
 
 
-@pytest.mark.xfail(strict=True, reason="a loss of 2e13 ends a run without a word")
 def test_a_loss_that_explodes_without_overflow_is_a_divergence(config):
     exploding = dataclasses.replace(config, learning_rate=20.0, epochs=1)
     with pytest.raises(RuntimeError, match=r"loss is .*e\+\d\d.*first step.*diverge.*beginning"):
@@ -146,7 +139,6 @@ def test_a_loss_that_explodes_without_overflow_is_a_divergence(config):
     assert progress["epoch"] == 1 and weight == 0.5**4
 
 
-@pytest.mark.xfail(strict=True, reason="a NaN in validation is no divergence to the run")
 def test_validation_that_is_not_finite_is_a_divergence(config):
     train(dataclasses.replace(config, epochs=1))
     good = state_of(config)
@@ -159,7 +151,6 @@ def test_validation_that_is_not_finite_is_a_divergence(config):
 # ---- A finished run
 
 
-@pytest.mark.xfail(strict=True, reason="a finished run says that it continues at the next epoch")
 def test_a_finished_run_says_so(config, caplog):
     train(dataclasses.replace(config, epochs=2))
     with caplog.at_level(logging.INFO):
@@ -169,7 +160,6 @@ def test_a_finished_run_says_so(config, caplog):
     assert "is finished: 2 of 2 epochs" in caplog.text and "--epochs" in caplog.text
 
 
-@pytest.mark.xfail(strict=True, reason="more epochs of a finished run are refused")
 def test_a_finished_run_may_have_more_epochs_and_states_the_schedule(config, caplog):
     cosine = dataclasses.replace(config, epochs=2, schedule="cosine")
     train(cosine)
@@ -182,7 +172,9 @@ def test_a_finished_run_may_have_more_epochs_and_states_the_schedule(config, cap
     assert f"{text} rate goes on at 0.125; it ended at 0." in caplog.text
     assert RunFolder(config.run_dir).read_config() == longer
     rates = [float(row["learning_rate"]) for row in log_of(config)]
-    assert rates[1] == 0.0 and rates[3] == 0.0 and rates[2] == pytest.approx(0.25 * 0.146447)
+    assert (
+        rates[1] == 0.0 and rates[3] == 0.0 and rates[2] == pytest.approx(0.25 * 0.146447, rel=1e-5)
+    )
     with pytest.raises(ValueError, match="epochs: 4 there, 3 now"):
         train(dataclasses.replace(longer, epochs=3))
 
@@ -223,7 +215,6 @@ def empty(path):
     open(path, "wb").close()
 
 
-@pytest.mark.xfail(strict=True, reason="a finished run whose network is gone ends with 0")
 @pytest.mark.parametrize("damage", [os.remove, empty])
 def test_a_lost_network_is_restored_or_an_error(keep_networks, damage):
     config, validate = keep_networks
@@ -258,10 +249,8 @@ def test_a_network_saved_just_before_a_kill_is_no_loss(keep_networks):
     assert train(config, validate)[0]["best_epoch"] == 2
 
 
-@pytest.mark.xfail(strict=True, reason="a run goes on although its best network is gone")
 def test_a_network_that_was_lost_in_the_middle_is_an_error_at_once(keep_networks):
     config, validate = keep_networks
-    config = dataclasses.replace(config, ema_decay=0.0, checkpoint_seconds=0.0)
 
     def killed(progress):
         if progress["epoch"] == 1:
@@ -270,7 +259,8 @@ def test_a_network_that_was_lost_in_the_middle_is_an_error_at_once(keep_networks
 
     with pytest.raises(KeyboardInterrupt):
         train(config, killed)
-    os.remove(RunFolder(config.run_dir).network_file)
+    for name in ("network.keras", "network_raw.keras"):
+        os.remove(RunFolder(config.run_dir).file(name))
     with pytest.raises(ValueError, match=r"network\.keras.*epoch 1.*another --run_dir"):
         train(config, validate)
 
@@ -278,7 +268,6 @@ def test_a_network_that_was_lost_in_the_middle_is_an_error_at_once(keep_networks
 # ---- Its files
 
 
-@pytest.mark.xfail(strict=True, reason="log.csv has the order of the columns of its last row")
 def test_the_columns_of_the_log_keep_their_order_after_a_resume(config):
     def interrupt(progress):
         if progress["epoch"] == 1:
@@ -294,7 +283,6 @@ def test_the_columns_of_the_log_keep_their_order_after_a_resume(config):
     assert [list(row) for row in log_of(config)] == [before] * 2
 
 
-@pytest.mark.xfail(strict=True, reason="a file named tensorboard gives a traceback")
 def test_a_file_in_place_of_the_tensorboard_folder_is_named(config):
     folder = RunFolder(config.run_dir)
     folder.claim(config)
@@ -303,7 +291,6 @@ def test_a_file_in_place_of_the_tensorboard_folder_is_named(config):
         train(config)
 
 
-@pytest.mark.xfail(strict=True, reason="training cannot run beside the main thread")
 def test_training_may_run_in_another_thread(config):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         progress, _ = pool.submit(train, config).result()

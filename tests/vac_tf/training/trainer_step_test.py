@@ -12,7 +12,8 @@ from tests.vac_tf.small_trainer import (
     build_trainer,
     numbers,
 )
-from vac_tf.training.callbacks import NonFiniteLossError, StopOnNonFiniteLoss
+from vac_tf.training.callbacks import StopOnNonFiniteLoss
+from vac_tf.training.divergence import DivergenceError
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +91,7 @@ def test_a_non_finite_loss_names_its_term_and_step(batch):
     bad = tf.concat([images[:3], np.nan * images[3:]], axis=0)
     dataset = tf.data.Dataset.from_tensor_slices((bad, labels)).batch(1)
     message = r"classification_loss is not finite at step 104\. Lower the learning rate"
-    with pytest.raises(NonFiniteLossError, match=message):
+    with pytest.raises(DivergenceError, match=message):
         fit(build_trainer("hflip"), dataset, first_step=100)
 
 
@@ -100,5 +101,5 @@ def test_heatmaps_that_overflow_name_the_consistency_term(batch):
     kernel = trainer.network.get_layer("cam_head").kernel
     kernel.assign(1e25 * kernel)
     dataset = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
-    with pytest.raises(NonFiniteLossError, match="consistency_hflip is not finite at step 1"):
+    with pytest.raises(DivergenceError, match="consistency_hflip is not finite at step 1"):
         fit(trainer, dataset)

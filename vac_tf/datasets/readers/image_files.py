@@ -24,6 +24,13 @@ class FolderListings:
 def _file_names(folder: str) -> frozenset[str]:
     try:
         with os.scandir(folder or ".") as entries:
-            return frozenset(entry.name for entry in entries if entry.is_file())
+            return frozenset(entry.name for entry in entries if _is_file(entry))
     except (FileNotFoundError, NotADirectoryError):
         return frozenset()
+
+
+def _is_file(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:
+        return False  # A link in a loop, say: no row may need it.

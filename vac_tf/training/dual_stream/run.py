@@ -6,17 +6,19 @@ import os
 
 import keras
 
-from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.classification import PHASE_SETTINGS, TrainConfig
 from vac_tf.models.dual_stream import build_dual_stream, freeze_streams, start_from_heads
 from vac_tf.models.fused_batch_norm import rebuild_network
 from vac_tf.models.saving import load_network
-from vac_tf.runs.folder import RunFolder, write_atomically
+from vac_tf.runs.folder import SETTINGS_AGAINST_DIVERGENCE, RunFolder, write_atomically
 from vac_tf.training.dual_stream.given_runs import check_stream_runs, load_stream
 from vac_tf.training.dual_stream.phases import PHASES, phase_config, phase_dir, plan_phases
+from vac_tf.training.kept_networks import check_finished_run
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run import run, start_classifier
 
 _ACCOUNTS = "phases.json"
+_LOGGER = logging.getLogger(__name__)
 
 
 def run_dual_stream(config: TrainConfig) -> dict[str, dict]:
@@ -32,10 +34,11 @@ def run_dual_stream(config: TrainConfig) -> dict[str, dict]:
 
     Raises:
         ValueError: unusable settings, data, run folder or given runs; phases out of order.
-        NonFiniteLossError, TrainingInterrupted, OSError: as `vac_tf.training.run.run`.
+        DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.run.run`.
     """
     folder = RunFolder(config.run_dir)
-    folder.check(config)
+    may_differ = _may_differ(config)
+    folder.check(config, may_differ)
     accounts = _read_accounts(config)
     phases = plan_phases(config, set(accounts))
     # What finished phases began with may be gone by now.
@@ -44,19 +47,32 @@ def run_dual_stream(config: TrainConfig) -> dict[str, dict]:
         check_method(phase_config(config, phase))
     if set(to_train) - {"3"}:
         check_stream_runs(config)
-    folder.claim(config)
-
-    for phase in phases:
-        if phase in accounts:
-            logging.info("Phase %s is finished.", phase)
-            continue
-        logging.info("Phase %s.", phase)
-        accounts[phase] = run(phase_config(config, phase), _starts(config)[phase])
-        folder.write_json(_ACCOUNTS, accounts)
-
-    if phases[-1] in ("2", "3"):
-        _publish(RunFolder(phase_dir(config, phases[-1])), folder)
+    with folder.claimed(config, may_differ):
+        for phase in phases:
+            _train_phase(config, folder, phase, accounts)
+        if phases[-1] in ("2", "3"):
+            _publish(RunFolder(phase_dir(config, phases[-1])), folder)
     return accounts
+
+
+def _train_phase(config, folder, phase, accounts):
+    """Trains a phase unless it is finished, and adds its account."""
+    if phase in accounts:
+        check_finished_run(RunFolder(phase_dir(config, phase)))
+        _LOGGER.info("Phase %s is finished.", phase)
+        return
+    _LOGGER.info("Phase %s.", phase)
+    accounts[phase] = run(phase_config(config, phase), _starts(config)[phase])
+    folder.write_json(_ACCOUNTS, accounts)
+
+
+def _may_differ(config):
+    """The learning rates, once a phase has diverged."""
+    folders = [RunFolder(phase_dir(config, phase)) for phase in PHASES]
+    if not any(os.path.exists(folder.divergence_file) for folder in folders):
+        return frozenset()
+    rates = {name for name in PHASE_SETTINGS if name.endswith("learning_rate")}
+    return SETTINGS_AGAINST_DIVERGENCE | rates
 
 
 def join_streams(config: TrainConfig, label_names, trunk_dir: str, branch_dir: str) -> keras.Model:

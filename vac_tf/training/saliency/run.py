@@ -13,6 +13,7 @@ from vac_tf.metrics.saliency_density import saliency_density
 from vac_tf.metrics.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.runs.folder import RunFolder
+from vac_tf.training.divergence import check_finite
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
 from vac_tf.training.method_check import check_size_and_warmup
 from vac_tf.training.saliency.data import SaliencyData, read_saliency_data
@@ -33,32 +34,29 @@ def run_saliency(config: SaliencyConfig) -> dict:
 
     Raises:
         ValueError: unusable settings, data or run folder.
-        NonFiniteLossError: naming the loss term and the step.
-        TrainingInterrupted: after SIGINT or SIGTERM, at a point that can be resumed.
-        OSError: the state could not be written; the previous one is whole.
+        DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.epochs.run_epochs`.
     """
     folder = RunFolder(config.run_dir)
     folder.check(config)
     parse_losses(config.losses)
     check_size_and_warmup(config, (config.backbone,))
     keras.utils.set_random_seed(config.seed)
-    folder.claim(config)
+    with folder.claimed(config):
+        # ---- Data, network, trainer
+        data = read_saliency_data(config)
+        trainer = build_saliency_trainer(config, data.training.steps_per_epoch)
+        data.check_unchanged(folder)
+        folder.write_json("saliency_data.json", data.description())
 
-    # ---- Data, network, trainer
-    data = read_saliency_data(config)
-    trainer = build_saliency_trainer(config, data.training.steps_per_epoch)
-    data.check_unchanged(folder)
-    folder.write_json("saliency_data.json", data.description())
-
-    # ---- Epochs
-    run_epochs(
-        config,
-        folder,
-        trainer,
-        data,
-        validate=lambda progress: _validate(config, folder, trainer, data, progress),
-        describe=lambda logs: _in_words(config, logs),
-    )
+        # ---- Epochs
+        run_epochs(
+            config,
+            folder,
+            trainer,
+            data,
+            validate=lambda progress: _validate(config, folder, trainer, data, progress),
+            describe=lambda logs: _in_words(config, logs),
+        )
 
     # ---- Evaluation, from the files of the run
     return evaluate_saliency_run(
@@ -97,6 +95,7 @@ def _validate(config, folder, trainer, data, progress):
         terms, logits = validate(trainer, data.validation)
         logs = {f"validation_loss_{name}": value for name, value in terms.items() if name != "loss"}
         logs["validation_loss"] = terms["loss"]
+        check_finite(logs, f"after epoch {progress['epoch'] + 1}")
         summary = {}
         name = f"validation_{config.best_metric}"
 

@@ -113,10 +113,10 @@ def variables_of_state(config, phase):
 def test_every_phase_is_a_run_in_its_own_folder(finished):
     config, accounts = finished
     assert sorted(os.listdir(config.run_dir)) == [
-        *("config.json", "labels.json", "network.keras", "phase_1a", "phase_1b"),
+        *("config.json", "labels.json", "lock", "network.keras", "phase_1a", "phase_1b"),
         *("phase_2", "phase_3", "phases.json", "selection.json"),
     ]
-    expected = ["config.json", "labels.json", "last", "log.csv", "network.keras"]
+    expected = ["config.json", "labels.json", "last", "lock", "log.csv", "network.keras"]
     expected += ["selection.json", "tensorboard"]
     for phase in ("1a", "1b", "2", "3"):
         assert sorted(os.listdir(phase_file(config, phase, ""))) == expected

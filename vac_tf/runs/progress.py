@@ -1,0 +1,39 @@
+"""How far a run is: the account that its state file holds beside the variables."""
+
+import json
+import zipfile
+
+import numpy as np
+
+PROGRESS = "progress"  # Its name in the file.
+# What every version has written; a run adds `networks`, `first_loss` and `settings`.
+_TYPES = {"epoch": int, "step": int, "history": list, "best": dict, "best_epoch": int}
+_TYPES |= {"winner": str}
+
+
+def read_progress(path: str) -> dict:
+    """The progress in a state file: epochs and steps done, log rows, best scores.
+
+    Raises:
+        FileNotFoundError: when there is no such file.
+        ValueError: when the file is damaged.
+    """
+    try:
+        with np.load(path) as arrays:
+            progress = json.loads(arrays[PROGRESS].tobytes())
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise damaged_state(path, error) from error
+    if not isinstance(progress, dict):
+        raise damaged_state(path, f"its progress is {progress!r}")
+    wrong = [name for name, kind in _TYPES.items() if not isinstance(progress.get(name), kind)]
+    if wrong:
+        raise damaged_state(path, f"its progress lacks {', '.join(wrong)}")
+    return progress
+
+
+def damaged_state(path: str, reason) -> ValueError:
+    """The error about a state file that cannot be used."""
+    return ValueError(
+        f"{path} cannot be read as the state of a run: {reason}. Remove it to start this run anew,"
+        " or use a new --run_dir."
+    )
