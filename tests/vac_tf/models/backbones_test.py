@@ -1,10 +1,16 @@
 """Backbones by name, and their weight files."""
 
+from functools import partial
+
 import keras
 import numpy as np
 import pytest
 
+from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.backbones import BACKBONES, build_backbone, get_backbone
+from vac_tf.models.classifier import without_head
+from vac_tf.models.saliency import build_saliency_network
+from vac_tf.models.saving import save_network
 
 
 def test_unknown_backbone_lists_the_known_ones():
@@ -60,3 +66,28 @@ def test_files_that_hold_no_weights_are_refused(tmp_path, name):
 def test_small_network_has_no_published_weights():
     with pytest.raises(ValueError, match="no ImageNet weights for backbone 'small'"):
         build_backbone("small", (None, None, 3), "imagenet")
+
+
+@pytest.mark.xfail(strict=True, reason="the network of a run is refused as backbone weights")
+@pytest.mark.parametrize("build", [partial(build_classifier, num_labels=2), build_saliency_network])
+def test_the_network_of_a_run_gives_its_backbone(tmp_path, build):
+    network = build("small")
+    body = network.get_layer("small")
+    body.set_weights([weight + 0.5 for weight in body.get_weights()])
+    path = str(tmp_path / "network.keras")
+    save_network(network, path)
+    loaded = build_backbone("small", (32, 32, 3), path)
+    for weight, expected in zip(loaded.get_weights(), body.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
+    with pytest.raises(ValueError, match="do not fit backbone 'mobilenetv3small'"):
+        build_backbone("mobilenetv3small", (32, 32, 3), path)
+
+
+@pytest.mark.xfail(strict=True, reason="the network of a run is refused as backbone weights")
+def test_a_dual_stream_network_names_the_runs_to_give(tmp_path):
+    stream = without_head(build_classifier("small", 2))
+    network = build_dual_stream(stream, stream, 2)
+    path = str(tmp_path / "network.keras")
+    save_network(network, path)
+    with pytest.raises(ValueError, match="two streams.*phase_1a"):
+        build_backbone("small", (32, 32, 3), path)

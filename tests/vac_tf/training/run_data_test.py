@@ -296,3 +296,16 @@ def test_a_first_image_that_cannot_be_used_claims_no_folder(config):
     with pytest.raises(DatasetError, match="train0.png.*more than 1 pixels .max_pixels."):
         run(dataclasses.replace(config, max_pixels=1))
     assert not os.path.exists(config.run_dir)
+
+
+@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
+def test_missing_images_are_skipped_and_listed_as_unreadable_ones_are(config, caplog):
+    paths = [f"{config.data_dir}/{name}.png" for name in ("train7", "val2")]
+    for path in paths:
+        os.remove(path)
+    with pytest.raises(DatasetError, match="train7.png is missing"):
+        read_run_data(config)
+    data = read_run_data(dataclasses.replace(config, skip_bad_images=True))
+    assert [path for path, _ in data.skipped] == paths
+    assert all("No such file" in reason for _, reason in data.skipped)
+    assert len(data.training.source.split) == 9 and len(data.validation_source.split) == 3

@@ -1,5 +1,6 @@
 """The two layouts of SALICON: axis order, splits, and everything that can be wrong in the files."""
 
+import dataclasses
 import json
 import os
 
@@ -15,7 +16,9 @@ from tests.vac_tf.fixation_files import (
     write_json,
     write_release,
 )
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.salicon import read_salicon
+from vac_tf.datasets.fixations.selection import read_saliency_split
 from vac_tf.datasets.split import DatasetError
 
 LOOKS = [
@@ -236,3 +239,16 @@ def test_images_in_any_folder_of_images(tmp_path):
     write_image(tmp_path / "images" / "a" / "other.png")
     (tmp_path / "moved").rename(tmp_path / "images" / "train2015r1-examples")
     assert "train2015r1" in read_salicon(tmp_path, "train").image_paths[1]
+
+
+@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
+@pytest.mark.parametrize("write, name", [(write_json, "images/0002.png"), (write_release, None)])
+def test_missing_files_are_kept_for_the_search_of_bad_images(tmp_path, write, name):
+    write(tmp_path, LOOKS)
+    path = tmp_path / (name or "images/train/COCO_train2014_000000000002.jpg")
+    whole = read_salicon(tmp_path, "train").image_paths
+    path.unlink()
+    config = SaliencyConfig(dataset="salicon", data_dir=str(tmp_path), skip_bad_images=True)
+    assert len(whole) == 2 and len(read_saliency_split(config, "train")) == 2
+    with pytest.raises(DatasetError, match="missing"):
+        read_saliency_split(dataclasses.replace(config, skip_bad_images=False), "train")

@@ -6,9 +6,11 @@ import logging
 import numpy as np
 import pytest
 
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.readers.image_files import FolderListings
+from vac_tf.datasets.selection import read_run_split
 
 
 def annotation(image_id, category_id, **changes):
@@ -269,3 +271,12 @@ def test_a_looping_link_that_no_row_names_is_no_file(tmp_path):
     listings = FolderListings()
     assert listings.has_file(str(tmp_path / "photo.jpg"))
     assert not listings.has_file(str(tmp_path / "loop"))
+
+
+@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
+def test_missing_files_are_kept_for_the_search_of_bad_images(tmp_path):
+    write(tmp_path, content())
+    whole = read_coco(tmp_path, "train").image_paths
+    (tmp_path / "train" / "3.jpg").unlink()
+    config = TrainConfig(dataset="coco", data_dir=str(tmp_path), skip_bad_images=True)
+    assert len(whole) == 3 and read_run_split(config, "train").image_paths == whole

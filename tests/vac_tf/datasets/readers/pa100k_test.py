@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.readers.pa100k import read_pa100k
+from vac_tf.datasets.selection import read_run_split
 
 LABELS = {
     "train": np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0]], np.uint8),
@@ -126,3 +128,12 @@ def test_a_damaged_matlab_file(tmp_path, length):
     file.write_bytes(file.read_bytes()[:length])
     with pytest.raises(DatasetError, match="annotation.mat"):
         read_pa100k(tmp_path, "train")
+
+
+@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
+def test_missing_files_are_kept_for_the_search_of_bad_images(tmp_path):
+    write(tmp_path)
+    whole = read_pa100k(tmp_path, "train").image_paths
+    (tmp_path / "data" / "train1.jpg").unlink()
+    config = TrainConfig(dataset="pa100k", data_dir=str(tmp_path), skip_bad_images=True)
+    assert len(whole) == 3 and read_run_split(config, "train").image_paths == whole

@@ -8,8 +8,10 @@ import math
 import numpy as np
 import pytest
 
+from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.readers.wider import read_wider
+from vac_tf.datasets.selection import read_run_split
 
 # Ids as text and out of order, two digits included: sorting them as text would be wrong.
 ATTRIBUTES = {"10": "hat", "2": "male", "1": "long hair"}
@@ -141,3 +143,13 @@ def test_json_cut_in_half(tmp_path):
     file.write_text(file.read_text()[:100])
     with pytest.raises(DatasetError, match="trainval.json, line 1, column"):
         read_wider(tmp_path, "train")
+
+
+@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
+def test_missing_files_are_kept_for_the_search_of_bad_images(tmp_path):
+    write(tmp_path)
+    path = tmp_path / "Image" / IMAGES[0]["file_name"]
+    whole = read_wider(tmp_path, "trainval").image_paths
+    path.unlink()
+    config = TrainConfig(dataset="wider", data_dir=str(tmp_path), skip_bad_images=True)
+    assert str(path) in whole and read_run_split(config, "trainval").image_paths == whole
