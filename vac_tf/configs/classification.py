@@ -219,7 +219,7 @@ class EvaluationConfig:
     batch_size: int = setting(64, "Images per step.", at_least=1, at_most=LARGEST_BATCH)
     max_images: int = setting(0, "Use only the first so many images; 0: all.", at_least=0)
     skip_bad_images: bool = setting(
-        False, "Leave unreadable images out, counted and listed, instead of stopping."
+        False, "Leave unreadable or missing images out, counted and listed, instead of stopping."
     )
 
     def __post_init__(self):

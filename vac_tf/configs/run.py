@@ -31,7 +31,7 @@ class RunConfig:
         False, "Open every image, print what the splits hold and every rejected row, then stop."
     )
     skip_bad_images: bool = setting(
-        False, "Leave unreadable images out, counted and listed, instead of stopping."
+        False, "Leave unreadable or missing images out, counted and listed, instead of stopping."
     )
     max_pixels: int = setting(
         89_478_485, "Refuse images with more pixels, before decoding.", at_least=1
@@ -49,7 +49,9 @@ class RunConfig:
 
     # Network
     backbone: str = setting("small", "Backbone; an unknown name lists the known ones.")
-    backbone_weights: str = setting("none", "imagenet, none, or a .keras/.weights.h5 file.")
+    backbone_weights: str = setting(
+        "none", "imagenet, none, a .keras/.weights.h5 file, or the network.keras of a run."
+    )
     image_size: int = setting(
         96, "Images are resized to this height and width.", at_least=1, at_most=LARGEST_SIDE
     )

@@ -22,10 +22,13 @@ _READERS = {
 # Options that only some datasets have; callers may give all of them for any dataset.
 _OPTIONS = {
     "scenes": ("image_size", "train_images", "seed", "with_objects"),
-    "coco": ("with_objects",),
-    "wider": (),
-    "pa100k": (),
-    "table": ("label_separator", "label_columns", "ignore_columns", "repeated_images"),
+    "coco": ("with_objects", "keep_missing"),
+    "wider": ("keep_missing",),
+    "pa100k": ("keep_missing",),
+    "table": (
+        *("label_separator", "label_columns", "ignore_columns", "repeated_images"),
+        "keep_missing",
+    ),
 }
 
 
@@ -47,8 +50,8 @@ def read_split(
         rejected: None to raise on the first bad row, or a list to which a `RejectedRow` is
             appended for every row that is left out.
         **options: `label_separator`, `label_columns`, `ignore_columns`, `repeated_images`
-            (table), `image_size`, `train_images`, `seed` (scenes), `with_objects` (coco, scenes).
-            Those meant for another dataset are ignored.
+            (table), `image_size`, `train_images`, `seed` (scenes), `with_objects` (coco, scenes),
+            `keep_missing` (all but scenes). Those meant for another dataset are ignored.
 
     Raises:
         DatasetError: when the dataset is unknown, missing, damaged or inconsistent.

@@ -38,6 +38,8 @@ def dataset_options(config: TrainConfig) -> dict:
         "image_size": config.scenes_image_size,
         "train_images": config.scenes_train_images,
         "seed": config.scenes_seed,
+        # Whoever skips bad images opens every one, and finds the missing ones so.
+        "keep_missing": config.skip_bad_images,
         "with_objects": False,  # Masks of the whole of COCO would take over a gigabyte.
     }
 

@@ -131,6 +131,7 @@ def _with_split(config: EvaluationConfig, run_config: TrainConfig) -> Evaluation
 
 
 def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) -> tuple:
+    run_config = dataclasses.replace(run_config, skip_bad_images=config.skip_bad_images)
     split: Split = read_named_split(run_config, config.split).with_labels(label_names)
     if 0 < config.max_images < len(split):
         split = split.select(range(config.max_images))

@@ -5,11 +5,10 @@ authors used PyTorch's ResNet (v1.5, RGB mean and standard deviation).
 """
 
 import dataclasses
-import os
-import zipfile
 
 import keras
 
+from vac_tf.models.backbone_weights import load_backbone_weights
 from vac_tf.models.small_network import small_network
 
 IMAGENET_MEAN = (0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0)
@@ -117,7 +116,7 @@ def build_backbone(name: str, image_shape, weights: str | None = None):
         name: A key of `BACKBONES`.
         image_shape: `(height, width, 3)`, height and width may be None.
         weights: `"imagenet"` (downloaded by Keras), `"none"`/None, or the path of a `.keras` or
-            `.weights.h5` file of this backbone.
+            `.weights.h5` file of this backbone, or of the network.keras of a run that has it.
 
     Returns:
         `keras.Model`: normalised images `[B, H, W, 3]` -> features `[B, h, w, C]`.
@@ -138,19 +137,5 @@ def build_backbone(name: str, image_shape, weights: str | None = None):
         **dict(backbone.options),
     )
     if source not in ("none", "imagenet"):
-        _load_weights(features, name, source)
+        load_backbone_weights(features, name, source)
     return features
-
-
-def _load_weights(features, name, path):
-    if not os.path.isfile(path):
-        raise ValueError(
-            f"Backbone weights {path!r} not found. Expected 'imagenet', 'none' or the path of a"
-            " .keras or .weights.h5 file."
-        )
-    try:
-        features.load_weights(path)
-    except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"The weights in {path!r} do not fit backbone {name!r}: {error}"
-        ) from error

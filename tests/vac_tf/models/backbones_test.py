@@ -68,7 +68,6 @@ def test_small_network_has_no_published_weights():
         build_backbone("small", (None, None, 3), "imagenet")
 
 
-@pytest.mark.xfail(strict=True, reason="the network of a run is refused as backbone weights")
 @pytest.mark.parametrize("build", [partial(build_classifier, num_labels=2), build_saliency_network])
 def test_the_network_of_a_run_gives_its_backbone(tmp_path, build):
     network = build("small")
@@ -83,7 +82,6 @@ def test_the_network_of_a_run_gives_its_backbone(tmp_path, build):
         build_backbone("mobilenetv3small", (32, 32, 3), path)
 
 
-@pytest.mark.xfail(strict=True, reason="the network of a run is refused as backbone weights")
 def test_a_dual_stream_network_names_the_runs_to_give(tmp_path):
     stream = without_head(build_classifier("small", 2))
     network = build_dual_stream(stream, stream, 2)

@@ -298,7 +298,6 @@ def test_a_first_image_that_cannot_be_used_claims_no_folder(config):
     assert not os.path.exists(config.run_dir)
 
 
-@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
 def test_missing_images_are_skipped_and_listed_as_unreadable_ones_are(config, caplog):
     paths = [f"{config.data_dir}/{name}.png" for name in ("train7", "val2")]
     for path in paths:

@@ -306,10 +306,12 @@ def test_a_folder_in_which_another_process_trains_is_refused(config):
     assert os.listdir(config.run_dir) == ["lock"]
 
 
-def test_predictions_that_are_not_finite_are_a_divergence(config, monkeypatch):
+def test_predictions_that_are_not_finite_are_a_divergence(config):
     scores = np.full((2, 1), np.nan)
-    monkeypatch.setattr(run_module, "predict", lambda *arguments: (np.ones((2, 1)), scores))
-    nothing = SimpleNamespace(network=None, validation=None, label_names=("one",))
+    source = SimpleNamespace(split=SimpleNamespace(labels=np.ones((2, 1))))
+    nothing = SimpleNamespace(
+        network=None, validation=None, validation_source=source, label_names=("one",)
+    )
     progress = {"epoch": 0, "best": {}}
     with pytest.raises(RuntimeError, match="validation_scores is not finite after epoch 1"):
         run_module._score(

@@ -15,7 +15,11 @@ from vac_tf.datasets.split import DatasetError, RejectedRow, nothing_usable, rep
 
 
 def read_salicon(
-    data_dir: str | os.PathLike, split: str, *, rejected: list[RejectedRow] | None = None
+    data_dir: str | os.PathLike,
+    split: str,
+    *,
+    rejected: list[RejectedRow] | None = None,
+    keep_missing: bool = False,
 ) -> SaliencySplit:
     """Reads one split of SALICON (Jiang, Huang, Duan and Zhao, CVPR 2015) or in its layout.
 
@@ -33,13 +37,14 @@ def read_salicon(
         split: name of the split, such as "train" or "val".
         rejected: None to raise on the first bad row, or a list that takes the rows left out: a
             bad annotation is left out alone, an image that keeps no fixation as a whole.
+        keep_missing: keep images whose file is missing, to be left out with the unreadable ones.
 
     Raises:
         DatasetError: when a file is missing or damaged, a fixation lies outside its image, an
             image has no fixations, or a worker is listed twice for an image.
     """
     if is_release(data_dir):
-        return read_release(data_dir, split, rejected=rejected)
+        return read_release(data_dir, split, rejected=rejected, keep_missing=keep_missing)
     file = _find_fixations(Path(data_dir), split)
     content = read_json_object(file, ("images", "annotations"))
     for key in ("images", "annotations"):
@@ -48,7 +53,8 @@ def read_salicon(
     images = _images(content["images"], file, rejected)
     looks = _looks(content["annotations"], images, file, rejected)
     folder = _image_folder(Path(data_dir), split, file, images)
-    kept = _with_fixations(images, looks, folder, file, rejected)
+    listings = FolderListings(keep_missing)
+    kept = _with_fixations(images, looks, folder, listings, file, rejected)
     return SaliencySplit(
         image_paths=tuple(os.path.join(folder, images[i]["file_name"]) for i in kept),
         image_ids=tuple(str(identifier) for identifier in kept),
@@ -169,13 +175,12 @@ def _image_folder(data_dir: Path, split: str, file: Path, images: dict[Any, dict
     raise DatasetError(f"{file}: no image such as {first} in {', '.join(map(str, folders[:-1]))}.")
 
 
-def _with_fixations(images, looks, folder, file, rejected) -> list:
-    """Ids of the images that exist and that somebody looked at, in the order of the file."""
-    listings = FolderListings()
+def _with_fixations(images, looks, folder, listings, file, rejected) -> list:
+    """Ids of the images that are usable and that somebody looked at, in the order of the file."""
     kept = []
     for index, (identifier, row) in enumerate(images.items()):
         path = str(folder / row["file_name"])
-        if not listings.has_file(path):
+        if not listings.is_usable(path):
             reason = f"image file {path} is missing."
         elif not looks[identifier]:
             reason = (

@@ -19,7 +19,11 @@ def is_release(data_dir: str | os.PathLike) -> bool:
 
 
 def read_release(
-    data_dir: str | os.PathLike, split: str, *, rejected: list[RejectedRow] | None = None
+    data_dir: str | os.PathLike,
+    split: str,
+    *,
+    rejected: list[RejectedRow] | None = None,
+    keep_missing: bool = False,
 ) -> SaliencySplit:
     """Reads one split of the release of 2017.
 
@@ -33,6 +37,7 @@ def read_release(
         data_dir: folder of the data set.
         split: "train" or "val" (the fixations of "test" are not public).
         rejected: None to raise on the first bad image, or a list that takes those left out.
+        keep_missing: keep images whose file is missing, to be left out with the unreadable ones.
 
     Raises:
         DatasetError: when a file is missing or damaged, a fixation lies outside its image, an
@@ -48,7 +53,7 @@ def read_release(
         )
     folders = [data_dir / "images" / split, data_dir / "images", data_dir / split]
     # One listing of each folder for all images, made before the threads that read them.
-    listings = FolderListings()
+    listings = FolderListings(keep_missing)
     images = {file: _find_image(file, folders, listings) for file in files}
 
     def read(file: Path):
@@ -84,7 +89,8 @@ def _find_image(file: Path, folders: list[Path], listings: FolderListings) -> st
     """Path of the photograph that belongs to a `.mat` file."""
     names = [file.with_suffix(suffix).name for suffix in (".jpg", ".jpeg", ".png")]
     paths = [str(folder / name) for folder in folders for name in names]
-    return next((path for path in paths if listings.has_file(path)), None)
+    found = (path for path in paths if listings.has_file(path))
+    return next(found, paths[0] if listings.is_usable(paths[0]) else None)
 
 
 def _read_image(file: Path, map_path: Path, path: str) -> tuple | str:

@@ -34,7 +34,9 @@ def read_saliency_split(
             seed=config.scenes_seed,
         )
     else:
-        split = read_salicon(config.data_dir, name, rejected=rejected)
+        split = read_salicon(
+            config.data_dir, name, rejected=rejected, keep_missing=config.skip_bad_images
+        )
     if 0 < config.max_images < len(split):
         split = split.select(range(config.max_images))
     return split

@@ -34,6 +34,7 @@ def read_coco(
     *,
     rejected: list[RejectedRow] | None = None,
     with_objects: bool = True,
+    keep_missing: bool = False,
 ) -> Split:
     """Reads one split of a dataset in the COCO layout (Lin et al., ECCV 2014).
 
@@ -49,6 +50,7 @@ def read_coco(
         rejected: None to raise on the first bad row, or a list that takes the rows left out. An
             image whose annotation is bad is left out too: its labels are not fully known.
         with_objects: whether to keep boxes and masks (about 1.5 GB for train2017).
+        keep_missing: keep rows whose image is missing, to be left out with the unreadable ones.
 
     Raises:
         DatasetError: when a file is missing or damaged, or a row is bad.
@@ -60,7 +62,8 @@ def read_coco(
             raise DatasetError(f"{annotation_file}: {key!r} must be a list of objects.")
     label_names, category_index = _categories(content["categories"], annotation_file)
     image_dir = _find_image_dir(Path(data_dir), full_name)
-    paths, bad_images = _images(content["images"], image_dir, annotation_file, rejected)
+    listings = FolderListings(keep_missing)
+    paths, bad_images = _images(content["images"], image_dir, listings, annotation_file, rejected)
     objects = _objects(
         content["annotations"], paths, bad_images, category_index, annotation_file, rejected
     )
@@ -156,13 +159,16 @@ def _categories(rows: list[dict], file: Path) -> tuple[tuple[str, ...], dict[int
 
 
 def _images(
-    rows: list[dict], image_dir: Path, file: Path, rejected: list[RejectedRow] | None
+    rows: list[dict],
+    image_dir: Path,
+    listings: FolderListings,
+    file: Path,
+    rejected: list[RejectedRow] | None,
 ) -> tuple[dict[int | str, str], set[int | str]]:
     """Path of each image id in the order of the file, and the ids to leave out."""
     paths: dict[int | str, str] = {}
     bad: set[int | str] = set()
     first_with_name: dict[str, int] = {}
-    listings = FolderListings()
     for index, row in enumerate(rows):
         identifier, name = _identifier(row.get("id")), row.get("file_name")
         if identifier is None or not isinstance(name, str) or not name:
@@ -177,7 +183,7 @@ def _images(
             first_with_name[name] = index
             path = os.path.join(image_dir, name)
             paths[identifier] = path
-            if listings.has_file(path):
+            if listings.is_usable(path):
                 continue
             reason = f"image file {path} is missing."
             bad.add(identifier)

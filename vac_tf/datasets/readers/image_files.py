@@ -8,9 +8,14 @@ class FolderListings:
 
     A network file system answers one listing of 100,000 names in the time of a few hundred
     single look-ups.
+
+    Args:
+        keep_missing: Let missing files pass `is_usable`, for a caller who opens every image and
+            leaves out, with its reason, what cannot be read.
     """
 
-    def __init__(self):
+    def __init__(self, keep_missing: bool = False):
+        self._keep_missing = keep_missing
         self._names: dict[str, frozenset[str]] = {}
 
     def has_file(self, path: str) -> bool:
@@ -19,6 +24,10 @@ class FolderListings:
         if folder not in self._names:
             self._names[folder] = _file_names(folder)
         return name in self._names[folder]
+
+    def is_usable(self, path: str) -> bool:
+        """Whether the row of `path` may stay, as far as its file is concerned."""
+        return self._keep_missing or self.has_file(path)
 
 
 def _file_names(folder: str) -> frozenset[str]:

@@ -36,7 +36,11 @@ _OFFICIAL_COUNTS = {"train": 80_000, "val": 10_000, "test": 10_000}
 
 
 def read_pa100k(
-    data_dir: str | os.PathLike, split: str, *, rejected: list[RejectedRow] | None = None
+    data_dir: str | os.PathLike,
+    split: str,
+    *,
+    rejected: list[RejectedRow] | None = None,
+    keep_missing: bool = False,
 ) -> Split:
     """Reads one split of PA-100K (Liu et al., ICCV 2017) in its official layout.
 
@@ -49,6 +53,7 @@ def read_pa100k(
         data_dir: folder of the dataset.
         split: "train", "val", "trainval" (train, then val) or "test".
         rejected: None to raise on the first bad row, or a list that takes the rows left out.
+        keep_missing: keep rows whose image is missing, to be left out with the unreadable ones.
 
     Raises:
         DatasetError: when a file is missing or damaged, or a row is bad.
@@ -62,7 +67,7 @@ def read_pa100k(
     paths: list[str] = []
     labels: list[np.ndarray] = []
     first_place: dict[str, str] = {}
-    listings = FolderListings()
+    listings = FolderListings(keep_missing)
     for part in _SPLITS[split]:
         names = _strings(content, f"{part}_images_name", file)
         part_labels = _labels(content, part, (len(names), len(label_names)), file)
@@ -154,6 +159,6 @@ def _row_problem(
     bad = labels[(labels != 0) & (labels != 1)]
     if len(bad):
         return f"labels must be 0 or 1, got {bad[0]}."
-    if not listings.has_file(path):
+    if not listings.is_usable(path):
         return f"image file {path} is missing."
     return ""

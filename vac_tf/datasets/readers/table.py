@@ -42,6 +42,7 @@ def read_table(
     label_columns: str = "",
     ignore_columns: str = "",
     repeated_images: str = "first",
+    keep_missing: bool = False,
 ) -> Split:
     """Reads one split of a dataset given as tables.
 
@@ -68,6 +69,7 @@ def read_table(
         ignore_columns: columns to leave out, separated by commas.
         repeated_images: what becomes of a row with the image (and box) of an earlier one: "error",
             "first" (it is left out and counted) or "all" (it is one more example).
+        keep_missing: keep rows whose image is missing, to be left out with the unreadable ones.
 
     Raises:
         DatasetError: when a table is missing or damaged, or a row is bad.
@@ -78,7 +80,7 @@ def read_table(
     image_column = _image_column(file, columns)
     box_columns = _box_columns(file, columns)
     label_names, parse_labels = label_reader(file, columns, image_column, tables, settings)
-    images = _ImageColumn(file, columns.index(image_column))
+    images = _ImageColumn(file, columns.index(image_column), keep_missing)
     repeated = RepeatedRows(file, repeated_images)
 
     def read_row(row: TableRow) -> tuple | None:
@@ -205,10 +207,10 @@ def _box(row: TableRow, box_columns: list[int]) -> tuple[float, ...] | None:
 class _ImageColumn:
     """Turns image cells into paths; refuses missing files."""
 
-    def __init__(self, file: Path, index: int):
+    def __init__(self, file: Path, index: int, keep_missing: bool):
         self._folder = os.path.dirname(os.path.abspath(file))
         self._index = index
-        self._listings = FolderListings()
+        self._listings = FolderListings(keep_missing)
 
     def read(self, row: TableRow) -> tuple[str, str]:
         """The image as the row names it, and its path."""
@@ -216,6 +218,6 @@ class _ImageColumn:
         if not name:
             raise BadRowError("the image path is empty.", "no image path")
         path = os.path.normpath(os.path.join(self._folder, name))
-        if not self._listings.has_file(path):
+        if not self._listings.is_usable(path):
             raise BadRowError(f"image file {path} is missing.", "missing image")
         return name, path

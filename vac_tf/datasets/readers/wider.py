@@ -42,7 +42,11 @@ class _Examples:
 
 
 def read_wider(
-    data_dir: str | os.PathLike, split: str, *, rejected: list[RejectedRow] | None = None
+    data_dir: str | os.PathLike,
+    split: str,
+    *,
+    rejected: list[RejectedRow] | None = None,
+    keep_missing: bool = False,
 ) -> Split:
     """Reads one split of WIDER Attribute (Li et al., ECCV 2016) in its official layout.
 
@@ -57,6 +61,7 @@ def read_wider(
         split: "trainval", "test", or "train" or "val": the images of trainval whose file name
             begins with "train/" or "val/".
         rejected: None to raise on the first bad row, or a list that takes the rows left out.
+        keep_missing: keep rows whose image is missing, to be left out with the unreadable ones.
 
     Raises:
         DatasetError: when a file is missing or damaged, or a row is bad.
@@ -73,14 +78,14 @@ def read_wider(
         raise DatasetError(f"{file}: 'images' must be a list.")
     examples = _Examples()
     first_index: dict[str, int] = {}
-    listings = FolderListings()
+    listings = FolderListings(keep_missing)
     for index, image in enumerate(content["images"]):
         reason = _image_problem(image, index, first_index)
         if not reason and not image["file_name"].startswith(prefix):
             continue
         if not reason:
             path = os.path.join(image_dir, image["file_name"])
-            if not listings.has_file(path):
+            if not listings.is_usable(path):
                 reason = f"image file {path} is missing."
         if reason:
             report_bad_row(rejected, file, f"images[{index}]", reason)

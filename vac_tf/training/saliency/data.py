@@ -11,6 +11,7 @@ import tensorflow as tf
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.density import saliency_targets
 from vac_tf.datasets.fixations.selection import read_saliency_splits
+from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
@@ -61,8 +62,18 @@ class SaliencyData:
         return digest.hexdigest()[:24]
 
 
-def read_saliency_data(config: SaliencyConfig) -> SaliencyData:
-    """Reads the splits of a run and prepares their batches.
+@dataclasses.dataclass(frozen=True)
+class SaliencySplits:
+    """What a run trains on and selects with: read and checked, nothing of it written yet."""
+
+    train: SaliencySplit
+    validation: SaliencySplit
+    selected_on: str
+    skipped: list[tuple[str, str]]
+
+
+def read_usable_splits(config: SaliencyConfig) -> SaliencySplits:
+    """Reads the splits of a run, without the bad images where those are skipped.
 
     The best network is selected on images that are neither trained nor reported on: a held-out
     part of the training images, unless a validation split is named.
@@ -76,13 +87,23 @@ def read_saliency_data(config: SaliencyConfig) -> SaliencyData:
         train, skipped_train = leave_bad_images_out(train, settings)
         validation, skipped_validation = leave_bad_images_out(validation, settings)
         skipped = skipped_train + skipped_validation
+    check_step_memory(min(config.batch_size, len(train)), (config.image_size,))
+    for split in (train, validation):
+        ImageSource(split, settings).check_first_image()
+    return SaliencySplits(train, validation, selected_on, skipped)
+
+
+def prepare_saliency_data(config: SaliencyConfig, splits: SaliencySplits) -> SaliencyData:
+    """The batches of a run; targets and, where asked for, images are cached in its folder.
+
+    Raises:
+        DatasetError: naming the first unreadable image, when a cache is filled.
+    """
+    train, validation, settings = splits.train, splits.validation, image_settings(config)
     cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
     sources = [
         ImageSource(split, settings, config.cache, cache_dir) for split in (train, validation)
     ]
-    check_step_memory(min(config.batch_size, len(train)), (config.image_size,))
-    for source in sources:
-        source.check_first_image()
     targets = [
         saliency_targets(split, config.grid_size, cache_dir) for split in (train, validation)
     ]
@@ -97,6 +118,6 @@ def read_saliency_data(config: SaliencyConfig) -> SaliencyData:
         validation=evaluation_batches(sources[1], targets[1], config.batch_size),
         validation_source=sources[1],
         validation_targets=targets[1],
-        selected_on=selected_on,
-        skipped=skipped,
+        selected_on=splits.selected_on,
+        skipped=splits.skipped,
     )

@@ -16,7 +16,11 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
 from vac_tf.training.method_check import check_size_and_warmup
-from vac_tf.training.saliency.data import SaliencyData, read_saliency_data
+from vac_tf.training.saliency.data import (
+    SaliencyData,
+    prepare_saliency_data,
+    read_usable_splits,
+)
 from vac_tf.training.saliency.trainer import SaliencyTrainer
 from vac_tf.training.validation import validate
 
@@ -41,10 +45,14 @@ def run_saliency(config: SaliencyConfig) -> dict:
     parse_losses(config.losses)
     check_size_and_warmup(config, (config.backbone,))
     keras.utils.set_random_seed(config.seed)
+
+    # ---- Data, network: whatever can be refused is, before the folder is claimed
+    splits = read_usable_splits(config)
+    network = build_network(config)
     with folder.claimed(config):
-        # ---- Data, network, trainer
-        data = read_saliency_data(config)
-        trainer = build_saliency_trainer(config, data.training.steps_per_epoch)
+        # ---- Targets, trainer
+        data = prepare_saliency_data(config, splits)
+        trainer = build_saliency_trainer(config, network, data.training.steps_per_epoch)
         data.check_unchanged(folder)
         folder.write_json("saliency_data.json", data.description())
 
@@ -68,9 +76,13 @@ def run_saliency(config: SaliencyConfig) -> dict:
     )
 
 
-def build_saliency_trainer(config: SaliencyConfig, steps_per_epoch: int) -> SaliencyTrainer:
-    """The compiled trainer of a run, every variable of which exists."""
-    network = build_saliency_network(
+def build_network(config: SaliencyConfig) -> keras.Model:
+    """The network that a run starts with.
+
+    Raises:
+        ValueError: unknown backbone, or weights that are missing or do not fit.
+    """
+    return build_saliency_network(
         config.backbone,
         weights=config.backbone_weights,
         centre_prior=config.centre_prior,
@@ -79,6 +91,12 @@ def build_saliency_trainer(config: SaliencyConfig, steps_per_epoch: int) -> Sali
         fused_batch_norm=config.fused_batch_norm,
         precision=config.precision,
     )
+
+
+def build_saliency_trainer(
+    config: SaliencyConfig, network: keras.Model, steps_per_epoch: int
+) -> SaliencyTrainer:
+    """The compiled trainer of a run, every variable of which exists."""
     trainer = SaliencyTrainer(
         network,
         parse_losses(config.losses),

@@ -241,7 +241,6 @@ def test_images_in_any_folder_of_images(tmp_path):
     assert "train2015r1" in read_salicon(tmp_path, "train").image_paths[1]
 
 
-@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
 @pytest.mark.parametrize("write, name", [(write_json, "images/0002.png"), (write_release, None)])
 def test_missing_files_are_kept_for_the_search_of_bad_images(tmp_path, write, name):
     write(tmp_path, LOOKS)

@@ -273,7 +273,6 @@ def test_a_looping_link_that_no_row_names_is_no_file(tmp_path):
     assert not listings.has_file(str(tmp_path / "loop"))
 
 
-@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
 def test_missing_files_are_kept_for_the_search_of_bad_images(tmp_path):
     write(tmp_path, content())
     whole = read_coco(tmp_path, "train").image_paths

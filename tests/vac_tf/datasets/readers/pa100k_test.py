@@ -130,7 +130,6 @@ def test_a_damaged_matlab_file(tmp_path, length):
         read_pa100k(tmp_path, "train")
 
 
-@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
 def test_missing_files_are_kept_for_the_search_of_bad_images(tmp_path):
     write(tmp_path)
     whole = read_pa100k(tmp_path, "train").image_paths

@@ -145,7 +145,6 @@ def test_json_cut_in_half(tmp_path):
         read_wider(tmp_path, "train")
 
 
-@pytest.mark.xfail(strict=True, reason="--skip_bad_images does not cover a missing file")
 def test_missing_files_are_kept_for_the_search_of_bad_images(tmp_path):
     write(tmp_path)
     path = tmp_path / "Image" / IMAGES[0]["file_name"]

@@ -222,7 +222,7 @@ def test_a_kill_in_phase_2_changes_nothing_in_the_end(finished, new):
     source = f"""
 import os, signal
 import pytest
-from tests.tiny_backbones import add_tiny_backbones
+from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.training import epochs
 from vac_tf.training.dual_stream.run import run_dual_stream

@@ -233,7 +233,6 @@ def test_the_programs(finished, data_dir):
     assert wrong.stderr.splitlines()[-1].startswith("dataset 'salicon' needs data_dir")
 
 
-@pytest.mark.xfail(strict=True, reason="the folder is claimed before data and weights are checked")
 @pytest.mark.parametrize(
     ("values", "match"),
     [
