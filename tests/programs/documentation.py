@@ -12,12 +12,12 @@ from PIL import Image
 
 from tools.python_imports import REPOSITORY
 
-TINY = ("--epochs=1", "--batch_size=4", "--max_images=20")
+TINY = ("--epochs=1", "--batch_size=4", "--max_images=40")
 TINY_NETWORK = ("--backbone=small", "--backbone_weights=none", "--precision=float32")
 ANY_DRIFT = "probability:1,mean_probability:1,decisions:1,label_decisions:1,mAP:1,mA:1,F1:1"
 ANY_DRIFT += ",heatmaps:0"
 SHRUNK = {
-    "evaluate.py": ("--threshold_folds=2",),  # A tenth of the images of runs/mine is two.
+    "evaluate.py": ("--threshold_folds=2",),  # A tenth of the images of runs/mine is four.
     # An untrained network and a handful of images: INT8 may change any decision.
     "export_model.py": ("--calibration_images=8", f"--int8_budget={ANY_DRIFT}"),
     "train.py": (*TINY, *TINY_NETWORK, "--image_size=48"),
@@ -72,7 +72,7 @@ def write_data(folder):
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(generator.integers(0, 255, (40, 48, 3), "uint8")).save(path)
 
-    for split, count in (("train", 20), ("test", 6)):
+    for split, count in (("train", 40), ("test", 6)):
         with open(_made(folder / f"data/mine/{split}.csv"), "w", newline="") as stream:
             table = csv.writer(stream)
             table.writerow(["image", "cat", "dog"])
