@@ -233,7 +233,6 @@ def test_folders_hold_few_files():
     assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
-@pytest.mark.xfail(strict=True, reason="17 files of the library write to the root logger")
 def test_the_library_logs_under_its_own_names():
     """So that a program that uses the library can choose what of it is shown."""
 

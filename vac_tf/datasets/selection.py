@@ -10,6 +10,8 @@ from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.split import UnknownSplitError
 
+_LOGGER = logging.getLogger(__name__)
+
 # The split on which papers report. COCO's test labels are not public.
 TEST_SPLITS = {"scenes": "test", "coco": "val", "wider": "test", "pa100k": "test", "table": "test"}
 # Name of the images that select a run's best network, where a split's name is asked for.
@@ -84,7 +86,7 @@ def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = N
     if not fraction and config.validation_split == test and not config.paper_protocol:
         fraction = _DEFAULT_HELD_OUT_FRACTION.get(config.dataset, 0.0)
         if fraction:
-            logging.info(
+            _LOGGER.info(
                 "%s reports on its %s split: holding out %g of the training images to select the"
                 " best network (--validation_fraction).",
                 config.dataset,

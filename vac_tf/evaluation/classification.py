@@ -33,6 +33,8 @@ from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.runs.saliency_network import read_saliency_network
 
+_LOGGER = logging.getLogger(__name__)
+
 
 def evaluate(config: EvaluationConfig) -> dict:
     """Evaluates the best network of a run and writes `evaluation.json` into its folder.
@@ -168,7 +170,7 @@ def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]
         transforms["translate"] = Translation(stride, 0)
     left_out = sorted({"scale", "translate"} - set(transforms))
     if left_out:
-        logging.warning("Images of %d pixels are too small to measure: %s.", size, left_out)
+        _LOGGER.warning("Images of %d pixels are too small to measure: %s.", size, left_out)
     return transforms
 
 

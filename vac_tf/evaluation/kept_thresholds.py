@@ -13,6 +13,8 @@ from vac_tf.decisions.objectives import parse_objective
 from vac_tf.decisions.tuning import TunedRule
 from vac_tf.decisions.verdict import Verdict, too_many_alarms
 
+_LOGGER = logging.getLogger(__name__)
+
 
 def keep_unsure_labels(
     rule: TunedRule,
@@ -71,7 +73,7 @@ def _same_decisions(threshold: float, calibration: Calibration) -> np.ndarray:
 def _warn_of_kept(names, verdict: Verdict, config) -> None:
     fate = "is tuned all the same (--force_thresholds)" if config.force_thresholds else "is kept"
     if verdict.refused:
-        logging.warning(
+        _LOGGER.warning(
             "Tuning is refused: %s. The threshold %g %s.", verdict.refused, config.threshold, fate
         )
         return
@@ -81,7 +83,7 @@ def _warn_of_kept(names, verdict: Verdict, config) -> None:
         if reason is not None
     ]
     if reasons:
-        logging.warning(
+        _LOGGER.warning(
             "For %d of %d labels the threshold %g %s: %s.",
             len(reasons),
             len(names),

@@ -21,6 +21,8 @@ from vac_tf.decisions.tuning import TuningSettings, measure_by_cross_fitting, me
 from vac_tf.evaluation.kept_thresholds import keep_unsure_labels
 from vac_tf.runs.folder import RunFolder
 
+_LOGGER = logging.getLogger(__name__)
+
 
 def check_tuning(config: EvaluationConfig, run_config: TrainConfig, split: Split) -> None:
     """Raises ValueError, before the network predicts, for what cannot be tuned on a split."""
@@ -111,7 +113,7 @@ def measure_run(
     tuned_on = rule.tuning["split"]
     shared = len(split) if tuned_on == config.split else _shared(split, run_config, tuned_on)
     if shared:
-        logging.warning(
+        _LOGGER.warning(
             "The thresholds were tuned on %d of these %d images: their gain flatters.",
             shared,
             len(split),
@@ -147,7 +149,7 @@ def _warn_of_losses(comparison, config) -> None:
         if fixed[name] is not None and tuned[name] < fixed[name]
     ]
     if losses:
-        logging.warning(
+        _LOGGER.warning(
             "On split %r the tuned thresholds lower %s, against the threshold %g.",
             config.split,
             " and ".join(losses),
@@ -160,7 +162,7 @@ def _shared(split: Split, run_config: TrainConfig, name: str) -> int:
     try:
         other = read_named_split(run_config, name)
     except (ValueError, OSError) as error:
-        logging.warning("Whether images are also in split %s is not known: %s", name, error)
+        _LOGGER.warning("Whether images are also in split %s is not known: %s", name, error)
         return 0
     return _of_same_images(split, other)
 
@@ -178,14 +180,14 @@ def _describe_images(config, run_config, split: Split) -> dict[str, Any]:
     if run_config.paper_protocol:
         advice = "A run with --paper_protocol keeps no other images: train one without it."
     if of_test:
-        logging.warning(
+        _LOGGER.warning(
             "Thresholds are tuned on %d images of the test split: figures of this split with them"
             " flatter. %s",
             of_test,
             advice,
         )
     if trained_on:
-        logging.warning(
+        _LOGGER.warning(
             "Thresholds are tuned on %d images that the network was trained on, where it is too"
             " sure of itself. %s",
             trained_on,

@@ -27,6 +27,8 @@ from vac_tf.metrics.saliency_scores import mean_scores, score_image
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 
+_LOGGER = logging.getLogger(__name__)
+
 _SEED = 0  # of the negatives that metrics draw, so that all evaluations draw the same
 
 
@@ -194,7 +196,7 @@ def _score_one(split, index, predict, centre_bias, others, human_observers):
 def _warn_of_centre_bias(split: SaliencySplit, train_split: SaliencySplit) -> None:
     shared = int(np.sum(same_images(split.image_paths, train_split.image_paths)))
     if shared:
-        logging.warning(
+        _LOGGER.warning(
             "The centre bias is fitted on %d of these %d images: its figures flatter.",
             shared,
             len(split),

@@ -10,6 +10,8 @@ from vac_tf.datasets.same_images import same_images
 from vac_tf.datasets.selection import read_run_splits
 from vac_tf.datasets.split import Split
 
+_LOGGER = logging.getLogger(__name__)
+
 
 @dataclasses.dataclass(frozen=True)
 class SeenImages:
@@ -33,7 +35,7 @@ class SeenImages:
         """Logs what makes the figures of `total` examples flatter."""
         for what, count in (("selected", self.selected_on), ("trained", self.trained_on)):
             if count:
-                logging.warning(
+                _LOGGER.warning(
                     "The network was %s on %d of these %d images (%s): its figures flatter.",
                     what,
                     count,
@@ -47,7 +49,7 @@ def seen_images(run_config: TrainConfig, split: Split) -> SeenImages | None:
     try:
         seen = read_run_splits(run_config)
     except (ValueError, OSError) as error:
-        logging.warning(
+        _LOGGER.warning(
             "Whether the network was trained or selected on images of split %s is not known: %s",
             split.name,
             error,

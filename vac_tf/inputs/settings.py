@@ -10,6 +10,8 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError, Split
 from vac_tf.inputs.image_source import ImageSettings, ImageSource, unusable_image
 
+_LOGGER = logging.getLogger(__name__)
+
 
 @contextlib.contextmanager
 def naming_bad_images(*sources: ImageSource):
@@ -49,13 +51,13 @@ def leave_bad_images_out(split: Split, settings: ImageSettings) -> tuple[Split, 
     bad = ImageSource(split, settings).find_bad_images()
     skipped = [(split.image_paths[index], reason) for index, reason in bad]
     for path, reason in skipped:
-        logging.warning("Skipped %s: %s", path, reason)
+        _LOGGER.warning("Skipped %s: %s", path, reason)
     if len(bad) == len(split):
         raise DatasetError(
             f"None of the {len(split)} images of {split.name} can be used, the first because:"
             f" {skipped[0][0]}: {skipped[0][1]}."
         )
     if skipped:
-        logging.warning("Skipped %d of %d images of %s.", len(bad), len(split), split.name)
+        _LOGGER.warning("Skipped %d of %d images of %s.", len(bad), len(split), split.name)
     bad_indices = {index for index, _ in bad}
     return split.select([i for i in range(len(split)) if i not in bad_indices]), skipped

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+_LOGGER = logging.getLogger(__name__)
+
 _STEPS_BELOW_1 = 64  # of float32: above 0.99999237, a logit of 11.8
 
 
@@ -44,7 +46,7 @@ def warn_of_lost_order(
     """Logs one warning when `lost_order` finds any label; `advice` says how to keep the order."""
     lost = np.flatnonzero(lost_order(labels, scores))
     if len(lost):
-        logging.warning(
+        _LOGGER.warning(
             "Positives and negatives of %d of %d labels, such as %r, have the same probability"
             " next to 0 or 1, where rounding leaves no other: their order is lost, and average"
             " precision counts them as ties. %s",

@@ -22,6 +22,8 @@ from vac_tf.inputs.settings import (
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.step_memory import check_step_memory
 
+_LOGGER = logging.getLogger(__name__)
+
 
 @dataclasses.dataclass(frozen=True)
 class RunData:
@@ -116,7 +118,7 @@ def read_run_data(config: TrainConfig) -> RunData:
     for name, ratio in zip(train.label_names, positive_ratio, strict=True):
         if ratio in (0.0, 1.0):
             absent = "positive" if ratio == 0.0 else "negative"
-            logging.warning("Label %r has no %s in the training images.", name, absent)
+            _LOGGER.warning("Label %r has no %s in the training images.", name, absent)
     cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
     train_source = ImageSource(train, settings, config.cache, cache_dir)
     validation_source = ImageSource(validation, settings, config.cache, cache_dir)

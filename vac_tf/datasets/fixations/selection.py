@@ -11,6 +11,8 @@ from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.scenes.fixations import read_scene_fixations
 from vac_tf.datasets.selection import check_disjoint
 
+_LOGGER = logging.getLogger(__name__)
+
 # The fixations of SALICON's test images are not public.
 _EVALUATION_SPLITS = {"scenes": "test", "salicon": "val"}
 
@@ -61,7 +63,7 @@ def read_saliency_splits(
         part = f"held-out {config.validation_fraction:g} of the {config.train_split} split"
         return train, validation, part
     if config.validation_split == evaluation_split_name(config):
-        logging.warning(
+        _LOGGER.warning(
             "The network is selected on the %s split, which is evaluated too: its figures flatter.",
             config.validation_split,
         )

@@ -20,6 +20,8 @@ from vac_tf.datasets.split import (
     report_bad_row,
 )
 
+_LOGGER = logging.getLogger(__name__)
+
 _OFFICIAL_COUNTS = {
     "train2014": 82_783,
     "val2014": 40_504,
@@ -73,7 +75,7 @@ def read_coco(
         raise nothing_usable(f"{annotation_file}: no usable image among {count}.", rejected)
     expected = _OFFICIAL_COUNTS.get(full_name)
     if expected is not None and len(kept) != expected:
-        logging.warning(
+        _LOGGER.warning(
             "%s: %d images; the official %s has %d.",
             annotation_file,
             len(kept),

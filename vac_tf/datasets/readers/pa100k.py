@@ -18,6 +18,8 @@ from vac_tf.datasets.split import (
     report_bad_row,
 )
 
+_LOGGER = logging.getLogger(__name__)
+
 _SPLITS = {
     "train": ("train",),
     "val": ("val",),
@@ -72,7 +74,7 @@ def read_pa100k(
         names = _strings(content, f"{part}_images_name", file)
         part_labels = _labels(content, part, (len(names), len(label_names)), file)
         if len(names) != _OFFICIAL_COUNTS[part]:
-            logging.warning(
+            _LOGGER.warning(
                 "%s: %d %s images; the official number is %d.",
                 file, len(names), part, _OFFICIAL_COUNTS[part],
             )  # fmt: skip

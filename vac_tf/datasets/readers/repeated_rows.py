@@ -9,6 +9,8 @@ import numpy as np
 from vac_tf.datasets.readers.table_labels import BadRowError
 from vac_tf.datasets.split import DatasetError, RejectedRow
 
+_LOGGER = logging.getLogger(__name__)
+
 POLICIES = ("error", "first", "all")
 _KIND = "repeated image"
 
@@ -58,7 +60,7 @@ class RepeatedRows:
         if rejected is not None:
             rejected.extend(self._left_out)
         elif self._left_out:
-            logging.warning(
+            _LOGGER.warning(
                 "%s: %d rows repeat an image of an earlier row (%d of them with other labels), the"
                 " first in line %s; only the earlier row is used (--repeated_images).",
                 self._file,

@@ -20,6 +20,8 @@ from vac_tf.datasets.split import (
     report_bad_row,
 )
 
+_LOGGER = logging.getLogger(__name__)
+
 # Split -> file, prefix of the file names inside it ("trainval" has both "train/" and "val/").
 _SPLITS = {
     "train": ("wider_attribute_trainval.json", "train/"),
@@ -102,7 +104,7 @@ def read_wider(
         raise nothing_usable(f"{file} has no usable person box for split {split!r}.", rejected)
     expected = _OFFICIAL_BOXES.get(split)
     if expected is not None and len(examples.paths) != expected:
-        logging.warning(
+        _LOGGER.warning(
             "%s: %d boxes; the official %s has %d.", file, len(examples.paths), split, expected
         )
     return Split(

@@ -22,6 +22,8 @@ from vac_tf.datasets.scenes.reader import read_scenes, scenes_folder
 from vac_tf.datasets.split import DatasetError, ObjectAnnotation, RejectedRow, Split
 from vac_tf.runs.folder import write_atomically
 
+_LOGGER = logging.getLogger(__name__)
+
 # Raised with every change of what is simulated, so that older files are written anew.
 SIMULATION_VERSION = 1
 _SPLITS = ("train", "val", "test")
@@ -54,7 +56,7 @@ def read_scene_fixations(
     folder = scenes_folder(data_dir, **options)
     path = folder / "annotations" / f"fixations_{split}.json"
     if not _is_current(path):
-        logging.info("Simulating fixations on %d scenes into %s.", len(scenes), path)
+        _LOGGER.info("Simulating fixations on %d scenes into %s.", len(scenes), path)
         content = _simulate(scenes, split, seed)
         try:
             write_atomically(str(path), json.dumps(content).encode())

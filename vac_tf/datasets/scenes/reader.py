@@ -18,6 +18,8 @@ from vac_tf.datasets.scenes.drawing import SceneObject, draw_scene
 from vac_tf.datasets.scenes.shapes import SHAPE_RATIOS
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split, UnknownSplitError
 
+_LOGGER = logging.getLogger(__name__)
+
 # Raised with every change of what is drawn, so that no cache of older scenes is read.
 GENERATOR_VERSION = 3
 
@@ -97,7 +99,7 @@ def _cache_root() -> Path:
 def _write_atomically(folder: Path, image_size: int, train_images: int, seed: int) -> None:
     """Generates into a temporary folder beside `folder`, then renames it."""
     total = sum(split_sizes(train_images).values())
-    logging.info("Generating %d scenes of %d px into %s.", total, image_size, folder)
+    _LOGGER.info("Generating %d scenes of %d px into %s.", total, image_size, folder)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))

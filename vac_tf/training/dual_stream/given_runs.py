@@ -13,6 +13,8 @@ from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.runs.saliency_network import check_equal, read_saliency_config
 
+_LOGGER = logging.getLogger(__name__)
+
 # What decides which images a run trains on, and which select its best network.
 _SPLIT_SETTINGS = ("dataset", "train_split", "validation_split", "validation_fraction")
 _SPLIT_SETTINGS += ("paper_protocol", "max_images", "split_seed")
@@ -104,7 +106,7 @@ def _check_stream_run(name, path, backbone, config):
     check_equal(name, path, run_config, config, *settings)
     other = [key for key in _SPLIT_SETTINGS if _split(run_config, key) != _split(config, key)]
     if other:
-        logging.warning(
+        _LOGGER.warning(
             "%s %s differs in %s: it may have trained on images that select the network now.",
             *(name, path, ", ".join(other)),
         )
