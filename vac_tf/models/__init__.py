@@ -1,6 +1,11 @@
-"""Networks: functional Keras models that output logits and heatmaps by name."""
+"""Networks: functional Keras models that output logits and heatmaps by name.
+
+Importing this package registers their layers, so that `keras.models.load_model` reads any network
+of a run.
+"""
 
 from vac_tf.models.classifier import build_classifier
 from vac_tf.models.dual_stream import build_dual_stream
+from vac_tf.models.saliency import build_saliency_network
 
-__all__ = ["build_classifier", "build_dual_stream"]
+__all__ = ["build_classifier", "build_dual_stream", "build_saliency_network"]

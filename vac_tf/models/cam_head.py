@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from vac_tf.models.loading_hint import SaysWhatToImport
+
 POOLINGS = ("average", "max")
 
 # Name of the layer that ends every network of logits and heatmaps.
@@ -10,7 +12,7 @@ HEAD_LAYER = "cam_head"
 
 
 @keras.saving.register_keras_serializable(package="vac_tf")
-class CAMHead(keras.layers.Layer):
+class CAMHead(SaysWhatToImport):
     """Logits and one heatmap per label from the last features of a backbone.
 
     Heatmap: `M[b, h, w, l] = sum_c features[b, h, w, c] * kernel[c, l]` (Visual Attention

@@ -19,12 +19,13 @@ from vac_tf.models.cam_head import (
     pool_features,
 )
 from vac_tf.models.fused_batch_norm import rebuild_network
+from vac_tf.models.loading_hint import SaysWhatToImport
 
 STREAMS = ("trunk", "branch")
 
 
 @keras.saving.register_keras_serializable(package="vac_tf")
-class DualStreamHead(keras.layers.Layer):
+class DualStreamHead(SaysWhatToImport):
     """Logits and heatmaps from the features of two streams (dual-stream paper, Equations 1-3).
 
     Each stream's features are pooled over its own grid; the two vectors, concatenated, go through
@@ -104,7 +105,7 @@ class DualStreamHead(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="vac_tf")
-class ConcatenatedFeatures(keras.layers.Layer):
+class ConcatenatedFeatures(SaysWhatToImport):
     """Features `[B, h, w, C_trunk + C_branch]` of both streams, on the finer of their grids."""
 
     def call(self, features):

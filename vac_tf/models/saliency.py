@@ -6,12 +6,13 @@ import keras
 from keras import ops
 
 from vac_tf.models.features import image_features
+from vac_tf.models.loading_hint import SaysWhatToImport
 
 HEAD_LAYER = "saliency_head"
 
 
 @keras.saving.register_keras_serializable(package="vac_tf")
-class CentrePrior(keras.layers.Layer):
+class CentrePrior(SaysWhatToImport):
     """Adds a learned Gaussian's log-density to logits: people look at the middle of photographs.
 
     Four weights: the centre (row, column) and the logarithm of the precision along both axes, in

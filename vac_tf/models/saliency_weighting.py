@@ -5,12 +5,13 @@ import tensorflow as tf
 from keras import ops
 
 from vac_tf.models.cam_head import HEAD_LAYER, CAMHead
+from vac_tf.models.loading_hint import SaysWhatToImport
 
 _POINTS_PER_CELL = 8  # Per axis; a density has peaks that are narrower than a cell.
 
 
 @keras.saving.register_keras_serializable(package="vac_tf")
-class SaliencyWeighting(keras.layers.Layer):
+class SaliencyWeighting(SaysWhatToImport):
     """Replaces the mean over cells by the mean under a density of fixations.
 
     The density d of each cell is the softmax of the saliency logits, up-sampled bilinearly to 8x8

@@ -133,7 +133,6 @@ def test_a_file_that_names_another_function_is_refused(tmp_path):
         load_network(str(path))
 
 
-@pytest.mark.xfail(strict=True, reason="Keras does not say what to import for these layers")
 def test_keras_alone_says_what_to_import(network, tmp_path, monkeypatch):
     path = str(tmp_path / "network.keras")
     save_network(network, path)
