@@ -16,7 +16,7 @@ from absl import flags as absl_flags
 from export.building.gate.drift import measure_drift
 from export.building.gate.images import scorer_images
 from export.scoring.runtime.session import NetworkSession
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.runs.folder import RunFolder
 
 FLAGS = absl_flags.FLAGS

@@ -8,7 +8,7 @@ from export.bundle.preprocessing import Preprocessing
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inputs.decoding import decode_image
 from vac_tf.models.dual_stream import with_stream_heatmaps
-from vac_tf.models.fused_batch_norm import rebuild_network
+from vac_tf.models.rebuilding import rebuild_network
 
 
 class InferenceNetwork:

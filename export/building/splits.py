@@ -8,7 +8,7 @@ from export.building.config import ExportConfig
 from export.building.gate.budget import parse_precisions
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import Split
-from vac_tf.datasets.selection import read_run_splits
+from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.inputs.image_source import ImageSettings
 from vac_tf.inputs.settings import leave_bad_images_out
 

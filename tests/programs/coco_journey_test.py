@@ -50,7 +50,7 @@ def _program(program, *arguments):
 
 def _keras_probabilities(run_dir):
     """Label names, and file name -> probabilities `[L]` of the run's network on both splits."""
-    from vac_tf.datasets.selection import read_run_split
+    from vac_tf.datasets.run_splits import read_run_split
     from vac_tf.inputs.image_source import ImageSource
     from vac_tf.inputs.pipeline import evaluation_batches
     from vac_tf.inputs.prediction import predict

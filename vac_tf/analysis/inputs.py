@@ -15,8 +15,8 @@ from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.joined import join_saliency_splits, join_splits, split_names
+from vac_tf.datasets.run_splits import TEST_SPLITS, dataset_options
 from vac_tf.datasets.scenes.fixations import read_scene_fixations
-from vac_tf.datasets.selection import TEST_SPLITS, dataset_options
 from vac_tf.datasets.split import DatasetError
 from vac_tf.evaluation.saliency import predict_logits
 from vac_tf.inputs.image_source import ImageSettings, ImageSource

@@ -7,11 +7,7 @@ import numpy as np
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
-from vac_tf.datasets.selection import (
-    TEST_SPLITS,
-    VALIDATION_PART,
-    read_named_split,
-)
+from vac_tf.datasets.run_splits import TEST_SPLITS, VALIDATION_PART, read_named_split
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.evaluation.seen_images import seen_images

@@ -7,13 +7,13 @@ import numpy as np
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
-from vac_tf.datasets.same_images import same_images
-from vac_tf.datasets.selection import (
+from vac_tf.datasets.run_splits import (
     TEST_SPLITS,
     VALIDATION_PART,
     read_named_split,
     read_run_splits,
 )
+from vac_tf.datasets.same_images import same_images
 from vac_tf.decisions.decision_rule import DecisionRule, write_decision_rule
 from vac_tf.decisions.objectives import parse_objective
 from vac_tf.decisions.stratified_folds import stratified_folds

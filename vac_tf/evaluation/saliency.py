@@ -11,8 +11,8 @@ import numpy as np
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 from vac_tf.datasets.fixations.density import fixation_density, split_density
 from vac_tf.datasets.fixations.results import read_saliency_results
+from vac_tf.datasets.fixations.run_splits import read_saliency_split, read_saliency_splits
 from vac_tf.datasets.fixations.salicon import read_salicon
-from vac_tf.datasets.fixations.selection import read_saliency_split, read_saliency_splits
 from vac_tf.datasets.fixations.split import SaliencySplit, count_points
 from vac_tf.datasets.same_images import same_images
 from vac_tf.datasets.split import DatasetError

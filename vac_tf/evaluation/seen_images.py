@@ -6,8 +6,8 @@ import logging
 import numpy as np
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.datasets.same_images import same_images
-from vac_tf.datasets.selection import read_run_splits
 from vac_tf.datasets.split import Split
 
 _LOGGER = logging.getLogger(__name__)

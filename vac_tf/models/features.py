@@ -3,7 +3,7 @@
 import keras
 
 from vac_tf.models.backbones import build_backbone, get_backbone
-from vac_tf.models.fused_batch_norm import rebuild_network
+from vac_tf.models.rebuilding import rebuild_network
 
 
 def image_features(

@@ -7,7 +7,7 @@ from typing import Any
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.description import describe
-from vac_tf.datasets.selection import TEST_SPLITS, read_run_split, read_run_splits
+from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_splits
 from vac_tf.datasets.split import DatasetError, RejectedRow
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import image_settings

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.datasets.selection import read_run_splits
+from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.geometry.transforms import Scaling, parse_transforms
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches

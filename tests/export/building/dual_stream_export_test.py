@@ -18,7 +18,7 @@ from export.scoring.job import score
 from export.scoring.runtime.session import NetworkSession
 from tests.vac_tf.models.dual_stream_test import stream
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.models import build_dual_stream
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.saving import load_network, save_network

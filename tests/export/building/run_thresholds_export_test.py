@@ -17,7 +17,7 @@ from export.scoring.describe import describe_model
 from export.scoring.job import score
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
-from vac_tf.datasets.selection import read_run_split, read_run_splits
+from vac_tf.datasets.run_splits import read_run_split, read_run_splits
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule, write_decision_rule
 from vac_tf.evaluation import classification as evaluation_module

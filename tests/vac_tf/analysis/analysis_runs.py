@@ -6,7 +6,7 @@ import numpy as np
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import build_saliency_network

@@ -19,7 +19,7 @@ from vac_tf.analysis.description import describe, introduction
 from vac_tf.analysis.inputs import read_inputs
 from vac_tf.analysis.run import analyze
 from vac_tf.configs.analysis import AnalysisConfig
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.runs.folder import RunFolder
 
 

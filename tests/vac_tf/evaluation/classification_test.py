@@ -12,7 +12,7 @@ import pytest
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import DatasetError
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.evaluation import classification as evaluation_module
 from vac_tf.evaluation.classification import _table2_transforms, evaluate
 from vac_tf.inputs.prediction import predict

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
-from vac_tf.datasets.selection import read_run_splits
+from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.inputs.prediction import predict
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models.saving import load_network

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.figures.heatmap_overlay import draw_mirror_comparison
 from vac_tf.geometry.transforms import HorizontalFlip
 from vac_tf.inputs.image_source import ImageSource

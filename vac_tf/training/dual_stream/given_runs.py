@@ -5,7 +5,7 @@ import logging
 import keras
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.models.cam_head import HEAD_LAYER
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import without_head as without_saliency_head

@@ -5,7 +5,7 @@ from functools import partial
 import numpy as np
 
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.fixations.selection import (
+from vac_tf.datasets.fixations.run_splits import (
     evaluation_split_name,
     read_saliency_split,
     read_saliency_splits,

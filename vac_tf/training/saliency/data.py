@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.density import saliency_targets
-from vac_tf.datasets.fixations.selection import read_saliency_splits
+from vac_tf.datasets.fixations.run_splits import read_saliency_splits
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches

@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.fixations.selection import evaluation_split_name
+from vac_tf.datasets.fixations.run_splits import evaluation_split_name
 from vac_tf.evaluation.saliency import evaluate_saliency_run, predict_logits
 from vac_tf.figures.saliency_panels import saliency_panel
 from vac_tf.losses.saliency import parse_losses

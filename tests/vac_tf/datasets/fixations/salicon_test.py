@@ -17,8 +17,8 @@ from tests.vac_tf.fixation_files import (
     write_release,
 )
 from vac_tf.configs.saliency import SaliencyConfig
+from vac_tf.datasets.fixations.run_splits import read_saliency_split
 from vac_tf.datasets.fixations.salicon import read_salicon
-from vac_tf.datasets.fixations.selection import read_saliency_split
 from vac_tf.datasets.split import DatasetError
 
 LOOKS = [

@@ -10,7 +10,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.readers.image_files import FolderListings
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 
 
 def annotation(image_id, category_id, **changes):

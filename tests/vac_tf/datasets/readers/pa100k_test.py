@@ -9,7 +9,7 @@ from scipy.io import savemat
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.readers.pa100k import read_pa100k
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 
 LABELS = {
     "train": np.array([[1, 0, 1], [0, 0, 1], [1, 1, 0]], np.uint8),

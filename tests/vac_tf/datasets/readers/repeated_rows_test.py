@@ -9,7 +9,7 @@ from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.readers.table import read_table
-from vac_tf.datasets.selection import read_run_splits
+from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.training.check_data import check_data
 
 

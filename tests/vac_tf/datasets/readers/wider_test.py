@@ -11,7 +11,7 @@ import pytest
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.readers.wider import read_wider
-from vac_tf.datasets.selection import read_run_split
+from vac_tf.datasets.run_splits import read_run_split
 
 # Ids as text and out of order, two digits included: sorting them as text would be wrong.
 ATTRIBUTES = {"10": "hat", "2": "male", "1": "long hair"}

@@ -8,8 +8,8 @@ from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.held_out import hold_out
+from vac_tf.datasets.run_splits import check_disjoint
 from vac_tf.datasets.scenes.fixations import read_scene_fixations
-from vac_tf.datasets.selection import check_disjoint
 
 _LOGGER = logging.getLogger(__name__)
 

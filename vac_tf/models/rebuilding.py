@@ -1,0 +1,69 @@
+"""The same functional network with other computation: precision, batch normalisation, dropout."""
+
+import keras
+
+from vac_tf.models.fused_batch_norm import BatchNormalization
+
+_OF_ANY_CONVOLUTION = (
+    *("name", "trainable", "dtype", "kernel_size", "strides", "padding", "data_format"),
+    *("dilation_rate", "activation", "use_bias"),
+)
+
+
+def rebuild_network(
+    network,
+    fused: bool,
+    dtype: str | None = None,
+    batch_norm_momentum: float | None = None,
+    dropout: float | None = None,
+    depthwise: bool = False,
+):
+    """The same functional network, layer by layer, with other computation.
+
+    Args:
+        network: Functional `keras.Model`; its weights are copied, it is not changed.
+        fused: Batch normalisation by the fused op (training) or the stock class (files, export).
+        dtype: Policy of every layer, such as `"mixed_bfloat16"`; None keeps each layer's own.
+            Layers that were built to compute in float32 (`Rescaling`, `CAMHead`) keep it.
+        batch_norm_momentum: Momentum of every batch normalisation; None keeps each.
+        dropout: Rate of every dropout layer (stochastic depth included); None keeps each.
+        depthwise: Make a convolution in groups of one channel (ConvNeXt's) a `DepthwiseConv2D`.
+            TensorFlow computes groups on a CPU through XLA only, which ONNX does not know.
+
+    Returns:
+        A new functional `keras.Model` with equal weights, none of them frozen.
+    """
+
+    def rebuild_layer(layer):
+        layer_config = layer.get_config()
+        layer_class = layer.__class__
+        is_layer = isinstance(layer, keras.layers.Layer)  # Plain operations take no dtype.
+        if is_layer:
+            # A model does not store that its layers are frozen: loaded, it could not be released.
+            layer_config["trainable"] = True
+        if dtype and is_layer and not isinstance(layer, keras.layers.Rescaling):
+            layer_config["dtype"] = dtype
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer_class = BatchNormalization if fused else keras.layers.BatchNormalization
+            if batch_norm_momentum is not None:
+                layer_config["momentum"] = batch_norm_momentum
+        if dropout is not None and isinstance(layer, keras.layers.Dropout):
+            layer_config["rate"] = dropout
+        if depthwise and _has_groups_of_one_channel(layer):
+            layer_class = keras.layers.DepthwiseConv2D
+            layer_config = {key: layer_config[key] for key in _OF_ANY_CONVOLUTION}
+            layer_config["depth_multiplier"] = layer.filters // layer.groups
+        return layer_class.from_config(layer_config)
+
+    rebuilt = keras.models.clone_model(network, clone_function=rebuild_layer, recursive=True)
+    weights = network.get_weights()
+    if depthwise:
+        # A depthwise kernel holds the same numbers in the same order, its last axis split in two.
+        pairs = zip(weights, rebuilt.weights, strict=True)
+        weights = [values.reshape(variable.shape) for values, variable in pairs]
+    rebuilt.set_weights(weights)
+    return rebuilt
+
+
+def _has_groups_of_one_channel(layer):
+    return isinstance(layer, keras.layers.Conv2D) and layer.groups > 1 == layer.kernel.shape[-2]
