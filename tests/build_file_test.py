@@ -58,7 +58,7 @@ def test_every_label_exists():
     known = set(update_build.labels(FILES).values()) | programs
     for name, text in TEXTS.items():
         labels = set(re.findall(r'"(//[^"]+)"', text)) - {"//:repository_files"}
-        labels = {label for label in labels if not label.endswith(":files")}
+        labels = {label for label in labels if not label.endswith(":all_files")}
         labels -= {"//visibility:public"}
         assert labels <= known, name
 
@@ -120,3 +120,9 @@ def test_every_package_is_pinned_once():
     assert set(re.findall(r"^[\w.-]+==[\w.]+", scoring, re.MULTILINE)) <= set(pins)
     needed = {package for packages in update_build.PACKAGES.values() for package in packages}
     assert needed <= set(names)
+
+
+def test_names_are_unique_in_their_build_file():
+    for name, text in TEXTS.items():
+        names = re.findall(r'name = "(\w+)"', text)
+        assert len(set(names)) == len(names), name

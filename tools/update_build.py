@@ -73,7 +73,7 @@ package(default_visibility = ["//visibility:public"])
 """
 _FILES = """\
 filegroup(
-    name = "files",
+    name = "all_files",
     srcs = glob(["**"], exclude = ["**/__pycache__/**"]),
 )
 """
@@ -209,7 +209,7 @@ def _top_text(rooms: dict[str, list[str]], owners: dict[str, str]) -> str:
         text += f'    "{path.removesuffix(".py")}": [\n'
         text += "".join(f'        "{each}",\n' for each in needed) + "    ],\n"
     text += "}\n\n" + _PROGRAMS
-    inner = [f"//{folder}:files" for folder in sorted(rooms) if folder]
+    inner = [f"//{folder}:all_files" for folder in sorted(rooms) if folder]
     text += "# What tests read besides the sources that they import: recipes, goldens, settings.\n"
     text += 'filegroup(\n    name = "repository_files",\n'
     text += '    srcs = glob(["**"], exclude = ["**/__pycache__/**"]) + [\n'
