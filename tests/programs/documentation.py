@@ -88,12 +88,12 @@ def write_data(folder):
 
 
 def _write_coco(folder, split, image):
-    images = [{"id": n, "file_name": f"{n:012d}.jpg", "height": 40, "width": 48} for n in range(20)]
+    images = [{"id": n, "file_name": f"{n:012d}.jpg", "height": 40, "width": 48} for n in range(40)]
     for entry in images:
         image(folder / f"{split}2017" / entry["file_name"])
     box = {"bbox": [4, 4, 10, 10], "segmentation": [[4, 4, 14, 4, 14, 14]], "area": 50}
     annotations = [
-        {"id": n, "image_id": n, "category_id": 1 + n % 2, "iscrowd": 0, **box} for n in range(20)
+        {"id": n, "image_id": n, "category_id": 1 + n % 2, "iscrowd": 0, **box} for n in range(40)
     ]
     categories = [{"id": 1, "name": "cat"}, {"id": 2, "name": "dog"}]
     content = {"images": images, "annotations": annotations, "categories": categories}
@@ -102,7 +102,7 @@ def _write_coco(folder, split, image):
 
 def _write_wider(folder, part, image):
     images = []
-    for number in range(8):
+    for number in range(40):
         name = f"{'train' if part == 'trainval' else 'test'}/0--Parade/{number}.jpg"
         image(folder / "Image" / name)
         attribute = [1, -1] if number % 2 else [-1, 1]

@@ -21,6 +21,10 @@ class NumberedImages:
 
     settings = types.SimpleNamespace(image_size=SIZE)
 
+    def resized(self, index):
+        (image,) = self.views(index, (SIZE,))
+        return image
+
     def views(self, index, sizes):
         assert sizes == (SIZE,)
         places = tf.range(SIZE, dtype=tf.float32)

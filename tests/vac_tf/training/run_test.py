@@ -26,6 +26,7 @@ from vac_tf.training.callbacks import TrainingInterrupted
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run import run, start_classifier
 from vac_tf.training.run_data import read_run_data
+from vac_tf.training.validation import validate
 
 
 @pytest.fixture
@@ -174,14 +175,14 @@ def test_early_stopping_keeps_the_best_network(config, monkeypatch):
 
 
 def test_ctrl_c_during_validation_ends_after_the_epoch(config, monkeypatch):
-    def predict_and_interrupt(network, batches):
+    def validate_and_interrupt(trainer, batches):
         os.kill(os.getpid(), signal.SIGINT)
-        return predict(network, batches)
+        return validate(trainer, batches)
 
     config = with_two_steps(config, epochs=2)
     before = signal.getsignal(signal.SIGINT)  # Ignored in a job that a shell put aside.
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, "predict", predict_and_interrupt)
+        patch.setattr(run_module, "validate", validate_and_interrupt)
         with pytest.raises(TrainingInterrupted, match="Interrupted by SIGINT") as error:
             run(config)
     assert error.value.exit_code == 130 and len(log_rows(config)) == 1
@@ -280,14 +281,14 @@ def test_networks_are_selected_by_the_order_of_their_logits(monkeypatch):
     labels = np.float32([[0], [1], [0]])
     logits = np.float32([[18], [20], [-200]])
     data = SimpleNamespace(
-        validation=tf.data.Dataset.from_tensors((logits, labels)),
+        validation_source=SimpleNamespace(split=SimpleNamespace(labels=labels)),
         label_names=("cat",),
         selected_on="val split",
     )
-    trainer = SimpleNamespace(network=lambda images, training: {"logits": images})
+    trainer = SimpleNamespace(network=None)
     config = SimpleNamespace(unknown_labels="ignore")
     monkeypatch.setattr(run_module, "keep_best", lambda *arguments: False)
-    assert run_module._score(config, None, trainer, data, {"epoch": 0}, "raw") == 1.0
+    assert run_module._score(config, None, trainer, data, {"epoch": 0}, "raw", logits) == 1.0
 
 
 def test_config_is_json(finished_run):

@@ -83,7 +83,7 @@ def test_mixed_precision_keeps_losses_in_float32(batch):
 
 def fit(trainer, datasets, first_step=0):
     trainer.compile(optimizer=keras.optimizers.SGD(0.0), jit_compile=False)
-    trainer.fit(datasets, verbose=0, shuffle=False, callbacks=[StopOnNonFiniteLoss(first_step)])
+    trainer.fit(datasets, verbose=0, shuffle=False, callbacks=[StopOnNonFiniteLoss(first_step, {})])
 
 
 def test_a_non_finite_loss_names_its_term_and_step(batch):

@@ -112,8 +112,8 @@ def test_decided_names_come_back_whatever_is_in_them(tmp_path):
     labels = ("plain", "ends in \\", "a|b", "\\|", "in\\side", "|", "\\\\")
     for name in FORMATS:
         write(tmp_path / name, [block(("a.jpg", "ok", [0.9] * len(labels)))], Columns(labels))
-        _, decisions, _ = read_scored_file(str(tmp_path / name), ("a.jpg",), labels)
-        assert decisions.all(), name
+        rows = read_scored_file(str(tmp_path / name), ("a.jpg",), labels)
+        assert rows.decisions.all(), name
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -1,6 +1,7 @@
 """Images by URL: what a slow, broken or hostile server, and a special file, can do to a job."""
 
 import collections
+import functools
 import http.server
 import io
 import os
@@ -184,7 +185,11 @@ def test_ctrl_c_ends_a_job_whose_decoders_hang(tmp_path, server):
     model = write_channel_mean_model(tmp_path / "model.onnx")
     command = [sys.executable, str(ROOT / "score.py"), f"--model={model}", "--read_seconds=600"]
     command += [f"--images={tmp_path}/list.txt", f"--output={tmp_path}/scores.csv"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # A job that a shell put aside hands SIGINT down ignored; this one is as in a terminal.
+    restore = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, preexec_fn=restore
+    ) as process:
         end = time.monotonic() + 60
         while not server.asked["hanging"] and time.monotonic() < end and process.poll() is None:
             time.sleep(0.02)

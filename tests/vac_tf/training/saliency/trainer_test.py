@@ -67,7 +67,8 @@ def test_training_lowers_the_loss_and_resumes_bit_for_bit(tmp_path):
     first.loss_terms(IMAGES, TARGETS, training=True)  # Moves the batch statistics, as above.
     for _ in range(2):
         first.train_step((IMAGES, TARGETS))
-    save_state(path, first, {"step": 2})
+    progress = {"epoch": 0, "step": 2, "history": [], "best": {}, "best_epoch": 0, "winner": "raw"}
+    save_state(path, first, progress)
     second = build_trainer(2)
     load_state(path, second)
     for _ in range(4):
