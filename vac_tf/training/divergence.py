@@ -14,6 +14,7 @@ from vac_tf.runs.progress import read_progress
 # A mean loss of an epoch so many times that of the first step is no spike: chance level costs a
 # network about its first loss, and only predictions that are sure and wrong cost thousands of it.
 EXPLODED = 1e4
+_SUMS = ("loss", "consistency_loss")
 
 
 class DivergenceError(RuntimeError):
@@ -29,7 +30,7 @@ def check_finite(values: dict[str, float], where: str) -> None:
     """
     bad = [name for name, value in values.items() if not np.isfinite(value).all()]
     if bad:
-        bad.sort(key=lambda name: name.endswith(("loss", "consistency_loss")))
+        bad.sort(key=lambda name: name.removeprefix("validation_") in _SUMS)
         raise DivergenceError(f"{bad[0]} is not finite {where}.")
 
 
