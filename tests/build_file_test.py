@@ -4,7 +4,7 @@ Bazel is not needed for this. When a test fails, run `python -m tools.update_bui
 changed.
 """
 
-import fnmatch
+import ast
 import re
 
 import pytest
@@ -21,14 +21,23 @@ UPDATE = "Run `python -m tools.update_build`."
 LIBRARIES = {name for name in TEXTS if not name.startswith(("tests/", "benchmarks/"))} - {"BUILD"}
 
 
+def calls(name):
+    """Macro -> its arguments, of a BUILD file: what its Starlark says is Python too."""
+    expressions = [node.value for node in ast.parse(TEXTS[name]).body if isinstance(node, ast.Expr)]
+    return {
+        call.func.id: {each.arg: ast.literal_eval(each.value) for each in call.keywords}
+        for call in expressions
+        if isinstance(call, ast.Call) and call.func.id not in ("load", "filegroup")
+    }
+
+
 def targets(name):
     """Label -> labels that it depends on, of the libraries in a BUILD file."""
-    folder = name.removesuffix("/BUILD")
-    found = {}
-    for text in re.findall(r"^py_library\((.*?)^\)", TEXTS[name], re.DOTALL | re.MULTILINE):
-        target = re.search(r'name = "(\w+)"', text).group(1)
-        own = f"//{folder}" if target == folder.split("/")[-1] else f"//{folder}:{target}"
-        found[own] = set(re.findall(r'"(//[^"]+|@pypi//[^"]+)"', text))
+    label, room = f"//{name.removesuffix('/BUILD')}", calls(name)["room"]
+    found = {label: set(room.get("deps", ()))}
+    if "config" in room:
+        found[f"{label}:config"] = set(room.get("config_deps", ()))
+        found[label].add(f"{label}:config")
     return found
 
 
@@ -41,35 +50,44 @@ def test_the_build_files_are_up_to_date():
 
 
 def test_no_build_file_is_left_where_no_source_is():
-    folders = [path for path in REPOSITORY.glob("**/BUILD") if ".venv" not in path.parts]
-    here = {path.relative_to(REPOSITORY).as_posix() for path in folders}
+    paths = [path.relative_to(REPOSITORY) for path in REPOSITORY.glob("**/BUILD")]
+    # Environments (.venv) may hold others.
+    here = {path.as_posix() for path in paths if not path.parts[0].startswith(".")}
     assert here == set(TEXTS)
 
 
 def test_build_files_are_short():
     for name, text in TEXTS.items():
-        # Tests are listed together with all that any of them needs.
+        # The top names every program, and tests all that any of them needs.
         most = 60 if name in LIBRARIES else 110
         assert len(text.splitlines()) <= most, name
 
 
 def test_every_label_exists():
-    programs = {f"//:{path.removesuffix('.py')}" for path in FILES if "/" not in path}
-    known = set(update_build.labels(FILES).values()) | programs
+    known = set(update_build.labels(FILES).values()) | {"//tools:rooms.bzl"}
+    known |= {f"//{name.removesuffix('/BUILD')}:all_files" for name in TEXTS}
+    known |= {"//visibility:public"}
     for name, text in TEXTS.items():
-        labels = set(re.findall(r'"(//[^"]+)"', text)) - {"//:repository_files"}
-        labels = {label for label in labels if not label.endswith(":all_files")}
-        labels -= {"//visibility:public"}
-        assert labels <= known, name
+        assert set(re.findall(r'"(//[^"]+)"', text)) <= known, name
+
+
+def test_the_macros_that_build_files_load_are_there():
+    macros = (REPOSITORY / "tools" / "rooms.bzl").read_text(encoding="utf-8")
+    defined = set(re.findall(r"^def (\w+)\(", macros, re.MULTILINE))
+    assert {macro for name in TEXTS for macro in calls(name)} == defined
 
 
 def test_every_test_is_found_by_a_glob():
     tests = [path for path in FILES if path.endswith("_test.py")]
     assert len(tests) > 10
     for path in tests:
-        text = TEXTS[f"{update_build.room(path)}/BUILD"]
-        assert 'glob(["**/*_test.py"])' in text and "py_test" in text
-        assert fnmatch.fnmatch(path, "*_test.py")
+        # `room_tests` globs **/*_test.py down to the next BUILD file.
+        assert "room_tests" in calls(f"{update_build.room(path)}/BUILD"), path
+
+
+def test_every_room_is_named_as_its_folder():
+    for name in set(TEXTS) - {"BUILD"}:
+        assert calls(name)["room"]["name"] == name.split("/")[-2]
 
 
 def test_libraries_have_no_cycle():
@@ -81,8 +99,7 @@ def test_libraries_have_no_cycle():
 
 
 def test_scoring_needs_neither_tensorflow_nor_the_library():
-    score = re.search(r'"score": \[(.*?)\]', TEXTS["BUILD"], re.DOTALL).group(1)
-    reached, waiting = set(), re.findall(r'"([^"]+)"', score)
+    reached, waiting = set(), list(calls("BUILD")["programs"]["deps"]["score"])
     while waiting:
         label = waiting.pop()
         if label not in reached:
@@ -120,9 +137,3 @@ def test_every_package_is_pinned_once():
     assert set(re.findall(r"^[\w.-]+==[\w.]+", scoring, re.MULTILINE)) <= set(pins)
     needed = {package for packages in update_build.PACKAGES.values() for package in packages}
     assert needed <= set(names)
-
-
-def test_names_are_unique_in_their_build_file():
-    for name, text in TEXTS.items():
-        names = re.findall(r'name = "(\w+)"', text)
-        assert len(set(names)) == len(names), name

@@ -3,7 +3,7 @@
     python -m tools.update_build
 
 A room is a folder of the first two levels (`flags`, `vac_tf/metrics`, `tests/export`) with all
-folders below it: its BUILD holds one target, globbed, and what its files import. Takes a second;
+folders below it: its BUILD says what its files import, tools/rooms.bzl the rest. Takes a second;
 tests/build_file_test.py fails when it needs to be run.
 """
 
@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from tools.python_imports import (
     REPOSITORY,
@@ -27,7 +28,6 @@ LOCK_FILE = REPOSITORY / "requirements_lock.txt"
 REQUIREMENT_FILES = ("requirements.txt", "requirements-dev.txt")
 # Folders whose inner folders are rooms of their own.
 _WINGS = ("export", "tests", "vac_tf")
-_ALL = 'glob(["**/*.py"])'
 
 # Module -> the packages that must be installed for it, as Bazel writes their names.
 PACKAGES = {
@@ -61,57 +61,10 @@ PACKAGES = {
     "tritonclient": (),
     "urllib3": ("urllib3",),
 }
-# pytest runs every test: it loads conftest.py, and the plug-in that pyproject.toml sets up.
-_TEST_DEPENDENCIES = ("//tests", "@pypi//pytest", "@pypi//pytest_timeout")
 _HEADER = """\
 # Written by `python -m tools.update_build`.
 
-load("@rules_python//python:defs.bzl", {rules})
-
-package(default_visibility = ["//visibility:public"])
-
-"""
-_FILES = """\
-filegroup(
-    name = "all_files",
-    srcs = glob(["**"], exclude = ["**/__pycache__/**"]),
-)
-"""
-_TESTS = """\
-[
-    py_test(
-        name = path[:-3].replace("/", "_"),
-        srcs = [path],
-        args = ["{room}/" + path],
-        data = ["//:repository_files"],
-        main_module = "pytest",
-        deps = TEST_DEPENDENCIES,
-    )
-    for path in glob(["**/*_test.py"])
-]
-
-"""
-_SCRIPTS = """\
-[
-    py_binary(
-        name = path[:-3],
-        srcs = [path],
-        main = path,
-        deps = [":{name}"],
-    )
-    for path in glob(["*.py"])
-]
-
-"""
-_PROGRAMS = """\
-[
-    py_binary(
-        name = program,
-        srcs = [program + ".py"],
-        deps = deps,
-    )
-    for program, deps in PROGRAMS.items()
-]
+load("//tools:rooms.bzl", {macros})
 
 """
 
@@ -178,52 +131,64 @@ def build_files(files: Collection[str]) -> dict[str, str]:
 def _room_text(folder: str, paths: list[str], owners: dict[str, str]) -> str:
     name, is_tests = folder.split("/")[-1], folder.split("/")[0] == "tests"
     tests = [path for path in paths if path.endswith("_test.py")]
-    others = [path for path in paths if path not in tests]
-    has_scripts = folder in ("benchmarks", "experiments")
-    # The BUILD files of inner rooms end the glob of the room around them.
     config = [path for path in paths if owners[path].endswith(":config")]
-    excluded = ["**/*_test.py"] * is_tests + [path.removeprefix(f"{folder}/") for path in config]
-    glob = f'glob(["**/*.py"], exclude = {json.dumps(excluded)})' if excluded else _ALL
-    rules = ["py_library"] + ["py_test"] * bool(tests) + ["py_binary"] * has_scripts
-    text = _HEADER.format(rules=", ".join(f'"{rule}"' for rule in sorted(rules)))
+    others = set(paths) - set(tests) - set(config)
+    deps = [label for label in dependencies(others, owners) if label != f"//{folder}:config"]
+    arguments = {"name": name, "testonly": is_tests, "deps": deps}
+    arguments["config"] = [path.removeprefix(f"{folder}/") for path in config]
+    arguments["config_deps"] = dependencies(config, owners)
+    calls = {"room": arguments}
     if tests:
         started = {owners[path] for test in tests for path in _named_programs(test, owners)}
-        needed = {*_TEST_DEPENDENCIES, *dependencies(tests, owners), *started, f"//{folder}"}
-        text += _assignment("TEST_DEPENDENCIES", sorted(needed)) + "\n"
-    text += f'py_library(\n    name = "{name}",\n'
-    text += "    testonly = True,\n" * is_tests + f"    srcs = {glob},\n"
-    text += _argument("deps", dependencies(set(others) - set(config), owners)) + ")\n\n"
-    if config:
-        text += 'py_library(\n    name = "config",\n    srcs = [\n'
-        text += "".join(f'        "{path.removeprefix(f"{folder}/")}",\n' for path in config)
-        text += "    ],\n" + _argument("deps", dependencies(config, owners)) + ")\n\n"
-    text += _TESTS.format(room=folder) * bool(tests) + _SCRIPTS.format(name=name) * has_scripts
-    return text + _FILES
+        needed = {*dependencies(tests, owners), *started, f"//{folder}"}
+        calls["room_tests"] = {"deps": sorted(needed)}
+    if folder in ("benchmarks", "experiments"):
+        calls["scripts"] = {"library": f":{name}"}
+    return _render(calls)
 
 
 def _top_text(rooms: dict[str, list[str]], owners: dict[str, str]) -> str:
-    text = _HEADER.format(rules='"py_binary"') + "PROGRAMS = {\n"
+    deps = {}
     for path in rooms[""]:
         started = {owners[program] for program in _named_programs(path, owners)}
-        needed = sorted({*dependencies([path], owners), *started} - {owners[path]})
-        text += f'    "{path.removesuffix(".py")}": [\n'
-        text += "".join(f'        "{each}",\n' for each in needed) + "    ],\n"
-    text += "}\n\n" + _PROGRAMS
+        deps[path.removesuffix(".py")] = sorted({*dependencies([path], owners), *started})
     inner = [f"//{folder}:all_files" for folder in sorted(rooms) if folder]
-    text += "# What tests read besides the sources that they import: recipes, goldens, settings.\n"
-    text += 'filegroup(\n    name = "repository_files",\n'
-    text += '    srcs = glob(["**"], exclude = ["**/__pycache__/**"]) + [\n'
-    return text + "".join(f'        "{each}",\n' for each in inner) + "    ],\n)\n"
+    return _render({"all_files": {}, "programs": {"deps": deps}}) + (
+        "\n# What tests read besides the sources that they import: recipes, goldens, settings.\n"
+        'filegroup(\n    name = "repository_files",\n'
+        f"    srcs = {_literal([':all_files', *inner], 4)},\n"
+        '    visibility = ["//visibility:public"],\n)\n'
+    )
 
 
-def _assignment(name: str, values: list[str]) -> str:
-    return f"{name} = [\n" + "".join(f'    "{value}",\n' for value in values) + "]\n"
+def _render(calls: dict[str, dict[str, Any]]) -> str:
+    """A BUILD file of calls; arguments that are empty or False are their defaults."""
+    text = _HEADER.format(macros=", ".join(f'"{macro}"' for macro in sorted(calls)))
+    parts = []
+    for macro, arguments in calls.items():
+        given = {name: value for name, value in arguments.items() if value}
+        lines = [f"    {name} = {_literal(value, 4)},\n" for name, value in given.items()]
+        parts.append(f"{macro}(\n{''.join(lines)})\n" if lines else f"{macro}()\n")
+    return text + "\n".join(parts)
 
 
-def _argument(name: str, values: list[str]) -> str:
-    if not values:
-        return ""
-    return f"    {name} = [\n" + "".join(f'        "{value}",\n' for value in values) + "    ],\n"
+def _literal(value: Any, indent: int) -> str:
+    """A value as buildifier writes it."""
+    inner, space = indent + 4, " " * indent
+    if isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, bool):
+        return str(value)
+    if isinstance(value, list) and len(value) == 1:
+        return f"[{_literal(value[0], indent)}]"
+    if isinstance(value, dict):
+        items = [f"{json.dumps(key)}: {_literal(each, inner)}" for key, each in value.items()]
+        opening, closing = "{", "}"
+    else:
+        items = [_literal(each, inner) for each in value]
+        opening, closing = "[", "]"
+    lines = "".join(f"{' ' * inner}{item},\n" for item in items)
+    return f"{opening}\n{lines}{space}{closing}"
 
 
 def _named_programs(path: str, files: Collection[str]) -> set[str]:
