@@ -7,5 +7,11 @@ of a run.
 from vac_tf.models.classifier import build_classifier
 from vac_tf.models.dual_stream import build_dual_stream
 from vac_tf.models.saliency import build_saliency_network
+from vac_tf.models.saliency_weighting import weight_by_saliency
 
-__all__ = ["build_classifier", "build_dual_stream", "build_saliency_network"]
+__all__ = [
+    "build_classifier",
+    "build_dual_stream",
+    "build_saliency_network",
+    "weight_by_saliency",
+]

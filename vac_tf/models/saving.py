@@ -24,17 +24,11 @@ def save_network(network, path: str) -> None:
 
 
 def load_network(path: str):
-    """The network of a run, in float32 with the stock layers.
+    """The network of a run, in float32 with the stock layers (`vac_tf.models` registers its own).
 
     Raises:
         ValueError: when the file is missing or cannot be read as a `.keras` file.
     """
-    # Registers the layers.
-    from vac_tf.models.cam_head import CAMHead  # noqa: F401
-    from vac_tf.models.dual_stream import DualStreamHead  # noqa: F401
-    from vac_tf.models.saliency import CentrePrior  # noqa: F401
-    from vac_tf.models.saliency_weighting import SaliencyWeighting  # noqa: F401
-
     if not os.path.isfile(path):
         raise ValueError(f"No network at {path!r}. Expected the .keras file that train.py wrote.")
     try:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tools.python_imports import REPOSITORY, python_files, reached_files
 from vac_tf.models import build_classifier
 from vac_tf.models.saving import load_network, save_network
 
@@ -141,3 +142,15 @@ def test_keras_alone_says_what_to_import(network, tmp_path, monkeypatch):
         monkeypatch.delitem(registered, name)
     with pytest.raises(TypeError, match="import vac_tf.models"):
         keras.models.load_model(path)
+
+
+def test_that_import_registers_every_layer():
+    files = python_files()
+    layers = [
+        path
+        for path in files
+        if path.startswith("vac_tf/models/")
+        and "@keras.saving.register_keras_serializable" in (REPOSITORY / path).read_text()
+    ]
+    assert len(layers) > 4
+    assert set(layers) <= reached_files(["vac_tf/models/__init__.py"], files)
