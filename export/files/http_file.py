@@ -112,12 +112,13 @@ def _check_status(status: int) -> None:
 
 def _checked_redirect(url: str, location: str, private_redirects: bool) -> str:
     target = urllib.parse.urljoin(url, location)
-    old, new = urllib.parse.urlsplit(url), urllib.parse.urlsplit(target)
+    # As urllib3 reads them, which asks for the file: to urllib the host of http://a\@b/ is b.
+    old, new = map(_import_urllib3().util.parse_url, (url, target))
     if new.scheme not in ("http", "https") or (old.scheme, new.scheme) == ("https", "http"):
         raise ValueError(
             f"it redirects to {target!r}. From https only https is followed, from http both."
         )
-    if not private_redirects and new.netloc != old.netloc and not _is_public(new.hostname):
+    if not private_redirects and new.netloc != old.netloc and not _is_public(new.host):
         raise ValueError(
             f"it redirects to {target!r}, which is not a public address. If it is meant to, allow"
             " it with --private_redirects."
@@ -126,7 +127,7 @@ def _checked_redirect(url: str, location: str, private_redirects: bool) -> str:
 
 
 def _is_public(host: str | None) -> bool:
-    found = socket.getaddrinfo(host or "", None, type=socket.SOCK_STREAM)
+    found = socket.getaddrinfo((host or "").strip("[]"), None, type=socket.SOCK_STREAM)
     addresses = {ipaddress.ip_address(entry[4][0].partition("%")[0]) for entry in found}
     return all(address.is_global and not address.is_multicast for address in addresses)
 

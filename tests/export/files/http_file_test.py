@@ -63,6 +63,9 @@ def test_redirects_to_public_addresses_are_followed(redirect, url, location):
         ("https://127.0.0.1/a", "not a public address"),
         ("https://169.254.169.254/a", "not a public address"),
         ("https://0.0.0.0/a", "not a public address"),
+        ("https://[::1]/a", "not a public address"),
+        # Some read a host behind the @, but it is asked for before the backslash.
+        ("https://127.0.0.1\\@cdn.example/a", "not a public address"),
     ],
 )
 def test_other_redirects_are_refused(redirect, location, reason):
