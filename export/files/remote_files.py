@@ -1,15 +1,10 @@
-"""Files by URL: file:// and http here, others (s3://, gs:// ...) by fsspec; local ones alike."""
+"""Files and folders by URL, through fsspec (s3://, gs:// ...), or by a local path alike."""
 
 import os
 import re
-import shutil
-import stat
-import tempfile
 from typing import Any
 
 from export.files.atomic_file import replace_file
-from export.files.http_file import is_http, open_http
-from export.files.read_limits import ReadLimits
 
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://")
 
@@ -98,40 +93,6 @@ def find_files(url: str) -> list[str]:
     try:
         found = storage.find(name)
     except Exception as error:  # Each kind of storage raises its own types.
-        raise ValueError(f"The folder {url!r} cannot be read: {_reason(error)}") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise ValueError(f"The folder {url!r} cannot be read: {reason}") from error
     return sorted(storage.unstrip_protocol(path) for path in found)
-
-
-def copy_here(url: str, limits: ReadLimits) -> str:
-    """Copies a file into a temporary local one and returns its path; the caller removes it.
-
-    Args:
-        url: The file.
-        limits: Of its redirects, and of the time that each step may take; not of its size.
-
-    Raises:
-        ValueError: when it cannot be read.
-    """
-    try:
-        with _open_file(url, limits) as source:
-            with tempfile.NamedTemporaryFile(delete=False) as file:
-                shutil.copyfileobj(source, file, 1 << 20)
-    except Exception as error:  # Each kind of storage raises its own types.
-        raise ValueError(f"{url!r} cannot be read: {_reason(error)}") from error
-    return file.name
-
-
-def _open_file(url: str, limits: ReadLimits) -> Any:
-    path = local_path(url)
-    if is_http(path):
-        return open_http(path, limits)
-    if is_url(path):
-        storage, name = open_storage(path)
-        return storage.open(name, "rb")
-    if not stat.S_ISREG(os.stat(path).st_mode):  # A pipe would block.
-        raise OSError("it is not a regular file.")
-    return open(path, "rb")
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

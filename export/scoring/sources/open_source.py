@@ -9,7 +9,8 @@ import tempfile
 from collections.abc import Sequence
 
 from export.files.read_limits import ReadLimits
-from export.files.remote_files import copy_here, find_files, is_url
+from export.files.remote_files import find_files, is_url
+from export.files.url_file import copy_here
 from export.scoring.sources.image_lists import LIST_SUFFIXES, list_source
 from export.scoring.sources.input import IMAGE_SUFFIXES, ScoringInput, Source
 from export.scoring.sources.recursive_glob import find_matches, walk
