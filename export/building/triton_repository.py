@@ -60,12 +60,14 @@ def new_triton_model(config: ExportConfig) -> Iterator[str | None]:
     so that one can go back to them; with `remove_older_versions` only the new one stays.
 
     Raises:
-        ValueError: when the model's folder holds something else, or cannot be written.
+        ValueError: when the model's folder holds something else or lies in the bundle's (or that
+            in it), or cannot be written.
     """
     if not config.triton_repository:
         yield None
         return
     folder = os.path.join(config.triton_repository, triton_model_name(config.bundle_dir))
+    _check_apart(folder, config)
     with replace_folder(folder, CONFIG_FILE, "model of Triton") as new:
         for name in sorted(os.listdir(folder) if os.path.isdir(folder) else ()):
             if name not in (CONFIG_FILE, LABEL_FILE):
@@ -73,7 +75,8 @@ def new_triton_model(config: ExportConfig) -> Iterator[str | None]:
         yield new
         if config.remove_older_versions:
             for version in _versions(new)[:-1]:
-                shutil.rmtree(os.path.join(new, str(version)))
+                older = os.path.join(new, str(version))
+                os.remove(older) if os.path.islink(older) else shutil.rmtree(older)
 
 
 def write_triton_model(folder: str, bundle_dir: str, name: str) -> None:
@@ -99,20 +102,34 @@ def write_triton_model(folder: str, bundle_dir: str, name: str) -> None:
             file.write(text)
 
 
+def _check_apart(folder: str, config: ExportConfig) -> None:
+    """Refuses a model of Triton that the bundle would replace, or the other way round."""
+    places = [os.path.realpath(place) for place in (folder, config.bundle_dir)]
+    if os.path.commonpath(places) in places:
+        raise ValueError(
+            f"The model of Triton would be written to {folder!r}, the bundle to"
+            f" {config.bundle_dir!r}: one would replace the other. Expected folders of which none"
+            " lies in the other. Choose another --triton_repository or --bundle_dir."
+        )
+
+
 def _versions(folder: str) -> list[int]:
     """Numbers of the versions in a model's folder, ascending; Triton knows no other names."""
     return sorted(int(name) for name in os.listdir(folder) if re.fullmatch("[1-9][0-9]*", name))
 
 
 def _link(source: str, target: str) -> None:
-    """A second name for each file of a folder, or a copy where there are no hard links."""
-    if os.path.isdir(source):
-        shutil.copytree(source, target, copy_function=_link)
+    """A second name for each file of a folder, or a copy where there are no hard links.
+
+    Links stay links, to what they led to.
+    """
+    if os.path.isdir(source) and not os.path.islink(source):
+        shutil.copytree(source, target, symlinks=True, copy_function=_link)
         return
     try:
-        os.link(source, target)
+        os.link(source, target, follow_symlinks=False)
     except OSError:
-        shutil.copy2(source, target)
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def triton_config(session: NetworkSession, name: str) -> str:

@@ -148,11 +148,12 @@ def _remove(temporary: str) -> None:
 
 
 def _sync_tree(folder: str) -> None:
-    """Makes contents and names below a folder last through a power cut."""
+    """Makes contents and names below a folder last; what links lead to lies elsewhere."""
     for parent, _, names in os.walk(folder):
-        for name in names:
-            with open(os.path.join(parent, name), "rb") as file:
-                os.fsync(file.fileno())
+        for path in (os.path.join(parent, name) for name in names):
+            if not os.path.islink(path):
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
         sync_folder(parent)
 
 

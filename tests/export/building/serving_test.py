@@ -254,6 +254,18 @@ def test_what_is_no_model_of_triton_is_not_replaced(exported, tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["models"]
 
 
+@pytest.mark.parametrize("repository", ["bundles", "bundles/mine", "bundles/mine/models"])
+def test_a_bundle_and_a_model_of_triton_in_one_folder_are_refused(exported, tmp_path, repository):
+    config = ExportConfig(
+        str(exported / "run"),
+        str(tmp_path / "bundles/mine"),
+        triton_repository=str(tmp_path / repository),
+    )
+    with pytest.raises(ValueError, match="one would replace the other"):
+        export_run(config)
+    assert not os.path.exists(config.bundle_dir)
+
+
 def test_a_new_export_is_the_next_version_beside_the_older_ones(tmp_path):
     config = ExportConfig("run", str(tmp_path / "mine"), triton_repository=str(tmp_path / "models"))
     os.mkdir(config.bundle_dir)
@@ -268,6 +280,26 @@ def test_a_new_export_is_the_next_version_beside_the_older_ones(tmp_path):
     for version, sha256 in zip("123", hashes, strict=True):
         assert hash_file(versions / version / "model.onnx") == sha256
     assert f'string_value: "{hashes[-1]}"' in (versions / "config.pbtxt").read_text()
+
+
+@pytest.mark.parametrize("link", ["1", "1/model.onnx"])
+def test_an_older_version_that_is_a_link_stays_one(tmp_path, link):
+    config = ExportConfig("run", str(tmp_path / "mine"), triton_repository=str(tmp_path / "models"))
+    os.mkdir(config.bundle_dir)
+    sha256 = hash_file(write_channel_mean_model(tmp_path / "mine/model.onnx"))
+
+    def export(config):
+        with new_triton_model(config) as folder:
+            write_triton_model(folder, config.bundle_dir, "mine")
+
+    export(config)
+    older, stored = tmp_path / "models/mine" / link, tmp_path / "stored"
+    older.rename(stored)
+    older.symlink_to(os.path.relpath(stored, older.parent))  # Nowhere from a temporary folder.
+    export(config)
+    assert older.is_symlink() and hash_file(tmp_path / "models/mine/1/model.onnx") == sha256
+    export(dataclasses.replace(config, remove_older_versions=True))
+    assert not os.path.lexists(older) and stored.exists()
 
 
 def test_older_versions_are_removed_when_asked(tmp_path):
