@@ -69,6 +69,11 @@ class ExportConfig:
         check_choices(self)
         check_needed(self, ("run_dir", "bundle_dir"))
         check_at_least(1, self, ("parity_images", "gate_images", "calibration_images"))
+        if self.remove_older_versions and not self.triton_repository:
+            raise ValueError(
+                "remove_older_versions is of the model in a repository of Triton, and no"
+                " triton_repository is given. Give one, or leave remove_older_versions out."
+            )
         parse_precisions(self.precisions)
         parse_budget("fp16", self.fp16_budget)
         parse_budget("int8", self.int8_budget)

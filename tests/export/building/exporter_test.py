@@ -345,6 +345,8 @@ def test_bad_settings_are_named(tmp_path):
         ExportConfig()
     with pytest.raises(ValueError, match="opset must lie in 13..23, got 5"):
         ExportConfig("run", "bundle", opset=5)
+    with pytest.raises(ValueError, match="no triton_repository is given"):
+        ExportConfig("run", "bundle", remove_older_versions=True)
     with pytest.raises(ValueError, match="No config.json in .*train.py"):
         export_run(ExportConfig(str(tmp_path), str(tmp_path / "bundle")))
     assert os.listdir(tmp_path) == []
