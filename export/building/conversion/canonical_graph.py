@@ -51,7 +51,7 @@ def _keys(graph: onnx.GraphProto) -> dict[str, str]:
         del node.input[:]
         node.input.extend(operands)
         key = _node_key(node, keys)
-        keys |= {name: f"{key}/{index}" for index, name in enumerate(node.output)}
+        keys |= {name: f"{key}/{index}" for index, name in enumerate(node.output) if name}
         kept = first.setdefault(key, node)
         if kept is not node and outputs.isdisjoint(node.output):
             twins |= dict(zip(node.output, kept.output, strict=True))
@@ -87,7 +87,8 @@ def _hash(*parts: bytes) -> str:
 
 def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     """The nodes, each behind those that it needs, from the first output to the last."""
-    makers = {name: node for node in graph.node for name in node.output}
+    # An output that is left out has the name "", as an input that is left out.
+    makers = {name: node for node in graph.node for name in node.output if name}
     ordered, placed = [], set()
     # A stack instead of recursion: the networks are deeper than Python's.
     waiting = [(value.name, False) for value in reversed(graph.output)]

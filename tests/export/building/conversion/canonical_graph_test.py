@@ -5,7 +5,7 @@ import random
 import numpy as np
 import onnx
 
-from export.building.conversion import onnx_graph
+from export.building.conversion import canonical_graph, onnx_graph
 from export.building.conversion.onnx_writer import write_onnx
 from export.building.serving_network import InferenceNetwork
 from export.bundle.model_file import hash_file
@@ -57,6 +57,24 @@ def test_the_order_of_the_conversion_leaves_no_trace():
     assert set(actual) == set(expected)
     for name, values in expected.items():
         np.testing.assert_allclose(actual[name], values, rtol=1e-4, atol=1e-4)
+
+
+def test_operands_and_results_may_be_left_out():
+    nodes = [
+        onnx.helper.make_node("Clip", ["images", "", "most"], ["clipped"], name="clip"),
+        onnx.helper.make_node("Dropout", ["clipped"], ["logits", ""], name="dropout"),
+    ]
+    values = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [2])
+        for name in ("images", "logits")
+    ]
+    most = onnx.numpy_helper.from_array(np.float32(1), "most")
+    model = onnx.helper.make_model(
+        onnx.helper.make_graph(nodes, "graph", values[:1], values[1:], [most])
+    )
+    canonical_graph.make_canonical(model)
+    onnx.checker.check_model(model, full_check=True)
+    assert [node.op_type for node in model.graph.node] == ["Clip", "Dropout"]
 
 
 def test_one_network_gives_the_same_bytes_again(tmp_path):
