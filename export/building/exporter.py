@@ -31,9 +31,8 @@ from export.bundle.description import (
     SAVED_MODEL_FOLDER,
     ModelDescription,
     OutputCalibration,
-    new_bundle,
-    write_bundle_file,
 )
+from export.bundle.folder import new_bundle, write_bundle_file
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.runtime.session import NetworkSession

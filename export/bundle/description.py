@@ -1,16 +1,13 @@
-"""The bundle: `model.onnx`, `saved_model/`, `bundle.json`; and what `model.onnx` says of itself."""
+"""What `model.onnx` says of itself, and the names of the files around it."""
 
 import dataclasses
 import hashlib
 import json
-import os
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from typing import Any
 
 from export.bundle.preprocessing import Preprocessing
 from export.bundle.properties import Properties
-from export.files.atomic_folder import replace_folder
 
 FORMAT_NAME = "vac_tf.classifier"
 FORMAT_VERSION = 1
@@ -194,45 +191,3 @@ def _read_calibration(values: Mapping[str, Any], labels: int) -> OutputCalibrati
             " offsets."
         )
     return OutputCalibration(method, *map(tuple, columns))
-
-
-def checksums(folder: str) -> dict[str, str]:
-    """SHA-256 of every file below `folder`, by its relative path with `/`, sorted."""
-    sums = {}
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            path = os.path.join(parent, name)
-            with open(path, "rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            sums[os.path.relpath(path, folder).replace(os.sep, "/")] = digest
-    return dict(sorted(sums.items()))
-
-
-def write_bundle_file(
-    folder: str,
-    description: ModelDescription,
-    parity: Mapping[str, Any],
-    precisions: Mapping[str, Any],
-) -> None:
-    """Writes `bundle.json`: checksums of all other files, the description, what was compared.
-
-    Args:
-        folder: The bundle.
-        description: Of the network.
-        parity: How far ONNX and SavedModel are from the Keras network at several batch sizes.
-        precisions: The gate's verdict on each precision, those refused included.
-    """
-    content = {
-        "format_version": FORMAT_VERSION,
-        "sha256": checksums(folder),
-        "model": description.to_json(),
-        "parity": dict(parity),
-        "precisions": dict(precisions),
-    }
-    with open(os.path.join(folder, BUNDLE_FILE), "w", encoding="utf-8") as file:
-        json.dump(content, file, indent=1)
-
-
-def new_bundle(bundle_dir: str) -> AbstractContextManager[str]:
-    """A temporary folder that takes the place of `bundle_dir`; see `replace_folder`."""
-    return replace_folder(bundle_dir, BUNDLE_FILE, "bundle")

@@ -7,8 +7,7 @@ import onnx
 import onnxruntime
 
 from export.building.conversion.canonical_graph import make_canonical
-
-IMAGES = "images"
+from export.scoring.runtime.input_buffer import INPUT_NAME
 
 
 def optimize_graph(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -43,7 +42,7 @@ def count_transposes(model: onnx.ModelProto) -> int:
 
 def normalization_nodes(model: onnx.ModelProto) -> set[str]:
     """Names of the nodes between the images in 0..255 and the first convolutions."""
-    from_images, names = {IMAGES}, set()
+    from_images, names = {INPUT_NAME}, set()
     for node in model.graph.node:
         if node.op_type != "Conv" and from_images.intersection(node.input):
             from_images.update(node.output)

@@ -11,7 +11,8 @@ import onnx
 from onnxruntime import quantization
 from onnxruntime.quantization.registry import QDQRegistry
 
-from export.building.conversion.onnx_graph import IMAGES, head_nodes, normalization_nodes
+from export.building.conversion.onnx_graph import head_nodes, normalization_nodes
+from export.scoring.runtime.input_buffer import INPUT_NAME
 
 # Ranges of activations, with options of `create_calibrator`: its own default for the percentile is
 # symmetric, which leaves half of the levels unused after a ReLU.
@@ -79,7 +80,7 @@ def _calibrate(model, operators, batches, method):
 
 class _OneBatch(quantization.CalibrationDataReader):
     def __init__(self, images):
-        self._inputs = iter([{IMAGES: images}])
+        self._inputs = iter([{INPUT_NAME: images}])
 
     def get_next(self):
         return next(self._inputs, None)

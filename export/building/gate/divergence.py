@@ -6,7 +6,8 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from export.building.conversion.onnx_graph import IMAGES, tensor_types
+from export.building.conversion.onnx_graph import tensor_types
+from export.scoring.runtime.input_buffer import INPUT_NAME
 
 # Tensors fetched per run: all of a deep network's at once would take gigabytes.
 _GROUP = 16
@@ -54,7 +55,7 @@ def first_divergence(
         The layer, or None when the graphs share no tensor.
     """
     pairs = _counterparts(original, converted)
-    errors = {IMAGES: 0.0} | _tensor_errors(original, converted, pairs, images)
+    errors = {INPUT_NAME: 0.0} | _tensor_errors(original, converted, pairs, images)
     worst, most_growth = None, 0.0
     fused = {}  # Tensor that only the original has -> the first node on the way to it.
     for node in original.graph.node:
@@ -100,7 +101,7 @@ def _tensor_errors(original, converted, pairs, images):
         names = names_in_order[start : start + _GROUP]
         wanted = (names, [pairs[name] for name in names])
         values = [
-            session.run(outputs, {IMAGES: images})
+            session.run(outputs, {INPUT_NAME: images})
             for session, outputs in zip(sessions, wanted, strict=True)
         ]
         for name, expected, actual in zip(names, *values, strict=True):

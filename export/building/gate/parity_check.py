@@ -19,7 +19,8 @@ from export.building.gate.parity import (
 from export.building.serving_network import InferenceNetwork
 from export.bundle.description import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
 from export.images.preprocessing import to_input_dtype
-from export.scoring.runtime.session import INPUT_NAME, NetworkSession
+from export.scoring.runtime.input_buffer import INPUT_NAME
+from export.scoring.runtime.session import NetworkSession
 
 _REFERENCE_BATCH = 8
 

@@ -23,7 +23,7 @@ from export.building.conversion.onnx_writer import write_onnx
 from export.building.exporter import export_run
 from export.building.gate.parity import OutputValueError
 from export.building.serving_network import InferenceNetwork
-from export.bundle.description import checksums, new_bundle
+from export.bundle.folder import checksums, new_bundle
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from export.building import exporter
 from export.building.config import ExportConfig
-from export.bundle.description import new_bundle
+from export.bundle.folder import new_bundle
 
 FULL = "bundle/saved_model/variables/data.tempstate; No space left on device"
 

@@ -7,7 +7,8 @@ import sys
 import onnx
 import pytest
 
-from export.bundle.description import hash_labels, write_bundle_file
+from export.bundle.description import hash_labels
+from export.bundle.folder import write_bundle_file
 from export.bundle.model_file import hash_file
 from export.scoring.describe import describe_model
 from export.scoring.runtime.session import NetworkSession
