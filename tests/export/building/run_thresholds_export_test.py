@@ -19,7 +19,7 @@ from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.run_splits import read_run_split, read_run_splits
 from vac_tf.decisions.calibration import Calibration
-from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule, write_decision_rule
+from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation import classification as evaluation_module
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.evaluation.classification_table import format_table
@@ -292,40 +292,7 @@ def test_the_held_out_images_do_not_depend_on_how_many_are_used(finished_run, tm
     assert evaluate(tuning(run, max_images=9))["tuned_thresholds"]["images"] == 9
 
 
-# ---- The file
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "network.keras").write_bytes(b"weights")
-    return RunFolder(str(tmp_path))
-
-
-def write(folder, names=("cat", "dog")):
-    values = np.float32([[0.25, 0.75], [2.0, 0.5], [0.0, -1.0]])
-    calibration = Calibration("platt", values[1], values[2])
-    write_decision_rule(folder, DecisionRule(tuple(names), values[0], calibration, {"folds": 5}))
-
-
-def test_labels_are_found_by_name(folder):
-    write(folder)
-    rule = read_decision_rule(folder, ("dog", "cat"))
-    assert rule.thresholds.tolist() == [0.75, 0.25]
-    assert rule.calibration.scales.tolist() == [0.5, 2.0]
-    assert rule.calibration.offsets.tolist() == [-1.0, 0.0]
-    assert rule.tuning == {"folds": 5}
-
-
-def test_a_run_without_thresholds_has_no_rule(folder):
-    assert read_decision_rule(folder, ("dog", "cat")) is None
-
-
-def test_thresholds_of_another_network_are_refused(folder, run_dir, tmp_path):
-    write(folder)
-    with open(folder.network_file, "wb") as stream:
-        stream.write(b"more training")
-    with pytest.raises(ValueError, match="was tuned for another network.*Tune again"):
-        read_decision_rule(folder, ("cat", "dog"))
+def test_thresholds_of_another_network_are_neither_reported_nor_exported(run_dir, tmp_path):
     evaluate(tuning(run_dir))
     with open(RunFolder(run_dir).network_file, "ab") as stream:
         stream.write(b" ")
@@ -334,31 +301,6 @@ def test_thresholds_of_another_network_are_refused(folder, run_dir, tmp_path):
     with pytest.raises(ValueError, match="was tuned for another network"):
         export_run(ExportConfig(run_dir=run_dir, bundle_dir=str(tmp_path / "bundle")))
     assert not (tmp_path / "bundle").exists()
-
-
-def test_thresholds_of_other_labels_or_damaged_ones_are_refused(folder):
-    write(folder)
-    with pytest.raises(ValueError, match=r"other labels than the run's: \['cat', 'dog'\] there"):
-        read_decision_rule(folder, ("cat", "horse"))
-    content = folder.read_json("thresholds.json")
-    del content["labels"]["dog"]["scale"]
-    folder.write_json("thresholds.json", content)
-    with pytest.raises(ValueError, match=r"cannot be used \(KeyError: 'scale'\). Tune again"):
-        read_decision_rule(folder, ("cat", "dog"))
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [("threshold", 1.5), ("threshold", float("nan")), ("scale", -1.0), ("offset", float("inf"))],
-)
-def test_values_that_no_tuning_gives_are_refused(folder, key, value):
-    write(folder)
-    content = folder.read_json("thresholds.json")
-    content["labels"]["dog"][key] = value
-    with open(folder.file("thresholds.json"), "w") as file:
-        json.dump(content, file)  # By hand: the run folder writes no such numbers.
-    with pytest.raises(ValueError, match=f"thresholds.json: {key} of label 'dog' is .*Tune again"):
-        read_decision_rule(folder, ("cat", "dog"))
 
 
 def test_bad_settings_are_named(run_dir):
