@@ -17,6 +17,11 @@ def photograph(height=47, width=61, channels=4, seed=0) -> Image.Image:
     return Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)
 
 
+def photo(height=47, width=61, seed=0) -> np.ndarray:
+    """The pixels of a `photograph`: uint8 RGB `[height, width, 3]`."""
+    return np.asarray(photograph(height, width, channels=3, seed=seed))
+
+
 def encode(image: Image.Image, image_format: str, **options) -> bytes:
     stream = io.BytesIO()
     image.save(stream, image_format, **options)

@@ -19,13 +19,7 @@ from export.building.gate.parity import OutputValueError
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring.runtime.session import NetworkSession
-from tests.export.building.exporter_test import (
-    LABELS,
-    SIZE,
-    spread_predictions,
-    write_run,
-    write_table,
-)
+from tests.export.building.tiny_run import LABELS, SIZE, spread_predictions, write_run
 from tests.export.onnx_models import damage
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.models import build_classifier, build_dual_stream
@@ -39,20 +33,6 @@ LOOSE = "decisions:0.2,label_decisions:0.4,mAP:0.3,mA:0.3,F1:0.3,probability:0.5
 LOOSE += ",mean_probability:0.1"
 ANYTHING = "decisions:1,label_decisions:1,mAP:1,mA:1,F1:1,probability:1,mean_probability:1"
 ANYTHING += ",heatmaps:0"
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data") / "table"
-    write_table(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory, data_dir):
-    keras.utils.set_random_seed(4)  # Every label is decided for some of the images.
-    network = spread_predictions(build_classifier("small", len(LABELS)))
-    return write_run(tmp_path_factory.mktemp("runs") / "run", data_dir, network)
 
 
 def export(run, folder, **changes):

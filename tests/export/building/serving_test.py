@@ -29,12 +29,11 @@ from export.images.preprocessing import prepare
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring.runtime.session import NetworkSession
-from tests.export.building.exporter_test import LABELS, SIZE, tiny_network, write_run, write_table
+from tests.export.building.tiny_run import LABELS, SIZE, tiny_network, write_run, write_table
 from tests.export.onnx_models import description, write_channel_mean_model
 from tools.python_imports import REPOSITORY
 
-ROOT = REPOSITORY
-SCHEMA = REPOSITORY.joinpath("tests", "goldens") / "triton_model_config.binpb"
+SCHEMA = REPOSITORY / "tests/goldens/triton_model_config.binpb"
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +150,7 @@ def test_the_default_signature_takes_prepared_pixels(exported, answer):
 def test_the_client_of_the_documentation_works(exported, answer):
     """Against a web server of this process in front of the SavedModel."""
     (client,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs/serving.md").read_text(), re.DOTALL
+        r"```python\n(.*?)```", (REPOSITORY / "docs/serving.md").read_text(), re.DOTALL
     )
     requests = []
 

@@ -15,8 +15,6 @@ from export.scoring.runtime.session import NetworkSession
 from tests.export.onnx_models import LABELS, description, write_channel_mean_model
 from tools.python_imports import REPOSITORY
 
-ROOT = REPOSITORY
-
 
 @pytest.fixture
 def bundle(tmp_path):
@@ -36,7 +34,7 @@ def test_a_model_describes_itself(bundle):
 
 
 def test_the_program_prints_it_as_json_without_images_or_output(bundle):
-    command = [sys.executable, str(ROOT / "score.py"), f"--model={bundle}", "--describe"]
+    command = [sys.executable, str(REPOSITORY / "score.py"), f"--model={bundle}", "--describe"]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == describe_model(bundle)

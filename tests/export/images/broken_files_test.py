@@ -22,7 +22,6 @@ from tests.export.encoded_images import good_images
 from tests.export.onnx_models import write_channel_mean_model
 from tools.python_imports import REPOSITORY
 
-ROOT = REPOSITORY
 STATUSES = {"ok", "missing", "unreadable", "too_large", "unsupported", "bad_row"}
 
 
@@ -30,7 +29,12 @@ def score_program(folder, *flags, timeout=120):
     """The rows of a job over all files of a folder; a crash or a hang of the program fails."""
     model = write_channel_mean_model(folder.parent / "model.onnx")
     output = folder.parent / "scores.jsonl"
-    command = [sys.executable, str(ROOT / "score.py"), f"--model={model}", f"--images={folder}"]
+    command = [
+        sys.executable,
+        str(REPOSITORY / "score.py"),
+        f"--model={model}",
+        f"--images={folder}",
+    ]
     command += [f"--output={output}", "--overwrite", "--max_error_share=1", *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stderr

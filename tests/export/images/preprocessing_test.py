@@ -1,6 +1,5 @@
 """The scorer's decoding and resizing against TensorFlow's, which training uses."""
 
-import io
 import struct
 import zlib
 
@@ -12,7 +11,7 @@ from PIL import Image, PngImagePlugin
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_header import ImageError, read_header
 from export.images.preprocessing import crop, decode, prepare, resize, resize_tolerance
-from tests.export.encoded_images import refused_images
+from tests.export.encoded_images import encode, photo, refused_images
 from vac_tf.datasets.split import Split
 from vac_tf.geometry.boxes import crop_boxes
 from vac_tf.inputs.decoding import crop as crop_in_training
@@ -20,21 +19,6 @@ from vac_tf.inputs.image_source import ImageSettings, ImageSource
 
 LIMIT = 10_000_000
 REFUSED_IN_TRAINING = refused_images()
-
-
-def photo(height=47, width=61, seed=0):
-    """Smooth noise, uint8 RGB `[height, width, 3]`: compresses like a photograph."""
-    coarse = np.random.default_rng(seed).integers(0, 256, (9, 13, 3), dtype=np.uint8)
-    image = Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC)
-    return np.asarray(image)
-
-
-def encode(image, kind, **options):
-    if isinstance(image, np.ndarray):
-        image = Image.fromarray(image)
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def header_of_png(width, height, bit_depth=8):

@@ -10,7 +10,7 @@ from export.building.conversion.onnx_writer import write_onnx
 from export.building.serving_network import InferenceNetwork
 from export.bundle.model_file import hash_file
 from export.bundle.preprocessing import Preprocessing
-from tests.export.building.exporter_test import LABELS, SIZE, tiny_network
+from tests.export.building.tiny_run import LABELS, SIZE, tiny_network
 from tests.export.onnx_models import convolution_model, description, random_images, run_model
 
 

@@ -13,8 +13,8 @@ from export.building.conversion.quantization import quantize
 from export.building.serving_network import InferenceNetwork
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.runtime.session import NetworkSession
-from tests.export.building.exporter_test import LABELS, spread_predictions
-from tests.export.images.preprocessing_test import photo
+from tests.export.building.tiny_run import LABELS, spread_predictions
+from tests.export.encoded_images import photo
 from tests.export.onnx_models import description
 from vac_tf.models import build_classifier
 from vac_tf.models.cam_head import CAMHead

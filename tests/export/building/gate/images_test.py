@@ -10,7 +10,7 @@ from export.building.gate.images import load_parity_images
 from export.building.gate.parity import InputValueError
 from export.bundle.preprocessing import Preprocessing
 from export.images import preprocessing
-from tests.export.building.exporter_test import SIZE, write_run, write_table
+from tests.export.building.tiny_run import SIZE, write_run, write_table
 from vac_tf.datasets import Split, read_split
 from vac_tf.inputs.image_source import ImageSettings
 
