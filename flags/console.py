@@ -3,11 +3,14 @@
 import contextlib
 import os
 import re
+import signal
 import sys
-import tempfile
 from collections.abc import Iterator
 
 from absl import flags as absl_flags
+from absl import logging
+
+from export.scoring.runtime.host_limits import gpu_is_visible
 
 _LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 # TensorFlow writes these while it is loaded, before it reads its level from the environment.
@@ -21,9 +24,9 @@ _UNASKED = re.compile(
 def quiet_imports() -> Iterator[None]:
     """Leaves out the notes that TensorFlow and ONNX Runtime write while they are imported.
 
-    What they write later is left to errors that end the program. Everything comes with
-    --verbosity=1, or where the user has set TF_CPP_MIN_LOG_LEVEL. Other lines written inside are
-    kept, and follow when the imports are done.
+    What they write later is left to errors that end the program, but for a GPU that TensorFlow
+    cannot use. Everything comes with --verbosity=1, or where the user has set
+    TF_CPP_MIN_LOG_LEVEL. Other lines written inside are kept, also those of a process that dies.
     """
     if _LEVEL in os.environ:
         yield
@@ -33,19 +36,55 @@ def quiet_imports() -> Iterator[None]:
     if wanted:
         yield
         return
+    with _without_unasked_lines():
+        yield
+        is_missed = gpu_is_visible() and _tensorflow_misses_it()
+    if is_missed:
+        logging.warning(
+            "An NVIDIA GPU is visible, but TensorFlow cannot use it and runs on the CPU:"
+            " --verbosity=1 shows why."
+        )
+    if onnxruntime := sys.modules.get("onnxruntime"):
+        onnxruntime.set_default_logger_severity(3)
+
+
+def _tensorflow_misses_it() -> bool:
+    tensorflow = sys.modules.get("tensorflow")
+    return tensorflow is not None and not tensorflow.config.list_physical_devices("GPU")
+
+
+@contextlib.contextmanager
+def _without_unasked_lines() -> Iterator[None]:
+    """Passes on what is written to the standard error inside, but for lines of `_UNASKED`.
+
+    A process of its own does so: it still has the last words of this one when this one dies.
+    """
     sys.stderr.flush()
+    reading, writing = os.pipe()
+    reader = os.fork()
+    if not reader:
+        os.close(writing)
+        _pass_on(reading)
+    os.close(reading)
     console = os.dup(2)
-    with tempfile.TemporaryFile() as written:
-        os.dup2(written.fileno(), 2)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(console, 2)
-            os.close(console)
-            written.seek(0)
-            for line in written:
+    os.dup2(writing, 2)
+    os.close(writing)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(console, 2)
+        os.close(console)
+        os.waitpid(reader, 0)
+
+
+def _pass_on(reading: int) -> None:
+    """Ends the process when nobody can write any more."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other one.
+        with open(reading, "rb") as lines:
+            for line in lines:
                 if not _UNASKED.match(line):
                     os.write(2, line)
-    if "onnxruntime" in sys.modules:
-        sys.modules["onnxruntime"].set_default_logger_severity(3)
+    finally:
+        os._exit(0)

@@ -3,7 +3,6 @@
 import contextlib
 import ctypes
 import dataclasses
-import glob
 import importlib
 import importlib.metadata
 import io
@@ -11,6 +10,8 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from export.scoring.runtime.host_limits import gpu_is_visible
 
 CUDA = "CUDAExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
@@ -81,15 +82,6 @@ def examine_host() -> HostFacts:
         cudnn_error=_load_error(_CUDNN),
         tensorrt_error=_load_error(_provider_library(folder, "tensorrt")),
     )
-
-
-def gpu_is_visible() -> bool:
-    """Whether the NVIDIA driver shows a GPU that CUDA_VISIBLE_DEVICES does not hide."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
-        return False
-    # The last is a GPU under the Windows Subsystem for Linux.
-    devices = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*", "/dev/dxg")
-    return any(glob.glob(pattern) for pattern in devices)
 
 
 def preload_libraries(onnxruntime: Any) -> None:

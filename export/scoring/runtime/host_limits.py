@@ -1,5 +1,6 @@
-"""What this process may use of its host, as Linux and its containers limit cores and memory."""
+"""What this process may use of its host: cores and memory as Linux limits them, and a GPU."""
 
+import glob
 import os
 from collections.abc import Iterator
 
@@ -23,6 +24,15 @@ def available_memory() -> int:
     """Bytes: the host's memory, within the limit of the process's cgroup (v2)."""
     limits = [int(text) for text in _cgroup_values("memory.max") if text != "max"]
     return min([os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), *limits])
+
+
+def gpu_is_visible() -> bool:
+    """Whether the NVIDIA driver shows a GPU that CUDA_VISIBLE_DEVICES does not hide."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return False
+    # The last is a GPU under the Windows Subsystem for Linux.
+    devices = ("/dev/nvidia[0-9]*", "/proc/driver/nvidia/gpus/*", "/dev/dxg")
+    return any(glob.glob(pattern) for pattern in devices)
 
 
 def _affinity() -> set[int]:

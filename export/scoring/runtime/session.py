@@ -15,10 +15,9 @@ from export.scoring.runtime.host_facts import (
     CPU,
     TENSORRT,
     examine_host,
-    gpu_is_visible,
     preload_libraries,
 )
-from export.scoring.runtime.host_limits import physical_cores
+from export.scoring.runtime.host_limits import gpu_is_visible, physical_cores
 from export.scoring.runtime.input_buffer import INPUT_NAME, InputBuffer
 from export.scoring.runtime.node_placement import (
     RECORD_PLACEMENT,
