@@ -1,13 +1,11 @@
-"""Configurations of export and scoring: frozen dataclasses, checked when made.
-
-They stand here and not in the library because a scoring host does not install it.
-"""
+"""The configuration of scoring: a frozen dataclass, checked when made."""
 
 import dataclasses
 import re
 
 from export.config_fields import check_at_least, check_choices, check_finite, check_needed, setting
 from export.files.read_limits import ReadLimits
+from export.scoring.engine.shard import Shard
 from export.scoring.runtime.host_limits import available_cores, available_memory
 
 # Each is a job of its own; without any of them score.py scores all images.
@@ -167,7 +165,7 @@ class ScoringConfig:
     )
     benchmark_images: int = setting(256, "Images of the sample of --benchmark.")
     memory_limit_mb: int = setting(
-        0, "Most memory, in MiB, that --benchmark may try (default: half of this host's)."
+        0, "Most memory, in MiB, that --benchmark may try (0: half of this host's or container's)."
     )
     doctor: bool = setting(
         False,
@@ -180,6 +178,7 @@ class ScoringConfig:
         self._check_modes()
         check_needed(self, self._needed)
         check_finite(self)
+        Shard.parse(self.shard)  # A fault of the flags, whatever the files are.
         check_at_least(1, self, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))
         if not 0.0 < self.read_seconds <= 86_400.0:
             raise ValueError(

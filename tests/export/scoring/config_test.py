@@ -5,6 +5,7 @@ from absl import flags as absl_flags
 
 from export.scoring.config import ScoringConfig
 from flags import scoring
+from flags.program import UsageError
 
 PATHS = {"model": "m.onnx", "images": "photos", "output": "scores.csv"}
 
@@ -35,8 +36,13 @@ def test_contradictory_modes_are_refused(changes, message):
 def parse(*arguments):
     values = absl_flags.FlagValues()
     scoring.define(values)
-    values(["score.py", "--doctor", *arguments])
+    values(["score.py", *(f"--{name}={value}" for name, value in PATHS.items()), *arguments])
     return scoring.to_config(values)
+
+
+def test_a_shard_that_cannot_be_is_a_fault_of_the_flags():
+    with pytest.raises(UsageError, match="--shard must be i/n .* got '4/3'"):
+        parse("--shard=4/3")
 
 
 def test_the_old_spelling_of_the_rows_of_a_part_still_works_and_says_so(caplog):
