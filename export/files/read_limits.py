@@ -20,6 +20,9 @@ class ReadLimits:
     private_redirects: bool = False
 
 
+DEFAULT_LIMITS = ReadLimits()
+
+
 class FileTooLargeError(ValueError):
     """A file above the limit of its size."""
 

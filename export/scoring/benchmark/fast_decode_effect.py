@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from export.files.read_limits import DEFAULT_LIMITS, ReadLimits
 from export.scoring.engine.batch import load, score_batch
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import ScoringInput
@@ -51,6 +52,7 @@ def measure_fast_decode(
     inputs: Sequence[ScoringInput],
     batch_size: int,
     clock: Callable[[], float] = time.perf_counter,
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> FastDecodeEffect:
     """Scores the same images with both decodings.
 
@@ -59,6 +61,7 @@ def measure_fast_decode(
         inputs: Images that can be read, at least one.
         batch_size: Images per call of the network.
         clock: Gives seconds.
+        limits: What reading one image may take.
     """
     exact = session.description.preprocessing
     thresholds = np.array(session.description.thresholds, np.float32)
@@ -67,7 +70,8 @@ def measure_fast_decode(
     for first in range(0, len(inputs), batch_size):
         for way, preprocessing in enumerate(ways):
             start = clock()
-            batch = [load(value, preprocessing) for value in inputs[first : first + batch_size]]
+            some = inputs[first : first + batch_size]
+            batch = [load(value, preprocessing, limits=limits) for value in some]
             seconds[way] += clock() - start
             block, _ = score_batch(session, thresholds, batch, batch_size)
             decisions[way].append(block.decisions)

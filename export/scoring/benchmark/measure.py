@@ -81,11 +81,13 @@ class Benchmark:
                 open_writer(output, self._columns) as writer,
             ):
                 inputs = self._whole_batches(start.batch_size)
-                session = self._open_session()
+                session, limits = self._open_session(), self._config.read_limits
                 stages = time_stages(
-                    clock, session, self._preprocessing, inputs, start.batch_size, writer
+                    clock, session, self._preprocessing, inputs, start.batch_size, writer, limits
                 )
-                effect = measure_fast_decode(session, self._inputs, start.batch_size, self._clock)
+                effect = measure_fast_decode(
+                    session, self._inputs, start.batch_size, self._clock, limits
+                )
             del session  # Its memory is not that of the settings below.
             best, trials = climb(
                 lambda setting: self._measure(setting, output), start, most, self._memory_limit

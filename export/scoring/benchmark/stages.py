@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
+from export.files.read_limits import ReadLimits
 from export.images.preprocessing import cut_out, fit
 from export.scoring.engine.batch import LoadedInput, make_rows, run_network, stack_inputs
 from export.scoring.runtime.session import NetworkSession
@@ -96,6 +97,7 @@ def time_stages(
     inputs: Sequence[ScoringInput],
     batch_size: int,
     writer: Any,
+    limits: ReadLimits,
 ) -> StageTimes:
     """Times the stages batch by batch, so that memory holds one batch only.
 
@@ -106,6 +108,7 @@ def time_stages(
         inputs: Images that can be read.
         batch_size: Images per call of the network.
         writer: What `export.scoring.output.writers.open_writer` gives.
+        limits: What reading one image may take.
     """
     thresholds = np.array(session.description.thresholds, np.float32)
     (buffer,) = session.input_buffers(batch_size, 1)
@@ -114,7 +117,7 @@ def time_stages(
     for batch in batches(inputs, batch_size):
         loaded = []
         for some in batches(batch, _DECODED_AT_ONCE):
-            loaded += _load(clock, some, preprocessing)
+            loaded += _load(clock, some, preprocessing, limits)
         stack_inputs(loaded, buffer.images)
 
         def infer(loaded=loaded):
@@ -135,11 +138,14 @@ def batches(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
 
 
 def _load(
-    clock: StageClock, inputs: Sequence[ScoringInput], preprocessing: Preprocessing
+    clock: StageClock,
+    inputs: Sequence[ScoringInput],
+    preprocessing: Preprocessing,
+    limits: ReadLimits,
 ) -> list[LoadedInput]:
     """Does what `export.scoring.sources.image_file.load_view` does, stage by stage."""
     encoded, reading = clock.map(
-        "read", lambda value: read_image_file(value.path, value.member), inputs
+        "read", lambda value: read_image_file(value.path, value.member, limits), inputs
     )
     pieces = list(zip(encoded, inputs, strict=True))
     cuts, decoding = clock.map(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
-from export.files.read_limits import ReadLimits
+from export.files.read_limits import DEFAULT_LIMITS, ReadLimits
 from export.images.decoding_memory import MemoryBudget
 from export.images.image_header import ImageError
 from export.scoring.output.rows import RowBlock
@@ -14,8 +14,6 @@ from export.scoring.runtime.input_buffer import InputBuffer
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.image_file import ImageView, load_view
 from export.scoring.sources.input import ScoringInput
-
-_DEFAULT_LIMITS = ReadLimits()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +30,7 @@ def load(
     preprocessing: Preprocessing,
     with_picture: bool = False,
     budget: MemoryBudget | None = None,
-    limits: ReadLimits = _DEFAULT_LIMITS,
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> LoadedInput:
     """`load_view`, whose arguments these are; a bad input gets its error instead of pixels."""
     try:

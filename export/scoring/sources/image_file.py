@@ -8,7 +8,7 @@ import stat
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
-from export.files.read_limits import FileTooLargeError, ReadLimits
+from export.files.read_limits import DEFAULT_LIMITS, FileTooLargeError, ReadLimits
 from export.files.remote_files import is_url, local_path
 from export.files.url_file import read_url
 from export.images.decoding_memory import MemoryBudget, decoding_bytes
@@ -16,8 +16,6 @@ from export.images.image_header import ImageError
 from export.images.picture import shrink_picture
 from export.images.preprocessing import cut_out, fit
 from export.scoring.sources.input import ScoringInput
-
-_DEFAULT_LIMITS = ReadLimits()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +39,7 @@ def load_view(
     preprocessing: Preprocessing,
     with_picture: bool = False,
     budget: MemoryBudget | None = None,
-    limits: ReadLimits = _DEFAULT_LIMITS,
+    limits: ReadLimits = DEFAULT_LIMITS,
 ) -> ImageView:
     """Reads, decodes, crops and resizes one input.
 
@@ -79,7 +77,7 @@ def load_input(scoring_input: ScoringInput, preprocessing: Preprocessing) -> np.
 
 
 def read_image_file(
-    path: str, member: tuple[int, int] | None = None, limits: ReadLimits = _DEFAULT_LIMITS
+    path: str, member: tuple[int, int] | None = None, limits: ReadLimits = DEFAULT_LIMITS
 ) -> bytes:
     """The bytes of an image file, or of the part of it from a first byte on.
 

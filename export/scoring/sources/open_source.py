@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 
-from export.files.read_limits import ReadLimits
+from export.files.read_limits import DEFAULT_LIMITS, ReadLimits
 from export.files.remote_files import find_files, is_url
 from export.files.url_file import copy_here
 from export.scoring.sources.image_lists import LIST_SUFFIXES, list_source
@@ -17,10 +17,9 @@ from export.scoring.sources.recursive_glob import find_matches, walk
 from export.scoring.sources.tar_source import is_tar, tar_source
 
 STANDARD_INPUT = "-"
-_DEFAULT_LIMITS = ReadLimits()
 
 
-def open_source(images: str, image_root: str = "", limits: ReadLimits = _DEFAULT_LIMITS) -> Source:
+def open_source(images: str, image_root: str = "", limits: ReadLimits = DEFAULT_LIMITS) -> Source:
     """Finds the inputs that `images` names.
 
     Args:

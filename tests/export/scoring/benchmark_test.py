@@ -17,6 +17,7 @@ from export.scoring.benchmark.measure import benchmark
 from export.scoring.benchmark.report import BenchmarkReport
 from export.scoring.benchmark.stages import STAGES, StageClock, StageTimes, batches
 from export.scoring.config import ScoringConfig
+from export.scoring.sources import image_file
 from tests.export.onnx_models import description, write_channel_mean_model
 from tools.python_imports import REPOSITORY
 
@@ -225,6 +226,21 @@ def test_stages_decode_as_the_job_does(flags, monkeypatch):
     monkeypatch.setattr(benchmark_stages, "cut_out", cut_out)
     benchmark(ScoringConfig(**flags, benchmark=True, fast_decode=True))
     assert seen == {True}
+
+
+def test_every_step_reads_within_the_limits_of_the_job(flags, monkeypatch):
+    seen = []
+    original = image_file.read_image_file
+
+    def read(path, member, limits=None):
+        seen.append(limits)
+        return original(path, member)
+
+    monkeypatch.setattr(image_file, "read_image_file", read)
+    monkeypatch.setattr(benchmark_stages, "read_image_file", read)
+    config = ScoringConfig(**flags, benchmark=True, private_redirects=True)
+    benchmark(config)
+    assert len(seen) > 7 + 6 + 12 and set(seen) == {config.read_limits}
 
 
 def test_only_whole_batches_are_timed(flags):
