@@ -6,6 +6,7 @@ import shlex
 from typing import Any
 
 from export.bundle.description import ModelDescription
+from export.scoring.runtime.host_facts import CPU
 
 _CPU_FILE = "/proc/cpuinfo"
 # Their sums of 8-bit products do not saturate; AMX computes as VNNI does.
@@ -59,11 +60,7 @@ def compare_with_verdict(description: ModelDescription, provider: str, path: str
     if description.precision == "fp32" or not description.verdict:
         return ""
     here, there = describe_processor(provider), description.verdict.get("processor")
-    again = (
-        " To judge again, run on this host, with the run that it was exported from: python"
-        f" export_model.py --run_dir=RUN --bundle_dir={shlex.quote(os.path.dirname(path) or '.')}"
-        f" --precisions=fp32,{description.precision}"
-    )
+    again = _how_to_judge_again(description.precision, provider, path)
     if not isinstance(there, dict):
         return (
             f"{path!r} ({description.precision}) does not say on which processor it was judged;"
@@ -76,4 +73,14 @@ def compare_with_verdict(description: ModelDescription, provider: str, path: str
     return (
         f"{path!r} ({description.precision}) was judged on another kind of processor than this:"
         f" {there.get('name')} ({values}). Its decisions may differ more here.{again}"
+    )
+
+
+def _how_to_judge_again(precision: str, provider: str, path: str) -> str:
+    if provider != CPU:  # An export judges on the CPU, whatever the host has.
+        return " Score some of your images with the fp32 file of its bundle too, and compare."
+    folder = shlex.quote(os.path.dirname(path) or ".")
+    return (
+        " To judge again, run on this host, with the run that it was exported from: python"
+        f" export_model.py --run_dir=RUN --bundle_dir={folder} --precisions=fp32,{precision}"
     )

@@ -7,7 +7,7 @@ import pytest
 
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.scoring.runtime.processor import describe_processor
+from export.scoring.runtime.processor import compare_with_verdict, describe_processor
 from tests.export.onnx_models import description, write_channel_mean_model
 
 WARNING = "was judged on another kind of processor"
@@ -54,3 +54,12 @@ def test_the_own_processor_is_no_reason_to_warn(tmp_path, caplog):
 
 def test_float32_is_the_same_everywhere(tmp_path, caplog):
     assert WARNING not in warnings_of_job(tmp_path, caplog, "fp32", {"accepted": True})
+
+
+def test_on_a_gpu_no_command_is_named_that_would_judge_on_the_cpu_again(tmp_path):
+    verdict = {"accepted": True, "processor": describe_processor("CPUExecutionProvider")}
+    described = dataclasses.replace(description(), precision="fp16", verdict=verdict)
+    text = compare_with_verdict(described, "CUDAExecutionProvider", "bundle/model_fp16.onnx")
+    assert f"{WARNING} than this" in text
+    assert "provider CPUExecutionProvider there, CUDAExecutionProvider here" in text
+    assert "export_model.py" not in text and "with the fp32 file" in text
