@@ -99,10 +99,14 @@ def _run_parts(
         Progress(job.rows, done.total()) as progress,
         job_metrics(config, job.rows, done, facts) as metrics,
     ):
+        said = {""}
         for row in _dataset(ray, config, job, missing_parts(job, source, records)).iter_rows():
             record = json.loads(row["record"])
             if "stopped" in record:
                 raise ValueError(record["stopped"])
+            if (warning := record.pop("warning")) not in said:  # Once for each kind of node.
+                said.add(warning)
+                _LOGGER.warning("Process %s: %s", record["process"], warning)
             records[record["number"]] = record
             progress.update(_rows(record), _rows(record) - record["counts"].get("ok", 0))
             metrics.update(Counter(record["counts"]))

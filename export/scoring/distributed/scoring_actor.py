@@ -22,6 +22,7 @@ from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.rows import RowBlock
 from export.scoring.output.writers import open_writer
+from export.scoring.runtime.processor import compare_with_verdict
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import ScoringInput
 
@@ -68,7 +69,10 @@ class ScoringActor:
         try:
             self._session = _open_session(config, get_model())
             self._session.warm_up(config.batch_size)
-        except ValueError as error:
+            self._warning = compare_with_verdict(
+                self._session.description, self._session.provider, config.model
+            )
+        except (ValueError, OSError) as error:
             # Said by its parts: an actor that dies of it is reported in a hundred lines.
             self._problem = f"A node cannot open the network: {error}"
             return
@@ -82,9 +86,9 @@ class ScoringActor:
             batch: `number` and `inputs` (see `encode_inputs`) of each part.
 
         Returns:
-            `record`: JSON with the part's number, its counts by status, and the provider and
-            process that scored it; or with `stopped`, why it could not be scored, or why most
-            of its images failed: then it is not stored.
+            `record`: JSON with the part's number, its counts by status, the provider and process
+            that scored it, and `warning`, what they say of the model or empty; or with `stopped`,
+            why it could not be scored, or why most of its images failed: then it is not stored.
         """
         parts = zip(batch["number"], batch["inputs"], strict=True)
         records = [self._score(int(number), decode_inputs(text)) for number, text in parts]
@@ -102,7 +106,7 @@ class ScoringActor:
 
         try:
             data = self._part(number, inputs, watch)
-        except ValueError as error:
+        except (ValueError, OSError) as error:  # The second: this node's own disk is full.
             return {"number": number, "stopped": str(error)}
         record = {"number": number, "counts": counts, "provider": self._session.placement}
         record["process"] = f"{os.getpid()} on {socket.gethostname()}"
@@ -111,7 +115,7 @@ class ScoringActor:
         except Exception as error:  # Each kind of storage raises its own types.
             what = f"Part {number} cannot be stored in {self._folder.url!r}"
             return {"number": number, "stopped": f"{what}: {type(error).__name__}: {error}"}
-        return record
+        return record | {"warning": self._warning}
 
     def _misses_start_folder(self, inputs: Sequence[ScoringInput]) -> str:
         """Why the relative paths among the inputs cannot be read here; empty when they can."""

@@ -6,6 +6,7 @@ VAC_RAY_PYTHON=ray-venv/bin/python pytest tests/export/scoring/distributed -m 's
 
 import contextlib
 import dataclasses
+import errno
 import importlib.util
 import json
 import os
@@ -23,9 +24,10 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
-from export.files.atomic_file import replace_file
+from export.files.atomic_file import WriteError, replace_file
 from export.files.remote_files import is_url
 from export.scoring.config import ScoringConfig
+from export.scoring.distributed import ray_engine
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.distributed.ray_engine import (
     check_resources,
@@ -40,7 +42,7 @@ from export.scoring.output.writers import open_writer
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import ScoringInput
 from export.scoring.sources.open_source import open_source
-from tests.export.onnx_models import write_channel_mean_model
+from tests.export.onnx_models import description, write_channel_mean_model
 from tools.python_imports import REPOSITORY
 
 ROOT = REPOSITORY
@@ -188,6 +190,43 @@ def test_a_part_that_cannot_be_stored_stops_the_job_in_one_line(config, tmp_path
     (tmp_path / "scores").write_text("a file where the folder should be")
     stopped = score_part(scorer, number, inputs)["stopped"]
     assert stopped.startswith("Part 0 cannot be stored in '") and len(stopped.splitlines()) == 1
+
+
+def test_a_node_whose_disk_is_full_stops_the_job_in_one_line(config, monkeypatch):
+    source, job, scorer = prepare(config)
+    number, inputs = next(missing_parts(job, source, {}))
+
+    def full(*_):
+        raise WriteError(errno.ENOSPC, "Cannot write 'part.parquet': No space left")
+
+    monkeypatch.setattr(scorer, "_part", full)
+    assert score_part(scorer, number, inputs)["stopped"].startswith("Cannot write 'part.parquet'")
+
+
+def test_a_verdict_of_another_processor_is_told_once_for_all_nodes(config, monkeypatch, caplog):
+    elsewhere = {"name": "Example 9000", "architecture": "example", "vnni": False}
+    verdict = {"accepted": True, "processor": elsewhere | {"provider": "CPUExecutionProvider"}}
+    described = dataclasses.replace(description(), precision="int8", verdict=verdict)
+    write_channel_mean_model(config.model, described)
+
+    class Local:
+        """The dataset of a cluster whose only actor is this process."""
+
+        def __init__(self, _, config, job, parts):
+            model = Path(config.model).read_bytes()
+            self._scorer, self._parts = ScoringActor(config, job, lambda: model, os.getcwd()), parts
+
+        def iter_rows(self):
+            for number, inputs in self._parts:
+                yield {"record": json.dumps(score_part(self._scorer, number, inputs))}
+
+    monkeypatch.setattr(ray_engine, "_import_ray", lambda: None)
+    monkeypatch.setattr(ray_engine, "_dataset", Local)
+    assert score_with_ray(config).counts["ok"] == 100
+    (warning,) = (text for text in caplog.messages if "another kind of processor" in text)
+    assert warning.startswith(f"Process {os.getpid()} on {socket.gethostname()}: ")
+    assert "Example 9000" in warning
+    assert "warning" not in (Path(config.output) / "_job/part-000000.json").read_text()
 
 
 def test_a_lost_part_and_a_broken_record_are_done_again(config, tmp_path):
