@@ -7,20 +7,21 @@ import os
 from collections.abc import Iterator, Sequence
 
 
-def walk(top: str) -> Iterator[str]:
-    """Paths of all files below `top`, in no settled order.
+def walk(*tops: str) -> Iterator[str]:
+    """Paths of all files below some folders, in no settled order.
 
-    A folder is read once: under its own path where it lies below `top`, else under the first
-    link to it in the order of paths. So links in circles end, and nine folders with two links
-    each to the next give their image one path and not 512.
+    A folder is read once: under its own path where it lies below one of them, else under the
+    first link to it in the order of paths. So links in circles end, and nine folders with two
+    links each to the next give their image one path and not 512.
 
     Raises:
         ValueError: when a folder cannot be read.
     """
     seen: set[tuple[int, int]] = set()
-    links = [top]
-    while links:
-        folders = [heapq.heappop(links)]
+    folders = [top for top in tops if not os.path.islink(top.rstrip("/"))]
+    links = sorted(set(tops) - set(folders))
+    while folders or links:
+        folders = folders or [heapq.heappop(links)]
         while folders:
             folder = folders.pop()
             try:
@@ -56,14 +57,12 @@ def find_matches(pattern: str) -> list[str]:
     parts = pattern.split("/")
     if "**" not in parts:
         return sorted(glob.glob(pattern))
-    first = next(place for place, part in enumerate(parts) if glob.has_magic(part))
-    top = "/".join([*parts[:first], ""])
-    if not os.path.isdir(top or os.curdir):
-        return []
-    start = len(top or "./")
+    first = parts.index("**")
+    # Not what lies beside them: it may be large, or closed to this user.
+    tops = glob.glob("/".join([*parts[:first], ""])) if first else ["./"]
     wanted = [part for part in parts[first:] if part]
-    paths = (path[start:] for path in walk(top or os.curdir))
-    return sorted(top + path for path in paths if matches(path.split("/"), wanted))
+    found = (path for path in walk(*tops) if matches(path.split("/")[first or 1 :], wanted))
+    return sorted(path if first else path.removeprefix("./") for path in found)
 
 
 def matches(path: Sequence[str], pattern: Sequence[str]) -> bool:

@@ -241,6 +241,28 @@ def test_an_unreadable_folder_is_an_error(tmp_path, monkeypatch):
         open_source(str(tmp_path))
 
 
+def test_a_recursive_glob_looks_only_where_it_leads(tmp_path, monkeypatch):
+    names = ["photos1/a.jpg", "photos1/deep/b.jpg", "photos2/c.jpg", "other/d.jpg", "photos3.jpg"]
+    make_files(tmp_path, *names)
+    (tmp_path / "photos0").symlink_to(tmp_path / "photos2")
+    scandir, read = os.scandir, set()
+
+    def record(folder):
+        read.add(os.path.relpath(folder, tmp_path))
+        return scandir(folder)
+
+    monkeypatch.chdir(tmp_path)
+    for start in ("", f"{tmp_path}/"):
+        with monkeypatch.context() as patch:
+            patch.setattr("export.scoring.sources.recursive_glob.os.scandir", record)
+            found = images_of(open_source(f"{start}photos?/**/*.jpg"))
+        # A folder under its own path, also where a link to it comes first.
+        assert found == [f"{start}{name}" for name in names[:3]]
+    assert "other" not in read and {"photos1", "photos2"} < read
+    assert images_of(open_source("**/deep/*.jpg")) == ["photos1/deep/b.jpg"]
+    assert images_of(open_source("**")) == sorted(names)
+
+
 def test_standard_input_is_a_list_of_lines(monkeypatch):
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"b c.jpg\n\n/abs/caf\xe9.jpg\n")))
     source = open_source("-")
