@@ -2,50 +2,27 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from export.scoring.config import ScoringConfig
-from export.scoring.engine import assembly, batch
 from export.scoring.engine.assembly import merge
 from export.scoring.engine.finished_output import manifest_file
 from export.scoring.engine.parts import open_shard
 from export.scoring.engine.shard import Shard
 from export.scoring.job import score
 from tests.export.onnx_models import write_channel_mean_model
+from tests.export.scoring.small_jobs import dying_in_assembly, write_list
 
 
 @pytest.fixture
 def job(tmp_path):
     """Flags of a job of 12 rows, 4 of them without an image."""
-    (tmp_path / "photos").mkdir()
-    generator = np.random.default_rng(0)
-    lines = []
-    for number in range(4):
-        pixels = generator.integers(0, 256, (9, 7, 3), "uint8")
-        Image.fromarray(pixels).save(tmp_path / f"photos/{number}.png")
-        lines += [f"photos/{number}.png\n", f"photos/gone {number}.png\n", "photos/0.png\n"]
-    (tmp_path / "list.txt").write_text("".join(lines))
     model = write_channel_mean_model(tmp_path / "model.onnx")
-    return {"model": model, "images": str(tmp_path / "list.txt"), "batch_size": 4}
+    return {"model": model, "images": write_list(tmp_path, 4), "batch_size": 4}
 
 
 def run(job, output, **changes):
     return score(ScoringConfig(**(job | {"output": str(output)} | changes)))
-
-
-@pytest.fixture
-def loaded(monkeypatch):
-    """Inputs that were loaded since the test began."""
-    original, inputs = batch.load_view, []
-
-    def load_view(scoring_input, *arguments):
-        inputs.append(scoring_input.image)
-        return original(scoring_input, *arguments)
-
-    monkeypatch.setattr(batch, "load_view", load_view)
-    return inputs
 
 
 @pytest.mark.parametrize("name", ["scores.parquet", "scores.csv", "scores.jsonl"])
@@ -129,22 +106,12 @@ def test_a_merge_that_is_repeated_says_so_and_replaces_no_other_output(job, tmp_
     assert run(job, output).resumed == 12
 
 
-class Died(BaseException):
-    """What a killed process would be, in this one."""
-
-
 @pytest.mark.parametrize("step", ["_move_heatmaps", "_remove_job_folder"])
 def test_a_job_that_died_while_its_output_appeared_ends_with_it(job, tmp_path, monkeypatch, step):
     output = tmp_path / "scores.csv"
     run(job, tmp_path / "whole.csv", heatmaps="maps")
-
-    def die(*_):
-        raise Died
-
-    with monkeypatch.context() as patch:
-        patch.setattr(assembly, step, die)
-        with pytest.raises(Died):
-            run(job, output, heatmaps="maps")
+    with dying_in_assembly(monkeypatch, step):
+        run(job, output, heatmaps="maps")
     assert run(job, output, heatmaps="maps").resumed == 12
     assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
     pictures = [

@@ -6,11 +6,11 @@ from absl import flags as absl_flags
 from PIL import Image
 
 from export.scoring.command import run_command
-from export.scoring.engine import assembly, batch
 from export.scoring.engine.assembly import merge
 from export.scoring.output import parquet_writer
 from flags import scoring
 from tests.export.onnx_models import write_channel_mean_model
+from tests.export.scoring.small_jobs import dying_at_row, dying_in_assembly
 
 FORMATS = ("scores.parquet", "scores.csv", "scores.jsonl")
 
@@ -47,18 +47,12 @@ def run(job, output, **changes):
 
 
 @pytest.mark.parametrize("name", FORMATS)
-def test_just_the_rows_of_a_status_are_scored_again(job, tmp_path, monkeypatch, name):
+def test_just_the_rows_of_a_status_are_scored_again(job, tmp_path, loaded, name):
     run(job, tmp_path / name, heatmaps="peaks")
     for number in range(8, 40):
         save(tmp_path, number)
     run(job, tmp_path / f"whole-{name}", heatmaps="peaks")
-    original, loaded = batch.load_view, []
-
-    def load_view(scoring_input, *arguments):
-        loaded.append(scoring_input.image)
-        return original(scoring_input, *arguments)
-
-    monkeypatch.setattr(batch, "load_view", load_view)
+    loaded.clear()
     text = run(job, tmp_path / name, heatmaps="peaks", retry_errors="missing")
     assert text.startswith("40 images (23 of them again) in ")
     assert text.endswith("ok: 34, missing: 2, unreadable: 4; errors: 6")
@@ -66,14 +60,6 @@ def test_just_the_rows_of_a_status_are_scored_again(job, tmp_path, monkeypatch, 
         f'photos/"{n}",\n.png' for n in range(40) if n % 3 and n not in range(4, 8)
     )
     assert (tmp_path / name).read_bytes() == (tmp_path / f"whole-{name}").read_bytes()
-
-
-class Died(BaseException):
-    """What a killed process would be, in this one."""
-
-
-def die(*_):
-    raise Died
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -84,14 +70,7 @@ def test_a_retry_that_died_goes_on_and_spares_the_output(job, tmp_path, monkeypa
     for number in range(40):
         save(tmp_path, number)
     run(job, tmp_path / f"whole-{name}")
-    original, loaded = batch.load_view, []
-
-    def load_view(scoring_input, *arguments):
-        loaded.append(scoring_input)
-        return original(scoring_input, *arguments) if len(loaded) < 20 else die()
-
-    with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr(batch, "load_view", load_view)
+    with dying_at_row(monkeypatch, 19):
         run(job, output, retry_errors="all", decoders=1)
     assert output.read_bytes() == before
     with pytest.raises(ValueError, match="holds rows of --retry_errors and no shards"):
@@ -109,8 +88,7 @@ def test_a_retry_that_died_while_the_output_appeared(job, tmp_path, monkeypatch,
         save(tmp_path, number)
     run(job, tmp_path / "whole.jsonl", heatmaps="maps", threshold=0.4)
     flags = {"heatmaps": "maps", "threshold": 0.4, "retry_errors": "all"}
-    with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr(assembly, step, die)
+    with dying_in_assembly(monkeypatch, step):
         run(job, output, **flags)
     run(job, output, **flags)
     assert output.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()

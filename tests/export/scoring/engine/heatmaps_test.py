@@ -13,13 +13,14 @@ from pyarrow import parquet
 from export.files.atomic_file import sync_file_system
 from export.images.picture import shrink_picture
 from export.scoring.config import ScoringConfig
-from export.scoring.engine import assembly, heatmap_rows
+from export.scoring.engine import heatmap_rows
 from export.scoring.engine.assembly import merge
 from export.scoring.engine.heatmap_rows import HeatmapRows, selected_labels
 from export.scoring.job import score
 from export.scoring.output.heatmap_files import file_name, write_map, write_overlay
 from export.scoring.output.heatmap_peaks import describe_peak
 from tests.export.onnx_models import LABELS, write_channel_mean_model
+from tests.export.scoring.small_jobs import Died, die, dying_in_assembly
 
 
 def gauss(row, column, shape=(7, 9)):
@@ -292,17 +293,8 @@ def test_files_outlive_a_kill_after_they_were_moved(job, tmp_path, monkeypatch):
     output = tmp_path / "s.jsonl"
     changes = {"heatmaps": "maps", "threshold": 0.05, "output": str(output)}
     config = ScoringConfig(**(job | changes))
-
-    class Died(BaseException):
-        pass
-
-    def die(*_):
-        raise Died
-
-    with monkeypatch.context() as patch:
-        patch.setattr(assembly, "_remove_job_folder", die)
-        with pytest.raises(Died):
-            score(config)
+    with dying_in_assembly(monkeypatch, "_remove_job_folder"):
+        score(config)
     assert len(written_files(output)) == 4
     score(config)
     assert named_files(output) == written_files(output) and len(written_files(output)) == 4
@@ -312,20 +304,17 @@ def test_no_half_written_png_stays(job, tmp_path, monkeypatch):
     output = tmp_path / "s.jsonl"
     changes = {"heatmaps": "maps", "threshold": 0.05, "rows_per_part": 2}
 
-    class Killed(BaseException):
-        pass
-
     def write_half(path, heatmap):
         if "000000002" not in path:  # The first part is finished, and so its files are kept.
             return write_map(path, heatmap)
         with open(f"{path}.4711.partial", "wb"):
             pass
         write_map(path.replace("_0.", "_1."), heatmap)  # Whole, of a score that is another now.
-        raise Killed
+        die()
 
     with monkeypatch.context() as patch:
         patch.setattr(heatmap_rows, "write_map", write_half)
-        with pytest.raises(Killed):
+        with pytest.raises(Died):
             run(job, output, **changes)
     run(job, output, **changes)
     folder = tmp_path / "s.jsonl.heatmaps"

@@ -6,29 +6,13 @@ import time
 
 import onnxruntime
 import pytest
-from PIL import Image
 from pyarrow import parquet
 
 from export.images import preprocessing
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring.sources import image_file
-from tests.export.onnx_models import write_channel_mean_model
-
-
-@pytest.fixture
-def model(tmp_path):
-    return write_channel_mean_model(tmp_path / "model.onnx")
-
-
-@pytest.fixture
-def folder(tmp_path):
-    (tmp_path / "photos").mkdir()
-    return tmp_path / "photos"
-
-
-def save_colour(path, red, green, blue, size=(9, 7)):
-    Image.new("RGB", size, (red, green, blue)).save(path)
+from tests.export.scoring.small_jobs import save_colour
 
 
 def run(model, images, output, **changes):

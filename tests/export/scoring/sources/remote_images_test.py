@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -19,8 +18,9 @@ from pyarrow import parquet
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from tests.export.onnx_models import write_channel_mean_model
+from tools.python_imports import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = REPOSITORY
 
 
 def png():
@@ -185,6 +185,17 @@ def test_ctrl_c_ends_a_job_whose_decoders_hang(tmp_path, server):
     model = write_channel_mean_model(tmp_path / "model.onnx")
     command = [sys.executable, str(ROOT / "score.py"), f"--model={model}", "--read_seconds=600"]
     command += [f"--images={tmp_path}/list.txt", f"--output={tmp_path}/scores.csv"]
+    for _ in range(3):
+        # A busy machine may hold up one of them; a job that waits for its decoders is always late.
+        code, said = interrupt(command, server)
+        if code == 130:
+            break
+    assert code == 130, said
+
+
+def interrupt(command, server):
+    """The exit code and the messages of a job that gets Ctrl-C while its decoders hang."""
+    server.asked.clear()
     # A job that a shell put aside hands SIGINT down ignored; this one is as in a terminal.
     restore = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
     with subprocess.Popen(
@@ -199,4 +210,6 @@ def test_ctrl_c_ends_a_job_whose_decoders_hang(tmp_path, server):
             process.wait(timeout=5)  # 2 seconds, and some for a busy machine.
         except subprocess.TimeoutExpired:
             process.kill()
-        assert is_asked and process.returncode == 130, process.stderr.read()
+        said = process.stderr.read()
+    assert is_asked, said
+    return process.returncode, said
