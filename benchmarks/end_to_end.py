@@ -23,6 +23,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
 from export.scoring.describe import describe_model
 from export.scoring.job import score
+from export.scoring.runtime.host_limits import available_cores
 from export.scoring.sources.image_file import load_input
 from export.scoring.sources.input import ScoringInput
 
@@ -65,7 +66,7 @@ def load_batches(paths: list[str], size: int, batch_size: int) -> tuple[float, n
         return load_input(ScoringInput(path, path), preprocessing)
 
     start, first = time.perf_counter(), None
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for row in range(0, len(paths), batch_size):
             batch = np.stack(list(pool.map(load, paths[row : row + batch_size])))
             first = batch if first is None else first
@@ -111,7 +112,7 @@ def main(_) -> None:
     sums = [sum(getattr(r, f.name) for r in rounds) for f in dataclasses.fields(Round)]
     images = count * len(rounds)
     print(
-        f"{images} images, {_BACKBONE.value}, {_IMAGE_SIZE.value} px, {os.cpu_count()} cores:"
+        f"{images} images, {_BACKBONE.value}, {_IMAGE_SIZE.value} px, {available_cores()} cores:"
         f" {images / sums[2]:.1f} images/s; ratio of the sums {Round(*sums).ratio:.3f}, median of"
         f" the rounds {np.median([r.ratio for r in rounds]):.3f}"
     )

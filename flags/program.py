@@ -8,8 +8,7 @@ from absl import app
 from absl import flags as absl_flags
 from absl import logging as absl_logging
 
-# 1 is what a program itself returns: score.py --strict for rows without scores, score.py --doctor
-# for a host that is not well, export_model.py for a precision that was left out.
+# 1 is what a program itself returns: see the table in docs/scoring.md.
 USAGE_ERROR = 2
 INPUT_ERROR = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
