@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from vac_tf.models.saving import save_network
 from vac_tf.runs.folder import RunFolder, write_atomically
 from vac_tf.training.callbacks import (
     RestoreMeans,
@@ -25,13 +24,11 @@ from vac_tf.training.divergence import (
     falling_back,
     keep_as_good,
 )
-from vac_tf.training.kept_networks import check_networks, copy_network, record_network
+from vac_tf.training.kept_networks import check_networks
 from vac_tf.training.resume import load_state, save_state
 from vac_tf.training.schedules import build_optimizer, leave_undecayed
-from vac_tf.training.weight_average import averaged_weights, keep_weights_apart
+from vac_tf.training.weight_average import keep_weights_apart
 
-# The moving statistics of training remember about as many (momentum 0.99: 100 passes).
-_STATISTICS_BATCHES = 64
 _LOGGER = logging.getLogger(__name__)
 # Settings that a run may go on with changed, see `RunFolder.check`.
 _CHANGEABLE = ("epochs", "learning_rate", "gradient_clip_norm")
@@ -64,7 +61,7 @@ def run_epochs(
         trainer: compiled, every variable of which exists.
         data: has `training` (`TrainingBatches`) and `naming_bad_images()`.
         validate: called after every epoch with the progress; returns its log entries, and keeps
-            the best networks (`keep_best`).
+            the best networks (`vac_tf.training.kept_networks.keep_best`).
         describe: the log entries of an epoch in words.
 
     Returns:
@@ -145,52 +142,6 @@ def _summary_writer(folder):
             " it, or choose another --run_dir."
         )
     return tf.summary.create_file_writer(path)
-
-
-def score_weights(
-    config, trainer, name: str, score: Callable[[str], float], batches: tf.data.Dataset
-) -> dict[str, float]:
-    """Scores the weights and, where the run keeps one, their average.
-
-    Args:
-        config: has `ema_decay`.
-        trainer: the weights are those of its network.
-        name: of the log entry; that of the average is followed by `_ema`.
-        score: called with "raw" and "ema".
-        batches: training batches, the first of which give the average its batch statistics.
-    """
-    logs = {name: score("raw")}
-    if config.ema_decay:
-        with averaged_weights(trainer, batches.take(_STATISTICS_BATCHES)):
-            logs[f"{name}_ema"] = score("ema")
-    return logs
-
-
-def keep_best(config, folder: RunFolder, network, progress: dict, kind: str, score: float) -> bool:
-    """Saves the network if its score (higher is better) is the best so far, of all or its kind.
-
-    Returns:
-        Whether it is the best of all, and so the network of the run from now on.
-    """
-    best = progress["best"]
-    is_best = score > max(best.values(), default=-float("inf"))
-    if is_best:
-        save_network(network, folder.network_file)
-        record_network(folder, "network.keras", progress)
-        progress["winner"], progress["best_epoch"] = kind, progress["epoch"] + 1
-    if score > best.get(kind, -float("inf")):
-        best[kind] = score
-        if config.ema_decay:
-            _keep_best_of_kind(folder, network, progress, f"network_{kind}.keras", is_best)
-    return is_best
-
-
-def _keep_best_of_kind(folder, network, progress, name, is_best):
-    if is_best:
-        copy_network(folder, "network.keras", name)
-    else:
-        save_network(network, folder.file(name))
-    record_network(folder, name, progress)
 
 
 def _train_epoch(config, folder, trainer, data, progress, stop_request):

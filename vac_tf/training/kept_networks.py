@@ -1,19 +1,112 @@
-"""The networks that a run keeps, and whether they are still what it kept."""
+"""The networks that a run keeps: which are the best, and whether they are still what it kept."""
 
+import dataclasses
 import hashlib
 import os
 import zipfile
+from collections.abc import Callable
 
+import tensorflow as tf
+
+from vac_tf.models.saving import save_network
 from vac_tf.runs.folder import RunFolder, write_atomically
 from vac_tf.runs.progress import read_progress
+from vac_tf.training.weight_average import averaged_weights
+
+# The moving statistics of training remember about as many (momentum 0.99: 100 passes).
+_STATISTICS_BATCHES = 64
 
 
-def record_network(folder: RunFolder, name: str, progress: dict) -> None:
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """What selects the best network of a run.
+
+    Attributes:
+        metric: Name of its log entry; that of the averaged weights is followed by `_ema`.
+        score: Called with "raw" and, with the averages in the network, "ema"; returns the metric,
+            or raises DivergenceError.
+        selected_on: In words.
+        higher_is_better: Whether a larger metric is a better one.
+    """
+
+    metric: str
+    score: Callable[[str], float]
+    selected_on: str
+    higher_is_better: bool = True
+
+
+def keep_best(
+    config,
+    folder: RunFolder,
+    trainer,
+    progress: dict,
+    selection: Selection,
+    batches: tf.data.Dataset,
+) -> dict[str, float]:
+    """Scores the weights and, where the run keeps one, their average; keeps the best networks.
+
+    Nothing is kept before all is scored: when a training diverges, the networks stay those of its
+    last good state.
+
+    Args:
+        config: has `ema_decay`.
+        folder: of the run.
+        trainer: the weights are those of its network.
+        progress: of the run; gets the best scores, the winner and the hashes of the networks.
+        selection: how the weights are scored.
+        batches: training batches, the first of which give the average its batch statistics.
+
+    Returns:
+        The log entries.
+    """
+    sign = 1 if selection.higher_is_better else -1
+    earlier_best = max(progress["best"].values(), default=-float("inf"))
+    values = {"raw": selection.score("raw")}
+
+    def keep(kind):
+        scores = {name: sign * value for name, value in values.items()}
+        winner = max(scores, key=scores.get)  # The first of equal ones: the raw weights.
+        is_best = kind == winner and scores[kind] > earlier_best
+        _save_best(config, folder, trainer.network, progress, kind, scores[kind], is_best)
+        if is_best:
+            selected = {"weights": kind, "epoch": progress["epoch"] + 1}
+            selected |= {selection.metric: values[kind], "selected_on": selection.selected_on}
+            folder.write_json("selection.json", selected)
+
+    if config.ema_decay:
+        with averaged_weights(trainer, batches.take(_STATISTICS_BATCHES)):
+            values["ema"] = selection.score("ema")
+            keep("ema")
+    keep("raw")
+    names = {"raw": selection.metric, "ema": f"{selection.metric}_ema"}
+    return {names[kind]: value for kind, value in values.items()}
+
+
+def _save_best(config, folder, network, progress, kind, score, is_best):
+    """Saves a network as that of the run, where it `is_best`, and as the best of its kind."""
+    if is_best:
+        save_network(network, folder.network_file)
+        _record(folder, "network.keras", progress)
+        progress["winner"], progress["best_epoch"] = kind, progress["epoch"] + 1
+    if score <= progress["best"].get(kind, -float("inf")):
+        return
+    progress["best"][kind] = score
+    if not config.ema_decay:
+        return
+    name = f"network_{kind}.keras"
+    if is_best:
+        _copy(folder, "network.keras", name)
+    else:
+        save_network(network, folder.file(name))
+    _record(folder, name, progress)
+
+
+def _record(folder, name, progress):
     """Notes the hash of the network `name`, which was just saved, in the progress of the run."""
     progress.setdefault("networks", {})[name] = _digest(folder.file(name))
 
 
-def copy_network(folder: RunFolder, source: str, name: str) -> None:
+def _copy(folder, source, name):
     """Makes `name` the same network as `source`, byte for byte."""
     with open(folder.file(source), "rb") as stream:
         write_atomically(folder.file(name), stream.read())
@@ -48,7 +141,7 @@ def check_networks(folder: RunFolder, progress: dict, is_pending: bool = False) 
                 f" (the best one is that of epoch {progress['best_epoch']}), and there is no copy"
                 " of it to restore it from. Put the file back, or train again in another --run_dir."
             )
-        copy_network(folder, twins[0], name)
+        _copy(folder, twins[0], name)
 
 
 def check_finished_run(folder: RunFolder) -> None:

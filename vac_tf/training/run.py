@@ -14,7 +14,8 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.dual_stream.given_runs import start_from_saliency
-from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
+from vac_tf.training.epochs import compile_trainer, run_epochs
+from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import RunData, read_run_data
 from vac_tf.training.validation import validate
@@ -113,36 +114,26 @@ def build_trainer(config: TrainConfig, data: RunData, network) -> ConsistencyTra
 
 def _validate(config, folder, trainer, data, progress):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
+    where = f"after epoch {progress['epoch'] + 1}"
     with data.naming_bad_images():
         terms, logits = validate(trainer, data.validation_for_loss)
         logs = {f"validation_{name}": value for name, value in terms.items()}
-        check_finite(logs, f"after epoch {progress['epoch'] + 1}")
-        logs |= score_weights(
-            config,
-            trainer,
-            "validation_mAP",
-            lambda kind: _score(config, folder, trainer, data, progress, kind, logits),
-            data.training.epoch(progress["epoch"]),
-        )
-    return logs
+        check_finite(logs, where)
+
+        def score(kind):
+            scored = logits if kind == "raw" else predict(trainer.network, data.validation)[1]
+            return _mean_average_precision(config, data, scored, where)
+
+        selection = Selection("validation_mAP", score, data.selected_on)
+        batches = data.training.epoch(progress["epoch"])
+        return logs | keep_best(config, folder, trainer, progress, selection, batches)
 
 
-def _score(config, folder, trainer, data, progress, kind, logits):
+def _mean_average_precision(config, data, logits, where):
+    check_finite({"validation_scores": logits}, where)
     labels = data.validation_source.split.labels
-    if kind != "raw":
-        _, logits = predict(trainer.network, data.validation)
-    check_finite({"validation_scores": logits}, f"after epoch {progress['epoch'] + 1}")
     evaluation = evaluate_logits(labels, logits, data.label_names, unknown=config.unknown_labels)
-    score = evaluation["label_based"]["mAP"]
-    if score is None:
-        raise ValueError(
-            "No label has a positive in the validation part, so no network can be selected on it."
-            " Use a larger --validation_fraction or another --validation_split."
-        )
-    if keep_best(config, folder, trainer.network, progress, kind, score):
-        selected = {"weights": kind, "epoch": progress["epoch"] + 1, "validation_mAP": score}
-        folder.write_json("selection.json", selected | {"selected_on": data.selected_on})
-    return score
+    return evaluation["label_based"]["mAP"]
 
 
 def _in_words(logs):

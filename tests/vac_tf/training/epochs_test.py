@@ -16,8 +16,10 @@ import tensorflow as tf
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.runs.folder import RunFolder
-from vac_tf.training import epochs
-from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs
+from vac_tf.training import kept_networks
+from vac_tf.training.divergence import check_finite
+from vac_tf.training.epochs import compile_trainer, run_epochs
+from vac_tf.training.kept_networks import Selection, keep_best
 
 STEPS = 4
 
@@ -201,14 +203,27 @@ def keep_networks(config, monkeypatch):
             archive.writestr("weights", f"{len(os.listdir(config.run_dir))} {path}" * 99)
 
     def validate(progress):
-        folder, score = RunFolder(config.run_dir), [0.5, 0.75, 0.25][progress["epoch"]]
-        keep_best(config, folder, None, progress, "raw", score)
-        keep_best(config, folder, None, progress, "ema", score - 0.1)
-        return {"validation_loss": 1.0}
+        raw = [0.5, 0.75, 0.25][progress["epoch"]]
+        return keep(config, progress, {"raw": raw, "ema": raw - 0.1})
 
-    monkeypatch.setattr(epochs, "save_network", write)
+    monkeypatch.setattr(kept_networks, "save_network", write)
+    monkeypatch.setattr(kept_networks, "averaged_weights", lambda *_: contextlib.nullcontext())
     config = dataclasses.replace(config, ema_decay=0.5)
     return config, validate
+
+
+def keep(config, progress, scores):
+    """What a validation does that gives these scores, by kind; NaN is a divergence."""
+
+    def score(kind):
+        check_finite({f"{kind}_scores": scores[kind]}, "here")
+        return scores[kind]
+
+    selection = Selection("validation_mAP", score, "val split")
+    trainer = types.SimpleNamespace(network=None)
+    folder, batches = RunFolder(config.run_dir), Batches().epoch(0)
+    logs = keep_best(config, folder, trainer, progress, selection, batches)
+    return logs | {"validation_loss": 1.0}
 
 
 def empty(path):
@@ -263,6 +278,48 @@ def test_a_network_that_was_lost_in_the_middle_is_an_error_at_once(keep_networks
         os.remove(RunFolder(config.run_dir).file(name))
     with pytest.raises(ValueError, match=r"network\.keras.*epoch 1.*another --run_dir"):
         train(config, validate)
+
+
+def test_a_divergence_of_the_average_alone_keeps_no_network(keep_networks):
+    """The raw weights of that epoch were the best so far; the state falls back before them."""
+    config, validate = keep_networks
+
+    def diverge(progress):
+        if progress["epoch"] == 0:
+            return validate(progress)
+        return keep(config, progress, {"raw": 0.9, "ema": float("nan")})
+
+    with pytest.raises(RuntimeError, match="ema_scores is not finite here.* epoch 1: start"):
+        train(config, diverge)
+
+    def worse(progress):
+        return keep(config, progress, {"raw": 0.4, "ema": 0.3})
+
+    progress, _ = train(dataclasses.replace(config, learning_rate=0.1), worse)
+    assert progress["best"] == {"raw": 0.5, "ema": 0.4} and progress["best_epoch"] == 1
+    selected = RunFolder(config.run_dir).read_json("selection.json")
+    assert (selected["epoch"], selected["validation_mAP"]) == (1, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("scores", "winner"), [({"raw": 0.5, "ema": 0.5}, "raw"), ({"raw": 0.5, "ema": 0.6}, "ema")]
+)
+def test_the_better_weights_win_and_both_are_kept(keep_networks, scores, winner):
+    config, _ = keep_networks
+    config = dataclasses.replace(config, epochs=1)
+    progress, _ = train(config, lambda progress: keep(config, progress, scores))
+    folder = RunFolder(config.run_dir)
+    contents = {
+        name: open(folder.file(f"{name}.keras"), "rb").read()
+        for name in ("network", "network_raw", "network_ema")
+    }
+    assert contents["network"] == contents[f"network_{winner}"]
+    assert contents["network_raw"] != contents["network_ema"]
+    assert progress["winner"] == winner and progress["best"] == scores
+    assert folder.read_json("selection.json") == {
+        **{"weights": winner, "epoch": 1},
+        **{"validation_mAP": scores[winner], "selected_on": "val split"},
+    }
 
 
 # ---- Its files

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
+from tests.vac_tf.counted_images import counting
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.run_splits import read_run_splits
@@ -20,9 +20,10 @@ from vac_tf.inputs.prediction import predict
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
-from vac_tf.training import epochs
+from vac_tf.training import kept_networks
 from vac_tf.training import run as run_module
 from vac_tf.training.callbacks import TrainingInterrupted
+from vac_tf.training.divergence import DivergenceError
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run import run, start_classifier
 from vac_tf.training.run_data import read_run_data
@@ -109,30 +110,17 @@ def test_the_saved_networks_are_the_ones_that_were_scored(finished_run):
         np.testing.assert_array_equal(weight, expected)
 
 
-class Counted(keras.layers.Layer):
-    """Hands images on, and counts those that are predicted."""
+def test_validation_shows_every_image_to_the_network_once(config):
+    counters = []
 
-    count = 0
-
-    def call(self, images, training=None):
-        if not training:
-            tf.numpy_function(self._add, [tf.shape(images)[0]], [])
-        return images
-
-    @classmethod
-    def _add(cls, number):
-        cls.count += int(number)
-
-
-def test_validation_shows_every_image_to_the_network_once(config, monkeypatch):
     def start_counted(*arguments):
-        network = start_classifier(*arguments)
-        return keras.Model(network.input, network(Counted()(network.input)))
+        network, counter = counting(start_classifier(*arguments))
+        counters.append(counter)
+        return network
 
-    monkeypatch.setattr(Counted, "count", 0)
     config = with_two_steps(config, transforms="")
     run(config, start_counted)
-    assert Counted.count == len(read_run_splits(config).validation)
+    assert [each.count for each in counters] == [len(read_run_splits(config).validation)]
 
 
 def test_a_finished_run_does_nothing_more(finished_run, monkeypatch):
@@ -164,9 +152,8 @@ def test_early_stopping_keeps_the_best_network(config, monkeypatch):
         saved.append(path)
         open(path, "wb").close()
 
-    monkeypatch.setattr(run_module, "predict", lambda network, batches: (None, 0.5))
     monkeypatch.setattr(run_module, "evaluate_logits", scripted)
-    monkeypatch.setattr(epochs, "save_network", save)
+    monkeypatch.setattr(kept_networks, "save_network", save)
     config = with_two_steps(config, early_stopping_epochs=2, epochs=9)
     account = run(config)
     assert account["epochs"] == 4 and account["best"] == {"raw": 0.5}
@@ -176,7 +163,7 @@ def test_early_stopping_keeps_the_best_network(config, monkeypatch):
 
 def test_ctrl_c_during_validation_ends_after_the_epoch(config, monkeypatch):
     def validate_and_interrupt(trainer, batches):
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
         return validate(trainer, batches)
 
     config = with_two_steps(config, epochs=2)
@@ -268,27 +255,16 @@ def test_missing_data_is_refused_without_a_run_folder(config):
     assert not os.path.exists(config.run_dir)
 
 
-def test_a_validation_part_without_positives_is_refused(config, monkeypatch):
-    def nothing(*arguments, **options):
-        return {"label_based": {"mAP": None}}
-
-    monkeypatch.setattr(run_module, "evaluate_logits", nothing)
-    with pytest.raises(ValueError, match="No label has a positive in the validation part"):
-        run(with_two_steps(config))
+def selecting_data(labels):
+    """What of `RunData` scores logits."""
+    source = SimpleNamespace(split=SimpleNamespace(labels=labels))
+    return SimpleNamespace(validation_source=source, label_names=("cat",))
 
 
-def test_networks_are_selected_by_the_order_of_their_logits(monkeypatch):
-    labels = np.float32([[0], [1], [0]])
+def test_networks_are_selected_by_the_order_of_their_logits(config):
+    data = selecting_data(np.float32([[0], [1], [0]]))
     logits = np.float32([[18], [20], [-200]])
-    data = SimpleNamespace(
-        validation_source=SimpleNamespace(split=SimpleNamespace(labels=labels)),
-        label_names=("cat",),
-        selected_on="val split",
-    )
-    trainer = SimpleNamespace(network=None)
-    config = SimpleNamespace(unknown_labels="ignore")
-    monkeypatch.setattr(run_module, "keep_best", lambda *arguments: False)
-    assert run_module._score(config, None, trainer, data, {"epoch": 0}, "raw", logits) == 1.0
+    assert run_module._mean_average_precision(config, data, logits, "here") == 1.0
 
 
 def test_config_is_json(finished_run):
@@ -308,13 +284,6 @@ def test_a_folder_in_which_another_process_trains_is_refused(config):
 
 
 def test_predictions_that_are_not_finite_are_a_divergence(config):
-    scores = np.full((2, 1), np.nan)
-    source = SimpleNamespace(split=SimpleNamespace(labels=np.ones((2, 1))))
-    nothing = SimpleNamespace(
-        network=None, validation=None, validation_source=source, label_names=("one",)
-    )
-    progress = {"epoch": 0, "best": {}}
-    with pytest.raises(RuntimeError, match="validation_scores is not finite after epoch 1"):
-        run_module._score(
-            config, RunFolder(config.run_dir), nothing, nothing, progress, "raw", scores
-        )
+    data, scores = selecting_data(np.ones((2, 1))), np.full((2, 1), np.nan)
+    with pytest.raises(DivergenceError, match="validation_scores is not finite after epoch 1"):
+        run_module._mean_average_precision(config, data, scores, "after epoch 1")

@@ -14,7 +14,8 @@ from vac_tf.metrics.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.divergence import check_finite
-from vac_tf.training.epochs import compile_trainer, keep_best, run_epochs, score_weights
+from vac_tf.training.epochs import compile_trainer, run_epochs
+from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_size_and_warmup
 from vac_tf.training.saliency.data import (
     SaliencyData,
@@ -109,37 +110,38 @@ def build_saliency_trainer(
 
 def _validate(config, folder, trainer, data, progress):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
+    where = f"after epoch {progress['epoch'] + 1}"
+    metric, summary = config.best_metric, {}
     with data.naming_bad_images():
-        terms, logits = validate(trainer, data.validation)
+        terms, raw_logits = validate(trainer, data.validation)
         logs = {f"validation_loss_{name}": value for name, value in terms.items() if name != "loss"}
         logs["validation_loss"] = terms["loss"]
-        check_finite(logs, f"after epoch {progress['epoch'] + 1}")
-        summary = {}
-        name = f"validation_{config.best_metric}"
+        check_finite(logs, where)
 
         def score(kind):
-            if kind == "raw":
-                densities = _densities(config, logits)
-            else:
-                densities = _densities(config, predict_logits(trainer.network, data.validation))
+            is_raw = kind == "raw"
+            logits = raw_logits if is_raw else predict_logits(trainer.network, data.validation)
+            check_finite({"validation_logits": logits}, where)
+            densities = _densities(config, logits)
             scores = _grid_scores(densities, data)
-            if kind == "raw":
+            if is_raw:
                 summary.update({f"validation_{name}": value for name, value in scores.items()})
                 _show(data, densities, step=int(trainer.optimizer.iterations))
-            value = scores[config.best_metric]
-            if np.isnan(value):
-                raise ValueError(
-                    f"best_metric {config.best_metric} is undefined on the validation images; use"
-                    " more of them (--validation_fraction) or another --best_metric."
-                )
-            higher_is_better = value if METRICS[config.best_metric] else -value
-            if keep_best(config, folder, trainer.network, progress, kind, higher_is_better):
-                selected = {"weights": kind, "epoch": progress["epoch"] + 1, name: value}
-                folder.write_json("selection.json", selected | {"selected_on": data.selected_on})
-            return value
+            return _defined(scores[metric], metric)
 
+        selection = Selection(f"validation_{metric}", score, data.selected_on, METRICS[metric])
         batches = data.training.epoch(progress["epoch"])
-        return logs | score_weights(config, trainer, name, score, batches) | summary
+        kept = keep_best(config, folder, trainer, progress, selection, batches)
+    return logs | kept | summary
+
+
+def _defined(value, metric):
+    if np.isnan(value):
+        raise ValueError(
+            f"best_metric {metric} is undefined on the validation images; use more of them"
+            " (--validation_fraction) or another --best_metric."
+        )
+    return value
 
 
 def _densities(config, logits) -> list[np.ndarray]:

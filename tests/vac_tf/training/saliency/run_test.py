@@ -15,6 +15,7 @@ from absl import flags as absl_flags
 from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from flags import dataclass_flags
+from tests.vac_tf.counted_images import counting
 from tests.vac_tf.fixation_files import random_looks, write_json
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
@@ -22,7 +23,9 @@ from vac_tf.evaluation.saliency import evaluate_saliency
 from vac_tf.evaluation.saliency_baselines import CentreBias
 from vac_tf.models.saving import load_network
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
-from vac_tf.training.saliency.run import run_saliency
+from vac_tf.training.divergence import DivergenceError
+from vac_tf.training.saliency import run as saliency_run
+from vac_tf.training.saliency.run import build_network, run_saliency
 
 ROOT = REPOSITORY
 TINY = {
@@ -144,6 +147,31 @@ def test_images_that_selected_are_recognised_in_a_split_of_another_name(finished
     assert "selected on 4 of these 12 images" in caplog.text
     assert "trained on 8 of these 12 images" in caplog.text
     assert "The centre bias is fitted on 12 of these 12 images" in caplog.text
+
+
+def test_validation_shows_every_image_to_the_network_once(data_dir, tmp_path, monkeypatch):
+    counters = []
+
+    def build_counted(config):
+        network, counter = counting(build_network(config))
+        counters.append(counter)
+        return network
+
+    monkeypatch.setattr(saliency_run, "build_network", build_counted)
+    monkeypatch.setattr(saliency_run, "evaluate_saliency_run", lambda *_, **__: {})
+    run_saliency(SaliencyConfig(run_dir=str(tmp_path / "run"), data_dir=data_dir, **TINY))
+    assert [each.count for each in counters] == [4 * TINY["epochs"]]
+
+
+def test_averaged_weights_whose_maps_are_not_finite_are_a_divergence(
+    data_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(saliency_run, "predict_logits", lambda *_: np.full((4, 2, 2), np.nan))
+    settings = {**TINY, "epochs": 1, "ema_decay": 0.5}
+    config = SaliencyConfig(run_dir=str(tmp_path / "run"), data_dir=data_dir, **settings)
+    with pytest.raises(DivergenceError, match="validation_logits is not finite after epoch 1"):
+        run_saliency(config)
+    assert not list((tmp_path / "run").glob("*.keras"))
 
 
 def test_a_folder_of_another_config_is_refused(finished):
