@@ -9,36 +9,15 @@ import tempfile
 from collections.abc import Collection, Iterator
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.runs.changed_settings import (
+    SETTINGS_AGAINST_DIVERGENCE,
+    changed_settings,
+    check_changes,
+    with_younger_settings,
+)
 from vac_tf.runs.json_reading import read_json_file
 from vac_tf.runs.lock import lock_run, refuse_if_locked
 from vac_tf.runs.progress import read_progress
-
-# What may be changed to go on from the last good state of a run that diverged.
-SETTINGS_AGAINST_DIVERGENCE = frozenset({"learning_rate", "gradient_clip_norm"})
-
-# Settings that do not change what a run computes; they may differ when it is continued.
-_FREE_SETTINGS = frozenset(
-    {
-        "run_dir",
-        "cache",
-        "cache_dir",
-        "checkpoint_seconds",
-        "check_data",
-        "data_dir",
-        "evaluation_split",
-        "phases",
-        "human_observers",
-    }
-)
-
-
-# Settings that runs made before them lack, with the value that says what those runs did.
-_YOUNGER_SETTINGS = {
-    "label_columns": "",
-    "ignore_columns": "",
-    "repeated_images": "first",
-    "scaled_view": "view",
-}
 
 
 class RunFolder:
@@ -73,7 +52,8 @@ class RunFolder:
         """Checks that a run of `config` may be trained in this folder, as far as it exists.
 
         Settings that change no result may differ from those that the run began with; so may the
-        learning rate and the clipping after a divergence, and a finished run may have more epochs.
+        learning rate and the clipping after a divergence. A finished run may have more epochs; one
+        that stopped early may wait longer for a better network.
 
         Args:
             config: of the run.
@@ -121,35 +101,16 @@ class RunFolder:
         """Whether a setting that decides the result has changed, as it may."""
         if not os.path.exists(self.file("config.json")):
             return False
-        written, wanted = self.read_json("config.json"), dataclasses.asdict(config)
-        # AdamW decayed every weight; of all other runs the setting says nothing.
-        decayed = written.get("optimizer") == "adamw" and bool(written.get("weight_decay"))
-        younger = _YOUNGER_SETTINGS | {"decay_all_weights": decayed}
-        written = {name: younger[name] for name in younger if name in wanted} | written
-        names = set(written) | set(wanted)
-        changed = {name for name in names if written.get(name) != wanted.get(name)}
-        changed -= _FREE_SETTINGS
-        refused = changed - set(may_differ) - self._may_change(written, wanted)
-        if refused:
-            raise ValueError(
-                f"Run folder {self.path!r} belongs to another config:\n"
-                + "\n".join(
-                    f"  {name}: {written.get(name, 'absent')!r} there,"
-                    f" {wanted.get(name, 'absent')!r} now"
-                    for name in sorted(refused)
-                )
-                + "\nUse the same flags to continue it, or another --run_dir."
-            )
-        return bool(changed)
-
-    def _may_change(self, written, wanted):
-        names = set()
+        wanted = dataclasses.asdict(config)
+        written = with_younger_settings(self.read_json("config.json"), wanted)
+        if not changed_settings(written, wanted):
+            return False
+        may_differ = set(may_differ)
         if os.path.exists(self.divergence_file):
-            names |= SETTINGS_AGAINST_DIVERGENCE
-        if os.path.exists(self.state_file) and wanted["epochs"] > written.get("epochs", 0):
-            if read_progress(self.state_file)["epoch"] >= written.get("epochs", 0):
-                names.add("epochs")
-        return names
+            may_differ |= SETTINGS_AGAINST_DIVERGENCE
+        progress = read_progress(self.state_file) if os.path.exists(self.state_file) else None
+        check_changes(self.path, written, wanted, progress, may_differ)
+        return True
 
     def _make(self):
         try:

@@ -1,4 +1,4 @@
-"""How far a run is: the account that its state file holds beside the variables."""
+"""How far a run is, and whether it is at its end: the account in its state file."""
 
 import json
 import zipfile
@@ -29,6 +29,16 @@ def read_progress(path: str) -> dict:
     if wrong:
         raise damaged_state(path, f"its progress lacks {', '.join(wrong)}")
     return progress
+
+
+def has_stopped_early(progress: dict, early_stopping_epochs: int) -> bool:
+    """Whether a run has had so many epochs (0: any number) without a better network."""
+    return 0 < early_stopping_epochs <= progress["epoch"] - progress["best_epoch"]
+
+
+def is_finished(progress: dict, epochs: int, early_stopping_epochs: int) -> bool:
+    """Whether a run with these settings trains no more."""
+    return progress["epoch"] >= epochs or has_stopped_early(progress, early_stopping_epochs)
 
 
 def damaged_state(path: str, reason) -> ValueError:

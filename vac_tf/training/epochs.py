@@ -11,6 +11,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from vac_tf.runs.folder import RunFolder, write_atomically
+from vac_tf.runs.progress import has_stopped_early, is_finished
 from vac_tf.training.callbacks import (
     RestoreMeans,
     SaveInEpoch,
@@ -31,7 +32,7 @@ from vac_tf.training.weight_average import keep_weights_apart
 
 _LOGGER = logging.getLogger(__name__)
 # Settings that a run may go on with changed, see `RunFolder.check`.
-_CHANGEABLE = ("epochs", "learning_rate", "gradient_clip_norm")
+_CHANGEABLE = ("epochs", "early_stopping_epochs", "learning_rate", "gradient_clip_norm")
 
 
 def compile_trainer(config, trainer, steps_per_epoch: int) -> None:
@@ -77,11 +78,7 @@ def run_epochs(
     """
     progress = _restore(config, folder, trainer)
     if _is_finished(config, progress):
-        _LOGGER.info(
-            "%s is finished: %d of %d epochs, the best network is that of epoch %d. A larger"
-            " --epochs goes on from here.",
-            *(folder.path, progress["epoch"], config.epochs, progress["best_epoch"]),
-        )
+        _say_finished(config, folder, progress)
         return progress
     writer = _summary_writer(folder)
     with StopRequest() as stop_request, writer.as_default(), falling_back(config, folder):
@@ -214,6 +211,16 @@ def _record(config, folder, trainer, progress, logs, describe):
 
 
 def _is_finished(config, progress):
-    waited = progress["epoch"] - progress["best_epoch"]
-    is_stale = 0 < config.early_stopping_epochs <= waited
-    return is_stale or progress["epoch"] >= config.epochs
+    return is_finished(progress, config.epochs, config.early_stopping_epochs)
+
+
+def _say_finished(config, folder, progress):
+    if has_stopped_early(progress, config.early_stopping_epochs):
+        end, larger = "has stopped early", "--early_stopping_epochs (0: never)"
+    else:
+        end, larger = "is finished", "--epochs"
+    _LOGGER.info(
+        "%s %s: %d of %d epochs, the best network is that of epoch %d. A larger %s goes on from"
+        " here.",
+        *(folder.path, end, progress["epoch"], config.epochs, progress["best_epoch"], larger),
+    )

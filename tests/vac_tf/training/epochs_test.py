@@ -187,8 +187,38 @@ def test_more_epochs_of_an_unfinished_run_are_another_config(config):
 
     with pytest.raises(KeyboardInterrupt):
         train(config, interrupt)
-    with pytest.raises(ValueError, match="epochs: 3 there, 5 now"):
+    with pytest.raises(
+        ValueError, match=r"(?s)epochs: 3 there, 5 now.*finished run; .* 0 are done"
+    ):
         train(dataclasses.replace(config, epochs=5))
+
+
+def test_a_run_that_stopped_early_goes_on_when_it_may_wait_longer(keep_networks, caplog):
+    config, _ = keep_networks
+    config = dataclasses.replace(config, ema_decay=0.0, epochs=9, early_stopping_epochs=2)
+
+    def validate(progress):
+        return keep(config, progress, {"raw": 0.5 - 0.125 * (progress["epoch"] % 8)})
+
+    progress, _ = train(config, validate)
+    assert (progress["epoch"], progress["best_epoch"]) == (3, 1)
+    with caplog.at_level(logging.INFO):
+        caplog.clear()
+        train(config, validate)
+    assert "has stopped early: 3 of 9 epochs" in caplog.text
+    assert "A larger --early_stopping_epochs (0: never) goes on from here" in caplog.text
+    more = dataclasses.replace(config, epochs=12)
+    with pytest.raises(ValueError, match=r"(?s)9 there, 12 now.*stopped early, 2 epochs after"):
+        train(more)
+    with pytest.raises(ValueError, match="early_stopping_epochs: 2 there, 1 now"):
+        train(dataclasses.replace(config, early_stopping_epochs=1))
+    longer = dataclasses.replace(config, early_stopping_epochs=3)
+    assert train(longer, validate)[0]["epoch"] == 4
+    assert RunFolder(config.run_dir).read_config() == longer
+    never = dataclasses.replace(more, early_stopping_epochs=0)
+    with caplog.at_level(logging.INFO):
+        assert train(never, validate)[0]["epoch"] == 12
+    assert "epochs 12 instead of 9, early_stopping_epochs 0 instead of 3" in caplog.text
 
 
 # ---- Its networks

@@ -1,0 +1,120 @@
+"""Which settings a run may go on with changed, and what is said of the others."""
+
+from collections.abc import Collection
+
+from vac_tf.runs.progress import has_stopped_early, is_finished
+
+# What may be changed to go on from the last good state of a run that diverged.
+SETTINGS_AGAINST_DIVERGENCE = frozenset({"learning_rate", "gradient_clip_norm"})
+
+# Settings that do not change what a run computes; they may differ when it is continued.
+_FREE_SETTINGS = frozenset(
+    {
+        "run_dir",
+        "cache",
+        "cache_dir",
+        "checkpoint_seconds",
+        "check_data",
+        "data_dir",
+        "evaluation_split",
+        "phases",
+        "human_observers",
+    }
+)
+
+# Settings that runs made before them lack, with the value that says what those runs did.
+_YOUNGER_SETTINGS = {
+    "label_columns": "",
+    "ignore_columns": "",
+    "repeated_images": "first",
+    "scaled_view": "view",
+}
+
+_FIXED_PHASES = (
+    "The epochs of a dual-stream training stay: each phase began with what those before it became."
+    " Train further phases in another --run_dir, from --trunk_run={0}/phase_1a and"
+    " --branch_run={0}/phase_1b."
+)
+
+
+def with_younger_settings(written: dict, wanted: dict) -> dict:
+    """The config that a run began with, with what `wanted` has and its version had not yet."""
+    # AdamW decayed every weight; of all other runs the setting says nothing.
+    decayed = written.get("optimizer") == "adamw" and bool(written.get("weight_decay"))
+    younger = _YOUNGER_SETTINGS | {"decay_all_weights": decayed}
+    return {name: younger[name] for name in younger if name in wanted} | written
+
+
+def changed_settings(written: dict, wanted: dict) -> set[str]:
+    """The settings that decide a result and differ between two configs."""
+    names = set(written) | set(wanted)
+    return {name for name in names if written.get(name) != wanted.get(name)} - _FREE_SETTINGS
+
+
+def check_changes(
+    run_dir: str,
+    written: dict,
+    wanted: dict,
+    progress: dict | None,
+    may_differ: Collection[str] = (),
+) -> None:
+    """Checks that a run may go on with another config.
+
+    A finished run may have more epochs; one that stopped early may wait longer for a better
+    network.
+
+    Args:
+        run_dir: its folder.
+        written: the config that it began with.
+        wanted: the config that it is to go on with.
+        progress: how far it is; None before its first state.
+        may_differ: further settings that may.
+
+    Raises:
+        ValueError: listing every difference that is not allowed.
+    """
+    refused = changed_settings(written, wanted) - set(may_differ)
+    refused -= _longer_ends(written, wanted, progress)
+    if refused:
+        lines = [f"Run folder {run_dir!r} belongs to another config:"]
+        for name in sorted(refused):
+            there, now = (config.get(name, "absent") for config in (written, wanted))
+            lines.append(f"  {name}: {there!r} there, {now!r} now")
+        lines += _why_no_more_epochs(run_dir, refused, written, wanted, progress)
+        lines.append("Use the same flags to continue it, or another --run_dir.")
+        raise ValueError("\n".join(lines))
+
+
+def _longer_ends(written, wanted, progress) -> set[str]:
+    """The settings of a finished run that let it go on."""
+    epochs, patience = _end(written)
+    if progress is None or not is_finished(progress, epochs, patience):
+        return set()
+    names, (more_epochs, more_patience) = set(), _end(wanted)
+    if more_epochs > epochs and not has_stopped_early(progress, more_patience):
+        names.add("epochs")
+    if patience and (more_patience > patience or not more_patience):
+        names.add("early_stopping_epochs")
+    return names
+
+
+def _why_no_more_epochs(run_dir, refused, written, wanted, progress) -> list[str]:
+    if progress is None:
+        is_dual_stream = written.get("model") == "dual_stream"
+        has_other_epochs = any(name.endswith("epochs") for name in refused)
+        return [_FIXED_PHASES.format(run_dir)] if is_dual_stream and has_other_epochs else []
+    (epochs, _), (more_epochs, patience) = _end(written), _end(wanted)
+    if "epochs" not in refused or more_epochs < epochs:
+        return []
+    if has_stopped_early(progress, patience):
+        return [
+            f"It stopped early, {progress['epoch'] - progress['best_epoch']} epochs after its best"
+            " network: more epochs need a larger --early_stopping_epochs (0: never) as well."
+        ]
+    return [f"More epochs are for a finished run; of this one {progress['epoch']} are done."]
+
+
+def _end(config) -> tuple[float, int]:
+    """Epochs and early stopping of a config; no end where a damaged file holds no numbers."""
+    end = config.get("epochs"), config.get("early_stopping_epochs")
+    return end if all(isinstance(number, int) for number in end) else (float("inf"), 0)
