@@ -64,8 +64,14 @@ def keep_as_good(folder: RunFolder) -> None:
 
 
 @contextlib.contextmanager
-def falling_back(config, folder: RunFolder) -> Iterator[None]:
-    """Puts the last good state back when a DivergenceError passes, and says how to go on."""
+def falling_back(config, folder: RunFolder, rate_flag: str) -> Iterator[None]:
+    """Puts the last good state back when a DivergenceError passes, and says how to go on.
+
+    Args:
+        config: has `learning_rate`.
+        folder: of the run.
+        rate_flag: what sets that rate on the command line.
+    """
     try:
         yield
     except DivergenceError as error:
@@ -79,12 +85,9 @@ def falling_back(config, folder: RunFolder) -> Iterator[None]:
             with contextlib.suppress(FileNotFoundError):
                 os.remove(folder.state_file)
             start = "No epoch has ended well, so that the run goes on from its beginning"
-        flag = "--learning_rate"
-        if getattr(config, "model", "classifier") == "dual_stream":
-            flag = f"--phase{config.phases}_learning_rate"
         raise DivergenceError(
-            f"{error} {start}: start the same command with a lower {flag} than {rate:g}, or with"
-            " --gradient_clip_norm, to continue."
+            f"{error} {start}: start the same command with a lower {rate_flag} than {rate:g}, or"
+            " with --gradient_clip_norm, to continue."
         ) from error
 
 

@@ -53,6 +53,7 @@ def run_epochs(
     data,
     validate: Callable[[dict], dict],
     describe: Callable[[dict], str],
+    rate_flag: str = "--learning_rate",
 ) -> dict:
     """Trains to the last epoch, from where an earlier process stopped.
 
@@ -64,6 +65,7 @@ def run_epochs(
         validate: called after every epoch with the progress; returns its log entries, and keeps
             the best networks (`vac_tf.training.kept_networks.keep_best`).
         describe: the log entries of an epoch in words.
+        rate_flag: what sets the learning rate, for the advice after a divergence.
 
     Returns:
         The progress: `epoch`, `best` (score per kind of weights), `winner`, `best_epoch`,
@@ -81,7 +83,8 @@ def run_epochs(
         _say_finished(config, folder, progress)
         return progress
     writer = _summary_writer(folder)
-    with StopRequest() as stop_request, writer.as_default(), falling_back(config, folder):
+    guard = falling_back(config, folder, rate_flag)
+    with StopRequest() as stop_request, writer.as_default(), guard:
         while not _is_finished(config, progress):
             start = time.monotonic()
             logs = _train_epoch(config, folder, trainer, data, progress, stop_request)

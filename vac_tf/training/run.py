@@ -43,6 +43,7 @@ def start_classifier(config: TrainConfig, label_names: tuple[str, ...]) -> keras
 def run(
     config: TrainConfig,
     start_network: Callable[[TrainConfig, tuple[str, ...]], keras.Model] = start_classifier,
+    rate_flag: str = "--learning_rate",
 ) -> dict:
     """Trains a network into `config.run_dir`, or continues the run that lies there.
 
@@ -50,6 +51,7 @@ def run(
         config: Everything that decides the outcome.
         start_network: Called with the config and the label names; returns the network to train,
             with its initial weights: `images` -> `{"heatmaps", "logits"}`.
+        rate_flag: What sets the learning rate, for the advice after a divergence.
 
     Returns:
         The account of the run: `best` (mAP per kind of weights), `winner`, `epochs`, `steps`.
@@ -84,6 +86,7 @@ def run(
             data,
             validate=lambda progress: _validate(config, folder, trainer, data, progress),
             describe=_in_words,
+            rate_flag=rate_flag,
         )
     return {
         "best": progress["best"],

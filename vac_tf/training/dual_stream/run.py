@@ -63,7 +63,9 @@ def _train_phase(config, folder, phase, accounts):
         _LOGGER.info("Phase %s is finished.", phase)
         return
     _LOGGER.info("Phase %s.", phase)
-    accounts[phase] = run(phase_config(config, phase), _starts(config)[phase])
+    # That of phase 1b goes over --learning_rate, that of phases 2 and 3 stands alone.
+    rate_flag = "--learning_rate" if phase == "1a" else f"--phase{phase}_learning_rate"
+    accounts[phase] = run(phase_config(config, phase), _starts(config)[phase], rate_flag)
     folder.write_json(_ACCOUNTS, accounts)
 
 

@@ -22,6 +22,7 @@ from vac_tf.models.classifier import without_head
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
+from vac_tf.training.divergence import DivergenceError
 from vac_tf.training.dual_stream import run as dual_stream_run
 from vac_tf.training.dual_stream.phases import phase_config
 from vac_tf.training.dual_stream.run import join_streams, release_streams, run_dual_stream
@@ -279,6 +280,56 @@ def test_ctrl_c_ends_the_phase_at_a_point_to_continue_from(finished, new, monkey
     assert run_dual_stream(given) == {"2": expected["2"]}
     # Phase 2 from given runs is phase 2 after phases 1a and 1b.
     assert_equal(variables_of_state(given, "2"), variables_of_state(config, "2"))
+
+
+# ---- Divergence, lost networks, more epochs
+
+
+def test_a_phase_that_diverges_goes_on_with_its_own_lower_rate(new):
+    settings = {"phases": "1b", "max_images": 16, "phase1b_learning_rate": 1e30}
+    diverging = dataclasses.replace(new, **settings)
+    message = "lower --phase1b_learning_rate than 1e.30"
+    with pytest.raises(DivergenceError, match=message):
+        run_dual_stream(diverging)
+    with pytest.raises(ValueError, match="weight_decay: 0.0001 there, 0.5 now"):
+        run_dual_stream(dataclasses.replace(diverging, weight_decay=0.5))
+    lower = dataclasses.replace(diverging, phase1b_learning_rate=1e-3)
+    assert run_dual_stream(lower)["1b"]["steps"] == 2
+    assert RunFolder(new.run_dir).read_config() == lower
+    with pytest.raises(ValueError, match="phase1b_learning_rate: 0.001 there, 1e.30 now"):
+        run_dual_stream(diverging)
+
+
+@pytest.fixture
+def copy(finished, tmp_path):
+    """The finished training in a folder that may be changed."""
+    config, _ = finished
+    folder = shutil.copytree(config.run_dir, str(tmp_path / "copy"))
+    return dataclasses.replace(config, run_dir=folder)
+
+
+@pytest.mark.parametrize("damage", [os.remove, lambda path: open(path, "wb").close()])
+def test_a_lost_network_is_restored_from_its_phase_or_an_error(copy, damage, monkeypatch):
+    monkeypatch.setattr("keras.Model.fit", None)
+    path = RunFolder(copy.run_dir).network_file
+    with open(path, "rb") as stream:
+        whole = stream.read()
+    damage(path)
+    run_dual_stream(copy)
+    with open(path, "rb") as stream:
+        assert stream.read() == whole
+    damage(phase_file(copy, "2", "network.keras"))
+    with pytest.raises(ValueError, match=r"phase_2/network\.keras' is missing, damaged"):
+        run_dual_stream(copy)
+
+
+@pytest.mark.parametrize("name", ["epochs", "phase3_epochs"])
+def test_more_epochs_are_refused_with_the_reason(copy, name):
+    message = (
+        rf"(?s){name}: \d there, 9 now.*each phase began .*--trunk_run={copy.run_dir}/phase_1a"
+    )
+    with pytest.raises(ValueError, match=message):
+        run_dual_stream(dataclasses.replace(copy, **{name: 9}))
 
 
 # ---- Other ways
