@@ -2,9 +2,7 @@
 
 import dataclasses
 import logging
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -22,6 +20,7 @@ from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import gather_outputs
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
+from vac_tf.inputs.threads import in_parallel
 from vac_tf.metrics.saliency_density import saliency_density
 from vac_tf.metrics.saliency_scores import mean_scores, score_image
 from vac_tf.models.saving import load_network
@@ -149,8 +148,7 @@ def score_split(
     def score(index):
         return _score_one(split, index, predict, centre_bias, others, human_observers)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = list(pool.map(score, range(len(split))))
+    rows = list(in_parallel(score, range(len(split))))
     names = ("model", "centre_bias", "one_observer_out", "chance")
     return {
         "scores": {name: mean_scores([row[name] for row in rows if row[name]]) for name in names},

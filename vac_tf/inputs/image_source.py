@@ -1,6 +1,5 @@
 """The decoded images of a split, by index: from files, from memory or from a cache folder."""
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import os
@@ -16,6 +15,7 @@ from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.geometry.boxes import crop_boxes
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inputs.decoding import crop, decode_image, orient
+from vac_tf.inputs.threads import in_parallel
 
 _EXIF_ORIENTATION = 0x0112
 
@@ -60,7 +60,7 @@ class ImageSource:
         self._corners = tf.constant(corners.astype("int64"))
         self._orientations = None
         if settings.apply_exif_orientation:
-            codes = [_exif_orientation(path) for path in split.image_paths]
+            codes = list(in_parallel(_exif_orientation, split.image_paths))
             self._orientations = tf.constant(codes, tf.int32)
         self._cached = None
         if cache == "memory":
@@ -97,7 +97,7 @@ class ImageSource:
     def find_bad_images(self, first_only=False) -> list[tuple[int, str]]:
         """Rows that cannot be loaded and why, in row order, by opening every image."""
         bad = []
-        for index, reason in enumerate(_in_parallel(self._reason, range(len(self.split)))):
+        for index, reason in enumerate(in_parallel(self._reason, range(len(self.split)))):
             if reason:
                 bad.append((index, reason))
                 if first_only:
@@ -131,12 +131,9 @@ class ImageSource:
             try:
                 return store(index)
             except tf.errors.OpError as error:
-                raise DatasetError(
-                    f"{self.split.image_paths[index]}: {_one_line(error)}. Mend or remove the file,"
-                    " or use --skip_bad_images."
-                ) from error
+                raise unusable_image(self.split.image_paths[index], _one_line(error)) from error
 
-        return list(_in_parallel(stored, range(len(self.split))))
+        return list(in_parallel(stored, range(len(self.split))))
 
     def _serialized(self, index):
         return tf.io.serialize_tensor(self._decode(index)).numpy()
@@ -151,7 +148,7 @@ class ImageSource:
         try:
             stat = os.stat(path)
         except OSError as error:
-            raise DatasetError(f"{path}: {error.strerror}.") from error
+            raise unusable_image(path, error.strerror) from error
         upright = self.settings.apply_exif_orientation
         key = repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns, corners, upright))
         file = os.path.join(cache_dir, hashlib.sha256(key.encode()).hexdigest() + ".tensor")
@@ -174,17 +171,6 @@ def unusable_image(path: str, reason: str) -> DatasetError:
         f"{path} cannot be used: {reason}. Mend or remove the file, or leave such images out with"
         " --skip_bad_images."
     )
-
-
-def _in_parallel(function, items):
-    """Results in order, computed by a few threads."""
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        futures = [pool.submit(function, item) for item in items]
-        try:
-            for future in futures:
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _one_line(error):

@@ -165,7 +165,7 @@ def test_disk_cache_is_used_again_until_the_file_changes(write, tmp_path):
 @pytest.mark.parametrize("bad", [None, b"no image"])
 def test_filling_a_cache_names_the_bad_image(write, tmp_path, cache, bad):
     split = write(**photographs(1), bad=bad)
-    with pytest.raises(DatasetError, match=r"bad\.jpg: .*(No such file|not a JPEG)"):
+    with pytest.raises(DatasetError, match=r"bad\.jpg cannot be used: .*(No such file|not a JPEG)"):
         ImageSource(split, SETTINGS, cache, str(tmp_path / "cache"))
 
 

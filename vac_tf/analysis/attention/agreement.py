@@ -8,8 +8,6 @@ heatmap looks nowhere: its scores are undefined (NaN), and it is counted.
 """
 
 import dataclasses
-import os
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from vac_tf.analysis.attention.reference import (
 )
 from vac_tf.analysis.classifier_outputs import LabelHeatmaps
 from vac_tf.figures.heatmap_overlay import enlarge
+from vac_tf.inputs.threads import in_parallel
 from vac_tf.metrics import saliency as saliency_metrics
 
 # What the heatmaps are scored by; without fixations by `cc` and `kld` only.
@@ -116,8 +115,7 @@ def measure_agreement(
         )
 
     images = [image for image in reference.images if pairs_of[image]]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        rows = [row for rows in pool.map(score, images) for row in rows]
+    rows = [row for rows in in_parallel(score, images) for row in rows]
     pairs = [pair for image in images for pair in pairs_of[image]]
     image_indices, label_indices = heatmaps.images[pairs], heatmaps.labels[pairs]
     is_present = labels[image_indices, label_indices] == 1
