@@ -48,7 +48,12 @@ def _bodies(path):
         network = load_network(path)
     except ValueError:
         return []  # Loading the weights says what is wrong with the file.
-    return [layer for layer in network.layers if isinstance(layer, keras.Model)]
+    # Blocks of some backbones (ConvNeXt) are models as well: sequential ones.
+    return [
+        layer
+        for layer in network.layers
+        if isinstance(layer, keras.Model) and not isinstance(layer, keras.Sequential)
+    ]
 
 
 def _copy_weights(body, features):

@@ -43,8 +43,8 @@ EFFICIENTNET_V2 = Normalization((128.0,) * 3, (128.0,) * 3)
 class Backbone:
     """How one backbone is built.
 
-    `stride` is the nominal one: pixels of the image per heatmap cell. `weights_kind` says whether
-    Keras publishes ImageNet weights for it.
+    `stride` is the nominal one: pixels of the image per heatmap cell. `has_imagenet_weights` says
+    whether Keras publishes such weights for it.
     """
 
     build: object

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from vac_tf.models import build_classifier, build_dual_stream
-from vac_tf.models.backbones import BACKBONES, build_backbone, get_backbone
+from vac_tf.models.backbones import BACKBONES, TORCH, Backbone, build_backbone, get_backbone
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.models.saving import save_network
@@ -80,6 +80,28 @@ def test_the_network_of_a_run_gives_its_backbone(tmp_path, build):
         np.testing.assert_array_equal(weight, expected)
     with pytest.raises(ValueError, match="do not fit backbone 'mobilenetv3small'"):
         build_backbone("mobilenetv3small", (32, 32, 3), path)
+
+
+@pytest.mark.parametrize("of_a_run", [False, True])
+def test_weights_of_a_backbone_with_sequential_blocks_are_loaded(tmp_path, monkeypatch, of_a_run):
+    """As ConvNeXt has them: they are no streams."""
+
+    def build(input_shape, **options):
+        images = keras.Input(input_shape)
+        blocks = [
+            keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(3, 2, strides=2)])
+            for _ in range(2)
+        ]
+        return keras.Model(images, blocks[1](blocks[0](images)), name="blocks")
+
+    monkeypatch.setitem(BACKBONES, "blocks", Backbone(build, TORCH))
+    network = build_classifier("blocks", 2) if of_a_run else None
+    body = network.get_layer("blocks") if of_a_run else build_backbone("blocks", (32, 32, 3))
+    path = str(tmp_path / "weights.keras")
+    save_network(network or body, path)
+    loaded = build_backbone("blocks", (32, 32, 3), path)
+    for weight, expected in zip(loaded.get_weights(), body.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, expected)
 
 
 def test_a_dual_stream_network_names_the_runs_to_give(tmp_path):
