@@ -1,6 +1,5 @@
 """What happens between steps: stop requests, states in an epoch, means that come back."""
 
-import os
 import signal
 
 import keras
@@ -24,7 +23,7 @@ def test_signals_are_noted_and_raised_when_asked(number, name, exit_code):
     before = signal.getsignal(number)
     with StopRequest() as request:
         request.raise_if_any()
-        os.kill(os.getpid(), number)
+        signal.raise_signal(number)
         with pytest.raises(TrainingInterrupted, match=f"Interrupted by {name}") as error:
             request.raise_if_any()
     assert error.value.exit_code == exit_code
@@ -48,7 +47,7 @@ def test_a_stop_request_saves_the_step_and_stops():
     with StopRequest() as request:
         callback = SaveInEpoch(saved.append, request, start_step=0, seconds=1e9)
         callback.on_train_batch_end(0)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
         with pytest.raises(TrainingInterrupted):
             callback.on_train_batch_end(1)
     assert saved == [2]
@@ -88,7 +87,7 @@ def test_a_closed_terminal_stops_at_a_point_to_continue_from():
         with StopRequest():
             assert signal.getsignal(signal.SIGHUP) is not signal.SIG_DFL
         with StopRequest() as request:
-            os.kill(os.getpid(), signal.SIGHUP)
+            signal.raise_signal(signal.SIGHUP)
             with pytest.raises(TrainingInterrupted, match="Interrupted by SIGHUP") as error:
                 request.raise_if_any()
         assert error.value.exit_code == 129
@@ -101,7 +100,7 @@ def test_what_nohup_ignores_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with StopRequest() as request:
-            os.kill(os.getpid(), signal.SIGHUP)
-            request.raise_if_any()
+            signal.raise_signal(signal.SIGHUP)
+        assert request.signal_number is None
     finally:
         signal.signal(signal.SIGHUP, before)
