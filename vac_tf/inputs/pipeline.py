@@ -64,11 +64,8 @@ class TrainingBatches:
         self.augmentation = augmentation
         self.drop_remainder = drop_remainder
         self.scaled_views = scaled_views
-        if self.steps_per_epoch == 0:
-            raise ValueError(
-                f"{len(labels)} training images do not fill one batch of {batch_size} (the last"
-                " partial batch is dropped); use a smaller batch_size."
-            )
+        if drop_remainder:
+            check_full_batch(len(labels), batch_size, augmentation)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -169,6 +166,18 @@ class TrainingBatches:
 
                 dataset = dataset.enumerate().map(scale)
         return dataset
+
+
+def check_full_batch(
+    num_images: int, batch_size: int, augmentation: Augmentation = Augmentation()
+) -> None:
+    """Raises ValueError when an epoch without its last partial batches has no batch at all."""
+    same_size = sum(not isinstance(version, Scaling) for version in augmentation.versions)
+    if num_images * same_size < batch_size:
+        raise ValueError(
+            f"{num_images} training images do not fill one batch of {batch_size} (the last partial"
+            " batch is dropped); use a smaller batch_size."
+        )
 
 
 def evaluation_batches(

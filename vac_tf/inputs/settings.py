@@ -6,7 +6,7 @@ import logging
 import numpy as np
 import tensorflow as tf
 
-from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.run import RunConfig
 from vac_tf.datasets import DatasetError, Split
 from vac_tf.inputs.image_source import ImageSettings, ImageSource, unusable_image
 
@@ -27,7 +27,7 @@ def naming_bad_images(*sources: ImageSource):
         raise
 
 
-def image_settings(config: TrainConfig) -> ImageSettings:
+def image_settings(config: RunConfig) -> ImageSettings:
     """How the images of a run are decoded and resized."""
     return ImageSettings(
         config.image_size,
@@ -40,6 +40,24 @@ def image_settings(config: TrainConfig) -> ImageSettings:
 def known_labels(labels: np.ndarray, unknown_labels: str) -> np.ndarray:
     """Labels to train on: NaN (left out of the loss) under "ignore", else unknown is negative."""
     return labels if unknown_labels == "ignore" else np.nan_to_num(labels, nan=0.0)
+
+
+def usable_parts(config: RunConfig, train: Split, validation: Split) -> tuple[Split, Split, list]:
+    """Both parts of a run, and (path, reason) of each image that was left out of them.
+
+    Bad images are left out where the run skips them.
+
+    Raises:
+        DatasetError: a part whose first image cannot be loaded, or that has no image left.
+    """
+    settings, skipped, parts = image_settings(config), [], []
+    for part in (train, validation):
+        if config.skip_bad_images:
+            part, bad = leave_bad_images_out(part, settings)
+            skipped += bad
+        ImageSource(part.select([0]), settings).check_first_image()
+        parts.append(part)
+    return *parts, skipped
 
 
 def leave_bad_images_out(split: Split, settings: ImageSettings) -> tuple[Split, list]:

@@ -11,6 +11,7 @@ from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_spl
 from vac_tf.datasets.split import DatasetError, RejectedRow
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import image_settings
+from vac_tf.training.run_data import check_selection, shared_images
 
 # Names, numbers and paths: what differs between reasons that are otherwise the same.
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\[[^]]*\]|\S*[\d/\\]\S*|\S+\.\w{2,4}\b""")
@@ -31,8 +32,16 @@ def check_data(config: TrainConfig) -> bool:
         names,
         partial(read_run_split, config),
         describe,
-        lambda read: read_run_splits(config, read).selected_on,
+        partial(_selected_on, config),
     )
+
+
+def _selected_on(config, read):
+    splits = read_run_splits(config, read)
+    check_selection(splits, config.unknown_labels)
+    for sentence in shared_images(config, splits, read):
+        print(sentence)
+    return splits.selected_on
 
 
 def report_splits(

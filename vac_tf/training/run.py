@@ -1,5 +1,6 @@
 """A training run, from its config to its run folder."""
 
+import logging
 from collections.abc import Callable
 
 import keras
@@ -17,8 +18,16 @@ from vac_tf.training.dual_stream.given_runs import start_from_saliency
 from vac_tf.training.epochs import compile_trainer, run_epochs
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_method
-from vac_tf.training.run_data import RunData, read_run_data
+from vac_tf.training.run_data import (
+    RunData,
+    check_selection,
+    read_run_data,
+    read_usable_splits,
+    shared_images,
+)
 from vac_tf.training.validation import validate
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def start_classifier(config: TrainConfig, label_names: tuple[str, ...]) -> keras.Model:
@@ -66,8 +75,11 @@ def run(
     keras.utils.set_random_seed(config.seed)
 
     # ---- Data
-    data = read_run_data(config)
-    data.check_selection(config.unknown_labels)
+    splits = read_usable_splits(config)
+    check_selection(splits, config.unknown_labels)
+    for sentence in shared_images(config, splits):
+        _LOGGER.warning("%s", sentence)
+    data = read_run_data(config, splits)
 
     # ---- Network, trainer
     network = start_network(config, data.label_names)

@@ -4,21 +4,26 @@ import contextlib
 import dataclasses
 import logging
 import os
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.datasets.run_splits import read_run_splits
+from vac_tf.datasets import Split
+from vac_tf.datasets.run_splits import TEST_SPLITS, RunSplits, read_run_split, read_run_splits
+from vac_tf.datasets.same_images import same_images
+from vac_tf.evaluation.seen_images import SeenImages
 from vac_tf.geometry.transforms import Scaling, parse_transforms
 from vac_tf.inputs.image_source import ImageSource
-from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches
-from vac_tf.inputs.settings import (
-    image_settings,
-    known_labels,
-    leave_bad_images_out,
-    naming_bad_images,
+from vac_tf.inputs.pipeline import (
+    Augmentation,
+    TrainingBatches,
+    check_full_batch,
+    evaluation_batches,
 )
+from vac_tf.inputs.settings import image_settings, known_labels, naming_bad_images, usable_parts
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.step_memory import check_step_memory
 
@@ -59,23 +64,6 @@ class RunData:
             "skipped_images": [list(row) for row in self.skipped],
         }
 
-    def check_selection(self, unknown_labels: str) -> None:
-        """Raises ValueError where the validation part gives every network the same mAP.
-
-        The average precision of a label is 1 when all its images are positive, and undefined when
-        none is.
-        """
-        labels = self.validation_source.split.labels
-        if unknown_labels == "negative":
-            labels = known_labels(labels, unknown_labels)
-        if not ((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).any():
-            raise ValueError(
-                f"No label has both a positive and a negative among the {len(labels)} images of the"
-                f" validation part ({self.selected_on}): every network would have the same mAP, and"
-                " none could be selected. Use a larger --validation_fraction or another"
-                " --validation_split."
-            )
-
     def check_unchanged(self, folder: RunFolder) -> None:
         """Raises ValueError when the run in `folder` has begun with other labels or rows.
 
@@ -101,43 +89,112 @@ class RunData:
             yield
 
 
-def read_run_data(config: TrainConfig) -> RunData:
-    """Reads the splits of a run and prepares their batches.
+@dataclasses.dataclass(frozen=True)
+class UsableSplits(RunSplits):
+    """`skipped` holds the (path, reason) of every image that was left out."""
+
+    skipped: list[tuple[str, str]]
+
+
+def read_usable_splits(config: TrainConfig) -> UsableSplits:
+    """Reads the splits of a run, without the bad images where those are skipped.
 
     Raises:
-        ValueError: unusable settings, or data that is missing, bad or without positives.
+        ValueError: unusable settings, or data that is missing or bad.
     """
     splits = read_run_splits(config)
-    train, validation, skipped = splits.train, splits.validation, []
-    settings = image_settings(config)
-    if config.skip_bad_images:
-        train, skipped_train = leave_bad_images_out(train, settings)
-        validation, skipped_validation = leave_bad_images_out(validation, settings)
-        skipped = skipped_train + skipped_validation
+    train, validation, skipped = usable_parts(config, splits.train, splits.validation)
+    check_step_memory(min(config.batch_size, len(train)), _sides_of_views(config))
+    if config.drop_remainder:
+        check_full_batch(len(train), config.batch_size, _augmentation(config))
+    return UsableSplits(train, validation, splits.selected_on, skipped)
+
+
+def check_selection(splits: RunSplits, unknown_labels: str) -> None:
+    """Raises ValueError where the validation part gives every network the same mAP.
+
+    The average precision of a label is 1 when all its images are positive, and undefined when none
+    is.
+    """
+    labels = splits.validation.labels
+    if unknown_labels == "negative":
+        labels = known_labels(labels, unknown_labels)
+    if not ((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).any():
+        raise ValueError(
+            f"No label has both a positive and a negative among the {len(labels)} images of the"
+            f" validation part ({splits.selected_on}): every network would have the same mAP, and"
+            " none could be selected. Use a larger --validation_fraction or another"
+            " --validation_split."
+        )
+
+
+def shared_images(
+    config: TrainConfig, splits: RunSplits, read: Callable[[str], Split] | None = None
+) -> list[str]:
+    """What flatters a run whose splits hold the same images under other names, a sentence each.
+
+    Equal paths in training and validation part are refused when the splits are read; here files
+    are told apart by their content.
+
+    Args:
+        config: of the run.
+        splits: what it trains on and selects with.
+        read: a split by its name; None: `read_run_split`.
+    """
+    if config.dataset == "scenes":
+        return []  # Drawn anew for each split.
+    train, validation = splits.train.image_paths, splits.validation.image_paths
+    shared, sentences = int(same_images(validation, train).sum()), []
+    if shared:
+        sentences.append(
+            f"{shared} of the {len(validation)} images that select the best network"
+            f" ({splits.selected_on}) are trained on, too, under other names: what the network has"
+            " learnt by heart is taken for its best."
+        )
+    reported = TEST_SPLITS[config.dataset]
+    try:
+        test = (read or partial(read_run_split, config))(reported)
+    except (ValueError, OSError):
+        return sentences  # Not there, or not yet whole; an evaluation will say so.
+    seen = SeenImages.count(test.image_paths, train, validation)
+    counts = {"trained": seen.trained_on}
+    if not config.paper_protocol:  # Which says so itself.
+        counts["selected"] = seen.selected_on
+    return sentences + [
+        f"The network will be {what} on {count} of the {len(test)} images of the {reported} split:"
+        " figures on it will flatter."
+        for what, count in counts.items()
+        if count
+    ]
+
+
+def read_run_data(config: TrainConfig, splits: UsableSplits | None = None) -> RunData:
+    """The batches of a run; where asked for, decoded images are cached, in its folder by default.
+
+    Args:
+        config: of the run.
+        splits: what it trains on; None: they are read.
+
+    Raises:
+        ValueError: as `read_usable_splits`; DatasetError for the first unreadable image when a
+            cache is filled.
+    """
+    splits = splits or read_usable_splits(config)
+    train, validation, settings = splits.train, splits.validation, image_settings(config)
     positive_ratio = train.positive_ratio(config.unknown_labels)
-    for name, ratio in zip(train.label_names, positive_ratio, strict=True):
-        if ratio in (0.0, 1.0):
-            absent = "positive" if ratio == 0.0 else "negative"
-            _LOGGER.warning("Label %r has no %s in the training images.", name, absent)
+    _name_one_sided_labels(train.label_names, positive_ratio)
     cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
     train_source = ImageSource(train, settings, config.cache, cache_dir)
     validation_source = ImageSource(validation, settings, config.cache, cache_dir)
     scaled_views = _views_from_photographs(config)
     loss_labels = known_labels(validation.labels, config.unknown_labels)
-    check_step_memory(min(config.batch_size, len(train)), _sides_of_views(config))
-    for source in (train_source, validation_source):
-        source.check_first_image()
     return RunData(
         training=TrainingBatches(
             train_source,
             known_labels(train.labels, config.unknown_labels),
             config.batch_size,
             config.seed,
-            Augmentation(
-                parse_transforms(config.augment, config.resize_kernel),
-                config.augment_mode,
-                from_photograph=config.scaled_view == "photograph",
-            ),
+            _augmentation(config),
             config.drop_remainder,
             scaled_views,
         ),
@@ -149,7 +206,22 @@ def read_run_data(config: TrainConfig) -> RunData:
         label_names=train.label_names,
         positive_ratio=positive_ratio,
         selected_on=splits.selected_on,
-        skipped=skipped,
+        skipped=splits.skipped,
+    )
+
+
+def _name_one_sided_labels(label_names, positive_ratio):
+    for name, ratio in zip(label_names, positive_ratio, strict=True):
+        if ratio in (0.0, 1.0):
+            absent = "positive" if ratio == 0.0 else "negative"
+            _LOGGER.warning("Label %r has no %s in the training images.", name, absent)
+
+
+def _augmentation(config):
+    return Augmentation(
+        parse_transforms(config.augment, config.resize_kernel),
+        config.augment_mode,
+        from_photograph=config.scaled_view == "photograph",
     )
 
 

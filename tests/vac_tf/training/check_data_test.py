@@ -117,3 +117,27 @@ def test_columns_are_chosen_by_flags_for_every_split(config):
         assert check_data(dataclasses.replace(config, **changes))
     with pytest.raises(ValueError, match="either label_columns or ignore_columns"):
         dataclasses.replace(config, ignore_columns="width", label_columns="cat,dog")
+
+
+def test_a_validation_part_that_selects_no_network_is_said_too(config, capsys):
+    write(config, "val", "image,cat,dog", "val0.png,1,0", "val1.png,1,0")
+    assert not check_data(config)
+    message = "A training would stop: No label has both a positive and a negative among the 2"
+    assert message in capsys.readouterr().out
+    write(config, "val", "image,cat,dog", "val0.png,1,0", "val1.png,,0")
+    assert not check_data(config)
+    assert check_data(dataclasses.replace(config, unknown_labels="negative"))
+
+
+def test_images_that_stand_in_two_splits_under_two_names_are_counted(config, tmp_path, capsys):
+    """The fixture's: val0.png holds what train0.png and test0.png hold."""
+    assert check_data(config)
+    printed = capsys.readouterr().out
+    assert "3 of the 3 images that select the best network (val split) are trained on" in printed
+    assert "will be trained on 2 of the 2 images of the test split" in printed
+    assert "will be selected on 2 of the 2 images of the test split" in printed
+    for seed, path in enumerate(sorted(tmp_path.glob("*.png"))):
+        path.write_bytes(encode(photograph(8, 8, 3, seed=seed), "PNG"))
+    assert check_data(config)
+    printed = capsys.readouterr().out
+    assert "trained on" not in printed and "flatter" not in printed

@@ -16,7 +16,7 @@ from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.inputs.settings import known_labels
 from vac_tf.training.check_data import check_data
 from vac_tf.training.run import run
-from vac_tf.training.run_data import read_run_data
+from vac_tf.training.run_data import read_run_data, shared_images
 
 LABELS = ("cat", "dog")
 ROWS = {"train": 10, "val": 4, "test": 3}
@@ -308,3 +308,21 @@ def test_missing_images_are_skipped_and_listed_as_unreadable_ones_are(config, ca
     assert [path for path, _ in data.skipped] == paths
     assert all("No such file" in reason for _, reason in data.skipped)
     assert len(data.training.source.split) == 9 and len(data.validation_source.split) == 3
+
+
+def test_a_training_warns_of_a_copy_of_the_reported_images_that_selects(config, caplog):
+    """Under another split's and other files' names."""
+    for number in range(3):
+        image = encode(photograph(20, 20, 3, seed=100 + number), "PNG")
+        for split in ("test", "val"):
+            spoil(config, f"{split}{number}.png", image)
+    with caplog.at_level(logging.WARNING):
+        run(config)
+    assert "will be selected on 3 of the 3 images of the test split" in caplog.text
+    assert "will be trained on" not in caplog.text
+    # val3.png, which is still the image of train3.png.
+    assert "1 of the 4 images that select the best network (val split)" in caplog.text
+    paper, splits = dataclasses.replace(config, paper_protocol=True), read_run_splits(config)
+    assert [text for text in shared_images(paper, splits) if "test split" in text] == []
+    os.remove(f"{config.data_dir}/test0.png")
+    assert len(shared_images(config, splits)) == 1

@@ -13,8 +13,8 @@ from vac_tf.datasets.fixations.density import saliency_targets
 from vac_tf.datasets.fixations.run_splits import read_saliency_splits
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.inputs.image_source import ImageSource
-from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches
-from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
+from vac_tf.inputs.pipeline import TrainingBatches, check_full_batch, evaluation_batches
+from vac_tf.inputs.settings import image_settings, naming_bad_images, usable_parts
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.step_memory import check_step_memory
 
@@ -82,14 +82,10 @@ def read_usable_splits(config: SaliencyConfig) -> SaliencySplits:
         ValueError: unusable settings, or data that is missing or bad.
     """
     train, validation, selected_on = read_saliency_splits(config)
-    settings, skipped = image_settings(config), []
-    if config.skip_bad_images:
-        train, skipped_train = leave_bad_images_out(train, settings)
-        validation, skipped_validation = leave_bad_images_out(validation, settings)
-        skipped = skipped_train + skipped_validation
+    train, validation, skipped = usable_parts(config, train, validation)
     check_step_memory(min(config.batch_size, len(train)), (config.image_size,))
-    for split in (train, validation):
-        ImageSource(split, settings).check_first_image()
+    if config.drop_remainder:
+        check_full_batch(len(train), config.batch_size)
     return SaliencySplits(train, validation, selected_on, skipped)
 
 

@@ -268,6 +268,7 @@ def test_the_programs(finished, data_dir):
         ({"backbone": "resnet51"}, "Unknown backbone 'resnet51'"),
         ({"backbone_weights": "/nowhere.keras"}, "'/nowhere.keras' not found"),
         ({"validation_split": "test"}, "No fixations_test"),
+        ({"drop_remainder": True, "batch_size": 9}, "8 training images do not fill one batch of 9"),
     ],
 )
 def test_what_is_refused_leaves_no_folder(data_dir, tmp_path, values, match):
