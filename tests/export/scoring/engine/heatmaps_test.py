@@ -326,7 +326,7 @@ def test_no_half_written_png_stays(job, tmp_path, monkeypatch):
     assert not list((tmp_path / "folder").iterdir())
 
 
-def test_labels_in_a_form_that_cannot_be_read(job, tmp_path):
+def test_labels_in_a_form_that_cannot_be_read():
     with pytest.raises(ValueError, match="--heatmap_labels is 'a.nb'"):
         selected_labels("a\nb", LABELS)
 
@@ -356,7 +356,7 @@ def test_the_files_of_a_part_reach_their_own_disk_and_no_other(job, tmp_path, mo
 
     folders = []
     monkeypatch.setattr(os, "sync", sync)
-    monkeypatch.setattr(heatmap_rows, "sync_file_system", folders.append, raising=False)
+    monkeypatch.setattr(heatmap_rows, "sync_file_system", folders.append)
     run(job, tmp_path / "scores.jsonl", heatmaps="maps")
     assert folders == [f"{tmp_path}/scores.jsonl.parts/heatmaps"]
 

@@ -121,7 +121,7 @@ def test_a_small_slow_job_goes_on_where_it_stopped(job, tmp_path, monkeypatch, n
     run(job, tmp_path / f"whole-{name}")
     output = tmp_path / name
     with monkeypatch.context() as patch:
-        patch.setattr(shard_scorer, "time", Clock(2.0), raising=False)
+        patch.setattr(shard_scorer, "time", Clock(2.0))
         run_until_row(job, output, monkeypatch, 60)
     assert 2 < len(part_names(output)) < 15
     report = run(job, output)  # On a faster host: now all the rest is one part.
