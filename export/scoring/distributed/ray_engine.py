@@ -120,7 +120,7 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
     address = config.ray_address or os.environ.get("RAY_ADDRESS") or "local"
     can_grow = ray.is_initialized() or address != "local"
     if not ray.is_initialized():
-        ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
+        _start_or_join(ray, address)
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
     check_resources(config, nodes, can_grow)
     ray.data.DataContext.get_current().enable_progress_bars = False  # There is one already.
@@ -151,6 +151,16 @@ def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[t
         num_cpus=config.ray_cpus_per_actor,
         num_gpus=config.ray_gpus_per_actor,
     )
+
+
+def _start_or_join(ray: ModuleType, address: str) -> None:
+    try:
+        ray.init(address, log_to_driver=False, logging_level=logging.WARNING)
+    except Exception as error:  # Ray's exceptions share no narrower base.
+        what = "be started here" if address == "local" else f"be reached at {address!r}"
+        raise ValueError(
+            f"Ray cannot {what}: {error} Check --ray_address; a busy machine may need another try."
+        ) from error
 
 
 def check_resources(

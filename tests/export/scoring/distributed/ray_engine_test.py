@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import types
 from collections import Counter
 from pathlib import Path
 
@@ -267,6 +268,19 @@ def test_actors_that_fit_on_no_node_are_refused_and_not_waited_for(config, caplo
         check_resources(large, nodes, False)
     check_resources(large, nodes, True)
     assert "The job waits for one that has." in caplog.text
+
+
+def test_a_cluster_that_does_not_start_or_answer_ends_the_job_in_one_line(config, monkeypatch):
+    def init(*_, **__):
+        raise Exception("The current node timed out during startup.")
+
+    ray = types.SimpleNamespace(is_initialized=lambda: False, init=init)
+    monkeypatch.setattr(ray_engine, "_import_ray", lambda: ray)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    with pytest.raises(ValueError, match="^Ray cannot be started here: The current node timed"):
+        score_with_ray(config)
+    with pytest.raises(ValueError, match="^Ray cannot be reached at 'auto': The current node"):
+        score_with_ray(dataclasses.replace(config, ray_address="auto"))
 
 
 def test_another_job_and_foreign_files_are_refused(config, tmp_path):
