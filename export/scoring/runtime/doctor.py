@@ -4,14 +4,15 @@ import platform
 
 from export.scoring.runtime.host_facts import CUDA, HostFacts, examine_host
 from export.scoring.runtime.host_problems import find_problems
+from export.scoring.runtime.processor import compare_with_verdict
 from export.scoring.runtime.providers import missing_provider
 
 
-def examine_model(path: str, providers: str) -> tuple[str, str]:
+def examine_model(path: str, providers: str) -> tuple[str, str, str]:
     """Opens a model as a job would, and on a GPU runs it once.
 
     Returns:
-        Where its nodes run and an empty text, or an empty text and what is wrong.
+        Where its nodes run, what a job would warn of, and what is wrong; each may be empty.
     """
     # Imported here: the rest must run where ONNX Runtime cannot be imported.
     from export.scoring.runtime.session import NetworkSession
@@ -20,8 +21,9 @@ def examine_model(path: str, providers: str) -> tuple[str, str]:
         session = NetworkSession(path, providers)
         session.warm_up(1)  # cuDNN is not loaded before.
     except ValueError as error:
-        return "", str(error)
-    return session.placement, ""
+        return "", "", str(error)
+    warning = compare_with_verdict(session.description, session.provider, path)
+    return session.placement, warning, ""
 
 
 def consult_doctor(model: str, providers: str) -> tuple[str, bool]:
@@ -37,8 +39,9 @@ def consult_doctor(model: str, providers: str) -> tuple[str, bool]:
         problems = missing_provider(providers, facts)
     lines = _describe(facts)
     if model and not facts.runtime_error:
-        placement, problem = examine_model(model, providers)
+        placement, warning, problem = examine_model(model, providers)
         lines.append(f"model      {f'opens: {placement}' if placement else 'does not open'}")
+        lines += [f"WARNING    {warning}"] if warning else []
         problems += [problem] if problem else []
     lines += [f"PROBLEM    {problem}" for problem in problems] or ["No problem found."]
     return "\n".join(lines), not problems

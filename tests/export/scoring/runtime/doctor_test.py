@@ -1,5 +1,6 @@
 """What the doctor says of hosts, this one and imagined ones."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 from export.scoring.runtime.doctor import consult_doctor
 from export.scoring.runtime.host_facts import CPU, CUDA, TENSORRT, HostFacts, examine_host
 from export.scoring.runtime.host_problems import find_problems, gpu_problems, tensorrt_problems
-from tests.export.onnx_models import write_channel_mean_model
+from tests.export.onnx_models import description, write_channel_mean_model
 from tools.python_imports import REPOSITORY
 
 ROOT = REPOSITORY
@@ -117,6 +118,15 @@ def test_a_model_is_opened_as_a_job_would(tmp_path, monkeypatch):
     assert "does not open" in text and "No NVIDIA GPU is visible" in text and not is_well
     text, is_well = consult_doctor(str(tmp_path / "nothing.onnx"), "cpu")
     assert "No model at" in text and not is_well
+
+
+def test_what_a_job_would_warn_of_is_said_and_no_problem(tmp_path):
+    verdict = {"accepted": True, "processor": {"name": "Example 9000", "architecture": "example"}}
+    described = dataclasses.replace(description(), precision="int8", verdict=verdict)
+    model = write_channel_mean_model(tmp_path / "model.onnx", described)
+    text, is_well = consult_doctor(model, "cpu")
+    assert "WARNING    " in text and "Example 9000" in text
+    assert is_well == consult_doctor("", "cpu")[1]
 
 
 def test_the_program_answers_where_onnxruntime_cannot_be_imported():
