@@ -157,6 +157,11 @@ class TrainConfig(RunConfig):
             return (self.backbone,)
         return (self.backbone, self.branch_backbone or self.backbone)
 
+    @property
+    def held_out_seed(self) -> int:
+        """Seed of the part of the training images that is held out."""
+        return self.seed if self.split_seed < 0 else self.split_seed
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:

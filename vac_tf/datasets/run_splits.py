@@ -82,28 +82,34 @@ def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = N
     read = read or functools.partial(read_run_split, config)
     train = read(config.train_split)
     test = TEST_SPLITS[config.dataset]
-    fraction = config.validation_fraction
-    if not fraction and config.validation_split == test and not config.paper_protocol:
-        fraction = _DEFAULT_HELD_OUT_FRACTION.get(config.dataset, 0.0)
-        if fraction:
-            _LOGGER.info(
-                "%s reports on its %s split: holding out %g of the training images to select the"
-                " best network (--validation_fraction).",
-                config.dataset,
-                test,
-                fraction,
-            )
+    fraction = held_out_fraction(config)
+    if fraction and not config.validation_fraction:
+        _LOGGER.info(
+            "%s reports on its %s split: holding out %g of the training images to select the"
+            " best network (--validation_fraction).",
+            config.dataset,
+            test,
+            fraction,
+        )
     if config.paper_protocol:
         validation, selected_on = read(test), f"{test} split (paper protocol)"
     elif fraction:
-        seed = config.seed if config.split_seed < 0 else config.split_seed
-        train, validation = hold_out(train, fraction, seed)
+        train, validation = hold_out(train, fraction, config.held_out_seed)
         selected_on = f"held-out {fraction:g} of the {config.train_split} split"
     else:
         validation = _read_validation(config.validation_split, read)
         selected_on = f"{config.validation_split} split"
     check_disjoint(train, validation)
     return RunSplits(train, validation.with_labels(train.label_names), selected_on)
+
+
+def held_out_fraction(config: TrainConfig) -> float:
+    """The part of the training images that selects the best network; 0: a split does."""
+    if config.paper_protocol:
+        return 0.0
+    if not config.validation_fraction and config.validation_split == TEST_SPLITS[config.dataset]:
+        return _DEFAULT_HELD_OUT_FRACTION.get(config.dataset, 0.0)
+    return config.validation_fraction
 
 
 def _read_validation(name: str, read: Callable[[str], Split]) -> Split:

@@ -5,7 +5,7 @@ import logging
 import keras
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.datasets.run_splits import read_run_split
+from vac_tf.datasets.run_splits import held_out_fraction, read_run_split
 from vac_tf.models.cam_head import HEAD_LAYER
 from vac_tf.models.classifier import without_head
 from vac_tf.models.saliency import without_head as without_saliency_head
@@ -17,7 +17,7 @@ _LOGGER = logging.getLogger(__name__)
 
 # What decides which images a run trains on, and which select its best network.
 _SPLIT_SETTINGS = ("dataset", "train_split", "validation_split", "validation_fraction")
-_SPLIT_SETTINGS += ("paper_protocol", "max_images", "split_seed")
+_SPLIT_SETTINGS += ("paper_protocol", "max_images")
 
 
 def check_saliency_run(config: TrainConfig) -> None:
@@ -104,18 +104,14 @@ def _check_stream_run(name, path, backbone, config):
         )
     settings = ("image_size", "pooling") if config.fusion_init == "heads" else ("image_size",)
     check_equal(name, path, run_config, config, *settings)
-    other = [key for key in _SPLIT_SETTINGS if _split(run_config, key) != _split(config, key)]
+    other = [key for key in _SPLIT_SETTINGS if getattr(run_config, key) != getattr(config, key)]
+    if held_out_fraction(run_config) and held_out_fraction(config):
+        other += ["split_seed"] * (run_config.held_out_seed != config.held_out_seed)
     if other:
         _LOGGER.warning(
             "%s %s differs in %s: it may have trained on images that select the network now.",
             *(name, path, ", ".join(other)),
         )
-
-
-def _split(config, name):
-    if name == "split_seed" and config.split_seed < 0:
-        return config.seed
-    return getattr(config, name)
 
 
 def load_stream(run_dir: str) -> tuple[keras.Model, keras.layers.Layer]:

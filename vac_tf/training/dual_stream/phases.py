@@ -99,7 +99,7 @@ def phase_config(config: TrainConfig, phase: str) -> TrainConfig:
     """
     shared = {
         "run_dir": phase_dir(config, phase),
-        "split_seed": config.seed if config.split_seed < 0 else config.split_seed,
+        "split_seed": config.held_out_seed,
         "cache_dir": config.cache_dir or os.path.join(config.run_dir, "image_cache"),
     }
     if phase in ("2", "3"):

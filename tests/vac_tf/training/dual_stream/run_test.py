@@ -24,6 +24,7 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training.callbacks import StopRequest, TrainingInterrupted
 from vac_tf.training.divergence import DivergenceError
 from vac_tf.training.dual_stream import run as dual_stream_run
+from vac_tf.training.dual_stream.given_runs import check_stream_runs
 from vac_tf.training.dual_stream.phases import phase_config
 from vac_tf.training.dual_stream.run import join_streams, release_streams, run_dual_stream
 from vac_tf.training.run import run, start_classifier
@@ -487,6 +488,19 @@ def test_a_dual_stream_is_no_stream_and_other_held_out_images_are_a_warning(fini
     assert (
         "trunk_run" in caplog.text and "differs in validation_fraction, max_images" in caplog.text
     )
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.25])
+def test_another_seed_is_another_split_only_where_images_are_held_out(copy, new, fraction, caplog):
+    trunk = RunFolder(phase_file(copy, "1a", ""))
+    settings = trunk.read_json("config.json") | {"validation_fraction": fraction}
+    trunk.write_json("config.json", settings)
+    config = with_given_streams(new, copy, branch_run="", validation_fraction=fraction)
+    check_stream_runs(dataclasses.replace(config, seed=7))
+    assert ("differs in split_seed" in caplog.text) == (fraction > 0)
+    caplog.clear()
+    check_stream_runs(dataclasses.replace(config, seed=7, split_seed=0))
+    assert caplog.text == ""
 
 
 def test_a_saliency_run_with_other_normalisation_is_refused(base, new, tmp_path):
