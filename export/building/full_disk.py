@@ -47,7 +47,8 @@ def _describe(config: ExportConfig) -> str:
     return (
         f"Cannot export to {config.bundle_dir!r}: a disk has no room. Without the half bundle,"
         f" which was removed, there are {', '.join(rooms)} (temporary files). An older bundle is"
-        " as it was. Make room, or choose a --bundle_dir on another disk."
+        " as it was. Make room, or choose another disk: by --bundle_dir or --triton_repository, for"
+        " temporary files by TMPDIR."
     )
 
 

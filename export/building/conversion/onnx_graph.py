@@ -1,6 +1,8 @@
 """The structure of an exported graph: clean-up, Transpose nodes, and which nodes are delicate."""
 
+import errno
 import os
+import shutil
 import tempfile
 
 import onnx
@@ -16,6 +18,9 @@ def optimize_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     Of what the conversion from TensorFlow leaves behind, this moves Transpose nodes through the
     graph until they cancel, and folds constants and padding. All nodes stay standard ONNX; each
     has a name of its own, by which the other functions here choose them.
+
+    Raises:
+        OSError: when the folder of temporary files has no room.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, target = (os.path.join(folder, name) for name in ("source.onnx", "target.onnx"))
@@ -24,7 +29,13 @@ def optimize_graph(model: onnx.ModelProto) -> onnx.ModelProto:
         options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = target
-        onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        try:
+            onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            # Of a full disk it says "Protobuf serialization failed." and no more.
+            if shutil.disk_usage(folder).free < model.ByteSize():
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), target) from error
+            raise
         optimized = onnx.load(target)
     # It lists every operator set that it knows; an older runtime would refuse the unknown ones.
     domains = {node.domain for node in optimized.graph.node}

@@ -2,13 +2,16 @@
 
 import errno
 import os
+import shutil
 
 import pytest
 import tensorflow as tf
 
 from export.building import exporter
 from export.building.config import ExportConfig
+from export.building.conversion import onnx_graph
 from export.bundle.folder import new_bundle
+from tests.export.onnx_models import convolution_model
 
 FULL = "bundle/saved_model/variables/data.tempstate; No space left on device"
 
@@ -46,6 +49,19 @@ def test_a_full_disk_is_named_and_the_older_bundle_stays(config, monkeypatch, er
     assert repr(config.bundle_dir) in str(caught.value) and "\n" not in str(caught.value)
     assert os.listdir(config.bundle_dir) == ["bundle.json"]
     assert os.listdir(os.path.dirname(config.bundle_dir)) == ["bundle"]
+
+
+def test_a_full_folder_of_temporary_files_is_told_though_onnx_runtime_does_not(monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("Protobuf serialization failed.")
+
+    monkeypatch.setattr(onnx_graph.onnxruntime, "InferenceSession", fail)
+    with pytest.raises(RuntimeError, match="Protobuf"):
+        onnx_graph.optimize_graph(convolution_model())
+    usage = shutil.disk_usage("/")._replace(free=100)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    with pytest.raises(OSError, match="No space left on device"):
+        onnx_graph.optimize_graph(convolution_model())
 
 
 def test_other_errors_stay_as_they_are(config, monkeypatch):
