@@ -1,7 +1,10 @@
 """The network as a TensorFlow SavedModel with three signatures."""
 
+import contextlib
 import json
+import logging
 import os
+from collections.abc import Iterator
 
 import tensorflow as tf
 from tensorflow.core.protobuf import fingerprint_pb2
@@ -35,13 +38,37 @@ def write_saved_model(
         name: tf.function(function, input_signature=[signature])
         for name, (function, signature) in endpoints.items()
     }
-    tf.saved_model.save(module, folder, signatures=signatures)
+    with _without_notes():
+        tf.saved_model.save(module, folder, signatures=signatures)
     _clear_random_identity(os.path.join(folder, "fingerprint.pb"))
     extra = os.path.join(folder, "assets.extra")
     os.makedirs(extra)
     with open(os.path.join(extra, "model.json"), "w", encoding="utf-8") as file:
         json.dump(description.to_json(), file, indent=1)
     return tuple(endpoints)
+
+
+@contextlib.contextmanager
+def _without_notes() -> Iterator[None]:
+    """Leaves out what TensorFlow tells of how it saves, to a folder that is renamed soon.
+
+    It comes where messages for debugging are wanted (--verbosity=1).
+    """
+    loggers = [logging.getLogger(name) for name in ("absl", "tensorflow")]
+    if loggers[0].isEnabledFor(logging.DEBUG):
+        yield
+        return
+
+    def is_no_note(record: logging.LogRecord) -> bool:  # Not a level: TensorFlow sets it again.
+        return record.levelno > logging.INFO
+
+    for logger in loggers:
+        logger.addFilter(is_no_note)
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(is_no_note)
 
 
 def _clear_random_identity(path: str) -> None:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from export.building.config import ExportConfig
 from export.building.conversion.onnx_writer import write_onnx
 from export.building.exporter import export_run
 from export.building.gate.parity import OutputValueError
+from export.building.saved_model_writer import write_saved_model
 from export.building.serving_network import InferenceNetwork
 from export.bundle.folder import checksums, new_bundle
 from export.bundle.preprocessing import Preprocessing
@@ -98,6 +100,17 @@ def test_the_saved_model_holds_each_weight_once(bundle, run):
     stored = sum(np.prod(shape) for name, shape in tf.train.list_variables(prefix))
     network = exporter.load_network(run.network_file)
     assert stored == pytest.approx(sum(np.prod(value.shape) for value in network.variables), abs=1)
+
+
+def test_how_tensorflow_saves_is_told_where_debugging_is_wanted(tmp_path, caplog):
+    network = InferenceNetwork(tiny_network(), Preprocessing(SIZE, SIZE))
+    told = []
+    for level in (logging.INFO, logging.DEBUG):
+        caplog.clear()
+        with caplog.at_level(level, "absl"), caplog.at_level(level, "tensorflow"):
+            write_saved_model(str(tmp_path / str(level)), network, description(LABELS))
+        told.append("Assets written to" in caplog.text)
+    assert told == [False, True]
 
 
 def test_the_onnx_file_describes_itself(bundle, run):
