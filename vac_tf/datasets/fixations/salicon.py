@@ -1,5 +1,6 @@
 """SALICON: the official fixation JSON, and data sets written in its layout."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
@@ -10,8 +11,18 @@ import numpy as np
 from vac_tf.datasets.fixations.salicon_release import is_release, read_release
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.readers.image_files import FolderListings
-from vac_tf.datasets.readers.json_file import read_json_object
+from vac_tf.datasets.readers.json_file import identifier, read_json_tables
 from vac_tf.datasets.split import DatasetError, RejectedRow, nothing_usable, report_bad_row
+
+
+@dataclasses.dataclass(frozen=True)
+class _Image:
+    """An image of the file: its place there, its name, and its size in pixels."""
+
+    place: str
+    file_name: str
+    height: int
+    width: int
 
 
 def read_salicon(
@@ -25,7 +36,8 @@ def read_salicon(
 
     Either the fixation JSON: `fixations_SPLIT.json` in `data_dir` or `data_dir/annotations`, whose
     annotations hold one worker's `fixations` on one image as 1-based [row, column]; SPLIT is the
-    name given, or the only one that begins with it (`train` finds `fixations_train2014.json`).
+    name given, or the only one that begins with it (`train` finds `fixations_train2014.json`). Ids
+    of images are numbers, numbers as text, or names.
     The images lie in `images/SPLIT`, `images`, `SPLIT`, `data_dir` or any folder of `images`.
 
     Or the 2017 release, see `vac_tf.datasets.fixations.salicon_release.read_release`.
@@ -46,19 +58,16 @@ def read_salicon(
     if is_release(data_dir):
         return read_release(data_dir, split, rejected=rejected, keep_missing=keep_missing)
     file = _find_fixations(Path(data_dir), split)
-    content = read_json_object(file, ("images", "annotations"))
-    for key in ("images", "annotations"):
-        if not isinstance(content[key], list) or not all(isinstance(r, dict) for r in content[key]):
-            raise DatasetError(f"{file}: {key!r} must be a list of objects.")
-    images = _images(content["images"], file, rejected)
-    looks = _looks(content["annotations"], images, file, rejected)
+    image_rows, annotations = read_json_tables(file, ("images", "annotations"))
+    images = _images(image_rows, file, rejected)
+    looks = _looks(annotations, images, file, rejected)
     folder = _image_folder(Path(data_dir), split, file, images)
     listings = FolderListings(keep_missing)
     kept = _with_fixations(images, looks, folder, listings, file, rejected)
     return SaliencySplit(
-        image_paths=tuple(os.path.join(folder, images[i]["file_name"]) for i in kept),
-        image_ids=tuple(str(identifier) for identifier in kept),
-        sizes=np.array([(images[i]["height"], images[i]["width"]) for i in kept]),
+        image_paths=tuple(os.path.join(folder, images[i].file_name) for i in kept),
+        image_ids=tuple(str(i) for i in kept),
+        sizes=np.array([(images[i].height, images[i].width) for i in kept]),
         workers=tuple(tuple(looks[i]) for i in kept),
         fixations=tuple(tuple(looks[i].values()) for i in kept),
         name=split,
@@ -86,19 +95,20 @@ def _find_fixations(data_dir: Path, split: str) -> Path:
     )
 
 
-def _images(rows: list[dict], file: Path, rejected: list | None) -> dict[Any, dict]:
-    """The rows of the images by id."""
-    images: dict[Any, dict] = {}
+def _images(rows: list[dict], file: Path, rejected: list | None) -> dict[int | str, _Image]:
+    """The usable images by id, in the order of the file."""
+    images: dict[int | str, _Image] = {}
     for index, row in enumerate(rows):
+        image_id, name = identifier(row.get("id")), row.get("file_name")
         size = (row.get("height"), row.get("width"))
-        if not isinstance(row.get("id"), (int, str)) or not isinstance(row.get("file_name"), str):
+        if image_id is None or not isinstance(name, str):
             reason = f"expected an `id` and a `file_name`, got {row}."
         elif not all(_is_integer(side) and side > 0 for side in size):
             reason = f"height and width must be positive integers, got {size}."
-        elif row["id"] in images:
-            reason = f"image id {row['id']!r} occurs twice."
+        elif image_id in images:
+            reason = f"image id {image_id!r} occurs twice."
         else:
-            images[row["id"]] = row
+            images[image_id] = _Image(f"images[{index}]", name, *size)
             continue
         report_bad_row(rejected, file, f"images[{index}]", reason)
     if not images:
@@ -107,34 +117,34 @@ def _images(rows: list[dict], file: Path, rejected: list | None) -> dict[Any, di
 
 
 def _looks(
-    rows: list[dict], images: dict[Any, dict], file: Path, rejected: list | None
-) -> dict[Any, dict]:
+    rows: list[dict], images: dict[int | str, _Image], file: Path, rejected: list | None
+) -> dict[int | str, dict]:
     """For each image id: worker -> int64 [F, 2] of 0-based row and column."""
-    looks: dict[Any, dict] = {identifier: {} for identifier in images}
+    looks: dict[int | str, dict] = {image_id: {} for image_id in images}
     seen = set()
     for index, row in enumerate(rows):
-        image = images.get(row.get("image_id"))
-        look = (row.get("image_id"), row.get("worker_id"))
+        image_id, worker = identifier(row.get("image_id")), row.get("worker_id")
+        image = images.get(image_id)
         if image is None:
             reason = f"unknown image id {row.get('image_id')!r}."
-        elif not isinstance(row.get("worker_id"), (int, str)):
-            reason = f"expected a `worker_id`, got {row.get('worker_id')!r}."
-        elif look in seen:
+        elif not isinstance(worker, (int, str)):
+            reason = f"expected a `worker_id`, got {worker!r}."
+        elif (image_id, worker) in seen:
             reason = (
-                f"worker {row['worker_id']!r} is listed twice for {image['file_name']}; join the"
-                " fixations into one annotation or remove one of them."
+                f"worker {worker!r} is listed twice for {image.file_name}; join the fixations into"
+                " one annotation or remove one of them."
             )
         else:
-            seen.add(look)
+            seen.add((image_id, worker))
             points, reason = _points(row.get("fixations"), image)
             if len(points) and not reason:
-                looks[row["image_id"]][row["worker_id"]] = points
+                looks[image_id][worker] = points
         if reason:
             report_bad_row(rejected, file, f"annotations[{index}]", reason)
     return looks
 
 
-def _points(fixations: Any, image: dict) -> tuple[np.ndarray, str]:
+def _points(fixations: Any, image: _Image) -> tuple[np.ndarray, str]:
     """int64 [F, 2], 0-based, and what is wrong with them."""
     nothing = np.zeros((0, 2), np.int64)
     is_list = isinstance(fixations, list) and all(
@@ -146,22 +156,22 @@ def _points(fixations: Any, image: dict) -> tuple[np.ndarray, str]:
         return nothing, f"fixations must be a list of integer pairs [row, column], got {text}."
     if not fixations:
         return nothing, ""
-    points = np.array(fixations, np.int64)
-    outside = (points < 1) | (points > (image["height"], image["width"]))
+    points = np.array(fixations)  # Not yet of 64 bits: a damaged number may not fit into them.
+    outside = (points < 1) | (points > (image.height, image.width))
     if outside.any():
         first = points[outside.any(axis=1)][0].tolist()
         return nothing, (
-            f"fixation {first} lies outside {image['file_name']}: [row, column] count from 1 to"
-            f" [{image['height']}, {image['width']}]."
+            f"fixation {first} lies outside {image.file_name}: [row, column] count from 1 to"
+            f" [{image.height}, {image.width}]."
         )
-    return points - 1, ""
+    return points.astype(np.int64) - 1, ""
 
 
 def _is_integer(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _image_folder(data_dir: Path, split: str, file: Path, images: dict[Any, dict]) -> Path:
+def _image_folder(data_dir: Path, split: str, file: Path, images: dict) -> Path:
     """The folder that holds the images."""
     full_name = file.stem.removeprefix("fixations_")
     names = dict.fromkeys((f"images/{full_name}", f"images/{split}", "images", full_name, split))
@@ -169,28 +179,28 @@ def _image_folder(data_dir: Path, split: str, file: Path, images: dict[Any, dict
     folders += sorted(path for path in (data_dir / "images").glob("*") if path.is_dir())
     listings = FolderListings()
     for folder in folders:
-        if any(listings.has_file(str(folder / row["file_name"])) for row in images.values()):
+        if any(listings.has_file(str(folder / image.file_name)) for image in images.values()):
             return folder
-    first = next(iter(images.values()))["file_name"]
+    first = next(iter(images.values())).file_name
     raise DatasetError(f"{file}: no image such as {first} in {', '.join(map(str, folders[:-1]))}.")
 
 
 def _with_fixations(images, looks, folder, listings, file, rejected) -> list:
     """Ids of the images that are usable and that somebody looked at, in the order of the file."""
     kept = []
-    for index, (identifier, row) in enumerate(images.items()):
-        path = str(folder / row["file_name"])
+    for image_id, image in images.items():
+        path = str(folder / image.file_name)
         if not listings.is_usable(path):
             reason = f"image file {path} is missing."
-        elif not looks[identifier]:
+        elif not looks[image_id]:
             reason = (
-                f"there are no fixations on {row['file_name']}; an image that nobody looked at"
+                f"there are no fixations on {image.file_name}; an image that nobody looked at"
                 " cannot be learnt from or scored."
             )
         else:
-            kept.append(identifier)
+            kept.append(image_id)
             continue
-        report_bad_row(rejected, file, f"images[{index}]", reason)
+        report_bad_row(rejected, file, image.place, reason)
     if not kept:
         raise nothing_usable(f"{file}: no usable image among {len(images)}.", rejected)
     return kept

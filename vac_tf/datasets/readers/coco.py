@@ -1,15 +1,13 @@
 """MS-COCO instances annotations: one example per image, one label per category."""
 
-import logging
-import math
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from vac_tf.datasets.readers.image_files import FolderListings
-from vac_tf.datasets.readers.json_file import read_json_object
+from vac_tf.datasets.readers.json_file import identifier, is_box, read_json_tables
+from vac_tf.datasets.readers.official_counts import warn_of_other_count
 from vac_tf.datasets.split import (
     DatasetError,
     ObjectAnnotation,
@@ -19,8 +17,6 @@ from vac_tf.datasets.split import (
     nothing_usable,
     report_bad_row,
 )
-
-_LOGGER = logging.getLogger(__name__)
 
 _OFFICIAL_COUNTS = {
     "train2014": 82_783,
@@ -58,30 +54,19 @@ def read_coco(
         DatasetError: when a file is missing or damaged, or a row is bad.
     """
     annotation_file, full_name = _find_annotations(Path(data_dir), split)
-    content = read_json_object(annotation_file, ("images", "annotations", "categories"))
-    for key in ("images", "annotations", "categories"):
-        if not isinstance(content[key], list) or not all(isinstance(r, dict) for r in content[key]):
-            raise DatasetError(f"{annotation_file}: {key!r} must be a list of objects.")
-    label_names, category_index = _categories(content["categories"], annotation_file)
+    images, annotations, categories = read_json_tables(
+        annotation_file, ("images", "annotations", "categories")
+    )
+    label_names, category_index = _categories(categories, annotation_file)
     image_dir = _find_image_dir(Path(data_dir), full_name)
     listings = FolderListings(keep_missing)
-    paths, bad_images = _images(content["images"], image_dir, listings, annotation_file, rejected)
-    objects = _objects(
-        content["annotations"], paths, bad_images, category_index, annotation_file, rejected
-    )
+    paths, bad_images = _images(images, image_dir, listings, annotation_file, rejected)
+    objects = _objects(annotations, paths, bad_images, category_index, annotation_file, rejected)
     kept = [image_id for image_id in paths if image_id not in bad_images]
     if not kept:
-        count = len(content["images"])
-        raise nothing_usable(f"{annotation_file}: no usable image among {count}.", rejected)
-    expected = _OFFICIAL_COUNTS.get(full_name)
-    if expected is not None and len(kept) != expected:
-        _LOGGER.warning(
-            "%s: %d images; the official %s has %d.",
-            annotation_file,
-            len(kept),
-            full_name,
-            expected,
-        )
+        message = f"{annotation_file}: no usable image among {len(images)}."
+        raise nothing_usable(message, rejected)
+    warn_of_other_count(annotation_file, full_name, len(kept), "images", _OFFICIAL_COUNTS)
     labels = np.zeros((len(kept), len(label_names)), np.float32)
     for row, image_id in enumerate(kept):
         labels[row, [annotation.category for annotation in objects[image_id]]] = 1
@@ -131,32 +116,24 @@ def _find_image_dir(data_dir: Path, full_name: str) -> Path:
     )
 
 
-def _identifier(value: Any) -> int | str | None:
-    """An id as it is compared: a number, also one written as text, or another text; else None."""
-    if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 20:
-        return int(value)
-    is_usable = isinstance(value, (int, str)) and not isinstance(value, bool) and value != ""
-    return value if is_usable else None
-
-
 def _categories(rows: list[dict], file: Path) -> tuple[tuple[str, ...], dict[int | str, int]]:
     """Label names by category id, and the label index of each id."""
     names: dict[int | str, str] = {}
     for index, row in enumerate(rows):
         place = f"{file}, categories[{index}]"
-        identifier, name = _identifier(row.get("id")), row.get("name")
-        if identifier is None or not isinstance(name, str) or not name.strip():
+        category_id, name = identifier(row.get("id")), row.get("name")
+        if category_id is None or not isinstance(name, str) or not name.strip():
             raise DatasetError(f"{place}: expected an `id` and a `name`, got {row}.")
-        if identifier in names or name in names.values():
-            raise DatasetError(f"{place}: category id {identifier} or name {name!r} occurs twice.")
-        names[identifier] = name
+        if category_id in names or name in names.values():
+            raise DatasetError(f"{place}: category id {category_id} or name {name!r} occurs twice.")
+        names[category_id] = name
     if not names:
         raise DatasetError(f"{file}: there are no categories, so there is nothing to learn.")
     # Numbers come first, in their order.
-    identifiers = sorted(names, key=lambda identifier: (isinstance(identifier, str), identifier))
+    ids = sorted(names, key=lambda category_id: (isinstance(category_id, str), category_id))
     return (
-        tuple(names[identifier] for identifier in identifiers),
-        {identifier: index for index, identifier in enumerate(identifiers)},
+        tuple(names[category_id] for category_id in ids),
+        {category_id: index for index, category_id in enumerate(ids)},
     )
 
 
@@ -172,23 +149,23 @@ def _images(
     bad: set[int | str] = set()
     first_with_name: dict[str, int] = {}
     for index, row in enumerate(rows):
-        identifier, name = _identifier(row.get("id")), row.get("file_name")
-        if identifier is None or not isinstance(name, str) or not name:
+        image_id, name = identifier(row.get("id")), row.get("file_name")
+        if image_id is None or not isinstance(name, str) or not name:
             reason = f"expected an `id` and a `file_name`, got {row}."
-        elif identifier in paths:
-            reason = f"the same image twice: id {identifier} is already {paths[identifier]}."
+        elif image_id in paths:
+            reason = f"the same image twice: id {image_id} is already {paths[image_id]}."
         elif name in first_with_name:
             reason = f"the same image twice: {name!r} is already images[{first_with_name[name]}]."
-            paths[identifier] = name
-            bad.add(identifier)
+            paths[image_id] = name
+            bad.add(image_id)
         else:
             first_with_name[name] = index
             path = os.path.join(image_dir, name)
-            paths[identifier] = path
+            paths[image_id] = path
             if listings.is_usable(path):
                 continue
             reason = f"image file {path} is missing."
-            bad.add(identifier)
+            bad.add(image_id)
         report_bad_row(rejected, file, f"images[{index}]", reason)
     return paths, bad
 
@@ -204,15 +181,16 @@ def _objects(
     """The objects of every image id; ids of images with a bad annotation join `bad_images`."""
     objects: dict[int | str, list[ObjectAnnotation]] = {name: [] for name in paths}
     for index, row in enumerate(rows):
-        image_id = _identifier(row.get("image_id"))
-        category_id = _identifier(row.get("category_id"))
+        image_id = identifier(row.get("image_id"))
+        category_id = identifier(row.get("category_id"))
         box = row.get("bbox")
         if image_id not in objects:
             image_id = None
             reason = f"unknown image id {row.get('image_id')!r}."
         elif category_id not in category_index:
             reason = f"unknown category id {row.get('category_id')!r} on image {paths[image_id]}."
-        elif not _is_box(box):
+        # Boxes of zero width exist in the official files; their image does show the category.
+        elif not is_box(box):
             reason = f"bbox must be [x, y, width, height], got {box!r} on image {paths[image_id]}."
         else:
             objects[image_id].append(
@@ -229,10 +207,3 @@ def _objects(
         if image_id in objects:
             bad_images.add(image_id)
     return objects
-
-
-def _is_box(box: Any) -> bool:
-    # Boxes of zero width exist in the official files; their image does show the category.
-    if not isinstance(box, list) or len(box) != 4:
-        return False
-    return all(isinstance(v, (int, float)) and math.isfinite(v) for v in box)

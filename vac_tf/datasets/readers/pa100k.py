@@ -1,6 +1,5 @@
 """PA-100K: pedestrian images with 26 attributes, from the official MATLAB file."""
 
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.matlab_file import read_matlab_file
+from vac_tf.datasets.readers.official_counts import warn_of_other_count
 from vac_tf.datasets.split import (
     DatasetError,
     RejectedRow,
@@ -17,8 +17,6 @@ from vac_tf.datasets.split import (
     nothing_usable,
     report_bad_row,
 )
-
-_LOGGER = logging.getLogger(__name__)
 
 _SPLITS = {
     "train": ("train",),
@@ -73,11 +71,7 @@ def read_pa100k(
     for part in _SPLITS[split]:
         names = _strings(content, f"{part}_images_name", file)
         part_labels = _labels(content, part, (len(names), len(label_names)), file)
-        if len(names) != _OFFICIAL_COUNTS[part]:
-            _LOGGER.warning(
-                "%s: %d %s images; the official number is %d.",
-                file, len(names), part, _OFFICIAL_COUNTS[part],
-            )  # fmt: skip
+        warn_of_other_count(file, part, len(names), "images", _OFFICIAL_COUNTS)
         folder = _find_images(data_dir, names, listings)
         for row, name in enumerate(names):
             place = f"{part}_images_name({row + 1})"

@@ -1,4 +1,4 @@
-"""Datasets given as CSV or Parquet tables: one row per image (or per box), labels in columns."""
+"""Datasets given as CSV, TSV or Parquet tables: one row per image (or box), labels in columns."""
 
 import math
 import os
@@ -32,6 +32,8 @@ from vac_tf.datasets.split import (
     report_bad_row,
 )
 
+_KINDS = ", ".join(TABLE_SUFFIXES)
+
 
 def read_table(
     data_dir: str | os.PathLike,
@@ -46,8 +48,8 @@ def read_table(
 ) -> Split:
     """Reads one split of a dataset given as tables.
 
-    The table is `data_dir/SPLIT.csv` or `.parquet`, or one table with a `split` column: `data_dir`
-    itself when it is a file, else the only table in the folder. Columns:
+    The table is `data_dir/SPLIT.csv`, `.tsv` or `.parquet`, or one table with a `split` column:
+    `data_dir` itself when it is a file, else the only table in the folder. Columns:
 
     * `image` (or `path`, `file_name`, `filename`, the first that exists): path of the image,
       absolute or relative to the table's folder;
@@ -57,7 +59,8 @@ def read_table(
       column per label holding 0, 1, True, False or nothing (unknown).
 
     With a `labels` column the label names are those of all splits, sorted. The cells of a CSV are
-    separated by commas or, where the first line shows it, by semicolons or tabs.
+    separated by commas (of a TSV by tabs) or by what else of comma, semicolon and tab the first
+    line shows.
 
     Args:
         data_dir: folder of the tables, or one table.
@@ -137,7 +140,7 @@ def _find_table(data_dir: Path, split: str) -> tuple[Path, list[Path]]:
     """The table of a split, and all tables that belong to the dataset."""
     if data_dir.is_file():
         if data_dir.suffix not in TABLE_SUFFIXES:
-            raise DatasetError(f"{data_dir} is neither a .csv nor a .parquet file.")
+            raise DatasetError(f"{data_dir} is no table. Expected a file of {_KINDS}.")
         if "split" not in column_names(data_dir):
             raise DatasetError(
                 f"{data_dir} has no `split` column, so it does not say what is {split!r}. Add the"
@@ -148,7 +151,7 @@ def _find_table(data_dir: Path, split: str) -> tuple[Path, list[Path]]:
         raise DatasetError(f"data_dir {str(data_dir)!r} does not exist. Expected tables in it.")
     tables = sorted(p for p in data_dir.iterdir() if p.suffix in TABLE_SUFFIXES and p.is_file())
     if not tables:
-        raise DatasetError(f"There is no .csv or .parquet file in {data_dir}.")
+        raise DatasetError(f"There is no table in {data_dir}. Expected a file of {_KINDS}.")
     named = [path for path in tables if path.stem == split]
     if len(named) == 1:
         return named[0], tables
@@ -157,8 +160,8 @@ def _find_table(data_dir: Path, split: str) -> tuple[Path, list[Path]]:
     if len(tables) == 1 and "split" in column_names(tables[0]):
         return tables[0], tables
     raise UnknownSplitError(
-        f"Unknown split {split!r} in {data_dir}: there is no {split}.csv or {split}.parquet, nor"
-        f" one table with a `split` column. Found: {', '.join(path.name for path in tables)}."
+        f"Unknown split {split!r} in {data_dir}: there is no table {split} ({_KINDS}), nor one"
+        f" table with a `split` column. Found: {', '.join(path.name for path in tables)}."
     )
 
 

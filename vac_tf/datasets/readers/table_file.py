@@ -1,4 +1,4 @@
-"""CSV and Parquet files as rows with the place they came from."""
+"""CSV, TSV and Parquet files as rows with the place they came from."""
 
 import csv
 import dataclasses
@@ -9,7 +9,7 @@ from typing import Any
 
 from vac_tf.datasets.split import DatasetError
 
-TABLE_SUFFIXES = (".csv", ".parquet")
+TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 # What the column of image paths may be called.
 IMAGE_COLUMNS = ("image", "path", "file_name", "filename")
 _DELIMITERS = (",", ";", "\t")
@@ -28,7 +28,7 @@ class TableRow:
 
 
 def column_names(path: str | os.PathLike) -> list[str]:
-    """Names of the columns of a CSV or Parquet file.
+    """Names of the columns of a text or Parquet file.
 
     Raises:
         DatasetError: when the file is missing, empty or damaged, or a name occurs twice.
@@ -45,7 +45,7 @@ def column_names(path: str | os.PathLike) -> list[str]:
 
 
 def table_rows(path: str | os.PathLike) -> Iterator[TableRow]:
-    """The rows of a CSV file (cells are strings) or a Parquet file (cells are Python values).
+    """The rows of a text file (cells are strings) or a Parquet file (cells are Python values).
 
     Raises:
         DatasetError: when the file is missing, empty or damaged.
@@ -65,7 +65,8 @@ def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
     line, empty = 1, True
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            delimiter = _delimiter(next(filter(str.strip, file), ""))
+            usual = "\t" if path.suffix == ".tsv" else ","
+            delimiter = _delimiter(next(filter(str.strip, file), ""), usual)
             file.seek(0)
             reader = csv.reader(file, delimiter=delimiter, strict=True)
             for values in reader:
@@ -86,13 +87,13 @@ def _csv_records(path: Path) -> Iterator[tuple[int, list[str]]]:
         raise DatasetError(f"{path} is empty. Expected a line of column names and rows.")
 
 
-def _delimiter(header: str) -> str:
-    """What separates the cells: a comma, unless only another one shows a column of images."""
-    for delimiter in _DELIMITERS:
+def _delimiter(header: str, usual: str) -> str:
+    """What separates the cells: the usual, unless only another one shows a column of images."""
+    for delimiter in (usual, *_DELIMITERS):
         names = next(csv.reader([header], delimiter=delimiter), [])
         if len(names) > 1 and any(name.strip() in IMAGE_COLUMNS for name in names):
             return delimiter
-    return ","
+    return usual
 
 
 def _parquet_columns(path: Path) -> list[str]:

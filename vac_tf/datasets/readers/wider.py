@@ -1,7 +1,6 @@
 """WIDER Attribute: one example per person box, 14 attributes that may be unspecified."""
 
 import dataclasses
-import logging
 import math
 import os
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from vac_tf.datasets.readers.image_files import FolderListings
-from vac_tf.datasets.readers.json_file import read_json_object
+from vac_tf.datasets.readers.json_file import is_box, is_number, read_json_object
+from vac_tf.datasets.readers.official_counts import warn_of_other_count
 from vac_tf.datasets.split import (
     DatasetError,
     RejectedRow,
@@ -19,8 +19,6 @@ from vac_tf.datasets.split import (
     nothing_usable,
     report_bad_row,
 )
-
-_LOGGER = logging.getLogger(__name__)
 
 # Split -> file, prefix of the file names inside it ("trainval" has both "train/" and "val/").
 _SPLITS = {
@@ -102,11 +100,7 @@ def read_wider(
             examples.labels.append([_LABEL_VALUES[value] for value in target["attribute"]])
     if not examples.paths:
         raise nothing_usable(f"{file} has no usable person box for split {split!r}.", rejected)
-    expected = _OFFICIAL_BOXES.get(split)
-    if expected is not None and len(examples.paths) != expected:
-        _LOGGER.warning(
-            "%s: %d boxes; the official %s has %d.", file, len(examples.paths), split, expected
-        )
+    warn_of_other_count(file, split, len(examples.paths), "boxes", _OFFICIAL_BOXES)
     return Split(
         image_paths=tuple(examples.paths),
         labels=np.array(examples.labels, np.float32),
@@ -163,15 +157,11 @@ def _target_problem(target: Any, num_labels: int) -> str:
     attribute, box = target.get("attribute"), target.get("bbox")
     if not isinstance(attribute, list) or len(attribute) != num_labels:
         return f"attribute must list {num_labels} values, got {attribute!r}."
-    bad = [value for value in attribute if not _is_number(value) or value not in _LABEL_VALUES]
+    bad = [value for value in attribute if not is_number(value) or value not in _LABEL_VALUES]
     if bad:
         return f"attribute values must be 1, -1 or 0, got {bad[0]!r}."
-    if not isinstance(box, list) or len(box) != 4 or not all(_is_number(value) for value in box):
+    if not is_box(box):
         return f"bbox must be [x, y, width, height], got {box!r}."
     if box[2] <= 0 or box[3] <= 0:
         return f"bbox must have a positive area, got {box}."
     return ""
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value)

@@ -26,7 +26,7 @@ def row(identifier, pixels):
 def test_maps_by_image_id(tmp_path):
     pixels = np.arange(12, dtype=np.uint8).reshape(3, 4)
     path = tmp_path / "results.json"
-    path.write_text(json.dumps([row("7", pixels), row(12, pixels[:2])]))
+    path.write_text(json.dumps([row("007", pixels), row(12, pixels[:2])]))
     maps = read_saliency_results(path)
     assert list(maps) == ["7", "12"]
     np.testing.assert_array_equal(maps["7"], pixels)

@@ -70,7 +70,10 @@ def test_selecting_keeps_images_with_their_fixations(tmp_path):
         split.select([])
 
 
-@pytest.mark.parametrize("outside", [[0, 5], [5, 0], [HEIGHT + 1, 5], [5, WIDTH + 1], [-3, 5]])
+OUTSIDE = [[0, 5], [5, 0], [HEIGHT + 1, 5], [5, WIDTH + 1], [-3, 5], [10**30, 5]]
+
+
+@pytest.mark.parametrize("outside", OUTSIDE)
 def test_a_fixation_outside_the_image(tmp_path, outside):
     write_json(tmp_path, [*LOOKS, (2, 12, [[5, 5], outside])])
     split, rejected = read_bad(tmp_path, r"annotations\[3\].*lies outside 0002.png.*\[48, 64\]")
@@ -99,7 +102,33 @@ def test_a_worker_listed_twice(tmp_path):
 @pytest.mark.parametrize("fixations", [None, [[1.5, 2]], [[1, 2, 3]], "12", [[True, 2]], {"a": 1}])
 def test_fixations_that_are_no_pairs_of_integers(tmp_path, fixations):
     write_json(tmp_path, [*LOOKS, (1, 12, fixations)])
-    read_bad(tmp_path, "list of integer pairs")
+    split, (reason,) = read_bad(tmp_path, "list of integer pairs")
+    assert split.workers == ((10, 11), (10,)) and "annotations[3]" in reason
+
+
+def test_ids_of_images_may_be_text(tmp_path):
+    path = write_json(tmp_path, LOOKS)
+    expected = read_salicon(tmp_path, "train")
+    content = json.loads(path.read_text())
+    for row in content["annotations"]:
+        row["image_id"] = f"0{row['image_id']}"
+    path.write_text(json.dumps(content))
+    split = read_salicon(tmp_path, "train")
+    assert split.image_ids == expected.image_ids and split.workers == expected.workers
+    content["annotations"][1]["image_id"] = [1]
+    path.write_text(json.dumps(content))
+    _, (reason,) = read_bad(tmp_path, r"annotations\[1\]: unknown image id \[1\]")
+    assert "unknown image id [1]" in reason
+
+
+def test_rows_of_images_are_counted_as_in_the_file(tmp_path):
+    path = write_json(tmp_path, LOOKS, images=[1, 3, 2])
+    content = json.loads(path.read_text())
+    del content["images"][0]["height"]
+    path.write_text(json.dumps(content))
+    split, rejected = read_bad(tmp_path, r"images\[0\]: height and width")
+    assert split.image_ids == ("2",)
+    assert "images[1]: there are no fixations on 0003.png" in rejected[-1]
 
 
 def test_rows_of_unknown_images_and_missing_files(tmp_path):
@@ -162,7 +191,8 @@ def test_fixations_of_the_release_outside_the_image(tmp_path):
 
 def test_an_image_of_the_release_without_fixations(tmp_path):
     write_release(tmp_path, [*LOOKS, (3, 1, [])])
-    read_bad(tmp_path, "000000000003.mat: there are no fixations on this image")
+    split, _ = read_bad(tmp_path, "000000000003.mat: there are no fixations on this image")
+    assert split.image_ids == ("1", "2")
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,11 @@ BAD_ROWS = [
     ({"annotations": [annotation(3, 4, bbox=[1, 2, 3])]}, r"annotations\[0\]: bbox must be", 2),
     ({"annotations": [annotation(3, 4, bbox=None)]}, r"annotations\[0\]: bbox must be", 2),
     (
+        {"annotations": [annotation(3, 4, bbox=[1, 2, 10**400, 4])]},
+        r"annotations\[0\]: bbox must be",
+        2,
+    ),
+    (
         {"images": [{"id": i, "file_name": f"{i}.jpg"} for i in (7, 3, 3)]},
         r"images\[2\]: the same image twice: id 3",
         2,

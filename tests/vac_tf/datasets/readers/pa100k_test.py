@@ -66,8 +66,8 @@ def test_warns_when_counts_differ(tmp_path, caplog):
     write(tmp_path)
     with caplog.at_level(logging.WARNING):
         read_pa100k(tmp_path, "trainval")
-    assert "3 train images; the official number is 80000" in caplog.text
-    assert "2 val images; the official number is 10000" in caplog.text
+    assert "3 images; the official train has 80000" in caplog.text
+    assert "2 images; the official val has 10000" in caplog.text
 
 
 BAD_ROWS = [

@@ -16,11 +16,11 @@ from vac_tf.training.check_data import check_data
 @pytest.fixture
 def folder(tmp_path):
     """Four rows of two images; one of the repetitions has other labels."""
-    for number, name in enumerate("abc"):
+    for number, name in enumerate("abcd"):
         (tmp_path / f"{name}.png").write_bytes(encode(photograph(8, 8, 3, seed=number), "PNG"))
     lines = ["image,cat,dog", "a.png,1,0", "b.png,0,1", "./a.png,1,0", "a.png,0,0"]
     (tmp_path / "train.csv").write_text("\n".join(lines) + "\n")
-    (tmp_path / "val.csv").write_text("image,cat,dog\nc.png,1,1\n")
+    (tmp_path / "val.csv").write_text("image,cat,dog\nc.png,1,1\nd.png,0,1\n")
     return tmp_path
 
 

@@ -74,6 +74,19 @@ def test_the_header_shows_what_separates_the_cells(folder, separator):
     assert read_table(folder, "train").label_names == ("cat", "dog")
 
 
+def test_tabs_separate_the_cells_of_a_tsv(folder):
+    write(folder, "image\tcat\tdog, small\na.jpg\t1\t0\n", "train.tsv")
+    split = read_table(folder, "train")
+    assert (split.label_names, split.labels.tolist()) == (("cat", "dog, small"), [[1, 0]])
+    write(folder, "image,cat\na.jpg,1\n", "train.tsv")  # As the header shows, whatever its name.
+    assert read_table(folder, "train").label_names == ("cat",)
+    write(folder, "image\tcat\tsplit\nb.jpg\t0\ttest\n", "train.tsv")
+    assert read_table(folder / "train.tsv", "test").labels.tolist() == [[0]]
+    write(folder, "picture\tcat\na.jpg\t1\n", "train.tsv")
+    with pytest.raises(DatasetError, match=r"no column of image paths.*\['picture', 'cat'\]"):
+        read_table(folder, "train")
+
+
 def test_a_comma_separates_wherever_it_can(folder):
     write(folder, "image,cat;dog\na.jpg,1\n")
     assert read_table(folder, "train").label_names == ("cat;dog",)

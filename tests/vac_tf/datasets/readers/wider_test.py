@@ -96,6 +96,7 @@ BAD_ROWS = [
     (changed(0, 0, bbox=[0, 0, 5, -1]), r"images\[0\].targets\[0\]: .*positive area", 3),
     (changed(0, 0, bbox=[0, 0, "1", 5]), r"images\[0\].targets\[0\]: bbox must be", 3),
     (changed(0, 0, bbox=None), r"images\[0\].targets\[0\]: bbox must be", 3),
+    (changed(0, 0, bbox=[0, 0, 10**400, 5]), r"images\[0\].targets\[0\]: bbox must be", 3),
     (changed(0, file_name="train/x.jpg"), r"images\[0\]: image file .*x.jpg is missing", 2),
     (changed(2, file_name=IMAGES[0]["file_name"]), r"images\[2\]: the same image twice", 3),
     (changed(2, file_name=None), r"images\[2\]: expected an object with `file_name`", 3),

@@ -1,4 +1,4 @@
-"""Tests of vac_tf/datasets/scenes/reader.py, scene_drawing.py and scene_shapes.py."""
+"""Tests of vac_tf/datasets/scenes/reader.py, drawing.py and shapes.py."""
 
 import json
 import os
