@@ -12,13 +12,14 @@ from vac_tf.datasets.fixations.run_splits import (
 )
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.training.check_data import report_splits
+from vac_tf.training.saliency.data import check_evaluation_split
 
 
 def check_saliency_data(config: SaliencyConfig) -> bool:
     """Prints counts, what is wrong with the splits, and what training says of them.
 
     Looks at the training split, the validation split where one is named, and the split that is
-    evaluated, where it exists.
+    evaluated.
 
     Returns:
         Whether nothing was rejected and a training would start.
@@ -33,8 +34,14 @@ def check_saliency_data(config: SaliencyConfig) -> bool:
         filter(None, names),
         read,
         describe_fixations,
-        lambda found: read_saliency_splits(config, found)[2],
+        partial(_selected_on, config),
     )
+
+
+def _selected_on(config, found):
+    *_, selected_on = read_saliency_splits(config, found)
+    check_evaluation_split(config, found)
+    return selected_on
 
 
 def describe_fixations(split: SaliencySplit) -> str:

@@ -4,14 +4,21 @@ import contextlib
 import dataclasses
 import hashlib
 import os
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.datasets.fixations.density import saliency_targets
-from vac_tf.datasets.fixations.run_splits import read_saliency_splits
+from vac_tf.datasets.fixations.run_splits import (
+    evaluation_split_name,
+    read_saliency_split,
+    read_saliency_splits,
+)
 from vac_tf.datasets.fixations.split import SaliencySplit
+from vac_tf.datasets.split import DatasetError
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import TrainingBatches, check_full_batch, evaluation_batches
 from vac_tf.inputs.settings import image_settings, naming_bad_images, usable_parts
@@ -87,6 +94,27 @@ def read_usable_splits(config: SaliencyConfig) -> SaliencySplits:
     if config.drop_remainder:
         check_full_batch(len(train), config.batch_size)
     return SaliencySplits(train, validation, selected_on, skipped)
+
+
+def check_evaluation_split(
+    config: SaliencyConfig, read: Callable[[str], SaliencySplit] | None = None
+) -> None:
+    """Reads the split that is evaluated at the end, so that its faults are found at the start.
+
+    Args:
+        config: of the run.
+        read: a split by its name; None: `read_saliency_split`.
+
+    Raises:
+        DatasetError: it is missing or bad.
+    """
+    try:
+        (read or partial(read_saliency_split, config))(evaluation_split_name(config))
+    except DatasetError as error:
+        raise DatasetError(
+            f"{error} The network is to be evaluated on that split; name another one with"
+            " --evaluation_split."
+        ) from error
 
 
 def prepare_saliency_data(config: SaliencyConfig, splits: SaliencySplits) -> SaliencyData:

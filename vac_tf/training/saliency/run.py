@@ -19,6 +19,7 @@ from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_size_and_warmup
 from vac_tf.training.saliency.data import (
     SaliencyData,
+    check_evaluation_split,
     prepare_saliency_data,
     read_usable_splits,
 )
@@ -49,6 +50,7 @@ def run_saliency(config: SaliencyConfig) -> dict:
 
     # ---- Data, network: whatever can be refused is, before the folder is claimed
     splits = read_usable_splits(config)
+    check_evaluation_split(config)
     network = build_network(config)
     with folder.claimed(config):
         # ---- Targets, trainer

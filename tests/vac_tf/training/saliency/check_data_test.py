@@ -1,5 +1,7 @@
 """`--check_data` of saliency training: all that is wrong, named, without training."""
 
+import dataclasses
+
 import pytest
 
 from tests.vac_tf.fixation_files import HEIGHT, random_looks, write_json
@@ -33,3 +35,13 @@ def test_all_that_is_wrong(tmp_path, capsys):
     assert "not used: No fixations_val*.json" in printed
     with pytest.raises(DatasetError, match="is no folder"):
         check_saliency_data(SaliencyConfig(dataset="salicon", data_dir=str(tmp_path / "absent")))
+
+
+def test_a_split_that_could_not_be_evaluated_stops_a_training(tmp_path, capsys):
+    write_json(tmp_path, random_looks(5))
+    config = SaliencyConfig(dataset="salicon", data_dir=str(tmp_path))
+    assert not check_saliency_data(config)
+    printed = capsys.readouterr().out
+    assert "A training would stop: No fixations_val*.json" in printed
+    assert "name another one with --evaluation_split." in printed
+    assert check_saliency_data(dataclasses.replace(config, evaluation_split="train"))

@@ -268,6 +268,7 @@ def test_the_programs(finished, data_dir):
         ({"backbone": "resnet51"}, "Unknown backbone 'resnet51'"),
         ({"backbone_weights": "/nowhere.keras"}, "'/nowhere.keras' not found"),
         ({"validation_split": "test"}, "No fixations_test"),
+        ({"evaluation_split": "test"}, "No fixations_test.*with --evaluation_split"),
         ({"drop_remainder": True, "batch_size": 9}, "8 training images do not fill one batch of 9"),
     ],
 )
