@@ -30,6 +30,7 @@ from export.scoring.runtime.session import NetworkSession
 from tests.export.building.tiny_run import LABELS, SIZE, tiny_network, write_run, write_table
 from tests.export.encoded_images import photo
 from tests.export.onnx_models import description
+from tools.python_imports import REPOSITORY
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +208,18 @@ def test_mixed_precision_is_rebuilt_in_float32(tmp_path, precision):
         onnx.TensorProto.INT64,
         onnx.TensorProto.INT32,
     }
+
+
+@pytest.mark.slow
+def test_two_processes_write_the_same_bytes(run, tmp_path):
+    written = []
+    for name in ("first", "second"):
+        command = [sys.executable, str(REPOSITORY / "export_model.py"), f"--run_dir={run.path}"]
+        command += [f"--bundle_dir={tmp_path / name}", "--precisions=fp32,fp16"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        written.append(checksums(str(tmp_path / name)))
+    assert written[0] == written[1] and len(written[0]) > 6
 
 
 def test_uint8_input_with_boxes_and_the_nearest_kernel(tmp_path):
