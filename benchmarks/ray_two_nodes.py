@@ -28,7 +28,7 @@ from export.files.remote_files import read_file
 from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.distributed.ray_engine import number_of_parts, score_with_ray
-from export.scoring.engine.parts import Job
+from export.scoring.engine.job_record import Job
 from export.scoring.job import score
 from export.scoring.output.writers import open_writer
 from export.scoring.sources.open_source import open_source

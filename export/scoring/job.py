@@ -15,9 +15,9 @@ from export.scoring.config import ScoringConfig
 from export.scoring.engine.assembly import assemble, remove_state, report_finished
 from export.scoring.engine.finished_output import find_finished
 from export.scoring.engine.heatmap_rows import HeatmapRows
+from export.scoring.engine.job_record import Job
 from export.scoring.engine.job_settings import describe_job
 from export.scoring.engine.parts import (
-    Job,
     Part,
     ShardFolder,
     count_rows,
@@ -28,13 +28,12 @@ from export.scoring.engine.parts import (
 from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
-from export.scoring.output.finished_rows import select
 from export.scoring.output.writers import check_output
 from export.scoring.progress.metrics import JobMetrics, job_metrics
 from export.scoring.report import ScoringReport
 from export.scoring.runtime.processor import compare_with_verdict
 from export.scoring.runtime.session import NetworkSession
-from export.scoring.sources.input import Source
+from export.scoring.sources.input import Source, select
 from export.scoring.sources.open_source import open_source
 
 _LOGGER = logging.getLogger(__name__)

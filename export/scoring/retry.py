@@ -10,14 +10,8 @@ from export.bundle.model_file import hash_file
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.assembly import assemble_retried, remove_state
 from export.scoring.engine.finished_output import read_manifest
-from export.scoring.engine.parts import (
-    RETRY_SETTING,
-    Job,
-    count_rows,
-    find_shards,
-    open_shard,
-    start_or_continue,
-)
+from export.scoring.engine.job_record import RETRY_SETTING, Job
+from export.scoring.engine.parts import count_rows, find_shards, open_shard, start_or_continue
 from export.scoring.engine.shard import Shard
 from export.scoring.job import OpenJob, saying_what_is_kept
 from export.scoring.output.finished_rows import read_statuses

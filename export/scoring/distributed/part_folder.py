@@ -20,7 +20,7 @@ from typing import Any
 from export.files.atomic_file import to_json
 from export.files.folder_lock import lock_folder
 from export.files.remote_files import is_url, list_folder, make_folder, read_file, write_file
-from export.scoring.engine.parts import Job, parse_job
+from export.scoring.engine.job_record import Job, parse_job
 
 _READERS = 16  # A read from remote storage is mostly waiting.
 _RECORD = re.compile(r"part-(\d{6,})\.json")

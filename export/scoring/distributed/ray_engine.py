@@ -22,8 +22,8 @@ from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.distributed.scoring_actor import ScoringActor, encode_inputs
 from export.scoring.engine.heatmap_rows import HeatmapRows
+from export.scoring.engine.job_record import Job
 from export.scoring.engine.job_settings import describe_job
-from export.scoring.engine.parts import Job
 from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import job_metrics
 from export.scoring.report import ScoringReport

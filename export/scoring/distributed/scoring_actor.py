@@ -17,7 +17,7 @@ from export.scoring.config import ScoringConfig
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.engine.error_share import ErrorShare
 from export.scoring.engine.heatmap_rows import HeatmapRows
-from export.scoring.engine.parts import Job
+from export.scoring.engine.job_record import Job
 from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.rows import RowBlock

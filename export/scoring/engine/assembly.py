@@ -17,9 +17,8 @@ from export.scoring.engine.finished_output import (
     output_heatmaps,
     read_manifest,
 )
+from export.scoring.engine.job_record import RETRY_SETTING, Job
 from export.scoring.engine.parts import (
-    RETRY_SETTING,
-    Job,
     Part,
     ShardFolder,
     count_rows,

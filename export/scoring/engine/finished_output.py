@@ -9,7 +9,7 @@ from typing import Any
 
 from export.bundle.model_file import hash_file
 from export.files.atomic_file import write_json
-from export.scoring.engine.parts import Job, parse_job
+from export.scoring.engine.job_record import Job, parse_job
 
 
 def manifest_file(output: str) -> str:

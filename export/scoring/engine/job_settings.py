@@ -8,7 +8,7 @@ import numpy as np
 
 from export.bundle.description import ModelDescription, hash_labels
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.parts import Job
+from export.scoring.engine.job_record import Job
 from export.scoring.engine.shard_scorer import rows_per_part
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output

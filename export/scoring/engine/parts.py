@@ -1,4 +1,4 @@
-"""The finished parts of a scoring job, on disk beside its output, and what they belong to.
+"""The finished parts of a scoring job, on disk beside its output.
 
     scores.parquet.parts/shard-1-of-1/job.json             the settings that all parts share
                                       part-000000.parquet  whole batches: rows, or seconds, enough
@@ -19,17 +19,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from export.bundle.model_file import hash_file
 from export.files.atomic_file import write_json
 from export.files.folder_lock import lock_folder
+from export.scoring.engine.job_record import Job, parse_job
 from export.scoring.engine.shard import Shard
-from export.scoring.output.rows import Columns
 from export.scoring.output.writers import open_writer
 
 JOB_FILE = "job.json"
-RETRY_SETTING = "retry_errors"  # Of a job that scores again some rows of a finished output.
 _PART_FILE = re.compile(r"part-(\d{6,})\..*")  # See `ShardFolder._file`.
 _SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")  # See `Shard.folder_name`.
 
@@ -54,65 +51,6 @@ def count_rows(parts: Iterable[Part]) -> Counter:
     for part in parts:
         counts.update(part.counts)
     return counts
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What all parts of an output must have in common.
-
-    Attributes:
-        settings: Plain values by name; a difference in any of them makes other scores.
-        columns: Columns of the output.
-        rows: Number of rows of the whole job.
-    """
-
-    settings: Mapping[str, Any]
-    columns: Columns
-    rows: int
-
-    @property
-    def thresholds(self) -> np.ndarray:
-        """float32 `[L]`; a label is decided when its probability is above its own."""
-        return np.array(self.settings["thresholds"], np.float32)
-
-    def to_json(self) -> dict[str, Any]:
-        """The job as plain values."""
-        columns = dataclasses.asdict(self.columns)
-        columns["label_names"] = list(self.columns.label_names)
-        return {"rows": self.rows, "settings": dict(self.settings), "columns": columns}
-
-    @classmethod
-    def from_json(cls, values: Mapping[str, Any]) -> "Job":
-        """Reads `to_json` back."""
-        columns = dict(values["columns"], label_names=tuple(values["columns"]["label_names"]))
-        return cls(values["settings"], Columns(**columns), values["rows"])
-
-    def differences(self, other: "Job") -> list[str]:
-        """What differs, one line each: the name, the value here, the value there."""
-        here, there = (
-            dict(job.settings, rows=job.rows, has_boxes=job.columns.has_boxes)
-            for job in (self, other)
-        )
-        names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
-        return [
-            f"{name} was {_short(there.get(name))}, is {_short(here.get(name))}" for name in names
-        ]
-
-
-def parse_job(data: bytes, path: str) -> Job:
-    """Reads the contents of a job's file; ValueError, naming `path`, when it is none."""
-    try:
-        return Job.from_json(json.loads(data))
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{path!r} is not the state of a job of this version ({type(error).__name__}: {error})."
-            " Remove its folder to start afresh."
-        ) from error
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 class ShardFolder:

@@ -49,15 +49,3 @@ def replace_some(
         if number == wanted:
             record, wanted = next(replacements), next(numbers, None)
         yield record
-
-
-def select(records: Iterable[Any], rows: Iterable[int]) -> Iterator[Any]:
-    """The records with the numbers `rows` (ascending, from 0); reads no further than the last."""
-    numbers = iter(rows)
-    wanted = next(numbers, None)
-    for number, record in enumerate(records):
-        if wanted is None:
-            return
-        if number == wanted:
-            yield record
-            wanted = next(numbers, None)

@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 IMAGE_SUFFIXES = frozenset(
@@ -59,3 +59,15 @@ class Source:
             count += 1
             digest.update(repr((row.image, row.box, row.problem is None, row.member)).encode())
         return cls(count, digest.hexdigest(), read, **facts)
+
+
+def select(inputs: Iterable[ScoringInput], rows: Iterable[int]) -> Iterator[ScoringInput]:
+    """The inputs of some rows (ascending, from 0); reads no further than the last of them."""
+    numbers = iter(rows)
+    wanted = next(numbers, None)
+    for number, value in enumerate(inputs):
+        if wanted is None:
+            return
+        if number == wanted:
+            yield value
+            wanted = next(numbers, None)

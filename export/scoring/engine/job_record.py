@@ -1,0 +1,71 @@
+"""What the parts of one output have in common: its job, as job.json and its manifest hold it."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from export.scoring.output.rows import Columns
+
+RETRY_SETTING = "retry_errors"  # Of a job that scores again some rows of a finished output.
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What all parts of an output must have in common.
+
+    Attributes:
+        settings: Plain values by name; a difference in any of them makes other scores.
+        columns: Columns of the output.
+        rows: Number of rows of the whole job.
+    """
+
+    settings: Mapping[str, Any]
+    columns: Columns
+    rows: int
+
+    @property
+    def thresholds(self) -> np.ndarray:
+        """float32 `[L]`; a label is decided when its probability is above its own."""
+        return np.array(self.settings["thresholds"], np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """The job as plain values."""
+        columns = dataclasses.asdict(self.columns)
+        columns["label_names"] = list(self.columns.label_names)
+        return {"rows": self.rows, "settings": dict(self.settings), "columns": columns}
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "Job":
+        """Reads `to_json` back."""
+        columns = dict(values["columns"], label_names=tuple(values["columns"]["label_names"]))
+        return cls(values["settings"], Columns(**columns), values["rows"])
+
+    def differences(self, other: "Job") -> list[str]:
+        """What differs, one line each: the name, the value here, the value there."""
+        here, there = (
+            dict(job.settings, rows=job.rows, has_boxes=job.columns.has_boxes)
+            for job in (self, other)
+        )
+        names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+        return [
+            f"{name} was {_short(there.get(name))}, is {_short(here.get(name))}" for name in names
+        ]
+
+
+def parse_job(data: bytes, path: str) -> Job:
+    """Reads the contents of a job's file; ValueError, naming `path`, when it is none."""
+    try:
+        return Job.from_json(json.loads(data))
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path!r} is not the state of a job of this version ({type(error).__name__}: {error})."
+            " Remove its folder to start afresh."
+        ) from error
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
