@@ -28,7 +28,7 @@ class RunConfig:
         96, "Side of the generated scenes in pixels.", at_least=1, at_most=LARGEST_SIDE
     )
     check_data: bool = setting(
-        False, "Open every image, print what the splits hold and every rejected row, then stop."
+        False, "Open every image, print what the splits hold and what of it is no use, then stop."
     )
     skip_bad_images: bool = setting(
         False, "Leave unreadable or missing images out, counted and listed, instead of stopping."

@@ -5,7 +5,7 @@ import functools
 import logging
 from collections.abc import Callable
 
-from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.classification import DATASETS, TrainConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.split import UnknownSplitError
@@ -13,7 +13,7 @@ from vac_tf.datasets.split import UnknownSplitError
 _LOGGER = logging.getLogger(__name__)
 
 # The split on which papers report. COCO's test labels are not public.
-TEST_SPLITS = {"scenes": "test", "coco": "val", "wider": "test", "pa100k": "test", "table": "test"}
+TEST_SPLITS = dict.fromkeys(DATASETS, "test") | {"coco": "val"}
 # Name of the images that select a run's best network, where a split's name is asked for.
 VALIDATION_PART = "validation_part"
 # Datasets without a validation split apart from the one that papers report on (wider's official

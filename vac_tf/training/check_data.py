@@ -11,11 +11,12 @@ from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_spl
 from vac_tf.datasets.split import DatasetError, RejectedRow
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import image_settings
+from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import check_selection, shared_images
 
 # Names, numbers and paths: what differs between reasons that are otherwise the same.
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\[[^]]*\]|\S*[\d/\\]\S*|\S+\.\w{2,4}\b""")
-_SHOWN = 3  # rows rejected for the same reason; the others are counted
+_SHOWN = 3  # rows or images with the same fault; the others are counted
 
 
 def check_data(config: TrainConfig) -> bool:
@@ -37,6 +38,7 @@ def check_data(config: TrainConfig) -> bool:
 
 
 def _selected_on(config, read):
+    check_method(config)
     splits = read_run_splits(config, read)
     check_selection(splits, config.unknown_labels)
     for sentence in shared_images(config, splits, read):
@@ -74,7 +76,7 @@ def report_splits(
         try:
             found[name] = read(name, rejected)
         except DatasetError as error:
-            is_clean &= not _print_left_out(rejected)
+            is_clean &= not _print_rejected(rejected)
             if name == config.train_split:
                 raise
             print(f"not used: {error}")
@@ -82,29 +84,36 @@ def report_splits(
             continue
         print(describe_split(found[name]))
         bad = ImageSource(found[name], image_settings(config)).find_bad_images()
-        faults = _print_left_out(rejected)
-        for index, reason in bad:
-            print(f"unreadable {found[name].image_paths[index]}: {reason}")
+        faults = _print_rejected(rejected)
+        paths = found[name].image_paths
+        _print_groups("unreadable", [RejectedRow(paths[i], None, why) for i, why in bad], "images")
         print(f"{faults} rows rejected, {len(bad)} images unreadable.")
         is_clean &= not faults and not bad
     return _print_selection(select, found) and is_clean
 
 
-def _print_left_out(rows: list[RejectedRow]) -> int:
-    """Prints a few rows of each kind and counts the others; returns how many are faults."""
-    groups: dict[tuple, list[RejectedRow]] = {}
-    for row in rows:
-        kind = row.kind or _VALUES.sub("", row.reason)
-        groups.setdefault((row.is_allowed, kind), []).append(row)
-    for (is_allowed, _), group in groups.items():
-        for row in group[:_SHOWN]:
-            print(f"{'left out' if is_allowed else 'rejected'} {row}")
-        if len(group) > _SHOWN:
-            print(f"... and {len(group) - _SHOWN} more rows of this kind, up to {group[-1].place}")
-    allowed = sum(row.is_allowed for row in rows)
+def _print_rejected(rows: list[RejectedRow]) -> int:
+    """Prints rows that were left out; returns how many of them are faults."""
+    allowed = [row for row in rows if row.is_allowed]
+    faults = [row for row in rows if not row.is_allowed]
+    _print_groups("rejected", faults, "rows")
+    _print_groups("left out", allowed, "rows")
     if allowed:
-        print(f"{allowed} rows left out, as the settings want it.")
-    return len(rows) - allowed
+        print(f"{len(allowed)} rows left out, as the settings want it.")
+    return len(faults)
+
+
+def _print_groups(what: str, rows: list[RejectedRow], unit: str) -> None:
+    """Prints a few of each kind and counts the others."""
+    groups: dict[str, list[RejectedRow]] = {}
+    for row in rows:
+        groups.setdefault(row.kind or _VALUES.sub("", row.reason), []).append(row)
+    for group in groups.values():
+        for row in group[:_SHOWN]:
+            print(f"{what} {row}")
+        if len(group) > _SHOWN:
+            more = len(group) - _SHOWN
+            print(f"... and {more} more {unit} of this kind, up to {group[-1].place}")
 
 
 def _print_selection(select, found: dict[str, Any]) -> bool:

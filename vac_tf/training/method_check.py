@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from vac_tf.configs.classification import DUAL_STREAM_SETTINGS, TrainConfig
 from vac_tf.configs.fields import LARGEST_SIDE
 from vac_tf.configs.run import RunConfig
+from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
+from vac_tf.losses.saliency import parse_losses
 from vac_tf.models.backbones import get_backbone
 from vac_tf.training.consistency_trainer import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
@@ -48,6 +50,12 @@ def check_method(config: TrainConfig) -> None:
                 transform.valid_mask(cells, cells, stride)
     if config.model == "classifier":
         _check_single_network(config)
+
+
+def check_saliency_method(config: SaliencyConfig) -> None:
+    """Checks losses, sizes and warm-up of a saliency run; ValueError for what cannot work."""
+    parse_losses(config.losses)
+    check_size_and_warmup(config, (config.backbone,))
 
 
 def check_size_and_warmup(config: RunConfig, backbones: Sequence[str]) -> None:

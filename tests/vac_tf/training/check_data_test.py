@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import pathlib
 
 import pytest
 
@@ -10,6 +11,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.training.check_data import check_data
+from vac_tf.training.run import run
 
 ROWS = {"train": 6, "val": 3, "test": 2}
 
@@ -89,6 +91,33 @@ def test_what_training_says_of_the_splits_together_is_said_too(config, capsys):
         assert message in capsys.readouterr().out
     held_out = dataclasses.replace(config, validation_fraction=0.3)
     assert check_data(held_out)
+
+
+def test_equal_faults_of_images_are_counted(config, capsys):
+    for number in range(6):
+        (pathlib.Path(config.data_dir) / f"train{number}.png").write_bytes(b"no image")
+    (pathlib.Path(config.data_dir) / "val1.png").write_bytes(b"")
+    assert not check_data(config)
+    printed = capsys.readouterr().out
+    assert printed.count("unreadable") - printed.count("images unreadable") == 3 + 1
+    assert f"unreadable {config.data_dir}/train0.png: not a JPEG, PNG" in printed
+    assert f"... and 3 more images of this kind, up to {config.data_dir}/train5.png" in printed
+    assert "0 rows rejected, 6 images unreadable." in printed
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"transforms": "hflp"}, "Unknown transform 'hflp'"),
+        ({"warmup_epochs": 1000.0}, "warmup_epochs 1000 is longer than the run"),
+    ],
+)
+def test_settings_that_training_refuses_are_said_too(config, tmp_path, capsys, changes, message):
+    config = dataclasses.replace(config, **changes)
+    with pytest.raises(ValueError, match=message) as error:
+        run(dataclasses.replace(config, run_dir=str(tmp_path / "run")))
+    assert not check_data(config)
+    assert f"A training would stop: {error.value}" in capsys.readouterr().out
 
 
 def test_a_missing_validation_split_suggests_to_hold_images_out(config, tmp_path, capsys):

@@ -12,6 +12,7 @@ from vac_tf.datasets.fixations.run_splits import (
 )
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.training.check_data import report_splits
+from vac_tf.training.method_check import check_saliency_method
 from vac_tf.training.saliency.data import check_evaluation_split
 
 
@@ -39,6 +40,7 @@ def check_saliency_data(config: SaliencyConfig) -> bool:
 
 
 def _selected_on(config, found):
+    check_saliency_method(config)
     *_, selected_on = read_saliency_splits(config, found)
     check_evaluation_split(config, found)
     return selected_on

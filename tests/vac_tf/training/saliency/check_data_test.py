@@ -33,6 +33,9 @@ def test_all_that_is_wrong(tmp_path, capsys):
     assert "unreadable" in printed and "0002.png" in printed
     assert "3 rows rejected, 1 images unreadable." in printed
     assert "not used: No fixations_val*.json" in printed
+    config = SaliencyConfig(dataset="salicon", data_dir=str(tmp_path), losses="kdl")
+    assert not check_saliency_data(config)
+    assert "A training would stop: losses 'kdl': unknown loss 'kdl'" in capsys.readouterr().out
     with pytest.raises(DatasetError, match="is no folder"):
         check_saliency_data(SaliencyConfig(dataset="salicon", data_dir=str(tmp_path / "absent")))
 
