@@ -16,6 +16,7 @@ from vac_tf.datasets.split import DatasetError
 # Columns of score.py that are no label; a label of such a name is written with the prefix.
 _COLUMNS = frozenset({"image", "status", "error", "x", "y", "w", "h", "decisions", "peaks"})
 _LABEL_PREFIX, _LOGIT_PREFIX = "label:", "logit:"
+_EXPECTED = "expected rows with the columns image, status and decisions, as score.py writes them"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,11 +68,11 @@ def read_scored_file(
         row = rows[number]
         try:
             values[index] = [row[column] for column in columns]
-        except (TypeError, ValueError) as error:
+            decided = set(row["decisions"])
+        except (KeyError, TypeError, ValueError) as error:
             raise DatasetError(
-                f"{path}, row {number + 1}: a probability or logit is missing: {error}."
+                f"{path}, row {number + 1}: a probability, logit or decision is missing: {error}."
             ) from error
-        decided = set(row["decisions"])
         decisions[index] = [name in decided for name in label_names]
     probabilities, logits = np.split(values, [len(label_names)], axis=1)
     return ScoredRows(probabilities, logits if logits.size else None, decisions, missing)
@@ -87,11 +88,16 @@ def _read_rows(path: str) -> list[dict[str, Any]]:
         raise DatasetError(f"{path} cannot be read: {error.strerror or error}.") from error
     except ValueError as error:  # Also what json, csv and pyarrow raise for damaged files.
         raise DatasetError(f"{path} cannot be read: {error}.") from error
-    if not rows or not {"image", "status", "decisions"} <= set(rows[0]):
-        raise DatasetError(
-            f"{path}: expected rows with the columns image, status and decisions, as score.py"
-            f" writes them, got {list(rows[0])[:6] if rows else 'no row'}."
-        )
+    if not rows:
+        raise DatasetError(f"{path}: {_EXPECTED}, got no row.")
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or not {"status", "decisions"} <= row.keys():
+            found = list(row)[:6] if isinstance(row, dict) else row
+            raise DatasetError(f"{path}, row {number}: {_EXPECTED}, got {found}.")
+        if not isinstance(row.get("image"), str):
+            raise DatasetError(
+                f"{path}, row {number}: {_EXPECTED}, got the image {row.get('image')!r}."
+            )
     return rows
 
 

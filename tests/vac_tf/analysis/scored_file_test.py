@@ -65,7 +65,9 @@ def test_other_labels_are_named(tmp_path):
         ("scores.parquet", b"no parquet", "cannot be read"),
         ("scores.jsonl", b'{"image": ', "cannot be read"),
         ("scores.csv", b"", "got no row"),
-        ("scores.csv", b"image,cat\n1.jpg,0.5\n", "expected rows with the columns image, status"),
+        ("scores.csv", b"image,cat\n1.jpg,0.5\n", "row 1: expected rows with the columns image,"),
+        ("scores.jsonl", b"[1, 2]\n", r"row 1: expected rows .* got \[1, 2\]"),
+        ("scores.jsonl", b'{"image": 7, "status": "ok", "decisions": []}\n', "got the image 7"),
         ("scores.txt", b"", "expected one of .parquet, .csv, .jsonl"),
     ],
 )
@@ -83,5 +85,18 @@ def test_a_missing_file_is_named(tmp_path):
 def test_a_row_without_a_probability_is_named(tmp_path):
     path = tmp_path / "scores.csv"
     path.write_text("image,status,error,cat,decisions\n1.jpg,ok,,,\n")
-    with pytest.raises(DatasetError, match="scores.csv, row 1: a probability or logit is missing"):
+    with pytest.raises(DatasetError, match="scores.csv, row 1: a probability, logit or decision"):
         read_scored_file(str(path), ["1.jpg"], ("cat",))
+
+
+def test_a_row_that_lacks_what_the_first_has_is_named(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    whole = '{"image": "1.jpg", "status": "ok", "cat": 0.5, "decisions": []}\n'
+    for rest, message in (
+        ('{"image": "2.jpg", "status": "ok", "decisions": []}', "row 2: a probability, logit or"),
+        ('{"image": "2.jpg", "status": "ok", "cat": 0.5, "decisions": null}', "row 2: a prob"),
+        ('{"status": "ok", "cat": 0.5, "decisions": []}', "row 2: .*got the image None"),
+    ):
+        path.write_text(whole + rest + "\n")
+        with pytest.raises(DatasetError, match=message):
+            read_scored_file(str(path), ["1.jpg", "2.jpg"], ("cat",))
