@@ -12,23 +12,15 @@ from vac_tf.datasets.split import DatasetError, RejectedRow, Split
 
 __all__ = ["DatasetError", "RejectedRow", "Split", "read_split"]
 
+_SCENES = ("image_size", "train_images", "seed", "with_objects")
+_TABLE = ("label_separator", "label_columns", "ignore_columns", "repeated_images", "keep_missing")
+# Name -> its reader, and the options that this has; callers may give all of them for any dataset.
 _READERS = {
-    "scenes": read_scenes,
-    "coco": read_coco,
-    "wider": read_wider,
-    "pa100k": read_pa100k,
-    "table": read_table,
-}
-# Options that only some datasets have; callers may give all of them for any dataset.
-_OPTIONS = {
-    "scenes": ("image_size", "train_images", "seed", "with_objects"),
-    "coco": ("with_objects", "keep_missing"),
-    "wider": ("keep_missing",),
-    "pa100k": ("keep_missing",),
-    "table": (
-        *("label_separator", "label_columns", "ignore_columns", "repeated_images"),
-        "keep_missing",
-    ),
+    "scenes": (read_scenes, _SCENES),
+    "coco": (read_coco, ("with_objects", "keep_missing")),
+    "wider": (read_wider, ("keep_missing",)),
+    "pa100k": (read_pa100k, ("keep_missing",)),
+    "table": (read_table, _TABLE),
 }
 
 
@@ -59,9 +51,10 @@ def read_split(
     """
     if name not in _READERS:
         raise DatasetError(f"Unknown dataset {name!r}. Known: {', '.join(_READERS)}.")
-    known = {option for names in _OPTIONS.values() for option in names}
+    known = {option for _, names in _READERS.values() for option in names}
     unknown = sorted(set(options) - known)
     if unknown:
         raise TypeError(f"Unknown options {unknown}. Known: {', '.join(sorted(known))}.")
-    own = {option: value for option, value in options.items() if option in _OPTIONS[name]}
-    return _READERS[name](data_dir, split, rejected=rejected, **own)
+    reader, own_options = _READERS[name]
+    own = {option: value for option, value in options.items() if option in own_options}
+    return reader(data_dir, split, rejected=rejected, **own)

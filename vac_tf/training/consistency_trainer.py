@@ -14,7 +14,20 @@ from vac_tf.training.gradient_step import take_gradient_step, update_means
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")
-LOSSES = ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy", "multiple_cross_entropy")
+
+
+def _unweighted(loss):
+    """A loss that needs no proportion of positives."""
+    return lambda labels, logits, positive_ratio, mask: loss(labels, logits, mask)
+
+
+# Name -> loss `[B]` of labels, logits, the proportion of positives and the mask of known labels.
+LOSSES = {
+    "weighted_sigmoid_cross_entropy": losses.weighted_sigmoid_cross_entropy,
+    "sigmoid_cross_entropy": _unweighted(losses.sigmoid_cross_entropy),
+    # The logits are the differences of the pairs.
+    "multiple_cross_entropy": _unweighted(losses.sigmoid_cross_entropy),
+}
 
 
 class ConsistencyTrainer(keras.Model):
@@ -72,7 +85,7 @@ class ConsistencyTrainer(keras.Model):
         self.coupled_weight_decay = coupled_weight_decay
         self._forward = with_features(network) if level == "features" else network
         self._positive_ratio = positive_ratio
-        self._is_weighted = loss == "weighted_sigmoid_cross_entropy"
+        self._loss = LOSSES[loss]
         names = ["loss", "classification_loss", "consistency_loss", "heatmap_size"]
         names += [transform.term for transform in self.transforms]
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -175,11 +188,7 @@ class ConsistencyTrainer(keras.Model):
 
     def _classify(self, labels, logits):
         known = ops.logical_not(ops.isnan(labels))
-        if self._is_weighted:
-            return ops.mean(
-                losses.weighted_sigmoid_cross_entropy(labels, logits, self._positive_ratio, known)
-            )
-        return ops.mean(losses.sigmoid_cross_entropy(labels, logits, known))
+        return ops.mean(self._loss(labels, logits, self._positive_ratio, known))
 
     def _consistency(self, outputs):
         if self.pairs == "star":
