@@ -5,11 +5,16 @@ import dataclasses
 import pytest
 from absl import flags as absl_flags
 
+from export.building.config import ExportConfig
+from export.scoring.config import ScoringConfig
 from flags import dataclass_flags
 from flags.dataclass_flags import from_flags
+from vac_tf.configs.analysis import AnalysisConfig
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 
-CONFIGS = [TrainConfig, EvaluationConfig]
+CONFIGS = [TrainConfig, EvaluationConfig, SaliencyConfig, SaliencyEvaluationConfig, AnalysisConfig]
+CONFIGS += [ExportConfig, ScoringConfig]
 
 
 def parse(config_class, *arguments):

@@ -1,9 +1,6 @@
 """Heatmaps over images: what is hot is where the heatmap is high, and pictures are written."""
 
-import dataclasses
-
 import numpy as np
-import pytest
 from PIL import Image
 
 from vac_tf.figures.heatmap_overlay import COLORS, draw_mirror_comparison, enlarge, overlay
@@ -41,16 +38,3 @@ def test_comparison_has_a_row_per_network(tmp_path):
         draw_mirror_comparison(images, dict.fromkeys(names, (maps, maps)), ["a", "b"], str(path))
         sizes.append(Image.open(path).size)
     assert sizes[0][0] == sizes[1][0] and sizes[0][1] < sizes[1][1]
-
-
-def test_runs_are_compared_on_their_test_images(finished_run, tmp_path):
-    from vac_tf.analysis.comparison.mirror_comparison import compare_under_flip
-
-    path = tmp_path / "heatmaps.png"
-    runs = {"first": finished_run.run_dir, "second": finished_run.run_dir}
-    compare_under_flip(runs, "test", str(path), num_examples=2)
-    pixels = np.asarray(Image.open(path).convert("RGB"))
-    assert pixels.std() > 10
-    missing = dataclasses.replace(finished_run, run_dir=str(tmp_path / "nothing")).run_dir
-    with pytest.raises(ValueError, match="No config.json"):
-        compare_under_flip({"first": missing}, "test", str(path))
