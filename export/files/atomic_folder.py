@@ -31,7 +31,7 @@ def replace_folder(folder: str, marker: str, kind: str) -> Iterator[str]:
     processes left of such temporary folders is removed at the start.
 
     Args:
-        folder: The folder to write.
+        folder: The folder to write; of a link, what it leads to.
         marker: File that every such folder has: only an empty folder or one with it is replaced.
         kind: What it is, for messages.
 
@@ -39,7 +39,7 @@ def replace_folder(folder: str, marker: str, kind: str) -> Iterator[str]:
         ValueError: when `folder` holds something else, or cannot be written.
         OSError: when the new folder cannot take its place.
     """
-    folder = os.path.abspath(folder)
+    folder = os.path.realpath(folder)
     parent, name = os.path.split(folder)
     if os.path.isdir(parent):
         _remove_leftovers(folder)

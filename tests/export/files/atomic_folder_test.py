@@ -83,6 +83,16 @@ def test_folders_are_exchanged_in_one_step(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == ["folder"]
 
 
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path):
+    write(tmp_path / "disk" / "folder", "first")
+    for name, target in (("link", "disk/folder"), ("link_to_nothing_yet", "disk/other")):
+        (tmp_path / name).symlink_to(target)
+        write(tmp_path / name, "second")
+        assert (tmp_path / name).is_symlink()
+        assert sorted(os.listdir(tmp_path / target)) == [MARKER, "second"]
+    assert sorted(os.listdir(tmp_path / "disk")) == ["folder", "other"]
+
+
 def test_what_killed_processes_left_is_removed(tmp_path):
     for _ in range(2):
         die_while_writing(tmp_path / "folder")
