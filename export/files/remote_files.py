@@ -53,27 +53,28 @@ def write_file(path: str, data: bytes) -> None:
 
     A local file takes its place at once; object storage shows an object when all of it is there.
     """
-    local = path.removeprefix("file://")
-    if is_url(local):
+    path = local_path(path)
+    if is_url(path):
         storage, name = open_storage(path)
         storage.pipe_file(name, data)
     else:
-        with replace_file(local) as file:
+        with replace_file(path) as file:
             file.write(data)
 
 
 def make_folder(path: str) -> None:
     """Makes a folder and those above it; object storage needs none."""
-    local = path.removeprefix("file://")
-    if is_url(local):
+    path = local_path(path)
+    if is_url(path):
         storage, name = open_storage(path)
         storage.makedirs(name, exist_ok=True)
     else:
-        os.makedirs(local, exist_ok=True)
+        os.makedirs(path, exist_ok=True)
 
 
 def list_folder(path: str) -> list[str]:
     """Names of the files directly in a folder, sorted; none for a folder that does not exist."""
+    path = local_path(path)
     if is_url(path):
         storage, name = open_storage(path)
         storage.invalidate_cache(name)
