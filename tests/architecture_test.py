@@ -175,7 +175,7 @@ def test_the_scorer_reaches_neither_tensorflow_nor_the_library():
     assert "export/scoring/job.py" in reached
     assert not [path for path in reached if path.startswith("vac_tf")]
     assert third_party(reached) - OPTIONAL <= {
-        *("PIL", "absl", "numpy", "onnxruntime", "pyarrow", "simplejpeg")
+        *("PIL", "absl", "cykooz_resizer", "numpy", "onnxruntime", "pyarrow", "simplejpeg")
     }
 
 

@@ -33,6 +33,7 @@ _WINGS = ("export", "tests", "vac_tf")
 PACKAGES = {
     "PIL": ("pillow",),
     "absl": ("absl_py",),
+    "cykooz_resizer": ("cykooz_resizer",),
     # Only in the environment of requirements-ray.txt, as is ray.
     "fsspec": (),
     "google": ("protobuf",),

@@ -9,8 +9,11 @@ from export.images.image_header import ImageError
 from export.images.preprocessing import check_box, checked_header
 
 # Measured at its peak from decoding to resizing: 10 to 14 for JPEG, PNG, GIF and BMP, 18 when
-# turned by EXIF, 20 for a progressive JPEG that Pillow decodes, 22 for WebP.
+# turned by EXIF, 20 for a progressive JPEG that Pillow decodes, 22 for WebP. Some MiB a decoder for
+# strips of floats (`export.images.bilinear`) come on top, whatever the image.
 BYTES_PER_PIXEL = 24
+# Of an image that is resized in one direction only: float32 RGB, twice.
+_BYTES_PER_NARROW_PIXEL = 24
 _MIB = 2**20
 
 
@@ -30,10 +33,12 @@ def decoding_bytes(
     if box is not None:
         check_box(box)
     header = checked_header(data, preprocessing.max_pixels)
-    pixels = header.width * header.height
-    if box is not None:  # A box of more pixels than the limit is refused later.
-        pixels += int(min(box[2] * box[3], preprocessing.max_pixels))
-    return len(data) + BYTES_PER_PIXEL * pixels
+    pixels, rows = header.width * header.height, max(header.width, header.height)
+    # A box of more pixels than the limit is refused later.
+    if box is not None and box[2] * box[3] <= preprocessing.max_pixels:
+        pixels, rows = pixels + int(box[2] * box[3]), max(rows, int(box[3]))
+    narrow = _BYTES_PER_NARROW_PIXEL * rows * preprocessing.width
+    return len(data) + BYTES_PER_PIXEL * pixels + narrow
 
 
 class MemoryBudget:

@@ -1,4 +1,4 @@
-"""From an encoded image to the network's input, with Pillow and NumPy alone.
+"""From an encoded image to the network's input, without TensorFlow.
 
 Gives what the training pipeline gives: the same pixels after decoding, and after the resize the
 same values to `resize_tolerance`.
@@ -19,6 +19,7 @@ from PIL import (
 )
 
 from export.bundle.preprocessing import Preprocessing
+from export.images.bilinear import resize_bilinear
 from export.images.image_header import ImageError, ImageHeader, read_header
 from export.images.jpeg_decoder import decode_jpeg
 from export.images.png_metadata import without_metadata
@@ -241,11 +242,7 @@ def resize(pixels: np.ndarray, height: int, width: int, kernel: str) -> np.ndarr
     """
     if kernel == "nearest":
         return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST))
-    result = np.empty((height, width, 3), np.float32)
-    for channel, band in enumerate(Image.fromarray(pixels).split()):
-        # 8-bit resizing rounds twice and is up to 1 grey level off.
-        result[..., channel] = band.convert("F").resize((width, height), Image.Resampling.BILINEAR)
-    return result
+    return resize_bilinear(pixels, height, width)
 
 
 def resize_tolerance(height: int, width: int, kernel: str) -> float:

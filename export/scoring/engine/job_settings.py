@@ -16,7 +16,7 @@ from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import Source
 
 # Packages whose version may change the last digits of a score.
-_PACKAGES = ("numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "simplejpeg")
+_PACKAGES = ("cykooz-resizer", "numpy", "onnxruntime", "onnxruntime-gpu", "pillow", "simplejpeg")
 
 
 def describe_job(config: ScoringConfig, session: NetworkSession, source: Source) -> Job:

@@ -23,6 +23,7 @@ _PACKAGES = (
     "numpy",
     "pillow",
     "simplejpeg",
+    "cykooz-resizer",
     "pyarrow",
     "absl-py",
     "tensorflow",
