@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from vac_tf.inputs.data_wait import DataWait, advice
 from vac_tf.runs.folder import RunFolder, write_atomically
 from vac_tf.runs.progress import has_stopped_early, is_finished
 from vac_tf.training.callbacks import (
@@ -84,6 +85,7 @@ def run_epochs(
         return progress
     writer = _summary_writer(folder)
     guard = falling_back(config, folder, rate_flag)
+    is_advised = False
     with StopRequest() as stop_request, writer.as_default(), guard:
         while not _is_finished(config, progress):
             start = time.monotonic()
@@ -94,9 +96,17 @@ def run_epochs(
             )
             logs["seconds"] = round(time.monotonic() - start, 1)
             _record(config, folder, trainer, progress, logs, describe)
+            is_advised = is_advised or _has_advised(config, logs)
             stop_request.raise_if_any()
     check_networks(folder, progress)
     return progress
+
+
+def _has_advised(config, logs):
+    sentence = advice(config, logs.get("data_wait_share", 0.0))
+    if sentence:
+        _LOGGER.info("%s", sentence)
+    return bool(sentence)
 
 
 def _restore(config, folder, trainer):
@@ -145,7 +155,7 @@ def _summary_writer(folder):
 
 
 def _train_epoch(config, folder, trainer, data, progress, stop_request):
-    """The rest of the current epoch; returns its mean loss terms."""
+    """The rest of the current epoch; returns its mean loss terms and its data wait."""
     start_step = progress["step"]
     steps = data.training.steps_per_epoch
     first_step = progress["epoch"] * steps + start_step
@@ -154,8 +164,10 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request):
         check_weights(trainer, progress["epoch"] * steps + step)
         save_state(folder.state_file, trainer, progress | {"step": step})
 
+    data_wait = DataWait()
     callbacks = [
         StopOnNonFiniteLoss(first_step, progress),
+        data_wait,
         SaveInEpoch(save, stop_request, start_step, config.checkpoint_seconds),
     ]
     if start_step:
@@ -163,7 +175,7 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request):
     if start_step < steps:
         with data.naming_bad_images():
             history = trainer.fit(
-                data.training.epoch(progress["epoch"], start_step),
+                data_wait.timed(data.training.epoch(progress["epoch"], start_step)),
                 initial_epoch=progress["epoch"],
                 epochs=progress["epoch"] + 1,
                 callbacks=callbacks,
@@ -176,7 +188,7 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request):
     check_loss(terms["loss"], _first_loss(progress), progress["epoch"] + 1)
     save(steps)
     progress["step"] = steps
-    return dict(sorted(terms.items()))
+    return dict(sorted(terms.items())) | data_wait.logs()
 
 
 def _first_loss(progress):
@@ -206,10 +218,11 @@ def _record(config, folder, trainer, progress, logs, describe):
     tf.summary.flush()
     seconds = [entry["seconds"] for entry in progress["history"]]
     left = (config.epochs - progress["epoch"]) * sum(seconds) / len(seconds)
+    wait = f", {row['data_wait_share']:.0%} data wait" if "data_wait_share" in row else ""
     _LOGGER.info(
-        "Epoch %d/%d: %s; %.0f s, %d:%02d left.",
+        "Epoch %d/%d: %s; %.0f s%s, %d:%02d left.",
         *(progress["epoch"], config.epochs, describe(logs), logs["seconds"]),
-        *(left // 60, left % 60),
+        *(wait, left // 60, left % 60),
     )
 
 

@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.inputs import data_wait
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training import kept_networks
 from vac_tf.training.divergence import check_finite
@@ -219,6 +220,28 @@ def test_a_run_that_stopped_early_goes_on_when_it_may_wait_longer(keep_networks,
     with caplog.at_level(logging.INFO):
         assert train(never, validate)[0]["epoch"] == 12
     assert "epochs 12 instead of 9, early_stopping_epochs 0 instead of 3" in caplog.text
+
+
+# ---- Its log
+
+
+def test_the_log_tells_how_long_the_steps_waited(config, caplog, monkeypatch):
+    monkeypatch.setattr(data_wait, "_MUCH", 0.0)
+    with caplog.at_level(logging.INFO):
+        train(config)
+    assert all(0.0 <= float(row["data_wait_share"]) <= 1.0 for row in log_of(config))
+    assert caplog.text.count("% data wait, ") == config.epochs
+    assert caplog.text.count("--cache=memory") == 1
+
+
+def test_a_run_from_before_the_waits_were_measured_goes_on(config, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(data_wait.DataWait, "logs", lambda self: {})
+        train(dataclasses.replace(config, epochs=1))
+    assert "data_wait_share" not in log_of(config)[0]
+    train(dataclasses.replace(config, epochs=2))
+    first, second = log_of(config)
+    assert first["data_wait_share"] == "" and float(second["data_wait_share"]) >= 0.0
 
 
 # ---- Its networks
