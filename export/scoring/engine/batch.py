@@ -77,8 +77,10 @@ def make_rows(
     """
     statuses = ["ok" if loaded.error is None else loaded.error.status for loaded in batch]
     errors = [None if loaded.error is None else str(loaded.error) for loaded in batch]
-    nothing = np.zeros((len(batch), len(thresholds)), np.float32)
-    probabilities = values.get("probabilities", nothing)
+    if not values:  # No input could be loaded.
+        shape = (len(batch), len(thresholds))
+        values = dict.fromkeys(("probabilities", "logits"), np.zeros(shape, np.float32))
+    probabilities = values["probabilities"]
     for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)):
         if statuses[row] == "ok":
             statuses[row] = "not_finite"
@@ -86,8 +88,7 @@ def make_rows(
     scored = np.array([status == "ok" for status in statuses])
     decisions = (probabilities > thresholds) & scored[:, None]
     inputs = [loaded.scoring_input for loaded in batch]
-    logits = values.get("logits", nothing)
-    return RowBlock(inputs, statuses, errors, probabilities, decisions, logits)
+    return RowBlock(inputs, statuses, errors, probabilities, decisions, values.get("logits"))
 
 
 def score_batch(

@@ -1,9 +1,9 @@
 """The heatmaps of a batch's decided labels, as values of the column `peaks` and as files."""
 
 import csv
+import dataclasses
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from export.scoring.output.heatmap_files import (
     write_map,
     write_overlay,
 )
-from export.scoring.output.heatmap_peaks import describe_peak
+from export.scoring.output.heatmap_peaks import Peaks, describe_peaks
 from export.scoring.output.rows import RowBlock
 from export.scoring.sources.recursive_glob import matches
 
@@ -38,6 +38,26 @@ def selected_labels(text: str, label_names: Sequence[str]) -> np.ndarray:
             f" {', '.join(label_names)}."
         )
     return np.isin(label_names, names)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownMaps:
+    """The heatmaps that the rows of a batch show, K in all, row by row.
+
+    Attributes:
+        rows: int `[K]`, places of their rows in the batch, ascending.
+        labels: int `[K]`.
+        maps: float `[h, w, K]`.
+        corners: int `[K, 4]`: left, top, right, bottom of what the network saw, in pixels of the
+            image file.
+        pictures: One per row of the batch, where overlays are written.
+    """
+
+    rows: np.ndarray
+    labels: np.ndarray
+    maps: np.ndarray
+    corners: np.ndarray
+    pictures: Sequence[np.ndarray | None] = ()
 
 
 class HeatmapRows:
@@ -86,35 +106,55 @@ class HeatmapRows:
             # One fsync per small file would cost more than the network.
             sync_file_system(self._folder)
 
-    def peaks(
-        self,
-        block: RowBlock,
-        batch: Sequence[LoadedInput],
-        heatmaps: np.ndarray | None,
-        first_row: int,
-    ) -> list[list[dict[str, Any]]]:
-        """One list per row: label, peak, centroid, box and file of each label to show.
+    def select(
+        self, block: RowBlock, batch: Sequence[LoadedInput], heatmaps: np.ndarray | None
+    ) -> ShownMaps:
+        """The heatmaps that the rows show, cut out of all; nothing of the batch is kept but those.
 
         Args:
             block: The rows.
             batch: Their inputs.
             heatmaps: float32 `[N, h, w, L]`; not looked at where no row has a label to show.
+        """
+        rows, labels = np.nonzero(self._shown(block))
+        if not len(rows):
+            return ShownMaps(rows, labels, np.zeros((1, 1, 0)), np.zeros((0, 4)))
+        views = [loaded.view for loaded in batch]
+        corners = np.array([(0, 0, 0, 0) if view is None else view.corners for view in views])
+        maps = np.ascontiguousarray(heatmaps[rows, :, :, labels].transpose(1, 2, 0))
+        pictures = [view and view.picture for view in views] if self._mode == "overlays" else ()
+        return ShownMaps(rows, labels, maps, corners[rows], pictures)
+
+    def peaks(self, block: RowBlock, shown: ShownMaps, first_row: int) -> Peaks:
+        """Label, peak, centroid, box and file of each heatmap that the rows show.
+
+        Args:
+            block: The rows.
+            shown: What `select` gave for them.
             first_row: Number of the first row in the whole job.
         """
-        peaks = []
-        for row, shown in enumerate(self._shown(block)):
-            entries = []
-            for label in map(int, np.flatnonzero(shown)):
-                heatmap, view = heatmaps[row, :, :, label], batch[row].view
-                entry = {"label": self._label_names[label], **describe_peak(heatmap, view.corners)}
-                entry["file"] = None
-                if self.has_files and entry["value"] is not None:
-                    image, score = block.inputs[row].image, block.probabilities[row, label]
-                    entry["file"] = file_name(first_row + row, image, label, entry["label"], score)
-                    self._write(os.path.join(self._folder, entry["file"]), heatmap, view.picture)
-                entries.append(entry)
-            peaks.append(entries)
-        return peaks
+        values, places = describe_peaks(shown.maps, shown.corners)
+        counts = np.bincount(shown.rows, minlength=len(block.inputs))
+        files = self._write_files(block, shown, values, first_row) if self.has_files else None
+        return Peaks(counts, shown.labels, values, places, files)
+
+    def _write_files(
+        self, block: RowBlock, shown: ShownMaps, values: np.ndarray, first_row: int
+    ) -> list[str | None]:
+        """The names of the files, which are written; None for a map that is not finite."""
+        names = []
+        for number, (row, label) in enumerate(zip(shown.rows, shown.labels, strict=True)):
+            name = None
+            if not np.isnan(values[number]):
+                image, score = block.inputs[row].image, block.probabilities[row, label]
+                name = file_name(first_row + row, image, label, self._label_names[label], score)
+                path, heatmap = os.path.join(self._folder, name), shown.maps[:, :, number]
+                if self._mode == "maps":
+                    write_map(path, heatmap)
+                else:
+                    write_overlay(path, heatmap, shown.pictures[row])
+            names.append(name)
+        return names
 
     def _shown(self, block: RowBlock) -> np.ndarray:
         """Which labels of each row get a heatmap, bool `[N, L]`."""
@@ -125,12 +165,6 @@ class HeatmapRows:
         scored = np.array([status == "ok" for status in block.statuses])
         uncertain = (distance <= self._margin) & self._selected & scored[:, None]
         return (decided | uncertain) & uncertain.any(axis=1, keepdims=True)
-
-    def _write(self, path: str, heatmap: np.ndarray, picture: np.ndarray | None) -> None:
-        if self._mode == "maps":
-            write_map(path, heatmap)
-        else:
-            write_overlay(path, heatmap, picture)
 
 
 def _would_be_found(images: str, output: str) -> bool:

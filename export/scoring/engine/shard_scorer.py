@@ -123,8 +123,8 @@ class ShardScorer:
             for (number, slots), (batch, values) in zip(slots_by_batch, scored, strict=True):
                 block = make_rows(batch, values, self._thresholds)
                 if "heatmaps" in self._outputs:
-                    heatmaps, first_row = values.get("heatmaps"), number * size
-                    peaks = self._heatmaps.peaks(block, batch, heatmaps, first_row)
+                    shown = self._heatmaps.select(block, batch, values.get("heatmaps"))
+                    peaks = self._heatmaps.peaks(block, shown, number * size)
                     block = dataclasses.replace(block, peaks=peaks)
                 yield block.take(slots)
 

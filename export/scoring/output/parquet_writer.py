@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow
 from pyarrow import parquet
 
-from export.scoring.output.heatmap_peaks import PIXEL_FIELDS
+from export.scoring.output.heatmap_peaks import PIXEL_FIELDS, Peaks
 from export.scoring.output.rows import Columns, RowBlock, printable_path
 from export.scoring.sources.input import BOX_COLUMNS
 
@@ -104,9 +104,7 @@ class ParquetRows:
         if self._columns.has_logits:
             arrays += [pyarrow.array(column, mask=failed) for column in block.logits.T.copy()]
         if self._columns.has_peaks:
-            scored = zip(block.peaks, failed, strict=True)
-            peaks = [None if is_failed else value for value, is_failed in scored]
-            arrays.append(pyarrow.array(peaks, pyarrow.list_(_peak_type())))
+            arrays.append(_peak_lists(block.peaks, names, failed))
         return pyarrow.table(arrays, schema=self._schema)
 
 
@@ -131,6 +129,18 @@ def _row_groups(path: str) -> Iterator[Any]:
     with parquet.ParquetFile(path) as file:
         for group in range(file.num_row_groups):
             yield file.read_row_group(group)
+
+
+def _peak_lists(peaks: Peaks, label_names, failed: np.ndarray):
+    """The column `peaks`; null for rows that failed."""
+    columns = [label_names.take(pyarrow.array(peaks.labels))]
+    numbers = (peaks.values, *peaks.places.T)
+    columns += [pyarrow.array(values, mask=np.isnan(values)) for values in numbers]
+    count = len(peaks.labels)
+    files = pyarrow.nulls(count) if peaks.files is None else pyarrow.array(peaks.files)
+    columns += [files.cast(pyarrow.string())]
+    structs = pyarrow.StructArray.from_arrays(columns, fields=list(_peak_type()))
+    return pyarrow.ListArray.from_arrays(peaks.offsets, structs, mask=pyarrow.array(failed))
 
 
 def _peak_type():

@@ -6,11 +6,13 @@ per decided label. A label that bears the name of another column gets the prefix
 """
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from export.scoring.output.heatmap_peaks import Peaks
 from export.scoring.sources.input import BOX_COLUMNS, ScoringInput
 
 LABEL_PREFIX = "label:"
@@ -28,8 +30,7 @@ class RowBlock:
         probabilities: float32 `[N, L]`; without meaning where the status is not `ok`.
         decisions: bool `[N, L]`; False where the status is not `ok`.
         logits: float32 `[N, L]`, where asked for.
-        peaks: N lists of the heatmaps of decided labels, of `heatmap_rows`, where
-            asked for.
+        peaks: The heatmaps that the N rows show, where asked for.
     """
 
     inputs: Sequence[ScoringInput]
@@ -38,7 +39,7 @@ class RowBlock:
     probabilities: np.ndarray
     decisions: np.ndarray
     logits: np.ndarray | None = None
-    peaks: Sequence[list[dict[str, Any]]] | None = None
+    peaks: Peaks | None = None
 
     def take(self, numbers: Sequence[int]) -> "RowBlock":
         """Some of the rows, by their place in this block."""
@@ -46,13 +47,30 @@ class RowBlock:
             return self
         index = np.asarray(numbers)
 
-        def chosen(values: Sequence[Any] | None) -> Any:
-            if values is None or isinstance(values, np.ndarray):
-                return None if values is None else values[index]
-            return [values[number] for number in numbers]
+        def chosen(values: Any) -> Any:
+            if isinstance(values, np.ndarray):
+                return values[index]
+            if isinstance(values, Peaks):
+                return values.take(index)
+            return None if values is None else [values[number] for number in numbers]
 
-        names = (field.name for field in dataclasses.fields(self))
-        return RowBlock(**{name: chosen(getattr(self, name)) for name in names})
+        return RowBlock(*(chosen(getattr(self, field.name)) for field in dataclasses.fields(self)))
+
+    @classmethod
+    def join(cls, blocks: Sequence["RowBlock"]) -> "RowBlock":
+        """The rows of several blocks, one behind the other."""
+
+        def joined(values: Sequence[Any]) -> Any:
+            if any(value is None for value in values):
+                return None
+            if isinstance(values[0], np.ndarray):
+                return np.concatenate(values)
+            if isinstance(values[0], Peaks):
+                return Peaks.join(values)
+            return list(itertools.chain.from_iterable(values))
+
+        names = [field.name for field in dataclasses.fields(cls)]
+        return cls(*(joined([getattr(block, name) for block in blocks]) for name in names))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,4 +120,6 @@ def _distinct(names: Sequence[str], prefix: str, taken: set[str]) -> tuple[str, 
 
 def printable_path(path: str) -> str:
     """A path as valid Unicode: bytes that are not UTF-8 become escapes such as `\\xff`."""
+    if path.isascii():
+        return path
     return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -100,6 +100,8 @@ class _TextRows:
     def write(self, block: RowBlock) -> None:
         texts = block.probabilities.astype(str)
         logits = block.logits.astype(str) if self._columns.has_logits else None
+        has_peaks = self._columns.has_peaks
+        peaks = block.peaks.objects(self._columns.label_names) if has_peaks else None
         for row, scoring_input in enumerate(block.inputs):
             leading = [
                 printable_path(scoring_input.image),
@@ -117,8 +119,8 @@ class _TextRows:
             values = [*self._numbers(texts[row]), self._list_of_names(decided)]
             if logits is not None:
                 values.extend(self._numbers(logits[row]))
-            if self._columns.has_peaks:
-                values.append(self._list_of_objects(block.peaks[row]))
+            if peaks is not None:
+                values.append(self._list_of_objects(peaks[row]))
             self._write_row([*leading, *values])
 
     def append_part(self, path: str) -> None:

@@ -18,7 +18,6 @@ from export.scoring.engine.assembly import merge
 from export.scoring.engine.heatmap_rows import HeatmapRows, selected_labels
 from export.scoring.job import score
 from export.scoring.output.heatmap_files import file_name, write_map, write_overlay
-from export.scoring.output.heatmap_peaks import describe_peak
 from tests.export.onnx_models import LABELS, write_channel_mean_model
 from tests.export.scoring.small_jobs import Died, die, dying_in_assembly
 
@@ -26,50 +25,6 @@ from tests.export.scoring.small_jobs import Died, die, dying_in_assembly
 def gauss(row, column, shape=(7, 9)):
     rows, columns = np.indices(shape)
     return np.exp(-((rows - row) ** 2 + (columns - column) ** 2) / 2.0)
-
-
-def test_a_peak_is_where_its_cell_is_in_the_image():
-    heatmap = np.zeros((2, 4))
-    heatmap[1, 2] = 3.0
-    peak = describe_peak(heatmap, (0, 0, 400, 100))
-    assert peak["value"] == 3.0
-    assert (peak["row"], peak["column"]) == (75.0, 250.0)
-    assert (peak["centroid_row"], peak["centroid_column"]) == (75.0, 250.0)
-    assert [peak[side] for side in "xywh"] == [200.0, 50.0, 100.0, 50.0]
-
-
-def test_positions_follow_the_crop_and_the_size_of_the_image():
-    base = describe_peak(gauss(2, 5), (0, 0, 90, 70))
-    moved = describe_peak(gauss(2, 5), (1000, -20, 1180, 120))
-    for name in ("column", "centroid_column", "x"):
-        assert moved[name] == pytest.approx(1000 + 2 * base[name], abs=0.02)
-    for name in ("row", "centroid_row", "y"):
-        assert moved[name] == pytest.approx(-20 + 2 * base[name], abs=0.02)
-    assert (moved["w"], moved["h"]) == (2 * base["w"], 2 * base["h"])
-
-
-def test_a_flip_flips_everything():
-    heatmap = gauss(1, 2) + 0.3 * gauss(1, 3)
-    there, back = (describe_peak(h, (0, 0, 90, 70)) for h in (heatmap, heatmap[:, ::-1]))
-    for name in ("column", "centroid_column"):
-        assert there[name] + back[name] == pytest.approx(90, abs=0.02)
-    assert there["x"] + there["w"] + back["x"] == pytest.approx(90, abs=0.02)
-    assert there["centroid_column"] > there["column"]  # Towards the second bump.
-
-
-def test_only_the_region_around_the_peak_counts():
-    heatmap = gauss(1, 1) + 0.9 * gauss(5, 7)
-    peak = describe_peak(heatmap, (0, 0, 9, 7))
-    assert (peak["x"], peak["y"], peak["w"], peak["h"]) == (0.0, 0.0, 3.0, 3.0)
-    assert peak["centroid_row"] == pytest.approx(1.5, abs=0.01)
-
-
-def test_a_map_without_evidence_has_a_peak_and_no_region():
-    peak = describe_peak(gauss(1, 1) - 5.0, (0, 0, 9, 7))
-    assert (peak["row"], peak["column"], peak["value"]) == (1.5, 1.5, -4.0)
-    assert peak["centroid_row"] is None and peak["x"] is None
-    nothing = describe_peak(np.full((2, 2), np.nan), (0, 0, 9, 7))
-    assert set(nothing.values()) == {None}
 
 
 def test_maps_can_be_turned_back_into_values(tmp_path):
