@@ -140,7 +140,7 @@ class ScoringActor:
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.join(folder, "part.parquet")
             with (
-                open_writer(path, self._job.columns, header=False) as writer,
+                open_writer(path, self._job.columns) as writer,
                 load_ahead(self._config, preprocessing, inputs) as loaded,
                 contextlib.closing(self._scorer.blocks(rows, loaded)) as blocks,
             ):

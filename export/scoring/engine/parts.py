@@ -140,7 +140,7 @@ class ShardFolder:
             counts: Number of its rows by status, complete when the body ends.
         """
         path = self._file(number, self.job.settings["format"])
-        with open_writer(path, self.job.columns, header=False) as writer:
+        with open_writer(path, self.job.columns, is_part=True) as writer:
             yield writer
         write_json(self._file(number, ".json"), {"counts": counts, "sha256": hash_file(path)})
 

@@ -123,7 +123,7 @@ def _regions(inside: np.ndarray, peaks: np.ndarray) -> np.ndarray:
         peaks: int `[K]`, the cells as numbers of `h * w`.
     """
     height, width, count = inside.shape
-    region = np.zeros_like(inside)
+    region = np.zeros(inside.shape, bool)
     region.reshape(height * width, count)[peaks, np.arange(count)] = True
     while True:
         grown = region.copy()

@@ -14,12 +14,27 @@ from export.scoring.sources.input import BOX_COLUMNS
 
 _VALUES_PER_ROW_GROUP = 1_000_000
 _MOST_ROWS_PER_GROUP = 10_000  # A group is in memory whole, with its texts.
+_ROWS_PER_TABLE = 1024  # A column takes Arrow as long for a few rows as for a hundred.
 
 
 class ParquetRows:
-    """Row groups of a size that depends on the number of labels only."""
+    """Row groups of a size that depends on the number of labels only.
 
-    def __init__(self, file, columns: Columns, properties: Mapping[str, str] | None = None):
+    Args:
+        file: A binary file.
+        columns: Its columns.
+        properties: What it stores about itself as a whole.
+        is_part: Whether it is read once, by `append_part`. Its columns then have no dictionaries:
+            those of probabilities, which are all different, take three quarters of the time.
+    """
+
+    def __init__(
+        self,
+        file,
+        columns: Columns,
+        properties: Mapping[str, str] | None = None,
+        is_part: bool = False,
+    ):
         self._columns = columns
         fields = [(name, pyarrow.string()) for name in ("image", "status", "error")]
         fields += [(name, pyarrow.float64()) for name in columns.leading[3:]]
@@ -29,14 +44,23 @@ class ParquetRows:
         if columns.has_peaks:
             fields += [("peaks", pyarrow.list_(_peak_type()))]
         self._schema = pyarrow.schema(fields, properties)
-        self._writer = parquet.ParquetWriter(file, self._schema)
+        self._writer = parquet.ParquetWriter(file, self._schema, use_dictionary=not is_part)
         rows = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
         self._rows_per_group = min(rows, _MOST_ROWS_PER_GROUP)
+        self._blocks: list[RowBlock] = []
         self._waiting: list[Any] = []
         self._rows_waiting = 0
 
     def write(self, block: RowBlock) -> None:
-        self._add(self._table(block))
+        """Adds rows; they become a table with those of other calls."""
+        self._blocks.append(block)
+        if sum(len(waiting.inputs) for waiting in self._blocks) >= _ROWS_PER_TABLE:
+            self._add_blocks()
+
+    def _add_blocks(self) -> None:
+        if self._blocks:
+            self._add(self._table(RowBlock.join(self._blocks)))
+            self._blocks = []
 
     def append_part(self, path: str) -> None:
         """Adds the rows of a file with the same columns."""
@@ -79,6 +103,7 @@ class ParquetRows:
         self._writer.write_table(table.combine_chunks(), self._rows_per_group)
 
     def close(self) -> None:
+        self._add_blocks()
         if self._rows_waiting:
             self._write(pyarrow.concat_tables(self._waiting))
         self._writer.close()

@@ -26,7 +26,7 @@ OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
 
 @contextlib.contextmanager
 def open_writer(
-    path: str, columns: Columns, properties: Mapping[str, str] | None = None, header: bool = True
+    path: str, columns: Columns, properties: Mapping[str, str] | None = None, is_part: bool = False
 ) -> Iterator[Any]:
     """A writer with `write(block)`; `path` is replaced when the body ends without exception.
 
@@ -34,14 +34,15 @@ def open_writer(
         path: The file.
         columns: Its columns.
         properties: What Parquet stores about the file as a whole.
-        header: Whether CSV begins with the names of the columns.
+        is_part: Whether the file is only for `append_part`: CSV then has no line of names, and
+            Parquet is written as fast as it can be.
 
     Raises:
         ValueError: for a suffix other than .parquet, .csv, .jsonl, or a folder that does not
             exist or cannot be written.
     """
     suffix = check_output(path)
-    with replace_file(path) as file, open_rows(file, suffix, columns, properties, header) as rows:
+    with replace_file(path) as file, open_rows(file, suffix, columns, properties, is_part) as rows:
         yield rows
 
 
@@ -51,16 +52,16 @@ def open_rows(
     suffix: str,
     columns: Columns,
     properties: Mapping[str, str] | None = None,
-    header: bool = True,
+    is_part: bool = False,
 ) -> Iterator[Any]:
     """A writer as `open_writer` has it, into a file that the caller opened and closes."""
     if suffix == ".parquet":
         # Imported here: the other formats need no pyarrow, and it takes long to load.
         from export.scoring.output.parquet_writer import ParquetRows
 
-        rows = ParquetRows(file, columns, properties)
+        rows = ParquetRows(file, columns, properties, is_part)
     elif suffix == ".csv":
-        rows = _CsvRows(file, columns, header)
+        rows = _CsvRows(file, columns, header=not is_part)
     else:
         rows = _JsonLinesRows(file, columns)
     try:

@@ -156,6 +156,14 @@ def test_a_region_is_followed_around_every_corner():
     assert part["h"] == 5.0
 
 
+def test_the_order_in_memory_does_not_matter():
+    maps = np.random.default_rng(0).normal(size=(40, 5, 6)).astype(np.float32)
+    corners = random_corners(np.random.default_rng(1), 40)
+    strided = describe_peaks(maps.transpose(1, 2, 0), corners)
+    for one, other in zip(describe_peaks(maps.transpose(1, 2, 0).copy(), corners), strided, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_no_maps_are_no_peaks():
     values, places = describe_peaks(np.zeros((7, 7, 0), np.float32), np.zeros((0, 4), int))
     assert values.shape == (0,) and places.shape == (0, 8)
