@@ -3,6 +3,7 @@
 import collections
 import contextlib
 import dataclasses
+import functools
 import itertools
 import time
 from collections.abc import Iterator, Sequence
@@ -12,8 +13,9 @@ import numpy as np
 from export.images.image_header import ImageError
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.batch import LoadedInput, make_rows
+from export.scoring.engine.consumer_thread import consume_behind
 from export.scoring.engine.error_share import ErrorShare
-from export.scoring.engine.heatmap_rows import HeatmapRows
+from export.scoring.engine.heatmap_rows import HeatmapRows, ShownMaps
 from export.scoring.engine.parts import Part, ShardFolder
 from export.scoring.engine.pipeline import run_ahead
 from export.scoring.output.rows import RowBlock
@@ -23,11 +25,30 @@ from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import ScoringInput
 
 SECONDS_PER_PART = 5.0  # So that little work is lost where images are slow, or jobs small.
+# While a part is brought to the disk; each holds the heatmaps that its rows show.
+_BATCHES_WAITING = 2
 
 
 def rows_per_part(config: ScoringConfig) -> int:
     """Whole batches: so a row's place in its batch does not depend on where a job went on."""
     return -(-config.rows_per_part // config.batch_size) * config.batch_size
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoredBatch:
+    """What is kept of a batch when the network is done with it: not its pixels.
+
+    Attributes:
+        first_row: Number of its first slot's row in the whole job.
+        slots: Which slots hold rows that are scored.
+        block: A row for each slot.
+        shown: The heatmaps that they show, where asked for.
+    """
+
+    first_row: int
+    slots: Sequence[int]
+    block: RowBlock
+    shown: ShownMaps | None
 
 
 class ShardScorer:
@@ -78,18 +99,32 @@ class ShardScorer:
         done = sum(part.rows for part in finished)
         if done == len(rows):
             return
-        error_share = ErrorShare(self._config.max_error_share)
         self._heatmaps.begin(rows[done:])
+        write = functools.partial(self._write_parts, folder, len(rows), finished, metrics)
         with (
-            Progress(len(rows), done) as progress,
-            contextlib.closing(self.blocks(rows[done:], loaded)) as blocks,
+            consume_behind(write, _BATCHES_WAITING) as put,
+            contextlib.closing(self._scored(rows[done:], loaded)) as scored,
         ):
-            number = len(finished)
-            while done < len(rows):
+            for batch in scored:
+                put(batch)
+
+    def _write_parts(
+        self,
+        folder: ShardFolder,
+        total: int,
+        finished: Sequence[Part],
+        metrics: JobMetrics,
+        scored: Iterator[ScoredBatch],
+    ) -> None:
+        """The part of `write_parts` that runs on a thread of its own: from scores to files."""
+        error_share = ErrorShare(self._config.max_error_share)
+        number, done = len(finished), sum(part.rows for part in finished)
+        with Progress(total, done) as progress:
+            while done < total:
                 counts = collections.Counter()
                 error_share.begin_part()
                 with folder.new_part(number, counts) as writer:
-                    for block in self._blocks_of_part(blocks):
+                    for block in self._blocks_of_part(scored):
                         writer.write(block)
                         counts.update(block.statuses)
                         error_share.update(block.statuses, block.errors)
@@ -99,10 +134,11 @@ class ShardScorer:
                     self._heatmaps.end_part()
                 done, number = done + counts.total(), number + 1
 
-    def _blocks_of_part(self, blocks: Iterator[RowBlock]) -> Iterator[RowBlock]:
-        """The next blocks, until a part has its rows or its seconds; at least one."""
+    def _blocks_of_part(self, scored: Iterator[ScoredBatch]) -> Iterator[RowBlock]:
+        """The rows of the next batches, until a part has its rows or its seconds; at least one."""
         rows, start = 0, time.monotonic()
-        for block in blocks:
+        for batch in scored:
+            block = self._rows(batch)
             yield block
             rows += len(block.inputs)
             is_full = rows >= self._config.rows_per_part
@@ -115,18 +151,28 @@ class ShardScorer:
         Each row is computed in the slot of the batch where the whole job has it, whether its
         neighbours are scored or not: so its scores are the same to the last bit.
         """
+        with contextlib.closing(self._scored(rows, loaded)) as scored:
+            yield from map(self._rows, scored)
+
+    def _scored(self, rows: Sequence[int], loaded: Iterator[LoadedInput]) -> Iterator[ScoredBatch]:
         size = self._config.batch_size
         batches = self._batches(rows, loaded)
-        scored = run_ahead(self._session, batches, size, self._outputs)
-        with contextlib.closing(scored):
+        outputs = run_ahead(self._session, batches, size, self._outputs)
+        with contextlib.closing(outputs):
             slots_by_batch = _slots_by_batch(rows, size)
-            for (number, slots), (batch, values) in zip(slots_by_batch, scored, strict=True):
-                block = make_rows(batch, values, self._thresholds)
+            for (number, slots), (batch, values) in zip(slots_by_batch, outputs, strict=True):
+                block, shown = make_rows(batch, values, self._thresholds), None
                 if "heatmaps" in self._outputs:
                     shown = self._heatmaps.select(block, batch, values.get("heatmaps"))
-                    peaks = self._heatmaps.peaks(block, shown, number * size)
-                    block = dataclasses.replace(block, peaks=peaks)
-                yield block.take(slots)
+                yield ScoredBatch(number * size, slots, block, shown)
+
+    def _rows(self, scored: ScoredBatch) -> RowBlock:
+        """The rows of a batch, with their heatmaps, whose files are written."""
+        block = scored.block
+        if scored.shown is not None:
+            peaks = self._heatmaps.peaks(block, scored.shown, scored.first_row)
+            block = dataclasses.replace(block, peaks=peaks)
+        return block.take(scored.slots)
 
     def _batches(
         self, rows: Sequence[int], loaded: Iterator[LoadedInput]

@@ -160,7 +160,9 @@ def test_the_order_in_memory_does_not_matter():
     maps = np.random.default_rng(0).normal(size=(40, 5, 6)).astype(np.float32)
     corners = random_corners(np.random.default_rng(1), 40)
     strided = describe_peaks(maps.transpose(1, 2, 0), corners)
-    for one, other in zip(describe_peaks(maps.transpose(1, 2, 0).copy(), corners), strided, strict=True):
+    for one, other in zip(
+        describe_peaks(maps.transpose(1, 2, 0).copy(), corners), strided, strict=True
+    ):
         np.testing.assert_array_equal(one, other)
 
 
