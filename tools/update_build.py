@@ -58,6 +58,8 @@ PACKAGES = {
     # Only in the other environment of requirements-tfa.txt, which Bazel does not build.
     "tensorflow_addons": (),
     "tf2onnx": ("tf2onnx",),
+    # Only in the environment of requirements-benchmarks.txt.
+    "torch": (),
     # Only in the environment of tests/goldens/write_triton_schema.py.
     "tritonclient": (),
     "urllib3": ("urllib3",),
