@@ -114,6 +114,18 @@ class TrainConfig(RunConfig):
         ("random", "union"),
     )
 
+    # Devices
+    strategy: str = setting(
+        "none",
+        "Devices that share every batch: none (one device) or mirrored (all GPUs of this host).",
+        ("none", "mirrored"),
+    )
+    synchronized_batch_norm: bool = setting(
+        False,
+        "With a strategy: batch statistics over the whole batch (slower). Without it every replica"
+        " normalises by those of its own part.",
+    )
+
     # Dual stream
     phases: str = setting(
         "1a,1b,2,3",
@@ -149,6 +161,11 @@ class TrainConfig(RunConfig):
         super().__post_init__()
         if self.label_columns and self.ignore_columns:
             raise ValueError("Give either label_columns or ignore_columns, not both.")
+        if self.model == "dual_stream" and self.strategy != "none":
+            raise ValueError(
+                f"strategy {self.strategy!r} trains classifiers only, got model 'dual_stream':"
+                " leave --strategy out (--trunk_run takes a trunk that was trained with one)."
+            )
 
     @property
     def backbones(self) -> tuple[str, ...]:

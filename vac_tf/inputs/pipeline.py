@@ -71,14 +71,31 @@ class TrainingBatches:
     def steps_per_epoch(self) -> int:
         return len(self._plan(0))
 
-    def epoch(self, epoch: int, start_step: int = 0) -> tf.data.Dataset:
+    @property
+    def smallest_batch(self) -> int:
+        """Images of the smallest batch of an epoch: of its last partial one, if there is one."""
+        return min(len(rows) for _, rows in self._plan(0))
+
+    def epoch(
+        self, epoch: int, start_step: int = 0, replicas: range = range(1), num_replicas: int = 1
+    ) -> tf.data.Dataset:
         """Batches of epoch `epoch` from step `start_step` on.
+
+        Args:
+            epoch: counted from 0.
+            start_step: steps to leave out.
+            replicas: whose parts of every batch to load, one part an element.
+            num_replicas: between which every batch is shared out, as evenly as it can be.
 
         Returns:
             Dataset of images float32 `[B, H, W, 3]` in 0..255 and labels float32 `[B, L]`. With
             `scaled_views` images are a dict: `images`, and each scaled view by its `spec`.
         """
-        plan = self._plan(epoch)[start_step:]
+        plan = [
+            (pool, np.array_split(rows, num_replicas)[replica])
+            for pool, rows in self._plan(epoch)[start_step:]
+            for replica in replicas
+        ]
         pools = []
         for version, transform in enumerate(self._pool_transforms()):
             rows = [batch for pool, batch in plan if pool == version]
@@ -88,7 +105,7 @@ class TrainingBatches:
         else:
             choices = tf.data.Dataset.from_tensor_slices([pool for pool, _ in plan])
             dataset = tf.data.Dataset.choose_from_datasets(pools, choices.map(_to_int64))
-        dataset = self._scaled_at_random(dataset, epoch, start_step)
+        dataset = self._scaled_at_random(dataset, epoch, start_step, len(replicas))
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
         return dataset.prefetch(2)
 
@@ -122,13 +139,15 @@ class TrainingBatches:
         return batches
 
     def _pool(self, batches, scaling, epoch):
-        rows = np.concatenate(batches) if batches else np.zeros((0, 2), "int64")
         from_photograph = scaling and self.augmentation.from_photograph
         size = scaling.size if from_photograph else self.source.settings.image_size
-        dataset = tf.data.Dataset.from_tensor_slices(rows).map(
-            lambda row: self._example(row, epoch, size), tf.data.AUTOTUNE, deterministic=True
-        )
-        dataset = _batched(dataset, self.batch_size, len(rows))
+        dataset = None
+        for run in _runs(batches) or [[np.zeros((0, 2), "int64")]]:
+            examples = tf.data.Dataset.from_tensor_slices(np.concatenate(run)).map(
+                lambda row: self._example(row, epoch, size), tf.data.AUTOTUNE, deterministic=True
+            )
+            part = examples.batch(max(len(run[0]), 1))
+            dataset = part if dataset is None else dataset.concatenate(part)
         if scaling and not from_photograph:
             dataset = dataset.map(lambda images, labels: (scaling.images(images), labels))
         return dataset
@@ -153,7 +172,7 @@ class TrainingBatches:
                     image = _maybe(seed, transform, image)
         return tf.ensure_shape(image, shape)
 
-    def _scaled_at_random(self, dataset, epoch, start_step):
+    def _scaled_at_random(self, dataset, epoch, start_step, parts_per_step):
         if self.augmentation.mode == "union":
             return dataset
         for number, transform in enumerate(self.augmentation.transforms):
@@ -161,7 +180,8 @@ class TrainingBatches:
 
                 def scale(step, batch, transform=transform, number=number):
                     images, labels = batch
-                    chosen = _is_chosen(_seed(self.seed, epoch, step + start_step, -1 - number))
+                    step = step // parts_per_step + start_step
+                    chosen = _is_chosen(_seed(self.seed, epoch, step, -1 - number))
                     return tf.cond(chosen, lambda: transform.images(images), lambda: images), labels
 
                 dataset = dataset.enumerate().map(scale)
@@ -199,6 +219,17 @@ def evaluation_batches(
 
     dataset = indices.map(example, tf.data.AUTOTUNE, deterministic=True)
     return _batched(dataset, batch_size, len(labels)).prefetch(2)
+
+
+def _runs(batches):
+    """Consecutive batches that `Dataset.batch` cuts: of one size, but for a smaller last one."""
+    runs = []
+    for batch in batches:
+        if runs and len(runs[-1][0]) == len(runs[-1][-1]) >= len(batch):
+            runs[-1].append(batch)
+        else:
+            runs.append([batch])
+    return runs
 
 
 def _batched(dataset, batch_size, num_rows):

@@ -45,6 +45,8 @@ def rebuild_network(
             layer_config["dtype"] = dtype
         if isinstance(layer, keras.layers.BatchNormalization):
             layer_class = BatchNormalization if fused else keras.layers.BatchNormalization
+            # Over what devices statistics go is for the training that synchronises them.
+            layer_config["synchronized"] = False
             if batch_norm_momentum is not None:
                 layer_config["momentum"] = batch_norm_momentum
         if dropout is not None and isinstance(layer, keras.layers.Dropout):

@@ -19,6 +19,7 @@ _FREE_SETTINGS = frozenset(
         "evaluation_split",
         "phases",
         "human_observers",
+        "strategy",
     }
 )
 
@@ -28,6 +29,7 @@ _YOUNGER_SETTINGS = {
     "ignore_columns": "",
     "repeated_images": "first",
     "scaled_view": "view",
+    "synchronized_batch_norm": False,
 }
 
 _FIXED_PHASES = (

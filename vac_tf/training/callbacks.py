@@ -32,7 +32,12 @@ class StopRequest:
     """
 
     def __init__(self):
-        self.signal_number = None
+        self.noted = None
+
+    @property
+    def signal_number(self) -> int | None:
+        """The signal to stop for."""
+        return self.noted
 
     def __enter__(self):
         signals = [signal.SIGINT, signal.SIGTERM]
@@ -48,9 +53,9 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _note(self, number, frame):
-        if self.signal_number is not None:
+        if self.noted is not None:
             raise TrainingInterrupted(number)
-        self.signal_number = number
+        self.noted = number
         _LOGGER.warning("Stopping at the next point to continue from; once more: at once.")
 
     def raise_if_any(self):

@@ -10,7 +10,7 @@ from keras import ops
 from vac_tf.geometry.transforms import HorizontalFlip, Scaling, Transform
 from vac_tf.losses import multilabel as losses
 from vac_tf.models.classifier import with_features
-from vac_tf.training.gradient_step import take_gradient_step, update_means
+from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")
@@ -99,18 +99,28 @@ class ConsistencyTrainer(keras.Model):
         return self.network(images, training=training)
 
     def train_step(self, data):
+        return self.update_means(*self.move_weights(data))
+
+    def move_weights(self, data):
+        """The training step without the running means: its terms, and its number of examples."""
         images, labels = data
+        num_examples = count_examples(labels)
         terms = take_gradient_step(
             self,
             lambda: self.loss_terms(images, labels, training=True),
+            num_examples,
             self.coupled_weight_decay,
         )
-        return update_means(self._means, terms, labels)
+        return terms, num_examples
+
+    def update_means(self, terms, num_examples):
+        """Adds the terms of a step to the running means, and returns these."""
+        return update_means(self._means, terms, num_examples)
 
     def test_step(self, data):
         images, labels = data
         terms = self.loss_terms(images, labels, training=False)
-        return update_means(self._means, terms, labels)
+        return self.update_means(terms, count_examples(labels))
 
     def loss_terms(self, images, labels, training):
         """All terms of the loss of one batch.

@@ -17,8 +17,8 @@ from vac_tf.training.callbacks import (
     RestoreMeans,
     SaveInEpoch,
     StopOnNonFiniteLoss,
-    StopRequest,
 )
+from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.divergence import (
     check_finite,
     check_loss,
@@ -36,12 +36,15 @@ _LOGGER = logging.getLogger(__name__)
 _CHANGEABLE = ("epochs", "early_stopping_epochs", "learning_rate", "gradient_clip_norm")
 
 
-def compile_trainer(config, trainer, steps_per_epoch: int) -> None:
+def compile_trainer(
+    config, trainer, steps_per_epoch: int, distribution: Distribution = ONE_DEVICE
+) -> None:
     """Gives a trainer the optimizer of its run, with every variable made, ready to be restored."""
-    optimizer = build_optimizer(config, steps_per_epoch)
-    if config.optimizer == "adamw" and not config.decay_all_weights:
-        leave_undecayed(optimizer, trainer.trainable_variables)
-    optimizer.build(trainer.trainable_variables)
+    with distribution.scope():
+        optimizer = build_optimizer(config, steps_per_epoch)
+        if config.optimizer == "adamw" and not config.decay_all_weights:
+            leave_undecayed(optimizer, trainer.trainable_variables)
+        optimizer.build(trainer.trainable_variables)
     if config.ema_decay:
         keep_weights_apart(optimizer)
     trainer.compile(optimizer=optimizer, jit_compile=False)
@@ -55,6 +58,7 @@ def run_epochs(
     validate: Callable[[dict], dict],
     describe: Callable[[dict], str],
     rate_flag: str = "--learning_rate",
+    distribution: Distribution = ONE_DEVICE,
 ) -> dict:
     """Trains to the last epoch, from where an earlier process stopped.
 
@@ -67,6 +71,7 @@ def run_epochs(
             the best networks (`vac_tf.training.kept_networks.keep_best`).
         describe: the log entries of an epoch in words.
         rate_flag: what sets the learning rate, for the advice after a divergence.
+        distribution: the devices, in whose scope the network and the optimizer were made.
 
     Returns:
         The progress: `epoch`, `best` (score per kind of weights), `winner`, `best_epoch`,
@@ -86,10 +91,10 @@ def run_epochs(
     writer = _summary_writer(folder)
     guard = falling_back(config, folder, rate_flag)
     is_advised = False
-    with StopRequest() as stop_request, writer.as_default(), guard:
+    with distribution.prepared(trainer) as stop_request, writer.as_default(), guard:
         while not _is_finished(config, progress):
             start = time.monotonic()
-            logs = _train_epoch(config, folder, trainer, data, progress, stop_request)
+            logs = _train_epoch(config, folder, trainer, data, progress, stop_request, distribution)
             logs |= validate(progress)
             check_finite(
                 {"validation_loss": logs["validation_loss"]}, f"after epoch {progress['epoch'] + 1}"
@@ -154,7 +159,7 @@ def _summary_writer(folder):
     return tf.summary.create_file_writer(path)
 
 
-def _train_epoch(config, folder, trainer, data, progress, stop_request):
+def _train_epoch(config, folder, trainer, data, progress, stop_request, distribution):
     """The rest of the current epoch; returns its mean loss terms and its data wait."""
     start_step = progress["step"]
     steps = data.training.steps_per_epoch
@@ -165,17 +170,20 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request):
         save_state(folder.state_file, trainer, progress | {"step": step})
 
     data_wait = DataWait()
+    batches = distribution.epoch(data.training, progress["epoch"], start_step)
     callbacks = [
         StopOnNonFiniteLoss(first_step, progress),
-        data_wait,
         SaveInEpoch(save, stop_request, start_step, config.checkpoint_seconds),
     ]
+    if not distribution.strategy:  # Which loads ahead of the steps, on threads of its own.
+        batches["x"] = data_wait.timed(batches["x"])
+        callbacks.insert(1, data_wait)
     if start_step:
         callbacks.append(RestoreMeans(trainer))
     if start_step < steps:
         with data.naming_bad_images():
             history = trainer.fit(
-                data_wait.timed(data.training.epoch(progress["epoch"], start_step)),
+                **batches,
                 initial_epoch=progress["epoch"],
                 epochs=progress["epoch"] + 1,
                 callbacks=callbacks,
@@ -200,7 +208,7 @@ def _record(config, folder, trainer, progress, logs, describe):
     """Ends the epoch: the state first, then the logs that are made from it."""
     progress["epoch"] += 1
     progress["step"] = 0
-    row = {"epoch": progress["epoch"], "steps": int(trainer.optimizer.iterations)}
+    row = {"epoch": progress["epoch"], "steps": int(trainer.optimizer.iterations.numpy())}
     row["learning_rate"] = float(trainer.optimizer.learning_rate)
     row |= logs
     progress["history"].append(row)

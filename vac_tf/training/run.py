@@ -13,6 +13,8 @@ from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
+from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
+from vac_tf.training.distributed.start import start_distribution
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.dual_stream.given_runs import start_from_saliency
 from vac_tf.training.epochs import compile_trainer, run_epochs
@@ -72,6 +74,7 @@ def run(
     folder = RunFolder(config.run_dir)
     folder.check(config)
     check_method(config)
+    distribution = start_distribution(config)
     keras.utils.set_random_seed(config.seed)
 
     # ---- Data
@@ -80,10 +83,14 @@ def run(
     for sentence in shared_images(config, splits):
         _LOGGER.warning("%s", sentence)
     data = read_run_data(config, splits)
+    distribution.check_batches(data.training)
 
     # ---- Network, trainer
-    network = start_network(config, data.label_names)
-    trainer = build_trainer(config, data, network)
+    with distribution.scope():
+        network = start_network(config, data.label_names)
+    if config.synchronized_batch_norm:
+        distribution.synchronize_batch_norm(network)
+    trainer = build_trainer(config, data, network, distribution)
 
     # ---- Run folder, state of an earlier process
     with folder.claimed(config):
@@ -99,17 +106,20 @@ def run(
             validate=lambda progress: _validate(config, folder, trainer, data, progress),
             describe=_in_words,
             rate_flag=rate_flag,
+            distribution=distribution,
         )
     return {
         "best": progress["best"],
         "winner": progress["winner"],
         "selected_on": data.selected_on,
         "epochs": progress["epoch"],
-        "steps": int(trainer.optimizer.iterations),
+        "steps": int(trainer.optimizer.iterations.numpy()),
     }
 
 
-def build_trainer(config: TrainConfig, data: RunData, network) -> ConsistencyTrainer:
+def build_trainer(
+    config: TrainConfig, data: RunData, network, distribution: Distribution = ONE_DEVICE
+) -> ConsistencyTrainer:
     """The compiled trainer of a run, every variable of which exists."""
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     trainer = ConsistencyTrainer(
@@ -123,7 +133,7 @@ def build_trainer(config: TrainConfig, data: RunData, network) -> ConsistencyTra
         stride=heatmap_stride(config.backbones),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
     )
-    compile_trainer(config, trainer, data.training.steps_per_epoch)
+    compile_trainer(config, trainer, data.training.steps_per_epoch, distribution)
     return trainer
 
 

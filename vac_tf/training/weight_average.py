@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 
 
-def _keeper(optimizer):
+def weight_keeper(optimizer):
+    """The optimizer that moves the weights: the inner one of a loss scaling optimizer."""
     is_wrapped = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
     return optimizer.inner_optimizer if is_wrapped else optimizer
 
@@ -14,7 +15,7 @@ def _keeper(optimizer):
 def keep_weights_apart(optimizer) -> None:
     """Stops `fit` from overwriting the weights by their average when it ends (every epoch here)."""
     optimizer.finalize_variable_values = lambda variables: None
-    _keeper(optimizer).finalize_variable_values = lambda variables: None
+    weight_keeper(optimizer).finalize_variable_values = lambda variables: None
 
 
 @contextlib.contextmanager
@@ -32,7 +33,7 @@ def averaged_weights(trainer: keras.Model, batches=()):
     network = trainer.network
     # Dropout's seeds too: that an average is scored must not change what is trained next.
     before = [(variable, variable.numpy()) for variable in network.variables]
-    averages = _keeper(trainer.optimizer)._model_variables_moving_average
+    averages = weight_keeper(trainer.optimizer)._model_variables_moving_average
     try:
         for variable, average in zip(trainer.trainable_variables, averages, strict=True):
             variable.assign(average)
@@ -44,7 +45,7 @@ def averaged_weights(trainer: keras.Model, batches=()):
 
 
 def _measure_statistics(trainer, batches):
-    layers = list(_moving_normalizations(trainer.network))
+    layers = list(moving_normalizations(trainer.network))
     if not layers:
         return
     totals = [[0.0, 0.0] for _ in layers]
@@ -66,11 +67,11 @@ def _measure_statistics(trainer, batches):
             layer.moving_variance.assign(variance / passes)
 
 
-def _moving_normalizations(network):
+def moving_normalizations(network):
     """Every batch normalisation, of nested networks too, whose statistics training moves."""
     for layer in network.layers:
         if isinstance(layer, keras.Model):
-            yield from _moving_normalizations(layer)
+            yield from moving_normalizations(layer)
         elif isinstance(layer, keras.layers.BatchNormalization) and layer.trainable:
             yield layer
 

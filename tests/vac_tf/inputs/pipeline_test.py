@@ -161,6 +161,26 @@ def test_random_scaling_is_chosen_per_batch():
     assert set(sizes) == {4, 8} and 4 <= sizes.count(4) <= COUNT - 4
 
 
+@pytest.mark.parametrize(
+    ("augment", "mode"), [("hflip,scale:4", "union"), ("hflip,scale:4", "random")]
+)
+def test_the_parts_of_replicas_are_the_batches_of_one_device(augment, mode):
+    """Two processes of two replicas each, from the middle of an epoch whose last batches differ."""
+    batches = training(augment, mode, batch_size=8)
+    whole = read(batches.epoch(1, 1))
+    parts = [read(batches.epoch(1, 1, range(first, first + 2), 4)) for first in (0, 2)]
+    together = [
+        tuple(np.concatenate([part[kind] for part in (*first, *second)]) for kind in (0, 1))
+        for first, second in zip(_pairs(parts[0]), _pairs(parts[1]), strict=True)
+    ]
+    assert_equal_batches(together, whole)
+    assert {len(labels) for part in parts for _, labels in part} == {1, 2}
+
+
+def _pairs(elements):
+    return list(zip(elements[::2], elements[1::2], strict=True))
+
+
 def test_unknown_labels_arrive_unknown():
     labels = LABELS[:COUNT].copy()
     labels[5, 1] = np.nan

@@ -5,7 +5,7 @@ import tensorflow as tf
 from keras import ops
 
 from vac_tf.losses.saliency import LOSSES
-from vac_tf.training.gradient_step import take_gradient_step, update_means
+from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
 
 
 class SaliencyTrainer(keras.Model):
@@ -43,13 +43,15 @@ class SaliencyTrainer(keras.Model):
         terms = take_gradient_step(
             self,
             lambda: self.loss_terms(images, targets, training=True),
+            count_examples(targets),
             self.coupled_weight_decay,
         )
-        return update_means(self._means, terms, targets)
+        return update_means(self._means, terms, count_examples(targets))
 
     def test_step(self, data):
         images, targets = data
-        return update_means(self._means, self.loss_terms(images, targets, training=False), targets)
+        terms = self.loss_terms(images, targets, training=False)
+        return update_means(self._means, terms, count_examples(targets))
 
     def judge(self, images, targets):
         """The terms of `loss_terms` outside training, and the map of logits `[B, h, w]`."""
