@@ -9,7 +9,7 @@ import dataclasses
 import numpy as np
 from keras import ops
 
-from vac_tf.geometry.resizing import resize_images
+from vac_tf.geometry.resizing import resize_batch
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Scaling(Transform):
         return f"scale:{self.size}"
 
     def images(self, images):
-        return resize_images(images, self.size, self.kernel)
+        return resize_batch(images, self.size, self.kernel)
 
     def heatmaps(self, heatmaps, stride: int = 32):
         del stride
