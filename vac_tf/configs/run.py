@@ -46,6 +46,15 @@ class RunConfig:
         "none", "Keep decoded images in memory or in --cache_dir.", ("none", "memory", "disk")
     )
     cache_dir: str = setting("", "Folder of --cache=disk (default: RUN_DIR/image_cache).")
+    cache_content: str = setting(
+        "photographs",
+        "What --cache keeps: decoded photographs, resized at each use, or resized float inputs.",
+        ("photographs", "inputs"),
+    )
+    round_inputs: bool = setting(
+        False,
+        "Round resized pixels to whole grey levels: at most 0.5 off; a cache is 4 times smaller.",
+    )
 
     # Network
     backbone: str = setting("small", "Backbone; an unknown name lists the known ones.")

@@ -61,12 +61,15 @@ def advice(config, share: float) -> str:
     """What makes the steps wait less, in a sentence; empty where nothing is known to.
 
     Args:
-        config: of the run; has `cache`.
+        config: of the run; has `cache` and `cache_content`.
         share: see `DataWait`.
     """
-    if share < _MUCH or config.cache != "none":
+    if share < _MUCH or (config.cache != "none" and config.cache_content == "inputs"):
         return ""
+    what = "--cache_content=inputs resizes"
+    if config.cache == "none":
+        what = "--cache=memory (or disk) with --cache_content=inputs decodes and resizes"
     return (
-        f"The steps waited {share:.0%} of their time for images: --cache=memory or --cache=disk"
-        " decodes every image once and not once an epoch; the run may go on with it."
+        f"The steps waited {share:.0%} of their time for images: {what} each image once, not once"
+        " an epoch, to the same pixels; the run may be stopped and go on with it."
     )

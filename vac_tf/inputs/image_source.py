@@ -1,11 +1,9 @@
-"""The decoded images of a split, by index: from files, from memory or from a cache folder."""
+"""The images of a split, by index, as the network takes them: from their files or from a cache."""
 
 import dataclasses
-import hashlib
 import os
 import re
 import struct
-import threading
 
 import numpy as np
 import tensorflow as tf
@@ -15,9 +13,18 @@ from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.geometry.boxes import crop_boxes
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inputs.decoding import crop, decode_image, orient
+from vac_tf.inputs.image_cache import (
+    NO_CACHE,
+    ImageCache,
+    Pictures,
+    keep_in_memory,
+    keep_on_disk,
+)
 from vac_tf.inputs.threads import in_parallel
 
 _EXIF_ORIENTATION = 0x0112
+# Raised with every change of how pixels are made, so that no cache of older ones is read.
+_VERSION = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,16 +51,24 @@ class ImageSource:
     Args:
         split: The split whose rows are loaded by index.
         settings: How they are decoded and resized.
-        cache: `"none"` decodes at every use, `"memory"` and `"disk"` decode once, now.
-        cache_dir: Folder of the disk cache; files are keyed by path, size, time and crop.
+        cache: Whether they are kept, and as what. Files are keyed by path, size, time and crop.
+        round_inputs: Round resized pixels to whole grey levels, at most half a level off.
 
     Raises:
         DatasetError: naming the first unreadable image, when a cache is filled.
+        ValueError, OSError: the cache does not fit, or cannot be written.
     """
 
-    def __init__(self, split: Split, settings: ImageSettings, cache="none", cache_dir=""):
+    def __init__(
+        self,
+        split: Split,
+        settings: ImageSettings,
+        cache: ImageCache = NO_CACHE,
+        round_inputs: bool = False,
+    ):
         self.split = split
         self.settings = settings
+        self._round_inputs = round_inputs
         self._paths = tf.constant(list(split.image_paths), tf.string)
         self._has_boxes = split.boxes is not None
         corners = crop_boxes(split.boxes) if self._has_boxes else np.zeros((len(split), 4))
@@ -62,22 +77,14 @@ class ImageSource:
         if settings.apply_exif_orientation:
             codes = list(in_parallel(_exif_orientation, split.image_paths))
             self._orientations = tf.constant(codes, tf.int32)
-        self._cached = None
-        if cache == "memory":
-            self._cached = tf.constant(self._decode_all(self._serialized), tf.string)
-        elif cache == "disk":
-            os.makedirs(cache_dir, exist_ok=True)
-            self._paths = tf.constant(
-                self._decode_all(lambda index: self._cache_file(index, cache_dir)), tf.string
-            )
-        self._is_disk_cache = cache == "disk"
+        self._kept_sizes = cache.sizes if cache.content == "inputs" else ()
+        self._kept = None  # Whatever is read below is read from the files.
+        self._kept = self._fill(cache)
 
     def load(self, index):
         """uint8 `[H, W, 3]`: the image of row `index` (scalar int), upright and cropped."""
-        if self._cached is not None:
-            return self._parse(self._cached[index])
-        if self._is_disk_cache:
-            return self._parse(tf.io.read_file(self._paths[index]))
+        if self._kept and not self._kept_sizes:
+            return tf.ensure_shape(self._kept.picture(index), (None, None, 3))
         return self._decode(index)
 
     def resized(self, index):
@@ -87,11 +94,16 @@ class ImageSource:
 
     def views(self, index, sizes: tuple[int, ...]) -> list:
         """The photograph of row `index`, loaded once, resized to each size: float32 in 0..255."""
-        photograph = self.load(index)
-        kernel = self.settings.resize_kernel
+        if self._kept and set(sizes) <= set(self._kept_sizes):
+            columns = [self._kept_sizes.index(size) for size in sizes]
+            views = [tf.cast(self._kept.picture(index, each), tf.float32) for each in columns]
+        else:
+            photograph, kernel = self.load(index), self.settings.resize_kernel
+            views = [resize_images(photograph, size, kernel) for size in sizes]
+            if self._round_inputs:
+                views = [tf.round(view) for view in views]
         return [
-            tf.ensure_shape(resize_images(photograph, size, kernel), (size, size, 3))
-            for size in sizes
+            tf.ensure_shape(view, (size, size, 3)) for view, size in zip(views, sizes, strict=True)
         ]
 
     def find_bad_images(self, first_only=False) -> list[tuple[int, str]]:
@@ -126,43 +138,50 @@ class ImageSource:
             return _one_line(error)
         return ""
 
-    def _decode_all(self, store):
-        def stored(index):
+    def _fill(self, cache):
+        if cache.kind == "none":
+            return None
+        sizes, dtype = self._kept_sizes, "uint8"
+        if sizes and not self._round_inputs:
+            dtype = "float32"
+        # Once as a graph: run one by one, the many small operations take longer than the decoder.
+        make = tf.function(
+            lambda index: [
+                tf.cast(view, dtype)
+                for view in (self.views(index, sizes) if sizes else [self._decode(index)])
+            ],
+            input_signature=[tf.TensorSpec((), tf.int64)],
+        )
+
+        def arrays(index):
             try:
-                return store(index)
+                return [view.numpy() for view in make(tf.constant(index, tf.int64))]
             except tf.errors.OpError as error:
-                raise unusable_image(self.split.image_paths[index], _one_line(error)) from error
+                reason = self._reason(index) or _one_line(error)
+                raise unusable_image(self.split.image_paths[index], reason) from error
 
-        return list(in_parallel(stored, range(len(self.split))))
+        row_bytes = sum(3 * size * size for size in sizes) * np.dtype(dtype).itemsize
+        pictures = Pictures(
+            self.split.name, len(self.split), len(sizes) or 1, arrays, dtype, row_bytes
+        )
+        if cache.kind == "memory":
+            return keep_in_memory(pictures)
+        return keep_on_disk(pictures, cache.folder, self._key(dtype))
 
-    def _serialized(self, index):
-        return tf.io.serialize_tensor(self._decode(index)).numpy()
-
-    @staticmethod
-    def _parse(serialized):
-        return tf.ensure_shape(tf.io.parse_tensor(serialized, tf.uint8), (None, None, 3))
-
-    def _cache_file(self, index, cache_dir):
-        path = self.split.image_paths[index]
-        corners = self._corners[index].numpy().tolist() if self._has_boxes else None
-        try:
-            stat = os.stat(path)
-        except OSError as error:
-            raise unusable_image(path, error.strerror) from error
-        upright = self.settings.apply_exif_orientation
-        key = repr((os.path.abspath(path), stat.st_size, stat.st_mtime_ns, corners, upright))
-        file = os.path.join(cache_dir, hashlib.sha256(key.encode()).hexdigest() + ".tensor")
-        if not os.path.exists(file):
-            # An image may stand in several rows, which are written at the same time.
-            partial = f"{file}.{os.getpid()}.{threading.get_ident()}.partial"
+    def _key(self, dtype):
+        """Everything that the kept pixels depend on."""
+        settings = (self.settings.apply_exif_orientation, self.settings.max_pixels)
+        if self._kept_sizes:
+            settings += (self._kept_sizes, self.settings.resize_kernel, dtype)
+        lines = [repr((_VERSION, tf.__version__, *settings))]
+        for path, corners in zip(self.split.image_paths, self._corners.numpy(), strict=True):
             try:
-                with open(partial, "wb") as stream:
-                    stream.write(self._serialized(index))
-                os.replace(partial, file)
-            finally:
-                if os.path.exists(partial):
-                    os.remove(partial)
-        return file
+                stat = os.stat(path)
+            except OSError as error:
+                raise unusable_image(path, error.strerror) from error
+            row = os.path.abspath(path), stat.st_size, stat.st_mtime_ns, self._has_boxes
+            lines.append(repr((*row, corners.tolist())))
+        return "\n".join(lines)
 
 
 def unusable_image(path: str, reason: str) -> DatasetError:

@@ -2,12 +2,14 @@
 
 import contextlib
 import logging
+import os
 
 import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.run import RunConfig
 from vac_tf.datasets import DatasetError, Split
+from vac_tf.inputs.image_cache import ImageCache
 from vac_tf.inputs.image_source import ImageSettings, ImageSource, unusable_image
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,6 +37,12 @@ def image_settings(config: RunConfig) -> ImageSettings:
         config.max_pixels,
         config.apply_exif_orientation,
     )
+
+
+def image_cache(config: RunConfig, sizes: tuple[int, ...]) -> ImageCache:
+    """Where a run keeps its images, whose inputs have these sizes; in its folder by default."""
+    folder = config.cache_dir or os.path.join(config.run_dir, "image_cache")
+    return ImageCache(config.cache, folder, config.cache_content, sizes)
 
 
 def known_labels(labels: np.ndarray, unknown_labels: str) -> np.ndarray:

@@ -13,6 +13,7 @@ _FREE_SETTINGS = frozenset(
         "run_dir",
         "cache",
         "cache_dir",
+        "cache_content",
         "checkpoint_seconds",
         "check_data",
         "data_dir",
@@ -30,6 +31,7 @@ _YOUNGER_SETTINGS = {
     "repeated_images": "first",
     "scaled_view": "view",
     "synchronized_batch_norm": False,
+    "round_inputs": False,
 }
 
 _FIXED_PHASES = (

@@ -23,7 +23,13 @@ from vac_tf.inputs.pipeline import (
     check_full_batch,
     evaluation_batches,
 )
-from vac_tf.inputs.settings import image_settings, known_labels, naming_bad_images, usable_parts
+from vac_tf.inputs.settings import (
+    image_cache,
+    image_settings,
+    known_labels,
+    naming_bad_images,
+    usable_parts,
+)
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.step_memory import check_step_memory
 
@@ -183,9 +189,9 @@ def read_run_data(config: TrainConfig, splits: UsableSplits | None = None) -> Ru
     train, validation, settings = splits.train, splits.validation, image_settings(config)
     positive_ratio = train.positive_ratio(config.unknown_labels)
     _name_one_sided_labels(train.label_names, positive_ratio)
-    cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
-    train_source = ImageSource(train, settings, config.cache, cache_dir)
-    validation_source = ImageSource(validation, settings, config.cache, cache_dir)
+    cache = image_cache(config, _sizes_from_photographs(config))
+    train_source = ImageSource(train, settings, cache, config.round_inputs)
+    validation_source = ImageSource(validation, settings, cache, config.round_inputs)
     scaled_views = _views_from_photographs(config)
     loss_labels = known_labels(validation.labels, config.unknown_labels)
     return RunData(
@@ -237,3 +243,11 @@ def _views_from_photographs(config):
         return ()
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     return tuple(transform for transform in transforms if isinstance(transform, Scaling))
+
+
+def _sizes_from_photographs(config):
+    """The sizes that photographs are resized to: of views, and of versions of the union."""
+    scalings, augmentation = list(_views_from_photographs(config)), _augmentation(config)
+    if augmentation.from_photograph:
+        scalings += [each for each in augmentation.versions if isinstance(each, Scaling)]
+    return tuple(dict.fromkeys((config.image_size, *(scaling.size for scaling in scalings))))

@@ -4,7 +4,6 @@ import time
 import types
 
 import numpy as np
-import pytest
 import tensorflow as tf
 
 from vac_tf.inputs import data_wait
@@ -59,9 +58,13 @@ def test_the_share_is_that_of_the_time_since_the_first_step(monkeypatch):
     assert shares == [None, 0.75, 0.6]
 
 
-@pytest.mark.parametrize("cache, share, is_given", [("none", 0.31, True), ("none", 0.29, False)])
-def test_a_long_wait_gets_advice(cache, share, is_given):
-    sentence = advice(types.SimpleNamespace(cache=cache), share)
-    assert bool(sentence) == is_given
-    if is_given:
-        assert "waited 31% of their time" in sentence and "--cache=memory" in sentence
+def test_a_long_wait_gets_the_advice_that_still_helps():
+    config = types.SimpleNamespace(cache="none", cache_content="photographs")
+    assert advice(config, 0.29) == ""
+    assert "waited 31% of their time" in advice(config, 0.31)
+    assert "--cache=memory (or disk) with --cache_content=inputs" in advice(config, 0.31)
+    config.cache = "disk"
+    assert "--cache=" not in advice(config, 0.31)
+    assert "--cache_content=inputs" in advice(config, 0.31)
+    config.cache_content = "inputs"
+    assert advice(config, 0.9) == ""

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from tests.export.encoded_images import encode, huge_images, photograph, refused_images
 from vac_tf.datasets import DatasetError, Split
 from vac_tf.geometry.boxes import crop_boxes
+from vac_tf.inputs.image_cache import ImageCache
 from vac_tf.inputs.image_source import ImageSettings, ImageSource
 
 SETTINGS = ImageSettings(image_size=24)
@@ -128,48 +129,97 @@ def test_bad_images_are_found_in_row_order_with_their_reasons(write):
     assert source.find_bad_images(first_only=True) == bad[:1]
 
 
-@pytest.mark.parametrize("cache", ["memory", "disk"])
-@pytest.mark.parametrize("with_boxes", [False, True])
-def test_caches_give_equal_pixels(write, tmp_path, cache, with_boxes):
+def cache_of(folder, kind="disk", content="photographs", sizes=(24, 16)):
+    return ImageCache(kind, str(folder / "cache"), content, sizes)
+
+
+@pytest.mark.parametrize(
+    "kind, content, round_inputs, with_boxes",
+    [
+        ("memory", "photographs", False, True),
+        ("disk", "photographs", True, False),
+        ("memory", "inputs", True, False),
+        ("disk", "inputs", False, True),
+    ],
+)
+def test_caches_give_equal_pixels(write, tmp_path, kind, content, round_inputs, with_boxes):
     split = write(**photographs(3))
     boxes = np.tile([[5.0, 3.0, 20.0, 30.0]], (9, 1)) + np.arange(9)[:, None] * [1, 1, 0, 0]
     # The same file in several rows, as with several people in a picture.
     split = split_of(split.image_paths * 3, boxes if with_boxes else None)
-    plain = ImageSource(split, SETTINGS)
-    cached = ImageSource(split, SETTINGS, cache, str(tmp_path / "cache"))
-    dataset = tf.data.Dataset.range(len(split)).map(cached.resized)
-    for index, resized in enumerate(dataset):
+    plain = ImageSource(split, SETTINGS, round_inputs=round_inputs)
+    cache = cache_of(tmp_path, kind, content)
+    cached = ImageSource(split, SETTINGS, cache, round_inputs)
+    decode, cached._decode = cached._decode, None  # Only the cache has them now.
+    dataset = tf.data.Dataset.range(len(split)).map(lambda index: cached.views(index, (24, 16)))
+    views = list(dataset)
+    cached._decode = decode
+    for index, (large, small) in enumerate(views):
+        for view, expected in zip((large, small), plain.views(index, (24, 16)), strict=True):
+            assert view.dtype == tf.float32
+            np.testing.assert_array_equal(view, expected)
+        np.testing.assert_array_equal(cached.resized(index), large)
         np.testing.assert_array_equal(cached.load(index), plain.load(index))
-        np.testing.assert_array_equal(resized, plain.resized(index))
+        # A size that is not kept is resized from the photograph.
+        np.testing.assert_array_equal(cached.views(index, (8,)), plain.views(index, (8,)))
 
 
-def test_disk_cache_is_used_again_until_the_file_changes(write, tmp_path):
+def test_rounded_inputs_are_whole_and_half_a_level_off_at_most(write):
+    split = write(**photographs(2))
+    exact, rounded = (ImageSource(split, SETTINGS, round_inputs=value) for value in (False, True))
+    for index in range(2):
+        values = np.asarray(rounded.resized(index))
+        np.testing.assert_array_equal(values, np.round(values))
+        assert 0.0 < np.abs(values - exact.resized(index)).max() <= 0.5
+
+
+def test_disk_cache_is_used_again_until_something_changes(write, tmp_path):
     split = write(**photographs(2))
     folder = tmp_path / "cache"
-    ImageSource(split, SETTINGS, "disk", str(folder))
-    first = {file: file.stat().st_mtime_ns for file in folder.iterdir()}
-    assert len(first) == 2
-    ImageSource(split, ImageSettings(96), "disk", str(folder))
-    assert {file: file.stat().st_mtime_ns for file in folder.iterdir()} == first
-    other = encode(photograph(31, 33, 3), "JPEG")
+
+    def files(settings=SETTINGS, content="photographs", sizes=(24,), round_inputs=False):
+        cache = cache_of(tmp_path, "disk", content, sizes)
+        ImageSource(split, settings, cache, round_inputs)
+        return {file: file.stat().st_mtime_ns for file in folder.iterdir()}
+
+    first = files()
+    assert len(first) == 1
+    # Photographs are the same whatever they are resized to.
+    assert files(ImageSettings(96, "nearest"), round_inputs=True) == first
+    others = [
+        dict(settings=ImageSettings(24, apply_exif_orientation=True)),
+        dict(content="inputs"),
+        dict(content="inputs", round_inputs=True),
+        dict(content="inputs", settings=ImageSettings(24, "nearest"), sizes=(24, 16)),
+    ]
+    for count, other in enumerate(others, 2):
+        assert len(files(**other)) == len(files(**other)) == count
     with open(split.image_paths[0], "wb") as stream:
-        stream.write(other)
-    assert ImageSource(split, SETTINGS, "disk", str(folder)).load(0).shape == (31, 33, 3)
-    assert len(list(folder.iterdir())) == 3
-    turned = ImageSettings(24, apply_exif_orientation=True)
-    ImageSource(split, turned, "disk", str(folder))
-    assert len(list(folder.iterdir())) == 5
+        stream.write(encode(photograph(31, 33, 3), "JPEG"))
+    assert ImageSource(split, SETTINGS, cache_of(tmp_path)).load(0).shape == (31, 33, 3)
+    assert len(list(folder.iterdir())) == len(others) + 2
 
 
-@pytest.mark.parametrize("cache", ["memory", "disk"])
-@pytest.mark.parametrize("bad", [None, b"no image"])
-def test_filling_a_cache_names_the_bad_image(write, tmp_path, cache, bad):
+@pytest.mark.parametrize(
+    "kind, content, bad",
+    [
+        ("memory", "photographs", None),
+        ("disk", "photographs", None),
+        ("disk", "photographs", b"no image"),
+        ("memory", "inputs", b"no image"),
+    ],
+)
+def test_filling_a_cache_names_the_bad_image(write, tmp_path, kind, content, bad):
     split = write(**photographs(1), bad=bad)
-    with pytest.raises(DatasetError, match=r"bad\.jpg cannot be used: .*(No such file|not a JPEG)"):
-        ImageSource(split, SETTINGS, cache, str(tmp_path / "cache"))
+    with pytest.raises(DatasetError) as error:
+        ImageSource(split, SETTINGS, cache_of(tmp_path, kind, content))
+    reason = "No such file" if bad is None else "not a JPEG, PNG, BMP, GIF or WebP image"
+    assert "bad.jpg cannot be used: " in str(error.value) and reason in str(error.value)
+    assert "assertion" not in str(error.value)
+    assert not (tmp_path / "cache").exists() or os.listdir(tmp_path / "cache") == []
 
 
-def test_disk_full_leaves_no_part_of_a_cached_image(write, tmp_path, monkeypatch):
+def test_disk_full_leaves_no_part_of_a_cache(write, tmp_path, monkeypatch):
     split = write(**photographs(1))
 
     def full(source, target):
@@ -177,5 +227,5 @@ def test_disk_full_leaves_no_part_of_a_cached_image(write, tmp_path, monkeypatch
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OSError, match="No space left"):
-        ImageSource(split, SETTINGS, "disk", str(tmp_path / "cache"))
+        ImageSource(split, SETTINGS, cache_of(tmp_path))
     assert list((tmp_path / "cache").iterdir()) == []

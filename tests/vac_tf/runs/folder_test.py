@@ -55,6 +55,7 @@ def test_settings_that_change_no_result_may_differ(config, folder, tmp_path):
         data_dir="elsewhere",
         cache="memory",
         cache_dir="cache",
+        cache_content="inputs",
         checkpoint_seconds=5.0,
         check_data=True,
     )
@@ -78,7 +79,7 @@ def test_a_run_of_another_version_is_refused(config, folder):
 def test_a_run_made_before_a_setting_existed_is_continued_as_it_was(config, folder):
     folder.claim(config)
     values = dataclasses.asdict(config)
-    for name in ("label_columns", "ignore_columns", "repeated_images"):
+    for name in ("label_columns", "ignore_columns", "repeated_images", "round_inputs"):
         del values[name]
     folder.write_json("config.json", values)
     assert folder.read_config() == config

@@ -13,6 +13,7 @@ from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.run_splits import read_run_splits
+from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import known_labels
 from vac_tf.training.check_data import check_data
 from vac_tf.training.run import run
@@ -326,3 +327,27 @@ def test_a_training_warns_of_a_copy_of_the_reported_images_that_selects(config, 
     assert [text for text in shared_images(paper, splits) if "test split" in text] == []
     os.remove(f"{config.data_dir}/test0.png")
     assert len(shared_images(config, splits)) == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"transforms": "scale:12", "scaled_view": "photograph", "round_inputs": True},
+        {"augment": "hflip,scale:12", "augment_mode": "union", "scaled_view": "photograph"},
+    ],
+)
+def test_no_batch_depends_on_the_cache(config, monkeypatch, changes):
+    config = dataclasses.replace(config, **changes)
+
+    def batches(data):
+        datasets = data.training.epoch(3, 1), data.validation, data.validation_for_loss
+        return [tf.nest.flatten(batch) for dataset in datasets for batch in dataset]
+
+    expected = batches(read_run_data(config))
+    cached = read_run_data(dataclasses.replace(config, cache="memory", cache_content="inputs"))
+    monkeypatch.setattr(ImageSource, "_decode", None)  # Every size is in the cache.
+    found = batches(cached)
+    assert len(found) == len(expected) >= 3
+    for tensors, others in zip(found, expected, strict=True):
+        for tensor, other in zip(tensors, others, strict=True):
+            np.testing.assert_array_equal(tensor, other)

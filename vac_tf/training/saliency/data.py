@@ -21,7 +21,12 @@ from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.split import DatasetError
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import TrainingBatches, check_full_batch, evaluation_batches
-from vac_tf.inputs.settings import image_settings, naming_bad_images, usable_parts
+from vac_tf.inputs.settings import (
+    image_cache,
+    image_settings,
+    naming_bad_images,
+    usable_parts,
+)
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.step_memory import check_step_memory
 
@@ -124,12 +129,12 @@ def prepare_saliency_data(config: SaliencyConfig, splits: SaliencySplits) -> Sal
         DatasetError: naming the first unreadable image, when a cache is filled.
     """
     train, validation, settings = splits.train, splits.validation, image_settings(config)
-    cache_dir = config.cache_dir or os.path.join(config.run_dir, "image_cache")
+    cache = image_cache(config, (config.image_size,))
     sources = [
-        ImageSource(split, settings, config.cache, cache_dir) for split in (train, validation)
+        ImageSource(split, settings, cache, config.round_inputs) for split in (train, validation)
     ]
     targets = [
-        saliency_targets(split, config.grid_size, cache_dir) for split in (train, validation)
+        saliency_targets(split, config.grid_size, cache.folder) for split in (train, validation)
     ]
     return SaliencyData(
         training=TrainingBatches(
