@@ -69,6 +69,20 @@ def test_scoring_comparison(folder):
     assert ours[1] <= 0.01 < plain[1]
 
 
+def test_training_input(folder):
+    arguments = [f"--images={folder / 'photos'}", f"--work_dir={folder / 'work'}", "--count=9"]
+    arguments += ["--image_size=32", "--scaled_size=24", "--box_share=0.5", "--rounds=1"]
+    ways = ("none", "memory", "disk rounded")
+    arguments += [f"--ways={way}" for way in ways] + ["--batch_size=4"]
+    steps, *table = run_module("benchmarks.training_input", *arguments)
+    assert re.fullmatch(
+        r"CPU ms per image: read \S+, decode \S+, resize to 32 \S+, resize to 24 \S+", steps
+    )
+    rows = [line.strip("| ").split(" | ") for line in table[2:]]
+    assert [row[0] for row in rows] == list(ways)
+    assert all(float(value) > 0.0 for row in rows for value in row[1:3])
+
+
 def test_start_and_memory(scoring_flags):
     few_rows = ("--starts=2", "--few=10", "--many=20")
     lines = run_module("benchmarks.start_and_memory", *scoring_flags, *few_rows)
