@@ -83,6 +83,19 @@ def test_training_input(folder):
     assert all(float(value) > 0.0 for row in rows for value in row[1:3])
 
 
+def test_rows(folder):
+    lines = run("rows", folder, "--rows=100", "--count=16", "--batch_size=4")
+    assert lines[0].startswith("rows/s") and len(lines) == 6
+    for line, name in zip(lines[1:4], ("scores", "peaks of 3", "peaks of 80"), strict=True):
+        assert line.startswith(name)
+        assert min(map(int, line.removeprefix(name).split())) > 0
+    pattern = (
+        r"16 images, small, 32 px, \d+ cores, ([\d.]+) labels decided: \d+ images/s; with peaks"
+    )
+    few, all_labels = (float(re.match(pattern, line)[1]) for line in lines[4:])
+    assert 3.0 <= few < all_labels == 80.0
+
+
 def test_start_and_memory(scoring_flags):
     few_rows = ("--starts=2", "--few=10", "--many=20")
     lines = run_module("benchmarks.start_and_memory", *scoring_flags, *few_rows)
