@@ -14,6 +14,7 @@ The first call exports the network; then two minutes on two cores of 2026.
 """
 
 import dataclasses
+import itertools
 import os
 import time
 from collections import Counter
@@ -69,6 +70,10 @@ class RandomRows:
         generator = np.random.default_rng(0)
         self._probabilities = generator.random((count, len(_LABELS)), np.float32)
         self._thresholds = np.full(len(_LABELS), 1.0 - decided / len(_LABELS), np.float32)
+        views = [ImageView(np.zeros(0), (0, 0, 640 - n, 480 - n)) for n in range(100)]
+        names = [f"photos/{number:09}.jpg" for number in range(count)]
+        pairs = zip(names, itertools.cycle(views), strict=False)
+        self._loaded = [LoadedInput(ScoringInput(name, name), view) for name, view in pairs]
         shape = (_SHAPES, _BATCH_SIZE.value, _GRID, _GRID, len(_LABELS))
         self._heatmaps = generator.normal(size=shape if with_peaks else 0).astype(np.float32)
         self._rows = HeatmapRows(_config(heatmaps="peaks"), _LABELS, "", self._thresholds)
@@ -77,8 +82,8 @@ class RandomRows:
         """The rows, batch by batch, made from what the network would give."""
         size = _BATCH_SIZE.value
         for first in range(0, self.count, size):
+            batch = self._loaded[first : first + size]
             probabilities = self._probabilities[first : first + size]
-            batch = [_loaded(first + number) for number in range(len(probabilities))]
             block = make_rows(batch, {"probabilities": probabilities}, self._thresholds)
             if self.columns.has_peaks:
                 heatmaps = self._heatmaps[first // size % _SHAPES, : len(batch)]
@@ -91,12 +96,6 @@ class RandomRows:
 def _config(**settings: Any) -> ScoringConfig:
     """A config of which nothing is opened."""
     return ScoringConfig("model.onnx", "photos", output="scores.parquet", **settings)
-
-
-def _loaded(number: int) -> LoadedInput:
-    corners = (0, 0, 640 - number % 200, 480 - number % 100)
-    view = ImageView(np.zeros(0), corners)
-    return LoadedInput(ScoringInput(f"photos/{number:09}.jpg", ""), view)
 
 
 @dataclasses.dataclass(frozen=True)
