@@ -161,10 +161,26 @@ class TrainConfig(RunConfig):
         super().__post_init__()
         if self.label_columns and self.ignore_columns:
             raise ValueError("Give either label_columns or ignore_columns, not both.")
+        if self.strategy != "none":
+            self._check_step_of_replicas()
         if self.model == "dual_stream" and self.strategy != "none":
             raise ValueError(
                 f"strategy {self.strategy!r} trains classifiers only, got model 'dual_stream':"
                 " leave --strategy out (--trunk_run takes a trunk that was trained with one)."
+            )
+
+    def _check_step_of_replicas(self):
+        """The train function of several replicas has none of what only Keras's own one has."""
+        given = [f"jit_compile={self.jit_compile}"] if self.jit_compile == "on" else []
+        given += [
+            f"{name}={getattr(self, name)}"
+            for name in ("steps_per_execution", "accumulate_steps")
+            if getattr(self, name) > 1
+        ]
+        if given:
+            raise ValueError(
+                f"{', '.join(given)}: not with strategy {self.strategy!r}, which has its own"
+                " training step; leave one of them out."
             )
 
     @property

@@ -75,6 +75,25 @@ class RunConfig:
         "float32", "Compute precision.", ("float32", "mixed_bfloat16", "mixed_float16")
     )
 
+    jit_compile: str = setting(
+        "auto",
+        "XLA compiles the training step (on) or not (off); auto: where that was measured to be"
+        " faster, which is nowhere yet.",
+        ("auto", "on", "off"),
+    )
+    steps_per_execution: int = setting(
+        1,
+        "Training steps between two returns to Python; a signal stops, and a state is saved, only"
+        " there.",
+        at_least=1,
+    )
+    accumulate_steps: int = setting(
+        1,
+        "Parts of a batch whose gradients are computed one after the other, in the memory of one"
+        " part; a step still takes --batch_size images.",
+        at_least=1,
+    )
+
     # Optimisation
     optimizer: str = setting("adamw", "Optimizer.", ("sgd", "adamw"))
     learning_rate: float = setting(2e-3, "Peak learning rate.", above=0)
@@ -118,5 +137,10 @@ class RunConfig:
         check_fields(self)
         if not (self.dropout == -1 or 0.0 <= self.dropout < 1.0):
             raise ValueError(f"dropout must lie in [0, 1) or be -1, got {self.dropout}.")
+        if self.batch_size % self.accumulate_steps:
+            raise ValueError(
+                f"accumulate_steps {self.accumulate_steps} must divide batch_size"
+                f" {self.batch_size}, which it computes in so many parts of equal size."
+            )
         if self.dataset != "scenes" and not self.data_dir:
             raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")

@@ -7,7 +7,8 @@ from vac_tf.runs.progress import has_stopped_early, is_finished
 # What may be changed to go on from the last good state of a run that diverged.
 SETTINGS_AGAINST_DIVERGENCE = frozenset({"learning_rate", "gradient_clip_norm"})
 
-# Settings that do not change what a run computes; they may differ when it is continued.
+# Settings that do not change what a run computes, but for rounding (jit_compile, as another device
+# would); they may differ when it is continued.
 _FREE_SETTINGS = frozenset(
     {
         "run_dir",
@@ -20,6 +21,8 @@ _FREE_SETTINGS = frozenset(
         "evaluation_split",
         "phases",
         "human_observers",
+        "jit_compile",
+        "steps_per_execution",
         "strategy",
     }
 )
@@ -30,6 +33,7 @@ _YOUNGER_SETTINGS = {
     "ignore_columns": "",
     "repeated_images": "first",
     "scaled_view": "view",
+    "accumulate_steps": 1,
     "synchronized_batch_norm": False,
     "round_inputs": False,
 }

@@ -69,18 +69,25 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
     Args:
         first_step: Steps that the run has done before.
-        progress: Gets `first_loss`, that of the run's first step.
+        progress: Gets `first_loss`, that of the run's first step (the mean of those of its first
+            execution).
+        steps_per_execution: Steps between two calls.
     """
 
-    def __init__(self, first_step: int, progress: dict):
+    def __init__(self, first_step: int, progress: dict, steps_per_execution: int = 1):
         super().__init__()
         self._first_step = first_step
         self._progress = progress
+        self._steps_per_execution = steps_per_execution
 
     def on_train_batch_end(self, batch, logs=None):
-        step = self._first_step + batch + 1
-        check_finite(logs, f"at step {step}")
-        if step == 1:
+        # Keras counts the last execution of an epoch in full, also where there are fewer steps.
+        first = self._first_step + batch + 2 - self._steps_per_execution
+        steps = (self.params or {}).get("steps") or batch + 1
+        last = self._first_step + min(batch + 1, steps)
+        where = f"at step {last}" if first == last else f"in steps {first} to {last}"
+        check_finite(logs, where)
+        if first == 1:
             self._progress["first_loss"] = float(logs["loss"])
 
 

@@ -11,6 +11,7 @@ from vac_tf.geometry.transforms import HorizontalFlip, Scaling, Transform
 from vac_tf.losses import multilabel as losses
 from vac_tf.models.classifier import with_features
 from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
+from vac_tf.training.step.compiled_trainer import CompiledTrainer
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")
@@ -30,7 +31,7 @@ LOSSES = {
 }
 
 
-class ConsistencyTrainer(keras.Model):
+class ConsistencyTrainer(CompiledTrainer):
     """Trains a network to classify and to move its heatmaps with the image.
 
     `loss = classification_loss + consistency_loss`, the first averaged over all views, the second
@@ -103,15 +104,13 @@ class ConsistencyTrainer(keras.Model):
 
     def move_weights(self, data):
         """The training step without the running means: its terms, and its number of examples."""
-        images, labels = data
-        num_examples = count_examples(labels)
         terms = take_gradient_step(
             self,
-            lambda: self.loss_terms(images, labels, training=True),
-            num_examples,
+            lambda *part: self.loss_terms(*part, training=True),
+            data,
             self.coupled_weight_decay,
         )
-        return terms, num_examples
+        return terms, count_examples(data[1])
 
     def update_means(self, terms, num_examples):
         """Adds the terms of a step to the running means, and returns these."""

@@ -29,6 +29,7 @@ from vac_tf.training.divergence import (
 from vac_tf.training.kept_networks import check_networks
 from vac_tf.training.resume import load_state, save_state
 from vac_tf.training.schedules import build_optimizer, leave_undecayed
+from vac_tf.training.step.compiled_trainer import naming_jit_compile, uses_xla
 from vac_tf.training.weight_average import keep_weights_apart
 
 _LOGGER = logging.getLogger(__name__)
@@ -47,7 +48,12 @@ def compile_trainer(
         optimizer.build(trainer.trainable_variables)
     if config.ema_decay:
         keep_weights_apart(optimizer)
-    trainer.compile(optimizer=optimizer, jit_compile=False)
+    trainer.compile(
+        optimizer=optimizer,
+        jit_compile=uses_xla(config.jit_compile),
+        steps_per_execution=config.steps_per_execution,
+        accumulate_steps=config.accumulate_steps,
+    )
 
 
 def run_epochs(
@@ -166,13 +172,14 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request, distribu
     first_step = progress["epoch"] * steps + start_step
 
     def save(step):
+        step = min(step, steps)  # Keras counts the last steps_per_execution in full.
         check_weights(trainer, progress["epoch"] * steps + step)
         save_state(folder.state_file, trainer, progress | {"step": step})
 
     data_wait = DataWait()
     batches = distribution.epoch(data.training, progress["epoch"], start_step)
     callbacks = [
-        StopOnNonFiniteLoss(first_step, progress),
+        StopOnNonFiniteLoss(first_step, progress, config.steps_per_execution),
         SaveInEpoch(save, stop_request, start_step, config.checkpoint_seconds),
     ]
     if not distribution.strategy:  # Which loads ahead of the steps, on threads of its own.
@@ -181,7 +188,7 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request, distribu
     if start_step:
         callbacks.append(RestoreMeans(trainer))
     if start_step < steps:
-        with data.naming_bad_images():
+        with data.naming_bad_images(), naming_jit_compile(config.jit_compile):
             history = trainer.fit(
                 **batches,
                 initial_epoch=progress["epoch"],

@@ -4,32 +4,35 @@ import tensorflow as tf
 from keras import ops
 
 from vac_tf.training.distributed.replica_step import reduce_step, replica_weight
+from vac_tf.training.step.accumulation import accumulated_gradients
 
 
-def take_gradient_step(
-    trainer, loss_terms, num_examples, coupled_weight_decay: float = 0.0
-) -> dict:
+def take_gradient_step(trainer, loss_terms, batch, coupled_weight_decay: float = 0.0) -> dict:
     """Moves the trainable weights of a compiled trainer down the gradient of its loss.
 
     Several replicas move theirs down the gradient of the mean over the examples of all of them.
 
     Args:
-        trainer: compiled `keras.Model`; the loss is scaled as its optimizer asks.
-        loss_terms: called once, under the tape; returns a dict of scalars with `loss`, means over
-            the examples.
-        num_examples: float32 scalar, the examples (of this replica).
+        trainer: compiled `CompiledTrainer`; the loss is scaled as its optimizer asks.
+        loss_terms: traced once, under the tape, with the parts of `batch`; returns a dict of
+            scalars with `loss`, means over the examples.
+        batch: (images, targets) `[B, ...]` (of this replica).
         coupled_weight_decay: `decay * weight` is added to the gradient of every trainable weight,
             before momentum, as PyTorch's SGD does. It is no part of the loss.
 
     Returns:
         What `loss_terms` returned; of several replicas the mean.
     """
-    weight = replica_weight(num_examples)
-    with tf.GradientTape() as tape:
-        terms = loss_terms()
-        loss = trainer.optimizer.scale_loss(terms["loss"] * weight)
+    weight = replica_weight(count_examples(batch[-1]))
     variables = trainer.trainable_variables
-    gradients = tape.gradient(loss, variables)
+
+    def gradients_of(images, targets):
+        with tf.GradientTape() as tape:
+            terms = loss_terms(images, targets)
+            loss = trainer.optimizer.scale_loss(terms["loss"] * weight)
+        return terms, tape.gradient(loss, variables)
+
+    terms, gradients = accumulated_gradients(gradients_of, batch, trainer.accumulate_steps)
     gradients, terms = reduce_step(trainer.network, gradients, terms, weight)
     if coupled_weight_decay:
         # The gradients carry the loss scale of mixed precision; so must the decay.

@@ -27,6 +27,7 @@ from vac_tf.training.run_data import (
     read_usable_splits,
     shared_images,
 )
+from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.validation import validate
 
 _LOGGER = logging.getLogger(__name__)
@@ -84,6 +85,7 @@ def run(
         _LOGGER.warning("%s", sentence)
     data = read_run_data(config, splits)
     distribution.check_batches(data.training)
+    check_parts(config.accumulate_steps, data.training.smallest_batch)
 
     # ---- Network, trainer
     with distribution.scope():

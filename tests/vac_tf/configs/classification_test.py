@@ -25,6 +25,8 @@ from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
         ("dropout", -0.5),
         ("epochs", 0),
         ("batch_size", 0),
+        ("steps_per_execution", 0),
+        ("accumulate_steps", 0),
     ],
 )
 def test_values_out_of_range_are_refused(name, value):

@@ -4,8 +4,10 @@ import concurrent.futures
 import contextlib
 import csv
 import dataclasses
+import json
 import logging
 import os
+import signal
 import types
 import zipfile
 
@@ -18,14 +20,16 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.inputs import data_wait
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training import kept_networks
+from vac_tf.training.callbacks import TrainingInterrupted
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.epochs import compile_trainer, run_epochs
 from vac_tf.training.kept_networks import Selection, keep_best
+from vac_tf.training.step.compiled_trainer import CompiledTrainer
 
 STEPS = 4
 
 
-class Parabola(keras.Model):
+class Parabola(CompiledTrainer):
     """Loss w^2 from w = 1: a step multiplies w by 1 - 2 * learning_rate, so it may diverge.
 
     The gradient of step `ruined_step` is infinite.
@@ -149,6 +153,64 @@ def test_validation_that_is_not_finite_is_a_divergence(config):
     with pytest.raises(RuntimeError, match="validation_loss is not finite after epoch 2"):
         train(config, lambda progress: {"validation_loss": float("nan")})
     np.testing.assert_equal(state_of(config), good)
+
+
+# ---- Several steps an execution
+
+
+def execution(config, tmp_path, steps):
+    """The config of another run with so many steps an execution."""
+    options = {"steps_per_execution": steps, "checkpoint_seconds": 0.0}
+    return dataclasses.replace(config, run_dir=str(tmp_path / f"by_{steps}"), **options)
+
+
+def assert_same_states(config, other):
+    states = [state_of(each) for each in (config, other)]
+    for state in states:
+        progress = json.loads(state.pop("progress").tobytes())
+        assert (progress["epoch"], progress["step"]) == (3, 0)
+    np.testing.assert_equal(*states)
+
+
+@pytest.mark.parametrize("steps", [3, 4, 9])
+def test_several_steps_an_execution_train_the_same(config, tmp_path, steps):
+    train(config)
+    other = execution(config, tmp_path, steps)
+    train(other)
+    assert_same_states(config, other)
+    rows = [
+        [{name: row[name] for name in ("steps", "loss")} for row in log_of(each)]
+        for each in (config, other)
+    ]
+    assert rows[0] == rows[1]
+
+
+@pytest.mark.parametrize(("steps", "done"), [(3, 3), (9, STEPS)])
+def test_a_signal_stops_after_an_execution_at_a_point_to_go_on_from(
+    config, tmp_path, monkeypatch, steps, done
+):
+    train(config)
+    other = execution(config, tmp_path, steps)
+
+    @contextlib.contextmanager
+    def terminated():
+        signal.raise_signal(signal.SIGTERM)
+        yield
+
+    with monkeypatch.context() as patch:
+        patch.setattr(DATA, "naming_bad_images", terminated)
+        with pytest.raises(TrainingInterrupted):
+            train(other)
+    progress = json.loads(state_of(other)["progress"].tobytes())
+    assert (progress["epoch"], progress["step"]) == (0, done)
+    train(dataclasses.replace(other, steps_per_execution=2))
+    assert_same_states(config, other)
+
+
+def test_a_divergence_names_the_steps_of_its_execution(config, tmp_path):
+    diverging = dataclasses.replace(execution(config, tmp_path, 3), learning_rate=1e30)
+    with pytest.raises(RuntimeError, match="loss is not finite in steps 1 to 3"):
+        train(diverging)
 
 
 # ---- A finished run

@@ -24,6 +24,7 @@ from vac_tf.training.saliency.data import (
     read_usable_splits,
 )
 from vac_tf.training.saliency.trainer import SaliencyTrainer
+from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.validation import validate
 
 _PANELS = 6  # images in TensorBoard
@@ -55,6 +56,7 @@ def run_saliency(config: SaliencyConfig) -> dict:
     with folder.claimed(config):
         # ---- Targets, trainer
         data = prepare_saliency_data(config, splits)
+        check_parts(config.accumulate_steps, data.training.smallest_batch)
         trainer = build_saliency_trainer(config, network, data.training.steps_per_epoch)
         data.check_unchanged(folder)
         folder.write_json("saliency_data.json", data.description())

@@ -6,9 +6,10 @@ from keras import ops
 
 from vac_tf.losses.saliency import LOSSES
 from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
+from vac_tf.training.step.compiled_trainer import CompiledTrainer
 
 
-class SaliencyTrainer(keras.Model):
+class SaliencyTrainer(CompiledTrainer):
     """Trains a network to predict where people look.
 
     The logits are up-sampled bilinearly to the grid of the targets, as they are when shown or
@@ -42,8 +43,8 @@ class SaliencyTrainer(keras.Model):
         images, targets = self._mirrored(*data)
         terms = take_gradient_step(
             self,
-            lambda: self.loss_terms(images, targets, training=True),
-            count_examples(targets),
+            lambda *part: self.loss_terms(*part, training=True),
+            (images, targets),
             self.coupled_weight_decay,
         )
         return update_means(self._means, terms, count_examples(targets))
