@@ -57,14 +57,15 @@ def test_training_pass_equals_the_stock_layer(policy, options):
 
 @pytest.mark.parametrize("shape", [(1, 1, 1, 5), (2, 1, 1, 5), (1, 3, 1, 5)])
 def test_statistics_of_few_values_are_biased_as_in_the_stock_layer(shape):
-    stock, fused = pair_of_layers(momentum=0.0)
+    stock, fused = pair_of_layers(momentum=0.25)
+    before = fused.get_weights()[3]
     inputs = np.random.default_rng(1).normal(3.0, 2.0, shape).astype("float32")
     outputs = [layer(inputs, training=True) for layer in (stock, fused)]
     # Outputs divide by a standard deviation near 0.
     np.testing.assert_allclose(*outputs, rtol=1e-4, atol=1e-4)
     assert_close(fused.get_weights(), stock.get_weights(), 2e-6)
-    moving_variance = fused.get_weights()[3]
-    np.testing.assert_allclose(moving_variance, inputs.var(axis=(0, 1, 2)), rtol=1e-5, atol=1e-6)
+    expected = 0.25 * before + 0.75 * inputs.var(axis=(0, 1, 2))
+    np.testing.assert_allclose(fused.get_weights()[3], expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("frozen", [False, True])
@@ -82,7 +83,8 @@ def test_inference_and_frozen_layers_use_the_moving_statistics(frozen):
 
 @pytest.mark.parametrize(
     "shape, options",
-    [((8, 5), {}), ((4, 5, 3, 3), {"axis": 1}), ((4, 3, 3, 5), {"renorm": True})],
+    [((8, 5), {}), ((4, 5, 3, 3), {"axis": 1}), ((4, 3, 3, 5), {"renorm": True})]
+    + [((4, 3, 3, 5), {"momentum": 0.0})],
 )
 def test_what_the_fused_op_cannot_do_is_left_to_the_stock_layer(shape, options):
     stock = keras.layers.BatchNormalization(**options)
