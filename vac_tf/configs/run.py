@@ -132,6 +132,9 @@ class RunConfig:
     checkpoint_seconds: float = setting(
         60.0, "Seconds between resumable states in an epoch.", at_least=0
     )
+    profile_steps: int = setting(
+        0, "Trace so many steps, once a run, into RUN_DIR/tensorboard; 0: none.", at_least=0
+    )
 
     def __post_init__(self):
         check_fields(self)

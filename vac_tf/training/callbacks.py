@@ -1,11 +1,13 @@
-"""What happens between the steps of an epoch: stopping safely, and saving where it stands."""
+"""What happens between the steps of an epoch: stopping safely, saving where it stands, tracing."""
 
 import logging
+import os
 import signal
 import threading
 import time
 
 import keras
+import tensorflow as tf
 
 from vac_tf.training.divergence import check_finite
 
@@ -128,3 +130,43 @@ class RestoreMeans(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         for variable, value in zip(self._trainer.metrics_variables, self._values, strict=True):
             variable.assign(value)
+
+
+class TraceSteps(keras.callbacks.Callback):
+    """Writes a trace of TensorFlow's profiler of some steps of an epoch, for TensorBoard.
+
+    The first step of the epoch is left out: it may build the graph. A trace ends with its epoch.
+
+    Args:
+        folder: Of TensorBoard; the trace goes into `plugins/profile` there.
+        num_steps: How many steps, at least 1; rounded up to whole executions.
+    """
+
+    def __init__(self, folder: str, num_steps: int):
+        super().__init__()
+        self._folder = folder
+        self._num_steps = num_steps
+        self._first = None
+        self._is_running = False
+
+    @staticmethod
+    def is_traced(folder: str) -> bool:
+        """Whether a trace lies in a folder of TensorBoard."""
+        return os.path.isdir(os.path.join(folder, "plugins", "profile"))
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self._first is None:
+            self._first = batch + 1
+            tf.profiler.experimental.start(self._folder)
+            self._is_running = True
+        elif batch + 1 - self._first >= self._num_steps:
+            self._stop()
+
+    def on_epoch_end(self, epoch, logs=None):
+        self._stop()
+
+    def _stop(self):
+        if self._is_running:
+            self._is_running = False
+            tf.profiler.experimental.stop()
+            _LOGGER.info("Traced steps of the training: tensorboard --logdir=%s", self._folder)

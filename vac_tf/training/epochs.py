@@ -17,6 +17,7 @@ from vac_tf.training.callbacks import (
     RestoreMeans,
     SaveInEpoch,
     StopOnNonFiniteLoss,
+    TraceSteps,
 )
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.divergence import (
@@ -187,6 +188,8 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request, distribu
         callbacks.insert(1, data_wait)
     if start_step:
         callbacks.append(RestoreMeans(trainer))
+    if config.profile_steps and not TraceSteps.is_traced(folder.file("tensorboard")):
+        callbacks.append(TraceSteps(folder.file("tensorboard"), config.profile_steps))
     if start_step < steps:
         with data.naming_bad_images(), naming_jit_compile(config.jit_compile):
             history = trainer.fit(

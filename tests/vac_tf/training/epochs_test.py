@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.inputs import data_wait
@@ -282,6 +283,24 @@ def test_a_run_that_stopped_early_goes_on_when_it_may_wait_longer(keep_networks,
     with caplog.at_level(logging.INFO):
         assert train(never, validate)[0]["epoch"] == 12
     assert "epochs 12 instead of 9, early_stopping_epochs 0 instead of 3" in caplog.text
+
+
+# ---- Its trace
+
+
+def test_steps_are_traced_once_a_run_and_change_nothing(config, tmp_path):
+    other = dataclasses.replace(config, run_dir=str(tmp_path / "other"))
+    traced = dataclasses.replace(config, profile_steps=2)
+    assert train(other)[1] == train(traced)[1]
+    traces = sorted(tmp_path.glob("**/*.xplane.pb"))
+    (folder,) = tmp_path.glob("run/tensorboard/plugins/profile/*")
+    assert [trace.parent for trace in traces] == [folder]
+    space = xplane_pb2.XSpace.FromString(traces[0].read_bytes())
+    host = next(plane for plane in space.planes if plane.name == "/host:CPU")
+    names = {number: data.name for number, data in host.event_metadata.items()}
+    events = [names[event.metadata_id] for line in host.lines for event in line.events]
+    # Of four steps: not the first, which makes the graph, and no more than two.
+    assert sum(name.endswith(":AssignSubVariableOp") for name in events) == 2
 
 
 # ---- Its log
