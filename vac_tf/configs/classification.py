@@ -117,13 +117,17 @@ class TrainConfig(RunConfig):
     # Devices
     strategy: str = setting(
         "none",
-        "Devices that share every batch: none (one device) or mirrored (all GPUs of this host).",
-        ("none", "mirrored"),
+        "Devices that share every batch: none (one device), mirrored (all GPUs of this host) or"
+        " multi_worker (those of all hosts in TF_CONFIG).",
+        ("none", "mirrored", "multi_worker"),
     )
     synchronized_batch_norm: bool = setting(
         False,
         "With a strategy: batch statistics over the whole batch (slower). Without it every replica"
         " normalises by those of its own part.",
+    )
+    connection_seconds: float = setting(
+        300.0, "Seconds that a worker waits for the others at the start (multi_worker).", above=0
     )
 
     # Dual stream

@@ -25,6 +25,7 @@ _FREE_SETTINGS = frozenset(
         "jit_compile",
         "steps_per_execution",
         "strategy",
+        "connection_seconds",
     }
 )
 

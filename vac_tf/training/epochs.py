@@ -1,5 +1,6 @@
 """The epochs of a run, whatever it trains: resume, stop on signals, save, select, log."""
 
+import contextlib
 import csv
 import io
 import logging
@@ -28,7 +29,7 @@ from vac_tf.training.divergence import (
     keep_as_good,
 )
 from vac_tf.training.kept_networks import check_networks
-from vac_tf.training.resume import load_state, save_state
+from vac_tf.training.resume import every_variable, load_state, save_state
 from vac_tf.training.schedules import build_optimizer, leave_undecayed
 from vac_tf.training.step.compiled_trainer import naming_jit_compile, uses_xla
 from vac_tf.training.weight_average import keep_weights_apart
@@ -91,26 +92,32 @@ def run_epochs(
         OSError: the state could not be written; the previous one is whole.
         ValueError: the state in the folder is damaged or does not fit.
     """
-    progress = _restore(config, folder, trainer)
+    progress = distribution.from_chief(lambda: _restore(config, folder, trainer))
+    distribution.copy_from_chief(every_variable(trainer))
     if _is_finished(config, progress):
         _say_finished(config, folder, progress)
         return progress
-    writer = _summary_writer(folder)
-    guard = falling_back(config, folder, rate_flag)
-    is_advised = False
+    is_chief, is_advised = distribution.is_chief, False
+    writer = _summary_writer(folder) if is_chief else tf.summary.create_noop_writer()
+    guard = falling_back(config, folder, rate_flag) if is_chief else contextlib.nullcontext()
     with distribution.prepared(trainer) as stop_request, writer.as_default(), guard:
         while not _is_finished(config, progress):
             start = time.monotonic()
             logs = _train_epoch(config, folder, trainer, data, progress, stop_request, distribution)
-            logs |= validate(progress)
+            logs, progress = distribution.from_chief(
+                lambda logs=logs, progress=progress: (logs | validate(progress), progress)
+            )
             check_finite(
                 {"validation_loss": logs["validation_loss"]}, f"after epoch {progress['epoch'] + 1}"
             )
             logs["seconds"] = round(time.monotonic() - start, 1)
-            _record(config, folder, trainer, progress, logs, describe)
+            row = _add_epoch(trainer, progress, logs)
+            if is_chief:
+                _record(config, folder, trainer, progress, row, describe)
             is_advised = is_advised or _has_advised(config, logs)
             stop_request.raise_if_any()
-    check_networks(folder, progress)
+    if is_chief:
+        check_networks(folder, progress)
     return progress
 
 
@@ -175,6 +182,8 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request, distribu
     def save(step):
         step = min(step, steps)  # Keras counts the last steps_per_execution in full.
         check_weights(trainer, progress["epoch"] * steps + step)
+        if not distribution.is_chief:
+            return
         save_state(folder.state_file, trainer, progress | {"step": step})
 
     data_wait = DataWait()
@@ -214,14 +223,19 @@ def _first_loss(progress):
     return progress.get("first_loss", float("nan"))
 
 
-def _record(config, folder, trainer, progress, logs, describe):
-    """Ends the epoch: the state first, then the logs that are made from it."""
+def _add_epoch(trainer, progress, logs):
+    """Ends the epoch in the progress; returns its row of the history."""
     progress["epoch"] += 1
     progress["step"] = 0
     row = {"epoch": progress["epoch"], "steps": int(trainer.optimizer.iterations.numpy())}
     row["learning_rate"] = float(trainer.optimizer.learning_rate)
     row |= logs
     progress["history"].append(row)
+    return row
+
+
+def _record(config, folder, trainer, progress, row, describe):
+    """Writes the end of an epoch: the state first, then the logs that are made from it."""
     save_state(folder.state_file, trainer, progress)
     keep_as_good(folder)
     text = io.StringIO()
@@ -239,7 +253,7 @@ def _record(config, folder, trainer, progress, logs, describe):
     wait = f", {row['data_wait_share']:.0%} data wait" if "data_wait_share" in row else ""
     _LOGGER.info(
         "Epoch %d/%d: %s; %.0f s%s, %d:%02d left.",
-        *(progress["epoch"], config.epochs, describe(logs), logs["seconds"]),
+        *(progress["epoch"], config.epochs, describe(row), row["seconds"]),
         *(wait, left // 60, left % 60),
     )
 

@@ -24,7 +24,7 @@ def save_state(path: str, trainer: keras.Model, progress: dict) -> None:
     Raises:
         OSError: naming the file, when it cannot be written.
     """
-    arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(_variables(trainer))}
+    arrays = {f"variable_{i}": np.asarray(v) for i, v in enumerate(every_variable(trainer))}
     arrays[PROGRESS] = np.frombuffer(json.dumps(progress).encode(), np.uint8)
     buffer = io.BytesIO()
     earlier = "the previous one is whole" if os.path.exists(path) else "there is no earlier one"
@@ -50,7 +50,7 @@ def load_state(path: str, trainer: keras.Model) -> dict:
         FileNotFoundError: when there is no state yet.
         ValueError: when the file is damaged or does not fit the trainer; nothing is assigned.
     """
-    variables = _variables(trainer)
+    variables = every_variable(trainer)
     progress = read_progress(path)
     try:
         with np.load(path) as arrays:
@@ -67,7 +67,7 @@ def load_state(path: str, trainer: keras.Model) -> dict:
     return progress
 
 
-def _variables(trainer):
+def every_variable(trainer):
     """Weights, seed generators, optimizer (with averages) and metrics, each once."""
     every = [*trainer.variables, *trainer.optimizer.variables, *trainer.metrics_variables]
     return list({id(variable): variable for variable in every}.values())

@@ -1,5 +1,6 @@
 """A training run, from its config to its run folder."""
 
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -14,7 +15,7 @@ from vac_tf.models.backbones import heatmap_stride
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
-from vac_tf.training.distributed.start import start_distribution
+from vac_tf.training.distributed.start import find_cluster, start_distribution
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.dual_stream.given_runs import start_from_saliency
 from vac_tf.training.epochs import compile_trainer, run_epochs
@@ -71,11 +72,19 @@ def run(
     Raises:
         ValueError: unusable settings, data or run folder.
         DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.epochs.run_epochs`.
+        WorkerLostError: another worker is gone; the run can be continued.
     """
     folder = RunFolder(config.run_dir)
-    folder.check(config)
+    cluster = find_cluster(config)
+    if cluster is None or cluster.is_chief:
+        folder.check(config)
     check_method(config)
-    distribution = start_distribution(config)
+    distribution = start_distribution(config, cluster)
+    with distribution.naming_lost_workers():
+        return _train(config, folder, distribution, start_network, rate_flag)
+
+
+def _train(config, folder, distribution, start_network, rate_flag):
     keras.utils.set_random_seed(config.seed)
 
     # ---- Data
@@ -95,9 +104,11 @@ def run(
     trainer = build_trainer(config, data, network, distribution)
 
     # ---- Run folder, state of an earlier process
-    with folder.claimed(config):
-        data.check_unchanged(folder)
-        folder.write_json("labels.json", data.labels_description())
+    is_chief = distribution.is_chief
+    with folder.claimed(config) if is_chief else contextlib.nullcontext():
+        if is_chief:
+            data.check_unchanged(folder)
+            folder.write_json("labels.json", data.labels_description())
 
         # ---- Epochs
         progress = run_epochs(

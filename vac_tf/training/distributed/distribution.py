@@ -2,10 +2,16 @@
 
 import contextlib
 import dataclasses
+from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
 from vac_tf.training.callbacks import StopRequest
+from vac_tf.training.distributed.chief import copy_variables_from_chief, from_chief
+from vac_tf.training.distributed.cluster import Cluster
+from vac_tf.training.distributed.lost_worker import naming_lost_workers
+from vac_tf.training.distributed.stopping import AgreedStopRequest
 from vac_tf.training.distributed.train_function import TrainFunction
 from vac_tf.training.weight_average import moving_normalizations, weight_keeper
 
@@ -16,9 +22,16 @@ class Distribution:
 
     Attributes:
         strategy: of the replicas.
+        cluster: the workers that they are spread over; None: this process has them all.
     """
 
     strategy: tf.distribute.Strategy | None = None
+    cluster: Cluster | None = None
+
+    @property
+    def is_chief(self) -> bool:
+        """Whether this process writes the run folder; the others write nothing."""
+        return self.cluster is None or self.cluster.is_chief
 
     @property
     def num_replicas(self) -> int:
@@ -60,8 +73,28 @@ class Distribution:
             return StopRequest()
         # Keras adds the gradients up once more after clipping them; they are whole by then.
         weight_keeper(trainer.optimizer)._all_reduce_sum_gradients = lambda pairs: pairs
-        trainer.train_function = TrainFunction(trainer, self.strategy)
-        return StopRequest()
+        if not self.cluster:
+            trainer.train_function = TrainFunction(trainer, self.strategy)
+            return StopRequest()
+        request = AgreedStopRequest()
+        trainer.train_function = TrainFunction(trainer, self.strategy, request.asked)
+        request.agree_in(trainer.train_function)
+        return request
+
+    def from_chief(self, value: Callable[[], Any]) -> Any:
+        """What `value` returns on the chief, where alone it is called, as JSON holds it."""
+        if not self.cluster:
+            return value()
+        return from_chief(self.strategy, self.is_chief, value)
+
+    def copy_from_chief(self, variables: list) -> None:
+        """Gives the variables of all workers the values that they have on the chief."""
+        if self.cluster:
+            copy_variables_from_chief(self.strategy, self.is_chief, variables)
+
+    def naming_lost_workers(self):
+        """Inside, a worker that is gone is a WorkerLostError."""
+        return naming_lost_workers(self.cluster)
 
     def epoch(self, training, epoch: int, start_step: int) -> dict:
         """The arguments of `fit` that give it the batches of an epoch from a step on.

@@ -2,10 +2,12 @@
 
     python -m tests.vac_tf.training.distributed.shared_steps SETTINGS_JSON OUT.json
 
-writes what the steps on two logical CPUs make: see `main`.
+writes what the steps on two logical CPUs make: see `main`. A worker of TF_CONFIG writes the arrays
+of its own: see `main_of_worker`.
 """
 
 import json
+import os
 import sys
 
 import numpy as np
@@ -15,6 +17,7 @@ from tests.vac_tf.small_trainer import build_network, build_trainer
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.inputs.pipeline import TrainingBatches
 from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.training.distributed.cluster import read_cluster
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.epochs import compile_trainer
 
@@ -56,7 +59,9 @@ def train(distribution: Distribution, is_synchronized: bool = False, **settings)
     logs = []
     with distribution.prepared(trainer):
         for epoch in range(EPOCHS):
-            history = trainer.fit(**distribution.epoch(training, epoch, 0), verbose=0).history
+            history = trainer.fit(
+                **distribution.epoch(training, epoch, 0), shuffle=False, verbose=0
+            ).history
             logs.append({name: values[0] for name, values in history.items()})
     return trainer, logs
 
@@ -103,5 +108,20 @@ def main(settings, path):
         json.dump(facts, stream)
 
 
+def main_of_worker(settings, path):
+    """Variables after the steps, with synchronised batch normalisation and without."""
+    cluster = read_cluster(os.environ)
+    distribution = Distribution(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
+    results = [
+        train(distribution, is_synchronized, **settings) for is_synchronized in (True, False)
+    ]
+    np.savez(
+        path,
+        **{f"synchronized {n}": value for n, value in enumerate(variables(results[0][0]))},
+        **{f"apart {n}": value for n, value in enumerate(variables(results[1][0]))},
+    )
+
+
 if __name__ == "__main__":
-    main(json.loads(sys.argv[1]), sys.argv[2])
+    start = main_of_worker if "TF_CONFIG" in os.environ else main
+    start(json.loads(sys.argv[1]), sys.argv[2])
