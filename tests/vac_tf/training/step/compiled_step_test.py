@@ -8,10 +8,13 @@ import tensorflow as tf
 from tests.vac_tf.small_trainer import RATIO, STRIDE, build_batch, build_network
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.geometry.transforms import parse_transforms
-from vac_tf.models import build_classifier
+from vac_tf.losses.saliency import LOSSES
+from vac_tf.models import build_classifier, build_dual_stream
+from vac_tf.models.fused_batch_norm import BatchNormalization
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.resume import load_state, save_state
 from vac_tf.training.run import run
+from vac_tf.training.saliency.trainer import SaliencyTrainer
 
 STAR = ("hflip,rotate:1,translate:8:0,scale:16", "star")
 GRID = ("hflip,scale:16", "grid")
@@ -95,6 +98,41 @@ def test_a_compiled_run_resumes_bit_for_bit(tmp_path):
     second.fit(rest, shuffle=False, verbose=0)
     for value, expected in zip(*map(weights_of, (second, whole)), strict=True):
         np.testing.assert_array_equal(value, expected)
+
+
+def build_stream(channels, stride):
+    images = keras.Input((None, None, 3))
+    features = keras.layers.Rescaling(1 / 255)(images)
+    features = keras.layers.Conv2D(channels, stride, strides=stride)(features)
+    return keras.Model(images, keras.layers.BatchNormalization()(features))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", ["features", "heatmaps"])
+def test_streams_of_two_grids_compile(level):
+    def build():
+        keras.utils.set_random_seed(0)
+        network = build_dual_stream(build_stream(5, 4), build_stream(7, 8), 3)
+        transforms = parse_transforms("hflip,scale:16")
+        return ConsistencyTrainer(network, RATIO, transforms, level=level, stride=4)
+
+    assert_equal([build(), build()], steps=2, tolerance=1e-5)
+
+
+@pytest.mark.slow
+def test_every_loss_of_the_saliency_network_compiles():
+    def build():
+        keras.utils.set_random_seed(0)
+        images = keras.Input((24, 24, 3))
+        features = BatchNormalization()(keras.layers.Rescaling(1 / 255)(images))
+        network = keras.Model(images, {"saliency": keras.layers.Conv2D(1, 8, 8)(features)})
+        return SaliencyTrainer(network, dict.fromkeys(LOSSES, 1.0))
+
+    targets = np.random.default_rng(0).random((4, 6, 6, 2)).astype("float32")
+    targets[..., 0] /= targets[..., 0].sum(axis=(1, 2), keepdims=True)
+    targets[..., 1] = targets[..., 1] > 0.8
+    batch = build_batch()[0], tf.constant(targets)
+    assert_equal([build(), build()], steps=2, tolerance=1e-5, batch=batch)
 
 
 def slow(*case):
