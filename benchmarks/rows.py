@@ -28,8 +28,9 @@ from pyarrow import parquet
 from benchmarks.exported_network import export_network
 from benchmarks.photographs import list_photographs
 from export.scoring.config import ScoringConfig
+from export.scoring.decoding.loading import LoadedInput
 from export.scoring.engine.assembly import assemble
-from export.scoring.engine.batch import LoadedInput, make_rows
+from export.scoring.engine.batch import make_rows
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_record import Job
 from export.scoring.engine.parts import ShardFolder, open_shard

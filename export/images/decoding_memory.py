@@ -41,6 +41,16 @@ def decoding_bytes(
     return len(data) + BYTES_PER_PIXEL * pixels + narrow
 
 
+def check_fits(count: int, most_bytes: int) -> None:
+    """Raises ImageError with `out_of_memory` for more bytes than there are in all."""
+    if count > most_bytes:
+        raise ImageError(
+            "out_of_memory",
+            f"Decoding it takes up to {count / _MIB:.0f} MiB, more than --decoding_memory_mb of"
+            f" {most_bytes / _MIB:.0f} MiB.",
+        )
+
+
 class MemoryBudget:
     """Bytes that threads share; each waits until what it needs is free.
 
@@ -60,12 +70,7 @@ class MemoryBudget:
         Raises:
             ImageError: `out_of_memory` for more than there are in all.
         """
-        if count > self._most_bytes:
-            raise ImageError(
-                "out_of_memory",
-                f"Decoding it takes up to {count / _MIB:.0f} MiB, more than --decoding_memory_mb of"
-                f" {self._most_bytes / _MIB:.0f} MiB.",
-            )
+        check_fits(count, self._most_bytes)
         with self._changed:
             self._changed.wait_for(lambda: self._held + count <= self._most_bytes)
             self._held += count

@@ -13,6 +13,7 @@ _MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors")
 ENGINES = ("local", "ray")
 THIS_HOST = "127.0.0.1"
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
+_MOST_DECODERS = 64  # A GPU has enough before that, and each takes memory.
 _LARGEST_BATCH = 2**20  # Larger ones are slips of the keyboard.
 
 
@@ -54,7 +55,9 @@ class ScoringConfig:
         0, "Most memory, in MiB, that the network's tensors may take on the GPU (0: no limit)."
     )
     decoders: int = setting(
-        0, "Threads that read, decode and resize (0: one per core, at most 16)."
+        0,
+        "Processes that read, decode and resize (0: one per core, at most 64); 1, or a job of fewer"
+        " than 256 images: threads.",
     )
     decoding_memory_mb: int = setting(
         0,
@@ -145,7 +148,7 @@ class ScoringConfig:
     )
     ray_actors: int = setting(2, "Most actors; each holds the network once.")
     ray_cpus_per_actor: float = setting(
-        1.0, "CPU cores of an actor; its decoders and its network have a thread each."
+        1.0, "CPU cores of an actor; it has as many decoders, and threads of its network."
     )
     ray_gpus_per_actor: float = setting(0.0, "GPUs of an actor; below 1: actors share one.")
     strict: bool = setting(
@@ -245,9 +248,9 @@ class ScoringConfig:
             )
 
     @property
-    def decoder_threads(self) -> int:
-        """Number of threads that load images on this host."""
-        return self.decoders or min(available_cores(), 16)
+    def decoder_count(self) -> int:
+        """Number of processes or threads that load images on this host."""
+        return self.decoders or min(available_cores(), _MOST_DECODERS)
 
     @property
     def decoding_memory_bytes(self) -> int:

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from export.files.atomic_file import WriteError
 from export.scoring.config import ScoringConfig
+from export.scoring.decoding.batch_loader import open_loader
 from export.scoring.engine.assembly import assemble, remove_state, report_finished
 from export.scoring.engine.finished_output import find_finished
 from export.scoring.engine.heatmap_rows import HeatmapRows
@@ -25,7 +26,6 @@ from export.scoring.engine.parts import (
     open_shard,
     start_or_continue,
 )
-from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.writers import check_output
@@ -115,8 +115,8 @@ class OpenJob:
         inputs = select(self.source.read(), rows[done:])
         preprocessing = self.session.description.preprocessing
         scorer = ShardScorer(self.config, self.session, self.job.thresholds, self.heatmaps)
-        with load_ahead(self.config, preprocessing, inputs) as loaded:
-            scorer.write_parts(folder, rows, loaded, finished, metrics)
+        with open_loader(self.config, preprocessing, len(rows) - done) as loader:
+            scorer.write_parts(folder, rows, inputs, loader, finished, metrics)
 
 
 def score(config: ScoringConfig) -> ScoringReport:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from export.files.read_limits import DEFAULT_LIMITS, ReadLimits
-from export.scoring.engine.batch import load, score_batch
+from export.scoring.decoding.loading import load
+from export.scoring.engine.batch import score_batch
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import ScoringInput
 

@@ -8,7 +8,7 @@ _WORTH = 1.05  # Less is noise.
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Images per call of the network, and threads that load images."""
+    """Images per call of the network, and decoders."""
 
     batch_size: int
     decoders: int
@@ -20,7 +20,7 @@ class Trial:
 
     Attributes:
         images_per_second: From file to row.
-        peak_bytes: The most memory that the process had meanwhile.
+        peak_bytes: The most memory that the process and its decoders had meanwhile.
     """
 
     images_per_second: float

@@ -1,7 +1,6 @@
 """Measures how fast a model scores a sample of the images on this host, and with which flags."""
 
 import dataclasses
-import itertools
 import os
 import tempfile
 import time
@@ -13,10 +12,12 @@ from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.benchmark.hill_climb import Setting, Trial, climb
 from export.scoring.benchmark.peak_memory import forget_peak, peak_bytes
 from export.scoring.benchmark.report import BenchmarkReport
-from export.scoring.benchmark.stages import Clock, StageClock, time_stages
+from export.scoring.benchmark.stages import Clock, StageClock, batches, time_stages
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.batch import LoadedInput, load, make_rows
-from export.scoring.engine.pipeline import load_ahead, run_ahead
+from export.scoring.decoding.batch_loader import open_loader
+from export.scoring.decoding.loading import LoadedInput, load
+from export.scoring.engine.batch import make_rows
+from export.scoring.engine.pipeline import run_ahead
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output, open_writer
 from export.scoring.runtime.host_limits import available_cores, available_memory
@@ -72,7 +73,7 @@ class Benchmark:
     def run(self) -> BenchmarkReport:
         """Measures everything."""
         count = len(self._inputs)
-        start = Setting(min(self._config.batch_size, count), self._config.decoder_threads)
+        start = Setting(min(self._config.batch_size, count), self._config.decoder_count)
         most = Setting(count, max(2 * available_cores(), start.decoders))
         with tempfile.TemporaryDirectory() as folder:
             output = os.path.join(folder, f"scores{check_output(self._config.output)}")
@@ -131,15 +132,16 @@ class Benchmark:
         forget_peak()
         session = self._open_session()
         session.warm_up(setting.batch_size)
-        start = self._clock()
         with (
             open_writer(output, self._columns) as writer,
-            load_ahead(config, self._preprocessing, inputs) as loaded,
+            open_loader(config, self._preprocessing, len(inputs)) as loader,
         ):
-            full = iter(lambda: list(itertools.islice(loaded, setting.batch_size)), [])
-            for batch, values in run_ahead(session, full, setting.batch_size, ("probabilities",)):
+            start = self._clock()
+            full = map(list, map(enumerate, batches(inputs, setting.batch_size)))
+            for batch, values in run_ahead(session, loader, full, ("probabilities",)):
                 writer.write(make_rows(batch, values, self._thresholds))
-        return Trial(len(inputs) / (self._clock() - start), peak_bytes())
+            seconds = self._clock() - start
+            return Trial(len(inputs) / seconds, peak_bytes(loader.decoders.process_numbers))
 
 
 def _sample(source: Source, count: int) -> Sequence[ScoringInput]:

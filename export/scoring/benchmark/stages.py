@@ -11,7 +11,8 @@ import numpy as np
 from export.bundle.preprocessing import Preprocessing
 from export.files.read_limits import ReadLimits
 from export.images.preprocessing import cut_out, fit
-from export.scoring.engine.batch import LoadedInput, make_rows, run_network, stack_inputs
+from export.scoring.decoding.loading import LoadedInput
+from export.scoring.engine.batch import make_rows, run_network, stack_inputs
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.image_file import ImageView, read_image_file
 from export.scoring.sources.input import ScoringInput
@@ -102,7 +103,7 @@ def time_stages(
     """Times the stages batch by batch, so that memory holds one batch only.
 
     Args:
-        clock: Holds the threads that load images.
+        clock: Holds threads that load images.
         session: The network.
         preprocessing: How the job decodes and resizes.
         inputs: Images that can be read.
@@ -112,17 +113,17 @@ def time_stages(
     """
     thresholds = np.array(session.description.thresholds, np.float32)
     (buffer,) = session.input_buffers(batch_size, 1)
-    buffer.upload()
+    buffer.upload(session.black_images(batch_size))
     buffer.run(("probabilities",))  # The first call makes the memory that later ones use.
     for batch in batches(inputs, batch_size):
         loaded = []
         for some in batches(batch, _DECODED_AT_ONCE):
             loaded += _load(clock, some, preprocessing, limits)
-        stack_inputs(loaded, buffer.images)
+        stacked = stack_inputs(session, loaded, batch_size)
 
-        def infer(loaded=loaded):
-            buffer.upload()
-            return run_network(buffer, loaded, ("probabilities",))
+        def infer(stacked=stacked):
+            buffer.upload(stacked.images)
+            return run_network(buffer, stacked, ("probabilities",))
 
         values, seconds = clock.call("infer", infer)
         clock.times.call_seconds.append(seconds)

@@ -14,11 +14,11 @@ import numpy as np
 
 from export.files.remote_files import is_url
 from export.scoring.config import ScoringConfig
+from export.scoring.decoding.batch_loader import open_loader
 from export.scoring.distributed.part_folder import PartFolder
 from export.scoring.engine.error_share import ErrorShare
 from export.scoring.engine.heatmap_rows import HeatmapRows
 from export.scoring.engine.job_record import Job
-from export.scoring.engine.pipeline import load_ahead
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.rows import RowBlock
 from export.scoring.output.writers import open_writer
@@ -141,8 +141,8 @@ class ScoringActor:
             path = os.path.join(folder, "part.parquet")
             with (
                 open_writer(path, self._job.columns) as writer,
-                load_ahead(self._config, preprocessing, inputs) as loaded,
-                contextlib.closing(self._scorer.blocks(rows, loaded)) as blocks,
+                open_loader(self._config, preprocessing, len(inputs)) as loader,
+                contextlib.closing(self._scorer.blocks(rows, iter(inputs), loader)) as blocks,
             ):
                 for block in blocks:
                     writer.write(block)

@@ -1,68 +1,32 @@
-"""One batch, from the files of its inputs to its rows."""
+"""One batch, from its loaded inputs to its rows."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from export.bundle.preprocessing import Preprocessing
-from export.files.read_limits import DEFAULT_LIMITS, ReadLimits
-from export.images.decoding_memory import MemoryBudget
-from export.images.image_header import ImageError
+from export.scoring.decoding.batch_loader import LoadedBatch
+from export.scoring.decoding.loading import LoadedInput
 from export.scoring.output.rows import RowBlock
 from export.scoring.runtime.input_buffer import InputBuffer
 from export.scoring.runtime.session import NetworkSession
-from export.scoring.sources.image_file import ImageView, load_view
-from export.scoring.sources.input import ScoringInput
 
 
-@dataclasses.dataclass(frozen=True)
-class LoadedInput:
-    """An input with its pixels, or with the reason why there are none."""
-
-    scoring_input: ScoringInput
-    view: ImageView | None = None
-    error: ImageError | None = None
-
-
-def load(
-    scoring_input: ScoringInput,
-    preprocessing: Preprocessing,
-    with_picture: bool = False,
-    budget: MemoryBudget | None = None,
-    limits: ReadLimits = DEFAULT_LIMITS,
-) -> LoadedInput:
-    """`load_view`, whose arguments these are; a bad input gets its error instead of pixels."""
-    try:
-        view = load_view(scoring_input, preprocessing, with_picture, budget, limits)
-        return LoadedInput(scoring_input, view)
-    except ImageError as error:
-        return LoadedInput(scoring_input, error=error)
-
-
-def stack_inputs(batch: Sequence[LoadedInput], images: np.ndarray) -> None:
-    """Puts a batch into the network's input.
-
-    The input always has its full size: row i of the outputs comes from slot i, and the slots of
-    failed inputs and behind the last input are black images whose outputs are dropped. So no row
-    can shift, and a GPU sees one shape only.
-
-    Args:
-        batch: The loaded inputs, at most one per slot.
-        images: `[slots, height, width, 3]` of the dtype that the network takes; overwritten.
-    """
-    for slot, loaded in enumerate(batch):
-        images[slot] = 0 if loaded.view is None else loaded.view.values
-    images[len(batch) :] = 0
+def stack_inputs(session: NetworkSession, inputs: Sequence[LoadedInput], slots: int) -> LoadedBatch:
+    """A batch of inputs that were loaded one by one, at most `slots`."""
+    images = session.black_images(slots)
+    for slot, loaded in enumerate(inputs):
+        if loaded.view is not None:
+            images[slot] = loaded.view.values
+    return LoadedBatch(list(inputs), images)
 
 
 def run_network(
-    buffer: InputBuffer, batch: Sequence[LoadedInput], outputs: tuple[str, ...]
+    buffer: InputBuffer, batch: LoadedBatch, outputs: tuple[str, ...]
 ) -> dict[str, np.ndarray]:
-    """The outputs of a stacked batch's rows by name; empty when no input could be loaded."""
-    if all(loaded.view is None for loaded in batch):
+    """The outputs of an uploaded batch's rows by name; empty when no input could be loaded."""
+    if batch.is_empty:
         return {}
-    return {name: value[: len(batch)] for name, value in buffer.run(outputs).items()}
+    return {name: value[: len(batch.inputs)] for name, value in buffer.run(outputs).items()}
 
 
 def make_rows(
@@ -111,7 +75,7 @@ def score_batch(
         The rows, and the outputs of those rows by name (empty when no input could be loaded).
     """
     (buffer,) = session.input_buffers(batch_size, 1)
-    stack_inputs(batch, buffer.images)
-    buffer.upload()
-    values = run_network(buffer, batch, outputs)
+    stacked = stack_inputs(session, batch, batch_size)
+    buffer.upload(stacked.images)
+    values = run_network(buffer, stacked, outputs)
     return make_rows(batch, values, thresholds), values

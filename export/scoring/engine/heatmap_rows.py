@@ -9,7 +9,7 @@ import numpy as np
 
 from export.files.atomic_file import sync_file_system
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.batch import LoadedInput
+from export.scoring.decoding.loading import LoadedInput
 from export.scoring.output.heatmap_files import (
     file_name,
     remove_leftovers,

@@ -1,92 +1,44 @@
-"""Stages of scoring side by side: images are loaded while the network computes others."""
+"""Stages of scoring side by side: the network computes while other batches are loaded and used."""
 
-import collections
 import concurrent.futures
-import contextlib
-import dataclasses
-import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from export.bundle.preprocessing import Preprocessing
-from export.files.daemon_threads import DaemonThreadPool
-from export.images.decoding_memory import MemoryBudget
-from export.scoring.config import ScoringConfig
-from export.scoring.engine.batch import LoadedInput, load, run_network, stack_inputs
+from export.scoring.decoding.batch_loader import BatchLoader, SlotInputs
+from export.scoring.decoding.loading import LoadedInput
+from export.scoring.engine.batch import run_network
 from export.scoring.runtime.session import NetworkSession
-from export.scoring.sources.input import ScoringInput
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
-
-
-@contextlib.contextmanager
-def load_ahead(
-    config: ScoringConfig, preprocessing: Preprocessing, inputs: Iterable[ScoringInput]
-) -> Iterator[Iterator[LoadedInput]]:
-    """The inputs, loaded by the job's decoders, in order."""
-    function = functools.partial(
-        load,
-        preprocessing=dataclasses.replace(preprocessing, fast_decode=config.fast_decode),
-        with_picture=config.heatmaps == "overlays",
-        budget=MemoryBudget(config.decoding_memory_bytes),
-        limits=config.read_limits,
-    )
-    # Two batches ahead: one is decoded while the network computes another.
-    with map_ahead(function, inputs, config.decoder_threads, 2 * config.batch_size) as loaded:
-        yield loaded
-
-
-@contextlib.contextmanager
-def map_ahead(
-    function: Callable[[_Item], _Result], items: Iterable[_Item], threads: int, ahead: int
-) -> Iterator[Iterator[_Result]]:
-    """The results of `function` in the order of `items`, computed by threads.
-
-    At most `ahead` results wait at any time, so memory does not grow with the number of items.
-    """
-    pool = DaemonThreadPool(threads)
-    try:
-        yield _results_in_order(pool, function, iter(items), ahead)
-    except BaseException:
-        # An error, or Ctrl-C, does not wait for a thread that hangs in a read.
-        pool.shutdown(wait=False, cancel_futures=True)
-        raise
-    pool.shutdown(cancel_futures=True)
-
-
-def _results_in_order(pool, function, items, ahead) -> Iterator:
-    waiting = collections.deque(pool.submit(function, i) for i in itertools.islice(items, ahead))
-    while waiting:
-        result = waiting.popleft().result()
-        waiting.extend(pool.submit(function, item) for item in itertools.islice(items, 1))
-        yield result
 
 
 def run_ahead(
     session: NetworkSession,
-    batches: Iterable[list[LoadedInput]],
-    batch_size: int,
+    loader: BatchLoader,
+    batches: Iterable[SlotInputs],
     outputs: tuple[str, ...],
 ) -> Iterator[tuple[list[LoadedInput], dict[str, np.ndarray]]]:
-    """Batches with the network's outputs for them, as `run_network` gives them.
+    """Loaded batches with the network's outputs for them, as `run_network` gives them.
 
-    While the network computes one batch, the next is stacked in a second buffer, and the caller
+    While the network computes one batch, the next is uploaded from a second buffer, and the caller
     works on the one before. Close the iterator when it is left early.
+
+    Args:
+        session: The network.
+        loader: Loads the batches.
+        batches: Slot and input of each image of a batch, by ascending slot.
+        outputs: Names of the network's outputs to compute.
     """
-    buffers = itertools.cycle(session.input_buffers(batch_size, 2))
+    session.lock_pages(loader.images)
+    buffers = itertools.cycle(session.input_buffers(loader.images.shape[1], 2))
     with concurrent.futures.ThreadPoolExecutor(1) as network:
         running = None
-        for batch in batches:
+        for batch in loader.load(batches):
             buffer = next(buffers)
-            stack_inputs(batch, buffer.images)
-            buffer.upload()
+            buffer.upload(batch.images)
             submitted = batch, network.submit(run_network, buffer, batch, outputs)
             if running:
-                yield running[0], running[1].result()
+                yield running[0].inputs, running[1].result()
             running = submitted
         if running:
-            yield running[0], running[1].result()
+            yield running[0].inputs, running[1].result()

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from export.images.image_header import ImageError
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.batch import LoadedInput, make_rows
+from export.scoring.decoding.batch_loader import BatchLoader, SlotInputs
+from export.scoring.engine.batch import make_rows
 from export.scoring.engine.consumer_thread import consume_behind
 from export.scoring.engine.error_share import ErrorShare
 from export.scoring.engine.heatmap_rows import HeatmapRows, ShownMaps
@@ -80,7 +80,8 @@ class ShardScorer:
         self,
         folder: ShardFolder,
         rows: Sequence[int],
-        loaded: Iterator[LoadedInput],
+        inputs: Iterator[ScoringInput],
+        loader: BatchLoader,
         finished: Sequence[Part],
         metrics: JobMetrics,
     ) -> None:
@@ -89,7 +90,8 @@ class ShardScorer:
         Args:
             folder: Where they go.
             rows: Ascending numbers, in the whole job, of all rows that the folder is to have.
-            loaded: The inputs of those rows that are not finished, in order.
+            inputs: Of those rows that are not finished, in order.
+            loader: Loads them.
             finished: The parts that are there.
             metrics: Told of each batch.
 
@@ -103,7 +105,7 @@ class ShardScorer:
         write = functools.partial(self._write_parts, folder, len(rows), finished, metrics)
         with (
             consume_behind(write, _BATCHES_WAITING) as put,
-            contextlib.closing(self._scored(rows[done:], loaded)) as scored,
+            contextlib.closing(self._scored(rows[done:], inputs, loader)) as scored,
         ):
             for batch in scored:
                 put(batch)
@@ -145,19 +147,23 @@ class ShardScorer:
             if is_full or time.monotonic() - start >= SECONDS_PER_PART:
                 return
 
-    def blocks(self, rows: Sequence[int], loaded: Iterator[LoadedInput]) -> Iterator[RowBlock]:
-        """The scores of the rows with these ascending numbers.
+    def blocks(
+        self, rows: Sequence[int], inputs: Iterator[ScoringInput], loader: BatchLoader
+    ) -> Iterator[RowBlock]:
+        """The scores of the rows with these ascending numbers, whose inputs these are.
 
         Each row is computed in the slot of the batch where the whole job has it, whether its
         neighbours are scored or not: so its scores are the same to the last bit.
         """
-        with contextlib.closing(self._scored(rows, loaded)) as scored:
+        with contextlib.closing(self._scored(rows, inputs, loader)) as scored:
             yield from map(self._rows, scored)
 
-    def _scored(self, rows: Sequence[int], loaded: Iterator[LoadedInput]) -> Iterator[ScoredBatch]:
+    def _scored(
+        self, rows: Sequence[int], inputs: Iterator[ScoringInput], loader: BatchLoader
+    ) -> Iterator[ScoredBatch]:
         size = self._config.batch_size
-        batches = self._batches(rows, loaded)
-        outputs = run_ahead(self._session, batches, size, self._outputs)
+        batches = self._batches(rows, inputs)
+        outputs = run_ahead(self._session, loader, batches, self._outputs)
         with contextlib.closing(outputs):
             slots_by_batch = _slots_by_batch(rows, size)
             for (number, slots), (batch, values) in zip(slots_by_batch, outputs, strict=True):
@@ -174,21 +180,12 @@ class ShardScorer:
             block = dataclasses.replace(block, peaks=peaks)
         return block.take(scored.slots)
 
-    def _batches(
-        self, rows: Sequence[int], loaded: Iterator[LoadedInput]
-    ) -> Iterator[list[LoadedInput]]:
+    def _batches(self, rows: Sequence[int], inputs: Iterator[ScoringInput]) -> Iterator[SlotInputs]:
         for _, slots in _slots_by_batch(rows, self._config.batch_size):
-            inputs = list(itertools.islice(loaded, len(slots)))
-            if len(inputs) < len(slots):
+            batch = list(zip(slots, itertools.islice(inputs, len(slots)), strict=False))
+            if len(batch) < len(slots):
                 raise ValueError(f"{self._config.images!r} lost rows while it was read.")
-            batch = [_NOT_SCORED] * (slots[-1] + 1)
-            for slot, value in zip(slots, inputs, strict=True):
-                batch[slot] = value
             yield batch
-
-
-# Its slot of the batch is a black image, as that of an input that cannot be read.
-_NOT_SCORED = LoadedInput(ScoringInput("", ""), error=ImageError("not_scored", ""))
 
 
 def _slots_by_batch(rows: Sequence[int], batch_size: int) -> Iterator[tuple[int, list[int]]]:

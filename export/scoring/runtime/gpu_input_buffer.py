@@ -1,4 +1,4 @@
-"""The input of one batch in page-locked memory, and its copy on the GPU."""
+"""The input of one batch on the GPU, and page-locked memory to copy it from."""
 
 import ctypes
 import logging
@@ -20,24 +20,22 @@ class GpuInputBuffer(InputBuffer):
 
     Args:
         session: An `onnxruntime.InferenceSession` with the input `images`.
-        shape: Shape of `images`.
+        shape: `[slots, height, width, 3]`.
         dtype: float32 or uint8.
         device: Where the copy lies.
     """
 
     def __init__(self, session: Any, shape: Sequence[int], dtype: str, device: str = "cuda"):
-        super().__init__(session, shape, dtype)
+        super().__init__(session)
         self._on_device = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-            list(shape), self.images.dtype.type, device, 0
+            list(shape), np.dtype(dtype).type, device, 0
         )
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(INPUT_NAME, self._on_device)
-        if device == "cuda":
-            lock_pages(self.images, load_cuda_runtime())
 
-    def upload(self) -> None:
+    def upload(self, images: np.ndarray) -> None:
         """Copies `images` to the device; returns when they are there."""
-        self._on_device.update_inplace(self.images)
+        self._on_device.update_inplace(images)
 
     def run(self, outputs: Sequence[str]) -> dict[str, np.ndarray]:
         """The network's outputs for the images last uploaded, by name."""

@@ -9,7 +9,11 @@ import onnxruntime
 
 from export.bundle.description import ModelDescription
 from export.bundle.model_file import check_bundle_checksum, hash_file
-from export.scoring.runtime.gpu_input_buffer import GpuInputBuffer
+from export.scoring.runtime.gpu_input_buffer import (
+    GpuInputBuffer,
+    load_cuda_runtime,
+    lock_pages,
+)
 from export.scoring.runtime.graph_fit import check_graph_fits
 from export.scoring.runtime.host_facts import (
     CPU,
@@ -90,11 +94,23 @@ class NetworkSession:
         return dict(zip(outputs, values, strict=True))
 
     def input_buffers(self, slots: int, count: int) -> list[InputBuffer]:
-        """Buffers of `slots` images each, so that one can be filled while another is computed."""
+        """Buffers of `slots` images each, so that one can be copied while another is computed."""
+        if self.provider == CPU:
+            return [InputBuffer(self._session) for _ in range(count)]
+        images = self.black_images(slots)
+        return [
+            GpuInputBuffer(self._session, images.shape, images.dtype.name) for _ in range(count)
+        ]
+
+    def black_images(self, slots: int) -> np.ndarray:
+        """A batch for the network, `[slots, height, width, 3]` of the dtype that it takes."""
         size = self.description.preprocessing
-        shape = (slots, size.height, size.width, 3)
-        kind = InputBuffer if self.provider == CPU else GpuInputBuffer
-        return [kind(self._session, shape, size.input_dtype) for _ in range(count)]
+        return np.zeros((slots, size.height, size.width, 3), size.input_dtype)
+
+    def lock_pages(self, images: np.ndarray) -> None:
+        """Lets a GPU copy batches from this memory without a detour, as long as it lives."""
+        if self.provider != CPU:
+            lock_pages(images, load_cuda_runtime())
 
     def warm_up(self, slots: int) -> float:
         """Runs the network once where that is slow at first: on a GPU.
@@ -117,7 +133,7 @@ class NetworkSession:
         start = time.monotonic()
         try:
             (buffer,) = self.input_buffers(slots, 1)
-            buffer.upload()
+            buffer.upload(self.black_images(slots))
             buffer.run(tuple(self.output_shapes))
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
             raise ProviderError(diagnose(self.provider, examine_host(), str(error))) from error

@@ -47,7 +47,7 @@ def load_view(
         scoring_input: The input.
         preprocessing: What the model wants.
         with_picture: Whether to keep what the network sees as a picture.
-        budget: Memory that threads share for decoding; default: as much as each needs.
+        budget: Memory that decoders share; default: as much as each needs.
         limits: What reading its file may take.
 
     Raises:

@@ -13,7 +13,7 @@ from pyarrow import parquet
 
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.batch import load
+from export.scoring.decoding.loading import load
 from export.scoring.job import score
 from export.scoring.sources.input import ScoringInput
 from export.scoring.sources.open_source import open_source

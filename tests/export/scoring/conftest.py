@@ -2,7 +2,7 @@
 
 import pytest
 
-from export.scoring.engine import batch
+from export.scoring.decoding import loading
 from tests.export.onnx_models import write_channel_mean_model
 
 
@@ -20,11 +20,11 @@ def folder(tmp_path):
 @pytest.fixture
 def loaded(monkeypatch):
     """Inputs that were loaded since the test began."""
-    original, inputs = batch.load_view, []
+    original, inputs = loading.load_view, []
 
     def load_view(scoring_input, *arguments):
         inputs.append(scoring_input.image)
         return original(scoring_input, *arguments)
 
-    monkeypatch.setattr(batch, "load_view", load_view)
+    monkeypatch.setattr(loading, "load_view", load_view)
     return inputs

@@ -14,7 +14,6 @@ from PIL import Image
 from pyarrow import parquet
 
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.pipeline import map_ahead
 from export.scoring.job import score
 from export.scoring.runtime.providers import ProviderError
 from export.scoring.runtime.session import NetworkSession
@@ -239,28 +238,6 @@ def test_missing_things_are_named(model, folder, tmp_path):
         ScoringConfig(model="model.onnx")
     with pytest.raises(ValueError, match="auto, cuda, tensorrt, cpu"):
         ScoringConfig(model="m", images="i", output="o", providers="tpu")
-
-
-def test_map_ahead_keeps_order_and_its_bound():
-    started = []
-
-    def record(item):
-        started.append(item)
-        return item * item
-
-    with map_ahead(record, iter(range(100)), threads=4, ahead=8) as results:
-        for number, result in enumerate(results):
-            assert result == number * number
-            assert len(started) <= number + 1 + 8
-
-
-def test_map_ahead_hands_on_exceptions():
-    def fail(item):
-        raise RuntimeError(f"item {item}")
-
-    with pytest.raises(RuntimeError, match="item 0"):
-        with map_ahead(fail, range(3), threads=2, ahead=2) as results:
-            list(results)
 
 
 def test_cuda_on_a_host_without_gpu_is_an_error(model, folder, tmp_path, monkeypatch):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from export.scoring.engine import assembly, batch
+from export.scoring.decoding import loading
+from export.scoring.engine import assembly
 
 
 def save_colour(path, red, green, blue, size=(9, 7)):
@@ -37,14 +38,14 @@ def die(*_):
 @contextlib.contextmanager
 def dying_at_row(monkeypatch, row):
     """The job in the body dies while it loads this row, counted from 0 of those that it loads."""
-    original, seen = batch.load_view, []
+    original, seen = loading.load_view, []
 
     def load_view(*arguments):
         seen.append(None)
         return original(*arguments) if len(seen) <= row else die()
 
     with monkeypatch.context() as patch, pytest.raises(Died):
-        patch.setattr(batch, "load_view", load_view)
+        patch.setattr(loading, "load_view", load_view)
         yield
 
 

@@ -131,15 +131,15 @@ def test_a_small_slow_job_goes_on_where_it_stopped(job, tmp_path, monkeypatch, n
 
 SLOW_SCORER = """
 import sys, time
-from export.scoring.engine import batch
+from export.scoring.decoding import loading
 from flags.program import run_program
 from absl import flags
 import score
-original = batch.load_view
+original = loading.load_view
 def slowly(*arguments):
     time.sleep(0.004)
     return original(*arguments)
-batch.load_view = slowly
+loading.load_view = slowly
 score.scoring.define(flags.FLAGS)
 run_program(score.main)
 """

@@ -1,4 +1,4 @@
-"""Batches are stacked and used while the network computes others, and never mixed up."""
+"""Batches are uploaded and used while the network computes others, and never mixed up."""
 
 import threading
 
@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from export.images.image_header import ImageError
-from export.scoring.engine.batch import LoadedInput
+from export.scoring.decoding.batch_loader import LoadedBatch
+from export.scoring.decoding.loading import LoadedInput
 from export.scoring.engine.pipeline import run_ahead
 from export.scoring.sources.image_file import ImageView
 from export.scoring.sources.input import ScoringInput
@@ -19,10 +20,9 @@ class FakeBuffer:
 
     def __init__(self, session):
         self.session = session
-        self.images = np.zeros((SLOTS, 1, 1, 3), np.float32)
 
-    def upload(self):
-        self.uploaded = self.images.copy()
+    def upload(self, images):
+        self.uploaded = images.copy()
 
     def run(self, outputs):
         assert self.session.may_run.wait(10)
@@ -42,6 +42,26 @@ class FakeSession:
         assert (slots, count) == (SLOTS, 2)
         return [FakeBuffer(self) for _ in range(count)]
 
+    def lock_pages(self, images):
+        self.locked = images
+
+
+class FakeLoader:
+    """Loads numbers: a negative one is an input that failed."""
+
+    images = np.zeros((4, SLOTS, 1, 1, 3), np.float32)
+
+    def load(self, batches):
+        for batch in batches:
+            images = np.zeros(self.images.shape[1:], np.float32)
+            for slot, value in enumerate(batch):
+                images[slot] = max(value, 0)
+            yield LoadedBatch([loaded(value) for value in batch], images)
+
+
+def run(session, batches):
+    return run_ahead(session, FakeLoader(), batches, ("p",))
+
 
 def loaded(value):
     scoring_input = ScoringInput(str(value), str(value))
@@ -54,30 +74,32 @@ def batches(values, taken=None):
     for first in range(0, len(values), SLOTS):
         if taken is not None:
             taken.append(first // SLOTS)
-        yield [loaded(value) for value in values[first : first + SLOTS]]
+        yield values[first : first + SLOTS]
 
 
 def test_every_row_gets_its_own_value():
     values = list(range(1, 12))
     found = []
-    for batch, outputs in run_ahead(FakeSession(), batches(values), SLOTS, ("probabilities",)):
-        assert len(outputs["probabilities"]) == len(batch)
-        found += outputs["probabilities"].tolist()
+    session = FakeSession()
+    for batch, outputs in run(session, batches(values)):
+        assert len(outputs["p"]) == len(batch)
+        found += outputs["p"].tolist()
     assert found == values
+    assert session.locked is FakeLoader.images
 
 
 def test_failed_inputs_are_black_and_a_batch_of_them_is_not_computed():
     session = FakeSession()
-    results = [v for _, v in run_ahead(session, batches([-1, 5, -1, -1, 7]), SLOTS, ("p",))]
+    results = [v for _, v in run(session, batches([-1, 5, -1, -1, 7]))]
     assert [list(value.get("p", ())) for value in results] == [[0.0, 5.0], [], [7.0]]
     assert session.calls == 2
 
 
-def test_the_next_batch_is_stacked_while_the_network_is_at_work():
+def test_the_next_batch_is_uploaded_while_the_network_is_at_work():
     session, taken = FakeSession(), []
     session.may_run.clear()
     release = threading.Timer(0.2, session.may_run.set)
-    stream = run_ahead(session, batches([1, 2, 3, 4, 5, 6, 7], taken), SLOTS, ("p",))
+    stream = run(session, batches([1, 2, 3, 4, 5, 6, 7], taken))
     release.start()
     next(stream)
     # The first result was waited for with the second batch handed to the network, and no third.
@@ -87,7 +109,7 @@ def test_the_next_batch_is_stacked_while_the_network_is_at_work():
 
 
 def test_a_failure_of_the_network_reaches_the_caller():
-    stream = run_ahead(FakeSession(fails_at=2), batches([1, 2, 3, 4, 5, 6]), SLOTS, ("p",))
+    stream = run(FakeSession(fails_at=2), batches([1, 2, 3, 4, 5, 6]))
     next(stream)
     with pytest.raises(RuntimeError, match="out of memory"):
         list(stream)

@@ -33,11 +33,10 @@ def images(seed):
 def test_bound_input_gives_what_a_plain_run_gives(tmp_path, dtype):
     path = write_channel_mean_model(tmp_path / "model.onnx", description(input_dtype=dtype))
     session = onnxruntime.InferenceSession(path, providers=[CPU])
-    plain, bound = InputBuffer(session, SHAPE, dtype), GpuInputBuffer(session, SHAPE, dtype, "cpu")
+    plain, bound = InputBuffer(session), GpuInputBuffer(session, SHAPE, dtype, "cpu")
     for seed in range(3):
         for buffer in (plain, bound):
-            buffer.images[:] = images(seed)
-            buffer.upload()
+            buffer.upload(images(seed).astype(dtype))
         expected, found = plain.run(OUTPUT_NAMES), bound.run(OUTPUT_NAMES)
         assert list(found) == list(OUTPUT_NAMES)
         for name, value in expected.items():
@@ -45,15 +44,15 @@ def test_bound_input_gives_what_a_plain_run_gives(tmp_path, dtype):
     assert list(bound.run(("probabilities",))) == ["probabilities"]
 
 
-def test_a_buffer_may_be_filled_while_its_copy_is_computed(path):
+def test_images_may_be_overwritten_while_their_copy_is_computed(path):
     session = onnxruntime.InferenceSession(path, providers=[CPU])
     buffer = GpuInputBuffer(session, SHAPE, "float32", "cpu")
-    buffer.images[:] = images(0)
-    buffer.upload()
+    values = images(0)
+    buffer.upload(values)
     first = buffer.run(("probabilities",))["probabilities"]
-    buffer.images[:] = images(1)
+    values[:] = images(1)
     np.testing.assert_array_equal(buffer.run(("probabilities",))["probabilities"], first)
-    buffer.upload()
+    buffer.upload(values)
     assert (buffer.run(("probabilities",))["probabilities"] != first).all()
 
 

@@ -39,10 +39,10 @@ def test_one_decoder_per_core_unless_a_number_is_given(monkeypatch):
     values = {"model": "m", "images": "i", "output": "o.csv"}
     monkeypatch.setattr("os.cpu_count", lambda: 96)
     hide_files(monkeypatch, {})
-    for cores, expected in ((1, 1), (4, 4), (64, 16)):
+    for cores, expected in ((1, 1), (4, 4), (64, 64), (96, 64)):
         monkeypatch.setattr("os.sched_getaffinity", lambda _, cores=cores: set(range(cores)))
-        assert ScoringConfig(**values).decoder_threads == expected
-        assert ScoringConfig(**values, decoders=24).decoder_threads == 24
+        assert ScoringConfig(**values).decoder_count == expected
+        assert ScoringConfig(**values, decoders=24).decoder_count == 24
     with pytest.raises(ValueError, match="decoders must be at least 0, got -1"):
         ScoringConfig(**values, decoders=-1)
 
@@ -68,7 +68,7 @@ def test_the_quota_of_a_container_limits_the_threads(monkeypatch, own, above, ex
         contents["/sys/fs/cgroup/jobs/cpu.max"] = f"{above}\n"
     hide_files(monkeypatch, contents)
     config = ScoringConfig(model="m", images="i", output="o.csv")
-    assert config.decoder_threads == expected
+    assert config.decoder_count == expected
 
 
 def test_threads_of_the_network(model, folder, tmp_path, monkeypatch):

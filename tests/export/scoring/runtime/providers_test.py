@@ -122,7 +122,7 @@ class BufferWithoutKernels:
     def __init__(self, *arguments):
         pass
 
-    def upload(self):
+    def upload(self, images):
         pass
 
     def run(self, outputs):

@@ -1,0 +1,146 @@
+"""Batches of a job, loaded ahead of the network into memory that it reads."""
+
+import collections
+import contextlib
+import dataclasses
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from export.bundle.preprocessing import Preprocessing
+from export.images.image_header import ImageError
+from export.scoring.config import ScoringConfig
+from export.scoring.decoding.decoder_processes import DecoderProcesses
+from export.scoring.decoding.decoder_threads import DecoderThreads
+from export.scoring.decoding.loading import LoadedInput, LoadingSettings
+from export.scoring.sources.input import ScoringInput
+
+_LOGGER = logging.getLogger(__name__)
+
+# Threads are done with fewer before processes have started.
+FEWEST_FOR_PROCESSES = 256
+# With the network, being loaded, and loaded: one each, and one that the caller is done with.
+_BATCHES = 4
+# Pieces of each process that are worked at or on their way while the batches above are full.
+_PIECES = 2
+
+# Its slot of the batch is a black image, as that of an input that cannot be read.
+NOT_SCORED = LoadedInput(ScoringInput("", ""), error=ImageError("not_scored", ""))
+
+SlotInputs = Sequence[tuple[int, ScoringInput]]
+
+
+@dataclasses.dataclass(frozen=True)
+class LoadedBatch:
+    """One call of the network.
+
+    Attributes:
+        inputs: By slot, up to the last one that has an input.
+        images: `[slots, height, width, 3]`; slots without an image are black.
+    """
+
+    inputs: list[LoadedInput]
+    images: np.ndarray
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no slot has an image."""
+        return all(loaded.view is None for loaded in self.inputs)
+
+
+class BatchLoader:
+    """Loads batches, some ahead, in order.
+
+    Attributes:
+        images: The memory of all batches that are under way, `[batches, slots, height, width, 3]`.
+        decoders: Who loads.
+    """
+
+    def __init__(self, decoders: DecoderProcesses | DecoderThreads):
+        self.decoders = decoders
+        self.images = decoders.images
+
+    def load(self, batches: Iterable[SlotInputs]) -> Iterator[LoadedBatch]:
+        """Loads batches, whose images stay as they are until the next but one is asked for.
+
+        The network's input always has its full size: row i of the outputs comes from slot i. So no
+        row can shift, and a GPU sees one shape only.
+
+        Args:
+            batches: Slot and input of each image of a batch, by ascending slot.
+        """
+        batches, places = iter(batches), itertools.cycle(range(len(self.images)))
+        waiting = collections.deque()
+        while True:
+            for inputs in itertools.islice(batches, len(self.images) - 1 - len(waiting)):
+                waiting.append(self._submit(next(places), inputs))
+            if not waiting:
+                return
+            place, futures = waiting.popleft()
+            yield LoadedBatch(self._collect(futures), self.images[place])
+
+    def _submit(self, place: int, inputs: SlotInputs):
+        slots, size = [slot for slot, _ in inputs], self.decoders.piece_size
+        if len(slots) < self.images.shape[1]:
+            self.images[place, np.delete(np.arange(self.images.shape[1]), slots)] = 0
+        futures = [
+            (slots[first : first + size], self.decoders.submit(place, inputs[first : first + size]))
+            for first in range(0, len(inputs), size)
+        ]
+        return place, futures
+
+    @staticmethod
+    def _collect(futures) -> list[LoadedInput]:
+        loaded = [NOT_SCORED] * (futures[-1][0][-1] + 1)
+        for slots, future in futures:
+            for slot, value in zip(slots, future.result(), strict=True):
+                loaded[slot] = value
+        return loaded
+
+
+@contextlib.contextmanager
+def open_loader(
+    config: ScoringConfig, preprocessing: Preprocessing, rows: int
+) -> Iterator[BatchLoader]:
+    """A loader with the decoders of a job, which end with the body.
+
+    Args:
+        config: The job, its batch size settled.
+        preprocessing: What the model wants.
+        rows: How many images there are to load.
+    """
+    decoders = _start_decoders(config, preprocessing, rows)
+    try:
+        yield BatchLoader(decoders)
+    finally:
+        decoders.close()
+
+
+def _start_decoders(config, preprocessing, rows):
+    settings = LoadingSettings(
+        dataclasses.replace(preprocessing, fast_decode=config.fast_decode),
+        config.heatmaps == "overlays",
+        config.read_limits,
+    )
+    count, slots = config.decoder_count, config.batch_size
+    arguments = (preprocessing.input_dtype, config.decoding_memory_bytes)
+    image = (preprocessing.height, preprocessing.width, 3)
+    if count > 1 and rows >= FEWEST_FOR_PROCESSES:
+        batches = ring_batches(count, slots, DecoderProcesses.piece_size)
+        try:
+            return DecoderProcesses(count, settings, (batches, slots, *image), *arguments)
+        except OSError as error:
+            _LOGGER.warning(
+                "Images are decoded by threads of one process, at most some 800 a second: %s."
+                " --decoders=1 says so without a warning.",
+                error,
+            )
+    return DecoderThreads(count, settings, (_BATCHES, slots, *image), *arguments)
+
+
+def ring_batches(processes: int, slots: int, piece_size: int) -> int:
+    """How many batches of so many slots are under way, so that no process waits for work."""
+    images = processes * _PIECES * min(piece_size, slots)
+    return _BATCHES - 1 + -(-images // slots)
