@@ -106,6 +106,23 @@ def test_start_and_memory(scoring_flags):
     assert ratio == pytest.approx(peaks[1] / peaks[0], abs=0.05)
 
 
+def test_loading(folder):
+    flags = ("--rounds=1", "--count=40", "--image_size=32", "--batch_size=8")
+    images = f"--images={folder / 'photos'}"
+    lines = run_module("benchmarks.loading", images, *flags, "--sleepers=2", "--sleeper_count=40")
+    assert float(re.search(r"at most ([\de.+-]+) grey", lines[0])[1]) < 2e-5
+    rows = [line.strip("| ").split(" | ") for line in lines[3:6]]
+    assert [row[0] for row in rows] == [
+        "2 threads, Pillow band by band",
+        "2 processes, one pass",
+        "1 process, one pass",
+    ]
+    assert all(float(value.rstrip("% ")) >= 0.0 for row in rows for value in row[1:])
+    assert lines[6].startswith("2 processes of 2 threads: ")
+    assert lines[7].startswith("2 processes of 1: ")
+    assert re.match(r"2 processes that sleep 6 ms: \d+ images/s of 333; main process", lines[8])
+
+
 def test_killed_jobs(scoring_flags):
     small = ("--rows=40", "--rows_per_part=8", "--kills=2")
     lines = run_module("experiments.killed_jobs", *scoring_flags, *small)
