@@ -6,16 +6,19 @@ import dataclasses
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_header import ImageError
 from export.scoring.config import ScoringConfig
-from export.scoring.decoding.decoder_processes import DecoderProcesses
 from export.scoring.decoding.decoder_threads import DecoderThreads
 from export.scoring.decoding.loading import LoadedInput, LoadingSettings
 from export.scoring.sources.input import ScoringInput
+
+if TYPE_CHECKING:
+    from export.scoring.decoding.decoder_processes import DecoderProcesses
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -58,7 +61,7 @@ class BatchLoader:
         decoders: Who loads.
     """
 
-    def __init__(self, decoders: DecoderProcesses | DecoderThreads):
+    def __init__(self, decoders: "DecoderProcesses | DecoderThreads"):
         self.decoders = decoders
         self.images = decoders.images
 
@@ -128,6 +131,9 @@ def _start_decoders(config, preprocessing, rows):
     arguments = (preprocessing.input_dtype, config.decoding_memory_bytes)
     image = (preprocessing.height, preprocessing.width, 3)
     if count > 1 and rows >= FEWEST_FOR_PROCESSES:
+        # Here: a job of one image does not wait for what it imports.
+        from export.scoring.decoding.decoder_processes import DecoderProcesses
+
         batches = ring_batches(count, slots, DecoderProcesses.piece_size)
         try:
             return DecoderProcesses(count, settings, (batches, slots, *image), *arguments)
