@@ -52,8 +52,11 @@ def build_trainer(settings: StepSettings) -> ConsistencyTrainer:
         coupled_weight_decay=settings.weight_decay,
     )
     optimizer = keras.optimizers.SGD(settings.learning_rate, settings.momentum)
-    optimizer.build(trainer.trainable_variables)  # Else the step is traced twice.
-    trainer.compile(optimizer=optimizer, jit_compile=settings.compiled)
+    trainer.compile(
+        optimizer=optimizer,
+        jit_compile=settings.compiled,
+        accumulate_steps=settings.accumulate_steps,
+    )
     return trainer
 
 

@@ -28,6 +28,7 @@ class StepSettings:
     scaled_size: int
     num_labels: int
     compiled: bool
+    accumulate_steps: int = 1
     positive_ratio: float = 0.3
     learning_rate: float = 1e-3
     momentum: float = 0.9

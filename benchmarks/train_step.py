@@ -35,6 +35,9 @@ _PRECISION = flags.DEFINE_enum(
 )
 _COMPILED = flags.DEFINE_bool("compiled", False, "torch.compile, and XLA for ours.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Images of a step, in four views each.")
+_ACCUMULATE_STEPS = flags.DEFINE_integer(
+    "accumulate_steps", 1, "Parts in which our step computes the gradient of its batch."
+)
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Height and width of the images in pixels.")
 _SCALED_SIZE = flags.DEFINE_integer("scaled_size", 192, "Those of the scaled view.")
 _NUM_LABELS = flags.DEFINE_integer("num_labels", 14, "As many as WIDER Attribute has.")
@@ -105,6 +108,7 @@ def main(_) -> None:
             _SCALED_SIZE.value,
             _NUM_LABELS.value,
             _COMPILED.value,
+            _ACCUMULATE_STEPS.value,
         )
         steppers = start_all(settings, peers)
         seconds = take_turns(steppers, _STEPS.value, _ROUNDS.value)
