@@ -96,6 +96,17 @@ def test_rows(folder):
     assert 3.0 <= few < all_labels == 80.0
 
 
+def test_rounded_inputs(finished_run):
+    arguments = [f"--run_dir={finished_run.run_dir}", "--split=val"]
+    levels, *_, decisions, scores = run_module("benchmarks.rounded_inputs", *arguments)
+    mean, largest = map(
+        float, re.fullmatch(r"inputs: (\S+) levels off, (\S+) at most", levels).groups()
+    )
+    assert 0.0 <= mean <= largest <= 0.5
+    assert re.fullmatch(r"decisions: \d+ of \d+ differ", decisions)
+    assert re.fullmatch(r"mAP: 0\.\d+ exact, 0\.\d+ rounded", scores)
+
+
 def test_start_and_memory(scoring_flags):
     few_rows = ("--starts=2", "--few=10", "--many=20")
     lines = run_module("benchmarks.start_and_memory", *scoring_flags, *few_rows)
