@@ -98,7 +98,7 @@ def test_rows(folder):
 
 def test_rounded_inputs(finished_run):
     arguments = [f"--run_dir={finished_run.run_dir}", "--split=val"]
-    levels, *_, decisions, scores = run_module("benchmarks.rounded_inputs", *arguments)
+    levels, *_, decisions, scores = run_module("experiments.rounded_inputs", *arguments)
     mean, largest = map(
         float, re.fullmatch(r"inputs: (\S+) levels off, (\S+) at most", levels).groups()
     )
