@@ -7,8 +7,10 @@ import pytest
 
 from tests.vac_tf.training.distributed.worker_processes import free_addresses
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.runs.lock import lock_run
 from vac_tf.training.distributed.cluster import Cluster, read_cluster, wait_for_workers
 from vac_tf.training.distributed.start import find_cluster
+from vac_tf.training.run import run
 
 TWO = ["a:1", "b:2"]
 
@@ -87,3 +89,18 @@ def test_a_port_in_use_is_named():
         own = f"localhost:{taken.getsockname()[1]}"
         with pytest.raises(ValueError, match=f"Port .* of this worker, {own}, cannot be used"):
             wait_for_workers(Cluster((own, "localhost:1"), 0), seconds=0.1)
+
+
+def test_only_the_chief_asks_for_the_run_folder(monkeypatch, tmp_path):
+    """Another run trains in it: the chief is refused; a worker goes on to wait for its chief."""
+    addresses = free_addresses(2)
+    settings = {"strategy": "multi_worker", "connection_seconds": 0.1}
+    config = TrainConfig(run_dir=str(tmp_path), **settings)
+    messages = ["trains in", f"Worker 1 could not reach {addresses[0]} within"]
+    with lock_run(str(tmp_path)):
+        for index, message in enumerate(messages):
+            task = {"type": "worker", "index": index}
+            variable = environment({"worker": addresses}, task)["TF_CONFIG"]
+            monkeypatch.setenv("TF_CONFIG", variable)
+            with pytest.raises(ValueError, match=message):
+                run(config)

@@ -76,6 +76,7 @@ def config(tiny_settings, finished_run, tmp_path_factory):
     return TrainConfig(run_dir=f"{folder}/whole", strategy="multi_worker", **tiny_settings)
 
 
+@pytest.mark.timeout(1800)  # Four runs of two processes each, which a busy machine draws out.
 def test_a_lost_worker_ends_a_run_that_then_ends_as_if_nothing_had_happened(config):
     assert [code for code, _ in results_of(start_run(config))] == [0, 0]
     interrupted = dataclasses.replace(config, run_dir=f"{config.run_dir}_interrupted")
