@@ -74,7 +74,7 @@ def kill_again_and_again(job: Job, seconds: float) -> tuple[str, list[int]]:
         seconds: What the unbroken job takes.
     """
     # With the first pace about half of the job is done when the last kill has come.
-    for pace in (1.5, 0.8, 0.4):
+    for pace in (1.5, 0.8, 0.4, 0.2, 0.1):
         parts = _kill(job, pace * seconds / _KILLS.value)
         if len(parts) == _KILLS.value:
             return job.run("killed"), parts
