@@ -46,8 +46,9 @@ class ForkServer:
                 [sys.executable, "-c", source],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                # Ctrl-C is for the job, which ends its decoders itself.
-                start_new_session=True,
+                # Ctrl-C is for the job, which ends its decoders itself. Not a session: Linux would
+                # give that a share of the processor of its own, however many processes it has.
+                process_group=0,
                 env=os.environ | _ENVIRONMENT,
             )
 
