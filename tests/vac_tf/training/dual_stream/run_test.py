@@ -271,7 +271,7 @@ def test_ctrl_c_ends_the_phase_at_a_point_to_continue_from(finished, new, monkey
     def stop_after_two_steps(request):
         steps.append(1)
         if len(steps) == 2:
-            request.signal_number = signal.SIGINT
+            request.noted = signal.SIGINT
         original(request)
 
     with monkeypatch.context() as patch:

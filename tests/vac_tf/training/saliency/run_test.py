@@ -112,7 +112,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(finished, tmp_path, mon
     def stop_after_three_steps(request):
         steps.append(1)
         if len(steps) == 3:
-            request.signal_number = signal.SIGTERM
+            request.noted = signal.SIGTERM
         original(request)
 
     with monkeypatch.context() as patch:
