@@ -14,6 +14,9 @@ from export.scoring.sources.input import BOX_COLUMNS
 
 _VALUES_PER_ROW_GROUP = 1_000_000
 _MOST_ROWS_PER_GROUP = 10_000  # A group is in memory whole, with its texts.
+# Only these columns have dictionaries: scores are all different, and looking for equal ones takes
+# three times as long as writing them, into a larger file.
+_REPEATED_TEXTS = ["status", "error", "decisions.list.element", "peaks.list.element.label"]
 _ROWS_PER_TABLE = 1024  # A column takes Arrow as long for a few rows as for a hundred.
 
 
@@ -24,17 +27,9 @@ class ParquetRows:
         file: A binary file.
         columns: Its columns.
         properties: What it stores about itself as a whole.
-        is_part: Whether it is read once, by `append_part`. Its columns then have no dictionaries:
-            those of probabilities, which are all different, take three quarters of the time.
     """
 
-    def __init__(
-        self,
-        file,
-        columns: Columns,
-        properties: Mapping[str, str] | None = None,
-        is_part: bool = False,
-    ):
+    def __init__(self, file, columns: Columns, properties: Mapping[str, str] | None = None):
         self._columns = columns
         fields = [(name, pyarrow.string()) for name in ("image", "status", "error")]
         fields += [(name, pyarrow.float64()) for name in columns.leading[3:]]
@@ -44,7 +39,7 @@ class ParquetRows:
         if columns.has_peaks:
             fields += [("peaks", pyarrow.list_(_peak_type()))]
         self._schema = pyarrow.schema(fields, properties)
-        self._writer = parquet.ParquetWriter(file, self._schema, use_dictionary=not is_part)
+        self._writer = parquet.ParquetWriter(file, self._schema, use_dictionary=_REPEATED_TEXTS)
         rows = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
         self._rows_per_group = min(rows, _MOST_ROWS_PER_GROUP)
         self._blocks: list[RowBlock] = []

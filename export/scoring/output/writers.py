@@ -34,8 +34,7 @@ def open_writer(
         path: The file.
         columns: Its columns.
         properties: What Parquet stores about the file as a whole.
-        is_part: Whether the file is only for `append_part`: CSV then has no line of names, and
-            Parquet is written as fast as it can be.
+        is_part: Whether the file is only for `append_part`: CSV then has no line of names.
 
     Raises:
         ValueError: for a suffix other than .parquet, .csv, .jsonl, or a folder that does not
@@ -59,7 +58,7 @@ def open_rows(
         # Imported here: the other formats need no pyarrow, and it takes long to load.
         from export.scoring.output.parquet_writer import ParquetRows
 
-        rows = ParquetRows(file, columns, properties, is_part)
+        rows = ParquetRows(file, columns, properties)
     elif suffix == ".csv":
         rows = _CsvRows(file, columns, header=not is_part)
     else:

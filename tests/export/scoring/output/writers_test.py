@@ -92,6 +92,19 @@ def test_the_file_does_not_depend_on_the_blocks(tmp_path, name, monkeypatch):
     assert len(read(tmp_path / "many" / name)) == 37
 
 
+def test_only_texts_that_repeat_have_dictionaries(tmp_path):
+    path = tmp_path / "rows.parquet"
+    write(path, [ROWS], Columns(("cat", "dog")))
+    with parquet.ParquetFile(path) as file:
+        group = file.metadata.row_group(0)
+    columns = [group.column(number) for number in range(group.num_columns)]
+    assert [c.path_in_schema for c in columns if c.has_dictionary_page] == [
+        "status",
+        "error",
+        "decisions.list.element",
+    ]
+
+
 def test_labels_named_as_a_column_get_a_prefix():
     columns = Columns(("image", "cat", "label:image", "decisions", "x"))
     assert columns.labels == ("label:image", "cat", "label:label:image", "label:decisions", "x")
