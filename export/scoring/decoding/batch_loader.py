@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import itertools
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +14,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.images.image_header import ImageError
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding.decoder_threads import DecoderThreads
-from export.scoring.decoding.loading import LoadedInput, LoadingSettings
+from export.scoring.decoding.loading import LoadedInput, LoadingSettings, SlotInputs
 from export.scoring.sources.input import ScoringInput
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ _PIECES = 2
 
 # Its slot of the batch is a black image, as that of an input that cannot be read.
 NOT_SCORED = LoadedInput(ScoringInput("", ""), error=ImageError("not_scored", ""))
-
-SlotInputs = Sequence[tuple[int, ScoringInput]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,11 +15,10 @@ import numpy as np
 
 from export.images.image_header import ImageError
 from export.scoring.decoding.fork_server import ForkServer
-from export.scoring.decoding.loading import LoadedInput, LoadingSettings
+from export.scoring.decoding.loading import LoadedInput, LoadingSettings, SlotInputs
 from export.scoring.decoding.shared_budget import map_held_bytes
 from export.scoring.decoding.shared_memory import make_memory, map_array
 from export.scoring.decoding.worker import Outcome, WorkerSettings, decode
-from export.scoring.sources.input import ScoringInput
 
 _LOGGER = logging.getLogger(__name__)
 _SECONDS_TO_START = 60.0
@@ -29,8 +28,6 @@ _DIED = (
     " ran out of memory, or by a fault of a decoder library. Give a smaller --decoding_memory_mb or"
     " fewer --decoders, or convert the image."
 )
-
-SlotInputs = Sequence[tuple[int, ScoringInput]]
 
 
 @dataclasses.dataclass

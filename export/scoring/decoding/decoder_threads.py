@@ -1,14 +1,12 @@
 """Decoder threads: for few images, one decoder, and hosts that cannot have decoder processes."""
 
 import concurrent.futures
-from collections.abc import Sequence
 
 import numpy as np
 
 from export.files.daemon_threads import DaemonThreadPool
 from export.images.decoding_memory import MemoryBudget
-from export.scoring.decoding.loading import LoadedInput, LoadingSettings, load_into
-from export.scoring.sources.input import ScoringInput
+from export.scoring.decoding.loading import LoadedInput, LoadingSettings, SlotInputs, load_into
 
 
 class DecoderThreads:
@@ -37,9 +35,7 @@ class DecoderThreads:
         """Of other processes: none."""
         return []
 
-    def submit(
-        self, batch: int, inputs: Sequence[tuple[int, ScoringInput]]
-    ) -> concurrent.futures.Future:
+    def submit(self, batch: int, inputs: SlotInputs) -> concurrent.futures.Future:
         """Loads inputs into slots of a batch; the future has them in order."""
         return self._pool.submit(self._load, batch, inputs)
 
@@ -47,7 +43,7 @@ class DecoderThreads:
         """Ends the threads; does not wait for one that hangs in a read."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _load(self, batch: int, inputs: Sequence[tuple[int, ScoringInput]]) -> list[LoadedInput]:
+    def _load(self, batch: int, inputs: SlotInputs) -> list[LoadedInput]:
         return [
             load_into(self.images[batch, slot], value, self._settings, self._budget)
             for slot, value in inputs

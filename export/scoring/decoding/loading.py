@@ -1,7 +1,7 @@
 """One input of a job, from its file to its slot in a batch."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from export.images.decoding_memory import MemoryBudget
 from export.images.image_header import ImageError
 from export.scoring.sources.image_file import ImageView, load_view
 from export.scoring.sources.input import ScoringInput
+
+# Slots of a batch, ascending, each with its input.
+SlotInputs = Sequence[tuple[int, ScoringInput]]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from export.scoring.decoding.batch_loader import BatchLoader, SlotInputs
-from export.scoring.decoding.loading import LoadedInput
+from export.scoring.decoding.batch_loader import BatchLoader
+from export.scoring.decoding.loading import LoadedInput, SlotInputs
 from export.scoring.engine.batch import run_network
 from export.scoring.runtime.session import NetworkSession
 

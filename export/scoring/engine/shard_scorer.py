@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from export.scoring.config import ScoringConfig
-from export.scoring.decoding.batch_loader import BatchLoader, SlotInputs
+from export.scoring.decoding.batch_loader import BatchLoader
+from export.scoring.decoding.loading import SlotInputs
 from export.scoring.engine.batch import make_rows
 from export.scoring.engine.consumer_thread import consume_behind
 from export.scoring.engine.error_share import ErrorShare
