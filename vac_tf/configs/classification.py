@@ -7,25 +7,17 @@ copy of any default.
 
 import dataclasses
 
+from vac_tf.configs.dual_stream import DualStreamSettings
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
+from vac_tf.configs.method import MethodSettings
 from vac_tf.configs.run import RunConfig
 
 DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
-# Settings that mean something for a dual-stream training only. A classifier's recipe may share the
-# second kind with it.
-DUAL_STREAM_SETTINGS = ("phases", "trunk_run", "branch_run", "branch_initialization")
-DUAL_STREAM_SETTINGS += ("branch_backbone", "fusion_init")
-PHASE_SETTINGS = tuple(
-    f"{phase}_{name}"
-    for phase in ("phase1b", "phase2", "phase3")
-    for name in ("epochs", "learning_rate")
-)
-
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(RunConfig):
+class TrainConfig(DualStreamSettings, MethodSettings, RunConfig):
     """Everything that decides the outcome of a training run, and where it is written."""
 
     # Data
@@ -79,41 +71,6 @@ class TrainConfig(RunConfig):
         True, "Heatmaps give no gradient to the head's kernel (as the authors' release)."
     )
 
-    # Method
-    loss: str = setting(
-        "weighted_sigmoid_cross_entropy",
-        "Classification loss; multiple_cross_entropy is a two-way softmax per label.",
-        ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy", "multiple_cross_entropy"),
-    )
-    transforms: str = setting(
-        "", "Transforms of the second branch, such as hflip,scale:192,rotate:1,translate:32:0."
-    )
-    consistency_weight: str = setting(
-        "1", "Weight of the consistency loss: one number, or per transform: hflip:0.6,scale:0.8."
-    )
-    consistency_level: str = setting(
-        "heatmaps", "What must be consistent.", ("features", "heatmaps", "logits")
-    )
-    pairs: str = setting(
-        "star",
-        "star: the original against each transform; grid: the release's four views of one flip"
-        " and one scale.",
-        ("star", "grid"),
-    )
-    scaled_view: str = setting(
-        "view",
-        "What the views of scale transforms are resized from: the network's input (view) or, as the"
-        " 2019 release, the photograph.",
-        ("view", "photograph"),
-    )
-    augment: str = setting("", "Plain augmentation with the same transforms, such as hflip.")
-    augment_mode: str = setting(
-        "random",
-        "random: each transform with probability 0.5; union: every epoch holds the original and"
-        " each transformed version.",
-        ("random", "union"),
-    )
-
     # Devices
     strategy: str = setting(
         "none",
@@ -128,37 +85,6 @@ class TrainConfig(RunConfig):
     )
     connection_seconds: float = setting(
         300.0, "Seconds that a worker waits for the others at the start (multi_worker).", above=0
-    )
-
-    # Dual stream
-    phases: str = setting(
-        "1a,1b,2,3",
-        "Phases to train, in this order: trunk (1a), branch (1b), the joint layer over both, frozen"
-        " (2), everything (3). Each is a run in RUN_DIR/phase_*; a finished one is not repeated.",
-    )
-    trunk_run: str = setting("", "Run folder of a classifier to use instead of phase 1a.")
-    branch_run: str = setting("", "Run folder of a classifier to use instead of phase 1b.")
-    branch_initialization: str = setting(
-        "saliency",
-        "Start of phase 1b: --saliency_run, or the control without saliency: --backbone_weights"
-        " and another seed than the trunk's.",
-        ("saliency", "backbone_weights"),
-    )
-    branch_backbone: str = setting("", "Backbone of the branch (default: as --backbone).")
-    fusion_init: str = setting(
-        "heads",
-        "Start of the joint layer: heads (each logit is the mean of both streams' own) or random.",
-        ("heads", "random"),
-    )
-    phase1b_epochs: int = setting(0, "Epochs of phase 1b; 0: as --epochs.", at_least=0)
-    phase1b_learning_rate: float = setting(0.0, "Of phase 1b; 0: as --learning_rate.", at_least=0)
-    phase2_epochs: int = setting(0, "Epochs of phase 2; 0: as --epochs.", at_least=0)
-    phase2_learning_rate: float = setting(
-        1e-5, "Of phase 2; the default is the paper's.", at_least=0
-    )
-    phase3_epochs: int = setting(0, "Epochs of phase 3; 0: as --epochs.", at_least=0)
-    phase3_learning_rate: float = setting(
-        1e-6, "Of phase 3; the default is the paper's.", at_least=0
     )
 
     def __post_init__(self):

@@ -8,8 +8,8 @@ import dataclasses
 
 import keras
 
-from vac_tf.models.backbone_weights import load_backbone_weights
-from vac_tf.models.small_network import small_network
+from vac_tf.models.architectures.small import small_network
+from vac_tf.models.weights.backbone_file import load_backbone_weights
 
 IMAGENET_MEAN = (0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0)
 IMAGENET_STD = (0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0)

@@ -4,7 +4,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
-from vac_tf.configs.classification import DUAL_STREAM_SETTINGS, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.dual_stream import DUAL_STREAM_SETTINGS
 from vac_tf.configs.fields import LARGEST_SIDE
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.saliency import SaliencyConfig

@@ -7,7 +7,8 @@ trains the joint layer over both, frozen; 3 trains everything.
 import dataclasses
 import os
 
-from vac_tf.configs.classification import DUAL_STREAM_SETTINGS, PHASE_SETTINGS, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.dual_stream import DUAL_STREAM_SETTINGS, PHASE_SETTINGS
 
 PHASES = ("1a", "1b", "2", "3")
 _PREDECESSORS = {"1a": (), "1b": (), "2": ("1a", "1b"), "3": ("2",)}

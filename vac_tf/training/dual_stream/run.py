@@ -6,7 +6,8 @@ import os
 
 import keras
 
-from vac_tf.configs.classification import PHASE_SETTINGS, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.dual_stream import PHASE_SETTINGS
 from vac_tf.models.dual_stream import build_dual_stream, freeze_streams, start_from_heads
 from vac_tf.models.rebuilding import rebuild_network
 from vac_tf.models.saving import load_network
