@@ -29,6 +29,7 @@ from vac_tf.training.run_data import (
     shared_images,
 )
 from vac_tf.training.step.accumulation import check_parts
+from vac_tf.training.step.precision_check import check_precision
 from vac_tf.training.validation import validate
 
 _LOGGER = logging.getLogger(__name__)
@@ -80,6 +81,7 @@ def run(
         folder.check(config)
     check_method(config)
     distribution = start_distribution(config, cluster)
+    check_precision(config.precision)
     with distribution.naming_lost_workers():
         return _train(config, folder, distribution, start_network, rate_flag)
 

@@ -25,6 +25,7 @@ from vac_tf.training.saliency.data import (
 )
 from vac_tf.training.saliency.trainer import SaliencyTrainer
 from vac_tf.training.step.accumulation import check_parts
+from vac_tf.training.step.precision_check import check_precision
 from vac_tf.training.validation import validate
 
 _PANELS = 6  # images in TensorBoard
@@ -47,6 +48,7 @@ def run_saliency(config: SaliencyConfig) -> dict:
     folder.check(config)
     parse_losses(config.losses)
     check_size_and_warmup(config, (config.backbone,))
+    check_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
 
     # ---- Data, network: whatever can be refused is, before the folder is claimed
