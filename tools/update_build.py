@@ -49,6 +49,7 @@ PACKAGES = {
     "pycocotools": ("pycocotools",),
     "pytest": ("pytest",),
     "ray": (),
+    "safetensors": ("safetensors",),
     "scipy": ("scipy",),
     "simplejpeg": ("simplejpeg",),
     "sklearn": ("scikit_learn",),
