@@ -17,10 +17,10 @@ from vac_tf.datasets import read_split
 from vac_tf.datasets.readers import wider
 from vac_tf.datasets.split import DatasetError
 from vac_tf.geometry import transforms
-from vac_tf.losses import multilabel
+from vac_tf.losses import asymmetric, multilabel
 from vac_tf.models import backbones, build_classifier
-from vac_tf.training import consistency_trainer
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
+from vac_tf.training.step import classification_loss
 
 
 def examples(what):
@@ -64,30 +64,29 @@ def test_a_transform(monkeypatch):
 
 def test_a_loss(monkeypatch):
     definition, line = examples("loss")
-    focal = written_into(multilabel, definition)["focal_cross_entropy"]
+    hill = written_into(asymmetric, definition)["hill_loss"]
     logits = np.array([[-1e4, 1e4, 0.3], [1e4, -1e4, -2.0]], "float32")
     labels = np.array([[1, 1, 0], [1, 0, np.nan]], "float32")
     known = ~np.isnan(labels)
+    positives = np.ones_like(labels)
     np.testing.assert_allclose(
-        focal(labels, logits, known, gamma=0.0),
-        multilabel.sigmoid_cross_entropy(labels, logits, known),
-        rtol=1e-6,
+        hill(positives, logits), multilabel.sigmoid_cross_entropy(positives, logits), rtol=1e-6
     )
     variable = tf.Variable(logits)
     with tf.GradientTape() as tape:
-        loss = tf.reduce_sum(focal(labels, variable, known))
+        loss = tf.reduce_sum(hill(labels, variable, known))
     gradient = tape.gradient(loss, variable).numpy()
     assert np.isfinite(gradient).all() and gradient[1, 2] == 0.0 and gradient[0, 0] < 0.0
 
-    monkeypatch.setattr(multilabel, "focal_cross_entropy", focal, raising=False)
-    add_line(monkeypatch, consistency_trainer.LOSSES, line, dict(vars(consistency_trainer)))
+    names = dict(vars(classification_loss)) | {"hill_loss": hill}
+    add_line(monkeypatch, classification_loss.LOSSES, line, names)
     images = keras.Input((4, 4, 3))
     outputs = {"heatmaps": images, "logits": keras.layers.GlobalAveragePooling2D()(images)}
     network = keras.Model(images, outputs)
-    trainer = ConsistencyTrainer(network, np.full(3, 0.5), loss="focal_cross_entropy")
+    trainer = ConsistencyTrainer(network, np.full(3, 0.5), loss="hill")
     views = np.broadcast_to(logits[:, None, None], (2, 4, 4, 3))
     terms = trainer.loss_terms(views, labels, training=False)
-    expected = np.mean(focal(labels, logits, known))
+    expected = np.mean(hill(labels, logits, known))
     assert float(terms["classification_loss"]) == pytest.approx(expected, rel=1e-5)
 
 

@@ -9,6 +9,7 @@ import dataclasses
 
 from vac_tf.configs.dual_stream import DualStreamSettings
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
+from vac_tf.configs.loss import LossSettings
 from vac_tf.configs.method import MethodSettings
 from vac_tf.configs.run import RunConfig
 
@@ -17,7 +18,7 @@ UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(DualStreamSettings, MethodSettings, RunConfig):
+class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, RunConfig):
     """Everything that decides the outcome of a training run, and where it is written."""
 
     # Data

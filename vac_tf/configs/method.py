@@ -1,4 +1,4 @@
-"""The settings of the method: losses, transforms, what must be consistent."""
+"""The settings of the method: transforms, what must be consistent."""
 
 import dataclasses
 
@@ -9,11 +9,6 @@ from vac_tf.configs.fields import setting
 class MethodSettings:
     """Visual Attention Consistency, and plain augmentation by the same transforms."""
 
-    loss: str = setting(
-        "weighted_sigmoid_cross_entropy",
-        "Classification loss; multiple_cross_entropy is a two-way softmax per label.",
-        ("weighted_sigmoid_cross_entropy", "sigmoid_cross_entropy", "multiple_cross_entropy"),
-    )
     transforms: str = setting(
         "", "Transforms of the second branch, such as hflip,scale:192,rotate:1,translate:32:0."
     )

@@ -1,5 +1,7 @@
 """Losses: pure functions of labels or heatmaps, and of outputs."""
 
+from vac_tf.losses.asymmetric import asymmetric_loss, focal_loss
+from vac_tf.losses.label_terms import smooth_labels
 from vac_tf.losses.multilabel import (
     attention_consistency,
     mean_squared_logit_difference,
@@ -9,9 +11,12 @@ from vac_tf.losses.multilabel import (
 )
 
 __all__ = [
+    "asymmetric_loss",
     "attention_consistency",
+    "focal_loss",
     "mean_squared_logit_difference",
     "multiple_cross_entropy",
     "sigmoid_cross_entropy",
+    "smooth_labels",
     "weighted_sigmoid_cross_entropy",
 ]

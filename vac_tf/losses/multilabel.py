@@ -8,29 +8,33 @@ import numpy as np
 from keras import ops
 
 from vac_tf.geometry.grids import common_pieces
+from vac_tf.losses.label_terms import sum_over_labels
+from vac_tf.losses.label_weights import LABEL_WEIGHTS
 
 
-def weighted_sigmoid_cross_entropy(labels, logits, positive_ratio, mask=None):
+def weighted_sigmoid_cross_entropy(
+    labels, logits, positive_ratio, mask=None, label_weights: str = "exponential"
+):
     """Sigmoid cross entropy weighted by how rare a label is (VAC, Equations 2 and 3).
 
-    Positives weigh `exp(1 - p)` and negatives `exp(p)`.
-
     Args:
-        labels: `[B, L]` in {0, 1}; where `mask` is 0 anything, NaN included.
+        labels: `[B, L]` in [0, 1]; where `mask` is 0 anything, NaN included.
         logits: `[B, L]`.
         positive_ratio: `[L]`, p: the proportion of positives of each label in the training set.
         mask: Optional `[B, L]`, 0 where a label is unknown and 1 elsewhere.
+        label_weights: A name of `vac_tf.losses.label_weights.LABEL_WEIGHTS`; `"exponential"` is
+            the paper's: positives weigh `exp(1 - p)` and negatives `exp(p)`.
 
     Returns:
         float32 `[B]`: the sum over labels.
     """
-    ratio = ops.cast(positive_ratio, "float32")
-    return _masked_cross_entropy(labels, logits, ops.exp(1.0 - ratio), ops.exp(ratio), mask)
+    weights = LABEL_WEIGHTS[label_weights](ops.cast(positive_ratio, "float32"))
+    return _cross_entropy(labels, logits, *weights, mask)
 
 
 def sigmoid_cross_entropy(labels, logits, mask=None):
     """The same without weights: sum over labels `[B]` of the sigmoid cross entropy."""
-    return _masked_cross_entropy(labels, logits, 1.0, 1.0, mask)
+    return _cross_entropy(labels, logits, 1.0, 1.0, mask)
 
 
 def multiple_cross_entropy(labels, logit_pairs):
@@ -91,20 +95,12 @@ def mean_squared_logit_difference(first, second):
     return ops.mean(ops.square(difference), axis=-1)
 
 
-def _masked_cross_entropy(labels, logits, positive_weight, negative_weight, mask):
+def _cross_entropy(labels, logits, positive_weight, negative_weight, mask):
     logits = ops.cast(logits, "float32")
-    if mask is not None:
-        # A NaN label times a zero mask would still be NaN.
-        labels = ops.where(ops.cast(mask, "bool"), labels, ops.zeros_like(labels))
-    labels = ops.cast(labels, "float32")
     # log(1 - sigmoid(x)) = log_sigmoid(-x); the textbook form is infinite below x = -88.
-    losses = -(
-        positive_weight * labels * ops.log_sigmoid(logits)
-        + negative_weight * (1.0 - labels) * ops.log_sigmoid(-logits)
-    )
-    if mask is not None:
-        losses = losses * ops.cast(mask, "float32")
-    return ops.sum(losses, axis=-1)
+    if_positive = -positive_weight * ops.log_sigmoid(logits)
+    if_negative = -negative_weight * ops.log_sigmoid(-logits)
+    return sum_over_labels(labels, if_positive, if_negative, mask)
 
 
 def _pieces(first_cells, second_cells):

@@ -38,6 +38,14 @@ _YOUNGER_SETTINGS = {
     "accumulate_steps": 1,
     "synchronized_batch_norm": False,
     "round_inputs": False,
+    "label_smoothing": 0.0,
+    "label_weights": "exponential",
+    "focusing_positive": 0.0,
+    "focusing_negative": 4.0,
+    "probability_margin": 0.05,
+    "detach_focusing": False,
+    "focal_focusing": 2.0,
+    "focal_balance": 0.25,
 }
 
 _FIXED_PHASES = (

@@ -4,6 +4,8 @@ The network is a plain Keras model; `ConsistencyTrainer` holds it and shows it e
 transforms. Without transforms it is the baseline.
 """
 
+from collections.abc import Callable
+
 import keras
 from keras import ops
 
@@ -11,24 +13,11 @@ from vac_tf.geometry.transforms import HorizontalFlip, Scaling, Transform
 from vac_tf.losses import multilabel as losses
 from vac_tf.models.classifier import with_features
 from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
+from vac_tf.training.step.classification_loss import classification_loss
 from vac_tf.training.step.compiled_trainer import CompiledTrainer
 
 LEVELS = ("features", "heatmaps", "logits")
 PAIRS = ("star", "grid")
-
-
-def _unweighted(loss):
-    """A loss that needs no proportion of positives."""
-    return lambda labels, logits, positive_ratio, mask: loss(labels, logits, mask)
-
-
-# Name -> loss `[B]` of labels, logits, the proportion of positives and the mask of known labels.
-LOSSES = {
-    "weighted_sigmoid_cross_entropy": losses.weighted_sigmoid_cross_entropy,
-    "sigmoid_cross_entropy": _unweighted(losses.sigmoid_cross_entropy),
-    # The logits are the differences of the pairs.
-    "multiple_cross_entropy": _unweighted(losses.sigmoid_cross_entropy),
-}
 
 
 class ConsistencyTrainer(CompiledTrainer):
@@ -47,9 +36,9 @@ class ConsistencyTrainer(CompiledTrainer):
             one flip and one scaling: four views, flip inside each scale (both terms added), scale
             across both flips.
         level: What must be consistent: `"features"`, `"heatmaps"` or `"logits"` (Table 3).
-        loss: `"weighted_sigmoid_cross_entropy"`, `"sigmoid_cross_entropy"`, or
-            `"multiple_cross_entropy"`: equal to the second for a network whose logits are the
-            differences of pairs (see `vac_tf.losses.multiple_cross_entropy`).
+        loss: Name of a classification loss with its default settings, or the loss itself, see
+            `vac_tf.training.step.classification_loss`. `"multiple_cross_entropy"` equals
+            `"sigmoid_cross_entropy"` for a network whose logits are the differences of pairs.
         stride: Nominal image pixels per heatmap cell.
         coupled_weight_decay: `decay * weight` is added to the gradient of every trainable weight,
             before momentum, as PyTorch's SGD does. It is no part of the reported loss.
@@ -67,14 +56,13 @@ class ConsistencyTrainer(CompiledTrainer):
         weights: dict[str, float] | None = None,
         pairs: str = "star",
         level: str = "heatmaps",
-        loss: str = "weighted_sigmoid_cross_entropy",
+        loss: str | Callable = "weighted_sigmoid_cross_entropy",
         stride: int = 32,
         coupled_weight_decay: float = 0.0,
     ):
         super().__init__()
         _check(pairs, PAIRS, "pairs")
         _check(level, LEVELS, "consistency_level")
-        _check(loss, LOSSES, "loss")
         if pairs == "grid":
             check_grid(transforms)
         self.network = network
@@ -86,7 +74,7 @@ class ConsistencyTrainer(CompiledTrainer):
         self.coupled_weight_decay = coupled_weight_decay
         self._forward = with_features(network) if level == "features" else network
         self._positive_ratio = positive_ratio
-        self._loss = LOSSES[loss]
+        self._loss = classification_loss(loss) if isinstance(loss, str) else loss
         names = ["loss", "classification_loss", "consistency_loss", "heatmap_size"]
         names += [transform.term for transform in self.transforms]
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
@@ -127,7 +115,7 @@ class ConsistencyTrainer(CompiledTrainer):
         Args:
             images: `[B, H, W, 3]`; or a dict of these as `images` and of views that are made
                 already by their transform's `spec`.
-            labels: `[B, L]` in {0, 1, NaN}; NaN is left out.
+            labels: `[B, L]` in [0, 1] or NaN; NaN is left out.
             training: Batch statistics and dropout as in training.
 
         Returns:

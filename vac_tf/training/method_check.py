@@ -14,19 +14,21 @@ from vac_tf.losses.saliency import parse_losses
 from vac_tf.models.backbones import get_backbone
 from vac_tf.training.consistency_trainer import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
+from vac_tf.training.step.classification_loss import check_loss
 
 
 def check_method(config: TrainConfig) -> None:
-    """Checks sizes, warm-up, transforms, weights, pairs, augmentation and backbone of a run.
+    """Checks sizes, warm-up, loss, transforms, weights, pairs, augmentation and backbone of a run.
 
     Raises:
         ValueError: a misspelt transform or backbone, weights or pairs that do not fit the
             transforms, a transform that changes nothing, an image smaller than a heatmap cell, a
             warm-up longer than the run, a translation that is no multiple of the stride,
-            augmentation by scaling together with transforms, a saliency run that does not fit, or
-            settings of a dual-stream training in that of a classifier.
+            augmentation by scaling together with transforms, a saliency run that does not fit,
+            settings of another loss, or of a dual-stream training in that of a classifier.
     """
     check_size_and_warmup(config, config.backbones)
+    check_loss(config)
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     parse_weights(config.consistency_weight, transforms)
     if config.pairs == "grid":

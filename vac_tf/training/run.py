@@ -29,6 +29,7 @@ from vac_tf.training.run_data import (
     shared_images,
 )
 from vac_tf.training.step.accumulation import check_parts
+from vac_tf.training.step.classification_loss import loss_of_run
 from vac_tf.training.step.precision_check import check_precision
 from vac_tf.training.validation import validate
 
@@ -144,7 +145,7 @@ def build_trainer(
         parse_weights(config.consistency_weight, transforms),
         pairs=config.pairs,
         level=config.consistency_level,
-        loss=config.loss,
+        loss=loss_of_run(config),
         stride=heatmap_stride(config.backbones),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
     )

@@ -223,7 +223,7 @@ def test_grid_needs_one_flip_and_one_scaling(transforms):
         build_trainer(transforms, pairs="grid")
 
 
-@pytest.mark.parametrize("options", [{"pairs": "ring"}, {"level": "pixels"}, {"loss": "focal"}])
+@pytest.mark.parametrize("options", [{"pairs": "ring"}, {"level": "pixels"}, {"loss": "hinge"}])
 def test_unknown_settings_are_refused(options):
     with pytest.raises(ValueError, match="Unknown .* Expected one of: "):
         build_trainer("hflip", **options)

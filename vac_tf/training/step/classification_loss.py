@@ -1,0 +1,75 @@
+"""The classification loss of a run, by its name."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+
+from vac_tf import losses
+from vac_tf.configs.loss import SETTINGS_OF_A_LOSS, LossSettings
+
+
+def _unweighted(loss):
+    """A loss that needs no proportion of positives."""
+
+    def loss_of(labels, logits, positive_ratio, mask, **settings):
+        del positive_ratio
+        return loss(labels, logits, mask, **settings)
+
+    return loss_of
+
+
+def _focal(labels, logits, mask, focal_focusing=2.0, focal_balance=0.25):
+    return losses.focal_loss(labels, logits, mask, focal_focusing, focal_balance or None)
+
+
+# Name -> loss `[B]` of labels, logits, the proportion of positives and the mask of known labels;
+# keyword arguments are the settings of the same name.
+LOSSES = {
+    "weighted_sigmoid_cross_entropy": losses.weighted_sigmoid_cross_entropy,
+    "sigmoid_cross_entropy": _unweighted(losses.sigmoid_cross_entropy),
+    # The logits are the differences of the pairs.
+    "multiple_cross_entropy": _unweighted(losses.sigmoid_cross_entropy),
+    "asymmetric": _unweighted(losses.asymmetric_loss),
+    "focal": _unweighted(_focal),
+}
+
+
+def classification_loss(name: str, label_smoothing: float = 0.0, **settings) -> Callable:
+    """The loss `[B]` of labels `[B, L]`, logits `[B, L]`, ratio `[L]` and mask `[B, L]`.
+
+    Args:
+        name: of `LOSSES`.
+        label_smoothing: see `vac_tf.losses.smooth_labels`.
+        settings: of that loss.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if name not in LOSSES:
+        raise ValueError(f"Unknown loss {name!r}. Expected one of: {', '.join(LOSSES)}.")
+    loss = partial(LOSSES[name], **settings)
+    if not label_smoothing:
+        return loss
+
+    def loss_of_smooth_labels(labels, *arguments):
+        return loss(losses.smooth_labels(labels, label_smoothing), *arguments)
+
+    return loss_of_smooth_labels
+
+
+def loss_of_run(config: LossSettings) -> Callable:
+    """The classification loss that a run's settings ask for."""
+    settings = {name: getattr(config, name) for name in SETTINGS_OF_A_LOSS[config.loss]}
+    return classification_loss(config.loss, config.label_smoothing, **settings)
+
+
+def check_loss(config: LossSettings) -> None:
+    """Raises ValueError for a setting of another loss than the run's, which would do nothing."""
+    defaults = {field.name: field.default for field in dataclasses.fields(LossSettings)}
+    for owner, names in SETTINGS_OF_A_LOSS.items():
+        given = [name for name in names if getattr(config, name) != defaults[name]]
+        if given and owner != config.loss:
+            raise ValueError(
+                f"{given[0]} {getattr(config, given[0])} is a setting of loss {owner!r}, got loss"
+                f" {config.loss!r}: add --loss={owner}, or leave --{given[0]} out."
+            )
