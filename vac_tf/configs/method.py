@@ -15,8 +15,33 @@ class MethodSettings:
     consistency_weight: str = setting(
         "1", "Weight of the consistency loss: one number, or per transform: hflip:0.6,scale:0.8."
     )
+    consistency_ramp: float = setting(
+        0.0,
+        "Epochs over which the consistency weight rises from 0, linearly; 0: it is there at once.",
+        at_least=0,
+    )
     consistency_level: str = setting(
         "heatmaps", "What must be consistent.", ("features", "heatmaps", "logits")
+    )
+    consistency_form: str = setting(
+        "squared_error",
+        "How the maps of two views are compared: squared_error (the paper); variance_normalized,"
+        " divided by their own variance; positive_squared_error, of present labels only;"
+        " balanced_squared_error, present labels weigh as much as absent ones;"
+        " positive_absolute_error (Puzzle-CAM); hard_pixels (SEAM); jensen_shannon, of spatial"
+        " softmaxes; acvc, that of present labels, absent ones flattened (ACVC); sigmoid_cells, of"
+        " cells' probabilities.",
+        (
+            "squared_error",
+            "variance_normalized",
+            "positive_squared_error",
+            "balanced_squared_error",
+            "positive_absolute_error",
+            "hard_pixels",
+            "jensen_shannon",
+            "acvc",
+            "sigmoid_cells",
+        ),
     )
     pairs: str = setting(
         "star",

@@ -4,7 +4,6 @@ from vac_tf.losses.asymmetric import asymmetric_loss, focal_loss
 from vac_tf.losses.label_terms import smooth_labels
 from vac_tf.losses.multilabel import (
     attention_consistency,
-    mean_squared_logit_difference,
     multiple_cross_entropy,
     sigmoid_cross_entropy,
     weighted_sigmoid_cross_entropy,
@@ -14,7 +13,6 @@ __all__ = [
     "asymmetric_loss",
     "attention_consistency",
     "focal_loss",
-    "mean_squared_logit_difference",
     "multiple_cross_entropy",
     "sigmoid_cross_entropy",
     "smooth_labels",

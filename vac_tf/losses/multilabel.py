@@ -4,10 +4,9 @@ Visual Attention Consistency (Guo et al., CVPR 2019) is cited as VAC; Visual Att
 Multi-Label Image Classification (2019) as the dual-stream paper.
 """
 
-import numpy as np
 from keras import ops
 
-from vac_tf.geometry.grids import common_pieces
+from vac_tf.losses.grid_pieces import on_common_pieces
 from vac_tf.losses.label_terms import sum_over_labels
 from vac_tf.losses.label_weights import LABEL_WEIGHTS
 
@@ -58,9 +57,7 @@ def multiple_cross_entropy(labels, logit_pairs):
 def attention_consistency(first, second, mask=None):
     """Mean squared difference of two stacks of heatmaps (VAC, Equation 5).
 
-    Grids of different sizes (7x7 and 6x6) are compared as if both were up-sampled to their least
-    common multiple (42x42) by nearest neighbour: each pair of overlapping cells counts with the
-    area of its overlap. The large grid is never built.
+    Grids of different sizes are compared as by `vac_tf.losses.grid_pieces.on_common_pieces`.
 
     Args:
         first: `[B, h, w, L]`.
@@ -73,26 +70,8 @@ def attention_consistency(first, second, mask=None):
     Raises:
         ValueError: when the grid sizes are not known or the label counts differ.
     """
-    if first.shape[-1] != second.shape[-1]:
-        raise ValueError(
-            f"Heatmaps must have equal label counts, got shapes {first.shape} and {second.shape}."
-        )
-    first_rows, second_rows, heights = _pieces(first.shape[1], second.shape[1])
-    first_columns, second_columns, widths = _pieces(first.shape[2], second.shape[2])
-    area = np.outer(heights, widths).astype("float32")
-    if mask is not None:
-        area = area * np.asarray(mask, "float32")[first_rows][:, first_columns]
-    difference = _take_cells(first, first_rows, first_columns) - _take_cells(
-        second, second_rows, second_columns
-    )
-    weights = ops.convert_to_tensor((area / area.sum())[None, :, :, None], dtype="float32")
-    return ops.mean(ops.sum(ops.square(difference) * weights, axis=(1, 2)), axis=-1)
-
-
-def mean_squared_logit_difference(first, second):
-    """float32 `[B]`: mean squared difference of two `[B, L]` stacks (the label level)."""
-    difference = ops.cast(first, "float32") - ops.cast(second, "float32")
-    return ops.mean(ops.square(difference), axis=-1)
+    first, second, area = on_common_pieces(first, second, mask)
+    return ops.mean(ops.sum(ops.square(first - second) * area, axis=(1, 2)), axis=-1)
 
 
 def _cross_entropy(labels, logits, positive_weight, negative_weight, mask):
@@ -101,20 +80,3 @@ def _cross_entropy(labels, logits, positive_weight, negative_weight, mask):
     if_positive = -positive_weight * ops.log_sigmoid(logits)
     if_negative = -negative_weight * ops.log_sigmoid(-logits)
     return sum_over_labels(labels, if_positive, if_negative, mask)
-
-
-def _pieces(first_cells, second_cells):
-    if first_cells is None or second_cells is None:
-        raise ValueError(
-            "The heatmap grids must have known sizes; resize the images to a fixed size first."
-        )
-    return common_pieces(first_cells, second_cells)
-
-
-def _take_cells(heatmaps, rows, columns):
-    heatmaps = ops.cast(heatmaps, "float32")
-    if len(rows) != heatmaps.shape[1]:
-        heatmaps = ops.take(heatmaps, rows, axis=1)
-    if len(columns) != heatmaps.shape[2]:
-        heatmaps = ops.take(heatmaps, columns, axis=2)
-    return heatmaps

@@ -35,6 +35,8 @@ _YOUNGER_SETTINGS = {
     "ignore_columns": "",
     "repeated_images": "first",
     "scaled_view": "view",
+    "consistency_form": "squared_error",
+    "consistency_ramp": 0.0,
     "accumulate_steps": 1,
     "synchronized_batch_norm": False,
     "round_inputs": False,

@@ -9,15 +9,21 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
-from vac_tf.geometry.transforms import HorizontalFlip, Scaling, Transform
-from vac_tf.losses import multilabel as losses
+from vac_tf.geometry.transforms import Transform
+from vac_tf.losses.consistency import get_form
 from vac_tf.models.classifier import with_features
+from vac_tf.training.consistency.views import (
+    ORIGINAL,
+    PAIRS,
+    check_grid,
+    comparisons,
+    make_views,
+)
 from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
 from vac_tf.training.step.classification_loss import classification_loss
 from vac_tf.training.step.compiled_trainer import CompiledTrainer
 
 LEVELS = ("features", "heatmaps", "logits")
-PAIRS = ("star", "grid")
 
 
 class ConsistencyTrainer(CompiledTrainer):
@@ -36,16 +42,19 @@ class ConsistencyTrainer(CompiledTrainer):
             one flip and one scaling: four views, flip inside each scale (both terms added), scale
             across both flips.
         level: What must be consistent: `"features"`, `"heatmaps"` or `"logits"` (Table 3).
+        form: How two views are compared, see `vac_tf.losses.consistency`.
         loss: Name of a classification loss with its default settings, or the loss itself, see
             `vac_tf.training.step.classification_loss`. `"multiple_cross_entropy"` equals
             `"sigmoid_cross_entropy"` for a network whose logits are the differences of pairs.
         stride: Nominal image pixels per heatmap cell.
         coupled_weight_decay: `decay * weight` is added to the gradient of every trainable weight,
             before momentum, as PyTorch's SGD does. It is no part of the reported loss.
+        ramp_steps: Steps of the optimizer over which the weights rise from 0, linearly; 0: they are
+            there from the first one.
 
     Raises:
-        ValueError: an unknown level, pairs or loss, or `grid` without exactly one flip and one
-            scaling.
+        ValueError: an unknown level, form, pairs or loss, a form that does not fit the level, or
+            `grid` without exactly one flip and one scaling.
     """
 
     def __init__(
@@ -56,9 +65,11 @@ class ConsistencyTrainer(CompiledTrainer):
         weights: dict[str, float] | None = None,
         pairs: str = "star",
         level: str = "heatmaps",
+        form: str = "squared_error",
         loss: str | Callable = "weighted_sigmoid_cross_entropy",
         stride: int = 32,
         coupled_weight_decay: float = 0.0,
+        ramp_steps: float = 0.0,
     ):
         super().__init__()
         _check(pairs, PAIRS, "pairs")
@@ -72,11 +83,14 @@ class ConsistencyTrainer(CompiledTrainer):
         self.level = level
         self.stride = stride
         self.coupled_weight_decay = coupled_weight_decay
+        self.ramp_steps = ramp_steps
         self._forward = with_features(network) if level == "features" else network
         self._positive_ratio = positive_ratio
         self._loss = classification_loss(loss) if isinstance(loss, str) else loss
+        self._form = get_form(form, level)
         names = ["loss", "classification_loss", "consistency_loss", "heatmap_size"]
         names += [transform.term for transform in self.transforms]
+        names += ["consistency_ramp"] if ramp_steps else []
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
         self.built = True
 
@@ -121,58 +135,43 @@ class ConsistencyTrainer(CompiledTrainer):
         Returns:
             dict of float32 scalars: `loss`, `classification_loss`, `consistency_loss`,
             `heatmap_size` (root mean square of the original's heatmaps: heatmaps can satisfy the
-            consistency loss by shrinking to nothing) and one term per transform, unweighted.
+            consistency loss by shrinking to nothing) and one term per transform, unweighted; with
+            `ramp_steps`, of a compiled trainer, also `consistency_ramp`, the part of the weights
+            that is there.
         """
         return self._judge(images, labels, training)[0]
 
     def judge(self, images, labels):
         """The terms of `loss_terms` outside training, and the logits `[B, L]` of the originals."""
         terms, outputs = self._judge(images, labels, training=False)
-        return terms, outputs["original"]["logits"]
+        return terms, outputs[ORIGINAL]["logits"]
 
     def training_inputs(self, images) -> list:
         """What a training step shows to the network, one after the other: `[V * B, H, W, 3]`."""
-        return [ops.concatenate(list(views.values())) for views in self._views(images)]
+        groups = make_views(_by_name(images), self.transforms, self.pairs)
+        return [ops.concatenate(list(views.values())) for views in groups]
 
     def _judge(self, images, labels, training):
-        outputs = self._predict(self._views(images), training)
-        terms = self._consistency(outputs)
+        outputs = self._predict(make_views(_by_name(images), self.transforms, self.pairs), training)
+        terms = self._consistency(outputs, labels)
         classification = [self._classify(labels, output["logits"]) for output in outputs.values()]
         terms["classification_loss"] = ops.mean(ops.stack(classification))
-        terms["consistency_loss"] = sum(
-            (self.weights_by_spec[t.spec] * terms[t.term] for t in self.transforms),
-            start=ops.zeros(()),
-        )
-        terms["loss"] = terms["classification_loss"] + terms["consistency_loss"]
-        original = ops.cast(outputs["original"]["heatmaps"], "float32")
+        self._add_up(terms)
+        original = ops.cast(outputs[ORIGINAL]["heatmaps"], "float32")
         terms["heatmap_size"] = ops.sqrt(ops.mean(ops.square(original)))
         return terms, outputs
 
-    # Views: groups of equal size share one forward pass, so batch statistics go over all of them.
-
-    def _views(self, images):
-        given = images if isinstance(images, dict) else {"images": images}
-        return self._grid(given) if self.pairs == "grid" else self._star(given)
-
-    def _star(self, given):
-        same_size = {"original": given["images"]}
-        groups = [same_size]
-        for transform in self.transforms:
-            view = {transform.spec: _given_or_made(transform, given)}
-            if isinstance(transform, Scaling):
-                groups.append(view)
-            else:
-                same_size.update(view)
-        return groups
-
-    def _grid(self, given):
-        images = given["images"]
-        flip, scaling = _flip_and_scaling(self.transforms)
-        scaled = _given_or_made(scaling, given)
-        return [
-            {"original": images, flip.spec: flip.images(images)},
-            {scaling.spec: scaled, "scaled flip": flip.images(scaled)},
-        ]
+    def _add_up(self, terms):
+        consistency = sum(
+            (self.weights_by_spec[t.spec] * terms[t.term] for t in self.transforms),
+            start=ops.zeros(()),
+        )
+        if self.ramp_steps:
+            step = ops.cast(self.optimizer.iterations, "float32")
+            terms["consistency_ramp"] = ops.minimum(step / self.ramp_steps, 1.0)
+            consistency = terms["consistency_ramp"] * consistency
+        terms["consistency_loss"] = consistency
+        terms["loss"] = terms["classification_loss"] + consistency
 
     def _predict(self, groups, training):
         outputs = {}
@@ -187,50 +186,30 @@ class ConsistencyTrainer(CompiledTrainer):
         known = ops.logical_not(ops.isnan(labels))
         return ops.mean(self._loss(labels, logits, self._positive_ratio, known))
 
-    def _consistency(self, outputs):
-        if self.pairs == "star":
-            original = outputs["original"]
-            return {t.term: self._differ(t, original, outputs[t.spec]) for t in self.transforms}
-        flip, scaling = _flip_and_scaling(self.transforms)
-        large, flipped = outputs["original"], outputs[flip.spec]
-        small, small_flipped = outputs[scaling.spec], outputs["scaled flip"]
-        across = self._differ(scaling, large, small), self._differ(scaling, flipped, small_flipped)
+    def _consistency(self, outputs, labels):
         return {
-            flip.term: self._differ(flip, large, flipped)
-            + self._differ(flip, small, small_flipped),
-            scaling.term: (across[0] + across[1]) / 2.0,
+            transform.term: sum(
+                share * self._differ(transform, outputs[first], outputs[second], labels)
+                for share, first, second in compared
+            )
+            for transform, compared in comparisons(self.transforms, self.pairs).items()
         }
 
-    def _differ(self, transform, output, transformed):
+    def _differ(self, transform, output, transformed, labels):
         first, second = output[self.level], transformed[self.level]
         if self.level == "logits":
-            return ops.mean(losses.mean_squared_logit_difference(first, second))
+            # Maps of one cell, which every transform leaves where it is.
+            return ops.mean(self._form(first[:, None, None], second[:, None, None], labels))
         mask = transform.valid_mask(*first.shape[1:3], self.stride)
         expected = transform.heatmaps(first, self.stride)
-        mask = None if mask.all() else mask
-        return ops.mean(losses.attention_consistency(expected, second, mask))
+        labels = None if self.level == "features" else labels
+        return ops.mean(self._form(expected, second, labels, None if mask.all() else mask))
 
 
-def _given_or_made(transform, given):
-    return given[transform.spec] if transform.spec in given else transform.images(given["images"])
+def _by_name(images):
+    return images if isinstance(images, dict) else {"images": images}
 
 
 def _check(value, known, name):
     if value not in known:
         raise ValueError(f"Unknown {name} {value!r}. Expected one of: {', '.join(known)}.")
-
-
-def check_grid(transforms: tuple[Transform, ...]) -> None:
-    """Raises ValueError unless there is exactly one flip and one scaling, as `grid` needs."""
-    kinds = sorted(transform.kind for transform in transforms)
-    if kinds != ["hflip", "scale"]:
-        raise ValueError(
-            "pairs='grid' is the authors' way for exactly one flip and one scaling, got"
-            f" {[t.spec for t in transforms]}; use pairs='star' or --transforms=hflip,scale:PIXELS."
-        )
-
-
-def _flip_and_scaling(transforms):
-    flip = next(t for t in transforms if isinstance(t, HorizontalFlip))
-    scaling = next(t for t in transforms if isinstance(t, Scaling))
-    return flip, scaling

@@ -10,9 +10,10 @@ from vac_tf.configs.fields import LARGEST_SIDE
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
+from vac_tf.losses.consistency import get_form
 from vac_tf.losses.saliency import parse_losses
 from vac_tf.models.backbones import get_backbone
-from vac_tf.training.consistency_trainer import check_grid
+from vac_tf.training.consistency.views import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
 from vac_tf.training.step.classification_loss import check_loss
 
@@ -21,18 +22,16 @@ def check_method(config: TrainConfig) -> None:
     """Checks sizes, warm-up, loss, transforms, weights, pairs, augmentation and backbone of a run.
 
     Raises:
-        ValueError: a misspelt transform or backbone, weights or pairs that do not fit the
-            transforms, a transform that changes nothing, an image smaller than a heatmap cell, a
-            warm-up longer than the run, a translation that is no multiple of the stride,
-            augmentation by scaling together with transforms, a saliency run that does not fit,
-            settings of another loss, or of a dual-stream training in that of a classifier.
+        ValueError: a misspelt transform or backbone, settings of consistency that do not fit each
+            other, a transform that changes nothing, an image smaller than a heatmap cell, a warm-up
+            longer than the run, a translation that is no multiple of the stride, augmentation by
+            scaling together with transforms, a saliency run that does not fit, settings of another
+            loss, or of a dual-stream training in that of a classifier.
     """
     check_size_and_warmup(config, config.backbones)
     check_loss(config)
     transforms = parse_transforms(config.transforms, config.resize_kernel)
-    parse_weights(config.consistency_weight, transforms)
-    if config.pairs == "grid":
-        check_grid(transforms)
+    _check_consistency(config, transforms)
     augmentation = parse_transforms(config.augment, config.resize_kernel)
     if transforms and any(isinstance(transform, Scaling) for transform in augmentation):
         raise ValueError(
@@ -86,6 +85,18 @@ def _check_side(name, side, backbones):
             )
     if side > LARGEST_SIDE:
         raise ValueError(f"{name} is too large: images have at most {LARGEST_SIDE} pixels a side.")
+
+
+def _check_consistency(config, transforms):
+    parse_weights(config.consistency_weight, transforms)
+    get_form(config.consistency_form, config.consistency_level)
+    if config.pairs == "grid":
+        check_grid(transforms)
+    if config.consistency_ramp > config.epochs:
+        raise ValueError(
+            f"consistency_ramp {config.consistency_ramp:g} is longer than the run of"
+            f" {config.epochs} epochs, which would never reach its consistency weight; use fewer."
+        )
 
 
 def _check_changes_something(transform, image_size):

@@ -145,6 +145,8 @@ def build_trainer(
         parse_weights(config.consistency_weight, transforms),
         pairs=config.pairs,
         level=config.consistency_level,
+        form=config.consistency_form,
+        ramp_steps=config.consistency_ramp * data.training.steps_per_epoch,
         loss=loss_of_run(config),
         stride=heatmap_stride(config.backbones),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,

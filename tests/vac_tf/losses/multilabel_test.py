@@ -167,14 +167,6 @@ def test_consistency_gives_gradients_to_both_sides(generator):
     np.testing.assert_allclose(*sums, rtol=1e-4, atol=1e-6)
 
 
-def test_mean_squared_logit_difference_of_logits(generator):
-    first, second = generator.standard_normal((2, 8, 5)).astype("float32")
-    expected = ((first.astype(np.float64) - second) ** 2).mean(axis=1)
-    np.testing.assert_allclose(
-        losses.mean_squared_logit_difference(first, second), expected, rtol=1e-6
-    )
-
-
 def test_consistency_refuses_other_labels_and_unknown_grids():
     with pytest.raises(ValueError, match="equal label counts"):
         losses.attention_consistency(np.zeros((1, 2, 2, 3)), np.zeros((1, 2, 2, 4)))

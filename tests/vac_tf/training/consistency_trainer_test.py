@@ -15,6 +15,7 @@ from tests.vac_tf.small_trainer import (
 )
 from vac_tf import losses
 from vac_tf.geometry.transforms import parse_transforms
+from vac_tf.losses.consistency import FORMS
 
 
 @pytest.fixture(scope="module")
@@ -175,6 +176,52 @@ def test_other_levels_compare_other_outputs(batch, level):
     assert terms["consistency_translate_0_8"] > 0
 
 
+def test_a_form_gets_the_labels_and_the_mask(batch):
+    images, labels = batch
+    some = labels.numpy().copy()
+    some[0] = np.nan
+    trainer = build_trainer("translate:8:0,scale:16", form="positive_squared_error")
+    terms = numbers(trainer.loss_terms(images, tf.constant(some), training=False))
+    shift, scaling = trainer.transforms
+    maps = view(trainer.network, images)["heatmaps"]
+    shifted, scaled = (
+        view(trainer.network, t.images(images))["heatmaps"] for t in (shift, scaling)
+    )
+    mask = shift.valid_mask(3, 3, 8)
+    form = FORMS["positive_squared_error"].compare
+    expected = np.mean(form(shift.heatmaps(maps, 8), shifted, some, mask))
+    assert terms["consistency_translate_8_0"] == pytest.approx(expected, rel=1e-5)
+    assert terms["consistency_scale_16"] == pytest.approx(
+        np.mean(form(maps, scaled, some)), rel=1e-5
+    )
+
+
+def test_channels_of_features_are_no_labels(batch):
+    images, labels = batch
+    trainer = build_trainer("hflip", level="features", form="hard_pixels")
+    terms = numbers(trainer.loss_terms(images, labels, training=False))
+    features = keras.Model(trainer.network.inputs[0], trainer.network.get_layer("cam_head").input)
+    first, second = features(images)[:, :, ::-1], features(images[:, :, ::-1])
+    expected = np.mean(FORMS["hard_pixels"].compare(first, second))
+    assert terms["consistency_hflip"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_weight_rises_step_by_step(batch):
+    images, labels = batch
+    trainer = build_trainer("hflip", weights={"hflip": 3.0}, ramp_steps=2.5)
+    trainer.compile(optimizer=keras.optimizers.SGD(0.01))
+    for step, share in enumerate((0.0, 0.4, 0.8, 1.0, 1.0)):
+        terms = numbers(trainer.loss_terms(images, labels, training=False))
+        assert trainer.optimizer.iterations == step
+        assert terms["consistency_ramp"] == pytest.approx(share)
+        consistency = 3.0 * share * terms["consistency_hflip"]
+        assert terms["consistency_loss"] == pytest.approx(consistency, rel=1e-6)
+        assert terms["loss"] == pytest.approx(terms["classification_loss"] + consistency, rel=1e-6)
+        trainer.train_step((images, labels))
+    means = {name: float(value) for name, value in trainer.get_metrics_result().items()}
+    assert means["consistency_ramp"] == pytest.approx(3.2 / 5)
+
+
 def test_unknown_labels_are_left_out(batch):
     images, labels = batch
     trainer = build_trainer("hflip")
@@ -223,7 +270,9 @@ def test_grid_needs_one_flip_and_one_scaling(transforms):
         build_trainer(transforms, pairs="grid")
 
 
-@pytest.mark.parametrize("options", [{"pairs": "ring"}, {"level": "pixels"}, {"loss": "hinge"}])
+@pytest.mark.parametrize(
+    "options", [{"pairs": "ring"}, {"level": "pixels"}, {"loss": "hinge"}, {"form": "cosine"}]
+)
 def test_unknown_settings_are_refused(options):
     with pytest.raises(ValueError, match="Unknown .* Expected one of: "):
         build_trainer("hflip", **options)

@@ -22,6 +22,11 @@ from vac_tf.training.saliency.run import run_saliency
         ({"augment": "scale:64", "image_size": 64}, "scale:64 changes nothing"),
         ({"transforms": "translate:0:0"}, "translate:0:0 changes nothing"),
         ({"warmup_epochs": 1e9}, "warmup_epochs 1e.09 is longer than the run of 10 epochs"),
+        ({"consistency_ramp": 10.5}, "consistency_ramp 10.5 is longer than the run of 10 epochs"),
+        (
+            {"consistency_form": "acvc", "consistency_level": "logits"},
+            "'acvc' does not fit consistency_level 'logits': it compares heatmaps. .*sigmoid_cells",
+        ),
     ],
 )
 def test_what_leaves_nothing_to_learn_is_refused(changes, message):
@@ -49,6 +54,7 @@ def test_the_smallest_and_largest_sizes_are_allowed():
         {"transforms": "scale:16"},
         {"image_size": 8192, "transforms": "scale:4096"},
         {"warmup_epochs": 10.0},
+        {"consistency_ramp": 10.0},
     ):
         check_method(TrainConfig(run_dir="run", **changes))
 
