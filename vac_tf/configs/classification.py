@@ -9,6 +9,7 @@ import dataclasses
 
 from vac_tf.configs.dual_stream import DualStreamSettings
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
+from vac_tf.configs.fine_tuning import FineTuningSettings
 from vac_tf.configs.loss import LossSettings
 from vac_tf.configs.method import MethodSettings
 from vac_tf.configs.run import RunConfig
@@ -18,7 +19,7 @@ UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, RunConfig):
+class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSettings, RunConfig):
     """Everything that decides the outcome of a training run, and where it is written."""
 
     # Data

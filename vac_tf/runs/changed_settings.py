@@ -48,6 +48,8 @@ _YOUNGER_SETTINGS = {
     "detach_focusing": False,
     "focal_focusing": 2.0,
     "focal_balance": 0.25,
+    "backbone_learning_rate_scale": 1.0,
+    "frozen_epochs": 0,
 }
 
 _FIXED_PHASES = (

@@ -28,6 +28,7 @@ from vac_tf.training.divergence import (
     falling_back,
     keep_as_good,
 )
+from vac_tf.training.fine_tuning.backbone_rate import BackboneRate
 from vac_tf.training.kept_networks import check_networks
 from vac_tf.training.resume import every_variable, load_state, save_state
 from vac_tf.training.schedules import build_optimizer, leave_undecayed
@@ -40,11 +41,15 @@ _CHANGEABLE = ("epochs", "early_stopping_epochs", "learning_rate", "gradient_cli
 
 
 def compile_trainer(
-    config, trainer, steps_per_epoch: int, distribution: Distribution = ONE_DEVICE
+    config,
+    trainer,
+    steps_per_epoch: int,
+    distribution: Distribution = ONE_DEVICE,
+    backbone: BackboneRate | None = None,
 ) -> None:
     """Gives a trainer the optimizer of its run, with every variable made, ready to be restored."""
     with distribution.scope():
-        optimizer = build_optimizer(config, steps_per_epoch)
+        optimizer = build_optimizer(config, steps_per_epoch, backbone)
         if config.optimizer == "adamw" and not config.decay_all_weights:
             leave_undecayed(optimizer, trainer.trainable_variables)
         optimizer.build(trainer.trainable_variables)
@@ -67,6 +72,7 @@ def run_epochs(
     describe: Callable[[dict], str],
     rate_flag: str = "--learning_rate",
     distribution: Distribution = ONE_DEVICE,
+    before_epoch: Callable[[int], None] = lambda epoch: None,
 ) -> dict:
     """Trains to the last epoch, from where an earlier process stopped.
 
@@ -80,6 +86,7 @@ def run_epochs(
         describe: the log entries of an epoch in words.
         rate_flag: what sets the learning rate, for the advice after a divergence.
         distribution: the devices, in whose scope the network and the optimizer were made.
+        before_epoch: called with the number of every epoch, from 0, that begins or goes on.
 
     Returns:
         The progress: `epoch`, `best` (score per kind of weights), `winner`, `best_epoch`,
@@ -103,6 +110,7 @@ def run_epochs(
     with distribution.prepared(trainer) as stop_request, writer.as_default(), guard:
         while not _is_finished(config, progress):
             start = time.monotonic()
+            before_epoch(progress["epoch"])
             logs = _train_epoch(config, folder, trainer, data, progress, stop_request, distribution)
             logs, progress = distribution.from_chief(
                 lambda logs=logs, progress=progress: (logs | validate(progress), progress)

@@ -19,6 +19,8 @@ from vac_tf.training.distributed.start import find_cluster, start_distribution
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.dual_stream.given_runs import start_from_saliency
 from vac_tf.training.epochs import compile_trainer, run_epochs
+from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
+from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import (
@@ -123,6 +125,7 @@ def _train(config, folder, distribution, start_network, rate_flag):
             describe=_in_words,
             rate_flag=rate_flag,
             distribution=distribution,
+            before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
         )
     return {
         "best": progress["best"],
@@ -151,8 +154,15 @@ def build_trainer(
         stride=heatmap_stride(config.backbones),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
     )
-    compile_trainer(config, trainer, data.training.steps_per_epoch, distribution)
+    steps = data.training.steps_per_epoch
+    compile_trainer(config, trainer, steps, distribution, backbone_rate(config, network, steps))
     return trainer
+
+
+def _freeze_or_release(config, trainer, epoch):
+    # Without --frozen_epochs what is frozen stays so: the streams of phase 2.
+    if config.frozen_epochs:
+        freeze_backbone(trainer, epoch < config.frozen_epochs)
 
 
 def _validate(config, folder, trainer, data, progress):

@@ -6,6 +6,8 @@ import keras
 from keras import ops
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.training.fine_tuning import backbone_rate
+from vac_tf.training.fine_tuning.backbone_rate import BackboneRate
 
 
 @keras.saving.register_keras_serializable(package="vac_tf")
@@ -97,8 +99,10 @@ def build_schedule(config: TrainConfig, steps_per_epoch: int) -> Schedule:
     )
 
 
-def build_optimizer(config: TrainConfig, steps_per_epoch: int):
-    """The optimizer of a run.
+def build_optimizer(
+    config: TrainConfig, steps_per_epoch: int, backbone: BackboneRate | None = None
+):
+    """The optimizer of a run; with `backbone` the one whose backbone has a rate of its own.
 
     SGD's weight decay is coupled and added by the trainer; AdamW's is decoupled. The gradient
     norm is clipped after the coupled decay is added. Under mixed_float16 the loss is scaled
@@ -110,12 +114,13 @@ def build_optimizer(config: TrainConfig, steps_per_epoch: int):
         "use_ema": config.ema_decay > 0,
         "ema_momentum": config.ema_decay or 0.99,
     }
+    classes = backbone_rate if backbone else keras.optimizers
     if config.optimizer == "sgd":
-        optimizer = keras.optimizers.SGD(
-            momentum=config.momentum, nesterov=config.nesterov, **options
-        )
+        optimizer = classes.SGD(momentum=config.momentum, nesterov=config.nesterov, **options)
     else:
-        optimizer = keras.optimizers.AdamW(weight_decay=config.weight_decay, **options)
+        optimizer = classes.AdamW(weight_decay=config.weight_decay, **options)
+    if backbone:
+        optimizer.set_backbone_rate(backbone)
     if config.precision == "mixed_float16":
         return keras.optimizers.LossScaleOptimizer(optimizer)
     return optimizer

@@ -33,9 +33,11 @@ def averaged_weights(trainer: keras.Model, batches=()):
     network = trainer.network
     # Dropout's seeds too: that an average is scored must not change what is trained next.
     before = [(variable, variable.numpy()) for variable in network.variables]
-    averages = weight_keeper(trainer.optimizer)._model_variables_moving_average
+    keeper = weight_keeper(trainer.optimizer)
+    averages = keeper._model_variables_moving_average
     try:
-        for variable, average in zip(trainer.trainable_variables, averages, strict=True):
+        # Of all that learn at some time: a frozen backbone is not trainable for a while.
+        for variable, average in zip(keeper._trainable_variables, averages, strict=True):
             variable.assign(average)
         _measure_statistics(trainer, batches)
         yield

@@ -34,6 +34,10 @@ class TrainFunction:
         self._strategy = strategy
         self._asked = asked
         self.answer = None
+        self.forget_graph()
+
+    def forget_graph(self) -> None:
+        """Makes the graph anew at the next step: the weights that it moves have changed."""
         self._step = tf.function(self._one_step, reduce_retracing=True)
 
     def __call__(self, iterator):

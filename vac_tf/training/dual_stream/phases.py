@@ -107,7 +107,8 @@ def phase_config(config: TrainConfig, phase: str) -> TrainConfig:
         epochs, rate = (
             getattr(config, f"phase{phase}_{name}") for name in ("epochs", "learning_rate")
         )
-        shared |= {"phases": phase, "epochs": epochs or config.epochs}
+        # Phase 2 has its own way of freezing, which nothing may undo.
+        shared |= {"phases": phase, "epochs": epochs or config.epochs, "frozen_epochs": 0}
         return dataclasses.replace(config, **shared, learning_rate=rate or config.learning_rate)
     defaults = {field.name: field.default for field in dataclasses.fields(config)}
     reset = (*DUAL_STREAM_SETTINGS, *PHASE_SETTINGS, "model", "saliency_run")

@@ -20,10 +20,19 @@ def replicas(number):
 
 
 @pytest.mark.slow
-def test_two_devices_make_the_steps_of_one(tmp_path):
-    """Clipping, coupled decay, averages of the weights and partial batches included."""
-    settings = {"optimizer": "sgd", "learning_rate": 0.01, "weight_decay": 1e-3}
-    settings |= {"gradient_clip_norm": 0.5, "ema_decay": 0.9}
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "sgd", "learning_rate": 0.01},
+        # A square root of a gradient of almost nothing multiplies every rounding.
+        {"optimizer": "adamw", "learning_rate": 1e-3, "backbone_learning_rate_scale": 0.1}
+        | {"frozen_epochs": 2},
+    ],
+    ids=["sgd", "fine-tuning"],
+)
+def test_two_devices_make_the_steps_of_one(tmp_path, settings):
+    """Clipping, decay, averages of the weights, partial batches and a late backbone included."""
+    settings |= {"weight_decay": 1e-3, "gradient_clip_norm": 0.5, "ema_decay": 0.9}
     module = "tests.vac_tf.training.distributed.shared_steps"
     command = [sys.executable, "-m", module, json.dumps(settings), str(tmp_path / "facts.json")]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True)
@@ -33,6 +42,7 @@ def test_two_devices_make_the_steps_of_one(tmp_path):
     assert facts["replicas agree"] == [True, True]
     # The variance inside half a batch leaves out that between the halves.
     assert 1e-5 < facts["statistics apart"] < 1.0
+    # A backbone that is released makes another graph, from which the count begins again.
     assert facts["traces"] == 1
 
 

@@ -20,6 +20,8 @@ from vac_tf.models.rebuilding import rebuild_network
 from vac_tf.training.distributed.cluster import read_cluster
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.epochs import compile_trainer
+from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
+from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
 
 BATCH_SIZE = 4
 # 18 images: the last batch of an epoch gives each of two replicas one image, the others two.
@@ -55,10 +57,12 @@ def train(distribution: Distribution, is_synchronized: bool = False, **settings)
     if is_synchronized:
         distribution.synchronize_batch_norm(network)
     trainer = build_trainer("hflip,scale:16", network, coupled_weight_decay=config.weight_decay)
-    compile_trainer(config, trainer, training.steps_per_epoch, distribution)
+    steps = training.steps_per_epoch
+    compile_trainer(config, trainer, steps, distribution, backbone_rate(config, network, steps))
     logs = []
     with distribution.prepared(trainer):
         for epoch in range(EPOCHS):
+            freeze_backbone(trainer, epoch < config.frozen_epochs)
             history = trainer.fit(
                 **distribution.epoch(training, epoch, 0), shuffle=False, verbose=0
             ).history
