@@ -39,6 +39,7 @@ from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.rows import Columns
 from export.scoring.progress.metrics import job_metrics
+from export.scoring.runtime.network_devices import NetworkDevices
 from export.scoring.sources.input import ScoringInput
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs.", required=True)
@@ -174,7 +175,9 @@ def measure_ceiling(count: int, images: int) -> Speed:
     config = ScoringConfig("m", "i", output="o.parquet", batch_size=_BATCH.value)
     thresholds = np.full(len(_LABELS), 0.5, np.float32)
     heatmaps = HeatmapRows(config, _LABELS, "", thresholds)
-    scorer = ShardScorer(config, StandInNetwork(), thresholds, heatmaps)
+    scorer = ShardScorer(
+        config, NetworkDevices({"stand-in": StandInNetwork()}), thresholds, heatmaps
+    )
     facts = {"model_sha256": "", "label_names_sha256": "", "provider": ""}
     inputs = (ScoringInput(f"photos/{number:08}.jpg", "") for number in range(images))
     processes = start_processes(count, load_nothing)

@@ -158,6 +158,7 @@ def test_flags_know_only_configs():
     # What a config's defaults and checks need.
     configs |= {"export/building/gate/budget.py", "export/scoring/runtime/host_limits.py"}
     configs |= {"export/files/read_limits.py", "export/scoring/engine/shard.py"}
+    configs |= {"export/scoring/runtime/device_choice.py"}
     assert others <= configs | {"vac_tf/__init__.py", "export/__init__.py"}
     assert third_party(reached) == {"absl"}
 

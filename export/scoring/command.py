@@ -16,7 +16,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
     if config.doctor:
         from export.scoring.runtime.doctor import consult_doctor
 
-        text, is_well = consult_doctor(config.model, config.providers)
+        text, is_well = consult_doctor(config.model, config.providers, config.devices)
         return text, 0 if is_well else 1
     if config.describe:
         from export.scoring.describe import describe_model

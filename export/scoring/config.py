@@ -6,6 +6,7 @@ import re
 from export.config_fields import check_at_least, check_choices, check_finite, check_needed, setting
 from export.files.read_limits import ReadLimits
 from export.scoring.engine.shard import Shard
+from export.scoring.runtime.device_choice import DeviceChoice
 from export.scoring.runtime.host_limits import available_cores, available_memory
 
 # Each is a job of its own; without any of them score.py scores all images.
@@ -47,12 +48,17 @@ class ScoringConfig:
     providers: str = setting(
         "auto",
         "Where the network runs; auto takes a GPU when there is one. A GPU that was asked for"
-        " and cannot be used, or leaves convolutions to the CPU, is an error. One process uses one"
-        " GPU: for more, start one per GPU with CUDA_VISIBLE_DEVICES and --shard.",
+        " and cannot be used, or leaves convolutions to the CPU, is an error.",
         PROVIDERS,
     )
+    devices: str = setting(
+        "",
+        "Devices that compute side by side, a batch each: all (every GPU that CUDA shows), numbers"
+        " of such GPUs (0,1), or cpu:N (N workers that divide the threads of the CPU). The rows do"
+        " not depend on their number (default: one device).",
+    )
     gpu_memory_mb: int = setting(
-        0, "Most memory, in MiB, that the network's tensors may take on the GPU (0: no limit)."
+        0, "Most memory, in MiB, that the network's tensors may take on each GPU (0: no limit)."
     )
     decoders: int = setting(
         0,
@@ -182,6 +188,7 @@ class ScoringConfig:
         check_needed(self, self._needed)
         check_finite(self)
         Shard.parse(self.shard)  # A fault of the flags, whatever the files are.
+        DeviceChoice.parse(self.devices).check(self.providers)
         check_at_least(1, self, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))
         if not 0.0 < self.read_seconds <= 86_400.0:
             raise ValueError(
@@ -238,7 +245,7 @@ class ScoringConfig:
                 "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"
                 f" {self.ray_cpus_per_actor} and {self.ray_gpus_per_actor}."
             )
-        not_with_ray = [name for name in ("shard", "overwrite") if getattr(self, name)]
+        not_with_ray = [name for name in ("shard", "overwrite", "devices") if getattr(self, name)]
         if self.heatmaps in ("maps", "overlays"):
             not_with_ray.append(f"heatmaps={self.heatmaps}")
         if self.engine == "ray" and not_with_ray:

@@ -31,6 +31,7 @@ from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.writers import check_output
 from export.scoring.progress.metrics import JobMetrics, job_metrics
 from export.scoring.report import ScoringReport
+from export.scoring.runtime.network_devices import DeviceError, NetworkDevices
 from export.scoring.runtime.processor import compare_with_verdict
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import Source, select
@@ -45,14 +46,14 @@ class OpenJob:
 
     Attributes:
         config: Its flags, with the batch size settled.
-        session: The network.
+        devices: The network.
         source: Its rows.
         job: What its parts must have in common.
         heatmaps: Makes what it asks for of heatmaps.
     """
 
     config: ScoringConfig
-    session: NetworkSession
+    devices: NetworkDevices
     source: Source
     job: Job
     heatmaps: HeatmapRows
@@ -65,9 +66,10 @@ class OpenJob:
             ValueError: when the model, the images or the output cannot be used at all.
         """
         check_output(config.output)
-        session = NetworkSession(
-            config.model, config.providers, config.gpu_memory_mb, config.threads
+        devices = NetworkDevices.open(
+            config.model, config.providers, config.devices, config.gpu_memory_mb, config.threads
         )
+        session = devices.first
         warning = compare_with_verdict(session.description, session.provider, config.model)
         if warning:
             _LOGGER.warning(warning)
@@ -78,7 +80,12 @@ class OpenJob:
         heatmaps = HeatmapRows(
             config, session.description.label_names, heatmap_folder(config.output), job.thresholds
         )
-        return cls(config, session, source, job, heatmaps)
+        return cls(config, devices, source, job, heatmaps)
+
+    @property
+    def session(self) -> NetworkSession:
+        """The network, for what all devices have in common."""
+        return self.devices.first
 
     def metrics(self, shard: Shard, rows: int, finished: Sequence[Part]) -> JobMetrics:
         """Tells how far the job is, to its very end; a context.
@@ -94,7 +101,7 @@ class OpenJob:
             "model_sha256": self.session.sha256,
             "provider": self.session.provider,
         }
-        return job_metrics(self.config, rows, count_rows(finished), facts)
+        return job_metrics(self.config, rows, count_rows(finished), facts, self.devices.images)
 
     def write_parts(
         self,
@@ -114,8 +121,9 @@ class OpenJob:
         done = sum(part.rows for part in finished)
         inputs = select(self.source.read(), rows[done:])
         preprocessing = self.session.description.preprocessing
-        scorer = ShardScorer(self.config, self.session, self.job.thresholds, self.heatmaps)
-        with open_loader(self.config, preprocessing, len(rows) - done) as loader:
+        scorer = ShardScorer(self.config, self.devices, self.job.thresholds, self.heatmaps)
+        rest, devices = len(rows) - done, len(self.devices.sessions)
+        with open_loader(self.config, preprocessing, rest, devices) as loader:
             scorer.write_parts(folder, rows, inputs, loader, finished, metrics)
 
 
@@ -145,7 +153,7 @@ def score(config: ScoringConfig) -> ScoringReport:
 
 def _score_shard(opened: OpenJob, shard: Shard) -> ScoringReport:
     config, job = opened.config, opened.job
-    warm_up_seconds = opened.session.warm_up(config.batch_size)
+    warm_up_seconds = opened.devices.warm_up(config.batch_size)
     start = time.monotonic()
     with open_shard(config.output, shard) as folder:
         finished = start_or_continue(config.output, folder, job)
@@ -164,14 +172,17 @@ def _score_shard(opened: OpenJob, shard: Shard) -> ScoringReport:
         opened.session.placement,
         resumed=sum(part.rows for part in finished),
         warm_up_seconds=warm_up_seconds,
+        images_by_device=opened.devices.images,
     )
 
 
 @contextlib.contextmanager
 def saying_what_is_kept() -> Iterator[None]:
-    """Adds to the error of a full disk that the job goes on."""
+    """Adds to the error of a full disk, or of a device that is lost, that the job goes on."""
+    kept = "Finished parts are kept, and the same command goes on behind them."
     try:
         yield
     except WriteError as error:
-        kept = "Finished parts are kept, and the same command goes on behind them."
         raise WriteError(error.errno, f"{error} {kept}", error.filename) from error
+    except DeviceError as error:
+        raise DeviceError(f"{error} {kept}") from error

@@ -21,6 +21,7 @@ class ScoringReport:
         nothing: Why there was nothing to score, where it is no matter of `resumed`.
         retried: Number of rows that were scored again because they had no scores.
         warm_up_seconds: Wall time of the network's first call on a GPU, not part of `seconds`.
+        images_by_device: How many images each device computed.
     """
 
     counts: Mapping[str, int]
@@ -32,6 +33,7 @@ class ScoringReport:
     nothing: str = ""
     retried: int = 0
     warm_up_seconds: float = 0.0
+    images_by_device: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
     @property
     def errors(self) -> int:
@@ -53,5 +55,12 @@ class ScoringReport:
         warm_up = f" (warm-up {self.warm_up_seconds:.1f} s)" if self.warm_up_seconds else ""
         return (
             f"{rows} images{left_out}{retried}{resumed} in {self.seconds:.1f} s{warm_up} on"
-            f" {self.provider}{end}"
+            f" {self.provider}{self._shares()}{end}"
         )
+
+    def _shares(self) -> str:
+        if len(self.images_by_device) < 2:
+            return ""
+        total = max(sum(self.images_by_device.values()), 1)
+        shares = (f"{name} {100 * n / total:.0f} %" for name, n in self.images_by_device.items())
+        return f", {len(self.images_by_device)} devices ({', '.join(shares)})"

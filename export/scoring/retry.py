@@ -46,7 +46,7 @@ def retry_errors(config: ScoringConfig) -> ScoringReport:
     wanted = sorted({statuses[row] for row in rows})
     settings = {**opened.job.settings, RETRY_SETTING: wanted, _OUTPUT_SETTING: sha256}
     job = dataclasses.replace(opened.job, settings=settings, rows=len(rows))
-    warm_up_seconds = opened.session.warm_up(opened.config.batch_size)
+    warm_up_seconds = opened.devices.warm_up(opened.config.batch_size)
     start = time.monotonic()
     with open_shard(config.output, Shard()) as folder, saying_what_is_kept():
         finished = start_or_continue(config.output, folder, job)
@@ -63,6 +63,7 @@ def retry_errors(config: ScoringConfig) -> ScoringReport:
         resumed=sum(part.rows for part in finished),
         retried=len(rows),
         warm_up_seconds=warm_up_seconds,
+        images_by_device=opened.devices.images,
     )
 
 

@@ -21,7 +21,7 @@ from export.scoring.engine.pipeline import run_ahead
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output, open_writer
 from export.scoring.runtime.host_limits import available_cores, available_memory
-from export.scoring.runtime.session import NetworkSession
+from export.scoring.runtime.network_devices import NetworkDevices
 from export.scoring.sources.input import ScoringInput, Source
 from export.scoring.sources.open_source import open_source
 
@@ -53,7 +53,7 @@ class Benchmark:
     def __init__(self, config: ScoringConfig, source: Source, clock: Clock):
         self._config = config
         self._clock = clock
-        session = self._open_session()
+        session = self._open().first
         self._provider = session.provider
         self._columns = Columns(session.description.label_names, source.has_boxes)
         self._preprocessing = dataclasses.replace(
@@ -72,9 +72,9 @@ class Benchmark:
 
     def run(self) -> BenchmarkReport:
         """Measures everything."""
-        count = len(self._inputs)
-        start = Setting(min(self._config.batch_size, count), self._config.decoder_count)
-        most = Setting(count, max(2 * available_cores(), start.decoders))
+        images = len(self._inputs)
+        start = Setting(min(self._config.batch_size, images), self._config.decoder_count)
+        most = Setting(images, max(2 * available_cores(), start.decoders))
         with tempfile.TemporaryDirectory() as folder:
             output = os.path.join(folder, f"scores{check_output(self._config.output)}")
             with (
@@ -82,14 +82,18 @@ class Benchmark:
                 open_writer(output, self._columns) as writer,
             ):
                 inputs = self._whole_batches(start.batch_size)
-                session, limits = self._open_session(), self._config.read_limits
+                devices, limits = self._open(), self._config.read_limits
+                session = devices.first
                 stages = time_stages(
                     clock, session, self._preprocessing, inputs, start.batch_size, writer, limits
                 )
                 effect = measure_fast_decode(
                     session, self._inputs, start.batch_size, self._clock, limits
                 )
-            del session  # Its memory is not that of the settings below.
+            # One device was measured. All compute so many times as much, if nothing holds them up.
+            count = len(devices.sessions)
+            stages.seconds["infer"] /= count
+            del session, devices  # Their memory is not that of the settings below.
             best, trials = climb(
                 lambda setting: self._measure(setting, output), start, most, self._memory_limit
             )
@@ -103,14 +107,17 @@ class Benchmark:
             fast_decode=effect,
             uses_fast_decode=self._config.fast_decode,
             left_out=self._left_out,
+            devices=count,
         )
 
     def _load(self, value: ScoringInput) -> LoadedInput:
         return load(value, self._preprocessing, limits=self._config.read_limits)
 
-    def _open_session(self) -> NetworkSession:
+    def _open(self) -> NetworkDevices:
         config = self._config
-        return NetworkSession(config.model, config.providers, config.gpu_memory_mb, config.threads)
+        return NetworkDevices.open(
+            config.model, config.providers, config.devices, config.gpu_memory_mb, config.threads
+        )
 
     @property
     def _memory_limit(self) -> int:
@@ -123,22 +130,23 @@ class Benchmark:
     def _measure(self, setting: Setting, output: str) -> Trial:
         """Scores the sample from files to rows.
 
-        In a session of its own: one keeps the memory of the largest batch that it has seen.
+        In sessions of its own: one keeps the memory of the largest batch that it has seen.
         """
         config = dataclasses.replace(
             self._config, batch_size=setting.batch_size, decoders=setting.decoders
         )
         inputs = self._whole_batches(setting.batch_size)
         forget_peak()
-        session = self._open_session()
-        session.warm_up(setting.batch_size)
+        devices = self._open()
+        devices.warm_up(setting.batch_size)
+        count = len(devices.sessions)
         with (
             open_writer(output, self._columns) as writer,
-            open_loader(config, self._preprocessing, len(inputs)) as loader,
+            open_loader(config, self._preprocessing, len(inputs), count) as loader,
         ):
             start = self._clock()
             full = map(list, map(enumerate, batches(inputs, setting.batch_size)))
-            for batch, values in run_ahead(session, loader, full, ("probabilities",)):
+            for batch, values in run_ahead(devices, loader, full, ("probabilities",)):
                 writer.write(make_rows(batch, values, self._thresholds))
             seconds = self._clock() - start
             return Trial(len(inputs) / seconds, peak_bytes(loader.decoders.process_numbers))

@@ -33,6 +33,8 @@ class BenchmarkReport:
         fast_decode: Effect of --fast_decode.
         uses_fast_decode: Whether everything was measured with --fast_decode.
         left_out: Images of the sample that could not be scored.
+        devices: How many devices computed the network from file to row. The stage infer is that of
+            one of them, its seconds divided by their number.
     """
 
     provider: str
@@ -44,6 +46,7 @@ class BenchmarkReport:
     fast_decode: FastDecodeEffect
     uses_fast_decode: bool = False
     left_out: int = 0
+    devices: int = 1
 
     @property
     def bottleneck(self) -> str:
@@ -60,8 +63,11 @@ class BenchmarkReport:
         return max(names, key=seconds.get)
 
     def __str__(self) -> str:
+        devices = ""
+        if self.devices > 1:
+            devices = f", {self.devices} devices (infer: one of them, {self.devices}-fold)"
         lines = [
-            f"{self.stages.images} images on {self.provider}, {self._flags(self.start)}"
+            f"{self.stages.images} images on {self.provider}{devices}, {self._flags(self.start)}"
             + (f"; {self.left_out} images could not be loaded" if self.left_out else ""),
             "",
             "stage alone     images/s   share of time",

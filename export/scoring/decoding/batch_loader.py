@@ -24,8 +24,10 @@ _LOGGER = logging.getLogger(__name__)
 
 # Threads are done with fewer before processes have started.
 FEWEST_FOR_PROCESSES = 256
-# With the network, being loaded, and loaded: one each, and one that the caller is done with.
-_BATCHES = 4
+# Being loaded, and loaded, one each, beside those that the network has.
+_BATCHES_AHEAD = 2
+# One that a device computes, and one that comes to it or that the caller is at.
+BATCHES_PER_DEVICE = 2
 # Pieces of each process that are worked at or on their way while the batches above are full.
 _PIECES = 2
 
@@ -57,14 +59,22 @@ class BatchLoader:
     Attributes:
         images: The memory of all batches that are under way, `[batches, slots, height, width, 3]`.
         decoders: Who loads.
+        kept: How many batches stay as they are, the newest among them.
+
+    Args:
+        decoders: Who loads.
+        kept: So many.
     """
 
-    def __init__(self, decoders: "DecoderProcesses | DecoderThreads"):
+    def __init__(
+        self, decoders: "DecoderProcesses | DecoderThreads", kept: int = BATCHES_PER_DEVICE
+    ):
         self.decoders = decoders
         self.images = decoders.images
+        self.kept = kept
 
     def load(self, batches: Iterable[SlotInputs]) -> Iterator[LoadedBatch]:
-        """Loads batches, whose images stay as they are until the next but one is asked for.
+        """Loads batches, whose images stay as they are until `kept` others have been asked for.
 
         The network's input always has its full size: row i of the outputs comes from slot i. So no
         row can shift, and a GPU sees one shape only.
@@ -73,9 +83,9 @@ class BatchLoader:
             batches: Slot and input of each image of a batch, by ascending slot.
         """
         batches, places = iter(batches), itertools.cycle(range(len(self.images)))
-        waiting = collections.deque()
+        waiting, most = collections.deque(), len(self.images) - self.kept + 1
         while True:
-            for inputs in itertools.islice(batches, len(self.images) - 1 - len(waiting)):
+            for inputs in itertools.islice(batches, most - len(waiting)):
                 waiting.append(self._submit(next(places), inputs))
             if not waiting:
                 return
@@ -103,7 +113,7 @@ class BatchLoader:
 
 @contextlib.contextmanager
 def open_loader(
-    config: ScoringConfig, preprocessing: Preprocessing, rows: int
+    config: ScoringConfig, preprocessing: Preprocessing, rows: int, devices: int = 1
 ) -> Iterator[BatchLoader]:
     """A loader with the decoders of a job, which end with the body.
 
@@ -111,15 +121,17 @@ def open_loader(
         config: The job, its batch size settled.
         preprocessing: What the model wants.
         rows: How many images there are to load.
+        devices: How many devices compute the network.
     """
-    decoders = _start_decoders(config, preprocessing, rows)
+    kept = BATCHES_PER_DEVICE * devices
+    decoders = _start_decoders(config, preprocessing, rows, kept)
     try:
-        yield BatchLoader(decoders)
+        yield BatchLoader(decoders, kept)
     finally:
         decoders.close()
 
 
-def _start_decoders(config, preprocessing, rows):
+def _start_decoders(config, preprocessing, rows, kept):
     settings = LoadingSettings(
         dataclasses.replace(preprocessing, fast_decode=config.fast_decode),
         config.heatmaps == "overlays",
@@ -132,7 +144,7 @@ def _start_decoders(config, preprocessing, rows):
         # Here: a job of one image does not wait for what it imports.
         from export.scoring.decoding.decoder_processes import DecoderProcesses
 
-        batches = ring_batches(count, slots, DecoderProcesses.piece_size)
+        batches = ring_batches(count, slots, DecoderProcesses.piece_size, kept)
         try:
             return DecoderProcesses(count, settings, (batches, slots, *image), *arguments)
         except OSError as error:
@@ -141,10 +153,12 @@ def _start_decoders(config, preprocessing, rows):
                 " --decoders=1 says so without a warning.",
                 error,
             )
-    return DecoderThreads(count, settings, (_BATCHES, slots, *image), *arguments)
+    return DecoderThreads(count, settings, (kept + _BATCHES_AHEAD, slots, *image), *arguments)
 
 
-def ring_batches(processes: int, slots: int, piece_size: int) -> int:
+def ring_batches(
+    processes: int, slots: int, piece_size: int, kept: int = BATCHES_PER_DEVICE
+) -> int:
     """How many batches of so many slots are under way, so that no process waits for work."""
     images = processes * _PIECES * min(piece_size, slots)
-    return _BATCHES - 1 + -(-images // slots)
+    return kept + _BATCHES_AHEAD - 1 + -(-images // slots)

@@ -22,6 +22,7 @@ from export.scoring.engine.job_record import Job
 from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.output.rows import RowBlock
 from export.scoring.output.writers import open_writer
+from export.scoring.runtime.network_devices import NetworkDevices
 from export.scoring.runtime.processor import compare_with_verdict
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import ScoringInput
@@ -77,7 +78,8 @@ class ScoringActor:
             self._problem = f"A node cannot open the network: {error}"
             return
         heatmaps = HeatmapRows(config, job.columns.label_names, "", job.thresholds)
-        self._scorer = ShardScorer(config, self._session, job.thresholds, heatmaps)
+        devices = NetworkDevices.of(self._session)
+        self._scorer = ShardScorer(config, devices, job.thresholds, heatmaps)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
         """Scores and stores parts.

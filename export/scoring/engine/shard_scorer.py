@@ -22,7 +22,7 @@ from export.scoring.engine.pipeline import run_ahead
 from export.scoring.output.rows import RowBlock
 from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import JobMetrics
-from export.scoring.runtime.session import NetworkSession
+from export.scoring.runtime.network_devices import NetworkDevices
 from export.scoring.sources.input import ScoringInput
 
 SECONDS_PER_PART = 5.0  # So that little work is lost where images are slow, or jobs small.
@@ -57,7 +57,7 @@ class ShardScorer:
 
     Args:
         config: The job.
-        session: The network.
+        devices: The network.
         thresholds: float32 `[L]`; a label is decided when its probability is above its own.
         heatmaps: Makes what the job asks for of heatmaps.
     """
@@ -65,12 +65,12 @@ class ShardScorer:
     def __init__(
         self,
         config: ScoringConfig,
-        session: NetworkSession,
+        devices: NetworkDevices,
         thresholds: np.ndarray,
         heatmaps: HeatmapRows,
     ):
         self._config = config
-        self._session = session
+        self._devices = devices
         self._thresholds = thresholds
         self._heatmaps = heatmaps
         optional = {"logits": config.logits, "heatmaps": config.heatmaps != "none"}
@@ -122,7 +122,7 @@ class ShardScorer:
         """The part of `write_parts` that runs on a thread of its own: from scores to files."""
         error_share = ErrorShare(self._config.max_error_share)
         number, done = len(finished), sum(part.rows for part in finished)
-        with Progress(total, done) as progress:
+        with Progress(total, done, self._devices.images) as progress:
             while done < total:
                 counts = collections.Counter()
                 error_share.begin_part()
@@ -164,7 +164,7 @@ class ShardScorer:
     ) -> Iterator[ScoredBatch]:
         size = self._config.batch_size
         batches = self._batches(rows, inputs)
-        outputs = run_ahead(self._session, loader, batches, self._outputs)
+        outputs = run_ahead(self._devices, loader, batches, self._outputs)
         with contextlib.closing(outputs):
             slots_by_batch = _slots_by_batch(rows, size)
             for (number, slots), (batch, values) in zip(slots_by_batch, outputs, strict=True):

@@ -1,24 +1,35 @@
 """A progress line for batch jobs: done, rate, errors, time left."""
 
+import shutil
 import sys
 import time
+from collections.abc import Mapping
 from typing import TextIO
 
 
 class Progress:
     """Reports how far a job is.
 
-    On a terminal one line is rewritten twice a second; in a log a new line is written every 30
-    seconds.
+    On a terminal one line is rewritten twice a second, cut to the terminal's width; in a log a new
+    line is written every 30 seconds.
 
     Args:
         total: Number of rows of the job.
         done: Number of rows that an earlier process did.
+        images_by_device: How many images each device computed, kept up by others; of more than
+            one, the line says the least and the largest share.
         stream: Where to write; default: standard error.
     """
 
-    def __init__(self, total: int, done: int = 0, stream: TextIO | None = None):
+    def __init__(
+        self,
+        total: int,
+        done: int = 0,
+        images_by_device: Mapping[str, int] | None = None,
+        stream: TextIO | None = None,
+    ):
         self._total = total
+        self._images_by_device = images_by_device or {}
         self._stream = stream or sys.stderr
         self._on_terminal = self._stream.isatty()
         self._interval = 0.5 if self._on_terminal else 30.0
@@ -45,7 +56,11 @@ class Progress:
     def _report(self) -> None:
         self._last_report = time.monotonic()
         line = self.line(self._last_report - self._start)
-        self._stream.write(f"\r{line:<79}" if self._on_terminal else f"{line}\n")
+        if self._on_terminal:
+            width = shutil.get_terminal_size().columns - 1
+            self._stream.write(f"\r{line[:width]:<{width}}")
+        else:
+            self._stream.write(f"{line}\n")
         self._stream.flush()
 
     def line(self, seconds: float) -> str:
@@ -55,8 +70,15 @@ class Progress:
         percent = 100.0 * self._done / max(self._total, 1)
         return (
             f"{self._done}/{self._total} images ({percent:.0f} %), {rate:.1f} images/s,"
-            f" {self._errors} errors, {_clock(left)} left"
+            f" {self._errors} errors, {_clock(left)} left{self._shares()}"
         )
+
+    def _shares(self) -> str:
+        images = self._images_by_device.values()
+        if len(images) < 2 or not sum(images):
+            return ""
+        least, most = (100.0 * of(images) / sum(images) for of in (min, max))
+        return f", {len(images)} devices ({least:.0f} to {most:.0f} % each)"
 
 
 def _clock(seconds: float) -> str:

@@ -32,6 +32,7 @@ class JobMetrics:
         expected: Number of rows of the job.
         counts: Rows by status that an earlier process finished.
         facts: Labels of `vac_scoring_info`.
+        images_by_device: How many images each device computed, kept up by others.
         host: Address on which the server answers; by default this host only.
     """
 
@@ -42,6 +43,7 @@ class JobMetrics:
         expected: int,
         counts: Mapping[str, int],
         facts: Mapping[str, str],
+        images_by_device: Mapping[str, int] | None = None,
         host: str = THIS_HOST,
     ):
         self._path = path
@@ -52,6 +54,7 @@ class JobMetrics:
         self._counts = Counter({"ok": 0, **counts})
         self._resumed = sum(counts.values())
         self._facts = facts
+        self._images_by_device = images_by_device or {}
         self._finished = False
         self._start = self._last = time.monotonic()
         self._is_warned = False
@@ -123,6 +126,14 @@ class JobMetrics:
         for status, count in self._counts.items():
             rows.add_metric([status], count)
         yield rows
+        devices = families.CounterMetricFamily(
+            f"{_PREFIX}_device_images",
+            "Images that each device computed for this process.",
+            labels=["device"],
+        )
+        for device, count in self._images_by_device.items():
+            devices.add_metric([device], count)
+        yield devices
         gauges = {
             "images_expected": ("Rows of the job.", self._expected),
             "images_resumed": ("Rows done by an earlier process.", self._resumed),
@@ -139,11 +150,15 @@ class JobMetrics:
 
 
 def job_metrics(
-    config: ScoringConfig, expected: int, counts: Mapping[str, int], facts: Mapping[str, str]
+    config: ScoringConfig,
+    expected: int,
+    counts: Mapping[str, int],
+    facts: Mapping[str, str],
+    images_by_device: Mapping[str, int] | None = None,
 ) -> JobMetrics:
     """The metrics that a config asks for; arguments as `JobMetrics`."""
     path, port, host = config.metrics_file, config.metrics_port, config.metrics_host
-    return JobMetrics(path, port, expected, counts, facts, host)
+    return JobMetrics(path, port, expected, counts, facts, images_by_device, host)
 
 
 def import_client() -> ModuleType:

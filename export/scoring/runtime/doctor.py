@@ -2,44 +2,50 @@
 
 import platform
 
+from export.scoring.runtime.cuda_devices import gpu_names
+from export.scoring.runtime.device_choice import DeviceChoice
 from export.scoring.runtime.host_facts import CUDA, HostFacts, examine_host
 from export.scoring.runtime.host_problems import find_problems
 from export.scoring.runtime.processor import compare_with_verdict
 from export.scoring.runtime.providers import missing_provider
 
 
-def examine_model(path: str, providers: str) -> tuple[str, str, str]:
-    """Opens a model as a job would, and on a GPU runs it once.
+def examine_model(path: str, providers: str, devices: str = "") -> tuple[str, str, str]:
+    """Opens a model on each device as a job would, and on a GPU runs it once.
 
     Returns:
         Where its nodes run, what a job would warn of, and what is wrong; each may be empty.
     """
     # Imported here: the rest must run where ONNX Runtime cannot be imported.
-    from export.scoring.runtime.session import NetworkSession
+    from export.scoring.runtime.network_devices import NetworkDevices
 
     try:
-        session = NetworkSession(path, providers)
-        session.warm_up(1)  # cuDNN is not loaded before.
+        opened = NetworkDevices.open(path, providers, devices)
+        opened.warm_up(1)  # cuDNN is not loaded before.
     except ValueError as error:
         return "", "", str(error)
+    session, names = opened.first, list(opened.sessions)
     warning = compare_with_verdict(session.description, session.provider, path)
-    return session.placement, warning, ""
+    where = f", on each of {', '.join(names)}" if len(names) > 1 else ""
+    return f"{session.placement}{where}", warning, ""
 
 
-def consult_doctor(model: str, providers: str) -> tuple[str, bool]:
+def consult_doctor(model: str, providers: str, devices: str = "") -> tuple[str, bool]:
     """What `score.py --doctor` prints, and whether all is well.
 
     Args:
         model: Optional model file to open.
         providers: Where it shall run.
+        devices: As `--devices`.
     """
     facts = examine_host()
     problems = find_problems(facts)
     if not model and not problems:
-        problems = missing_provider(providers, facts)
+        has_gpus = DeviceChoice.parse(devices).has_gpus and providers == "auto"
+        problems = missing_provider("cuda" if has_gpus else providers, facts)
     lines = _describe(facts)
     if model and not facts.runtime_error:
-        placement, warning, problem = examine_model(model, providers)
+        placement, warning, problem = examine_model(model, providers, devices)
         lines.append(f"model      {f'opens: {placement}' if placement else 'does not open'}")
         lines += [f"WARNING    {warning}"] if warning else []
         problems += [problem] if problem else []
@@ -54,10 +60,21 @@ def _describe(facts: HostFacts) -> list[str]:
     if CUDA in facts.providers:
         state = facts.cuda_error or facts.cudnn_error or "can be loaded"
         cuda = f"provider built for CUDA {facts.cuda_version}: {state}"
+    gpus = "not visible"
+    if facts.gpu_visible:
+        gpus = f"visible ({_gpus()})"
     return [
         f"Python     {platform.python_version()} on {platform.platform()}",
         f"packages   {packages}",
         f"providers  {', '.join(facts.providers) or 'none'}",
-        f"GPU        {'visible' if facts.gpu_visible else 'not visible'}, {driver}",
+        f"GPU        {gpus}, {driver}",
         f"CUDA       {cuda}",
     ]
+
+
+def _gpus() -> str:
+    """Number and name of the GPUs that CUDA shows, or why it cannot say."""
+    try:
+        return ", ".join(f"{number}: {name}" for number, name in enumerate(gpu_names())) or "none"
+    except OSError as error:
+        return str(error)

@@ -22,19 +22,33 @@ class GpuInputBuffer(InputBuffer):
         session: An `onnxruntime.InferenceSession` with the input `images`.
         shape: `[slots, height, width, 3]`.
         dtype: float32 or uint8.
-        device: Where the copy lies.
+        gpu: Number of the GPU where the copy lies.
+        runtime: CUDA's runtime library, or None.
+        device: `cuda`, or `cpu` to try it without a GPU.
     """
 
-    def __init__(self, session: Any, shape: Sequence[int], dtype: str, device: str = "cuda"):
+    def __init__(
+        self,
+        session: Any,
+        shape: Sequence[int],
+        dtype: str,
+        gpu: int = 0,
+        runtime: Any = None,
+        device: str = "cuda",
+    ):
         super().__init__(session)
+        self._gpu, self._runtime = gpu, runtime
         self._on_device = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-            list(shape), np.dtype(dtype).type, device, 0
+            list(shape), np.dtype(dtype).type, device, gpu
         )
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(INPUT_NAME, self._on_device)
 
     def upload(self, images: np.ndarray) -> None:
         """Copies `images` to the device; returns when they are there."""
+        if self._runtime is not None:
+            # ONNX Runtime waits for the copy's end on the GPU that is this thread's at the moment.
+            self._runtime.cudaSetDevice(self._gpu)
         self._on_device.update_inplace(images)
 
     def run(self, outputs: Sequence[str]) -> dict[str, np.ndarray]:

@@ -42,17 +42,21 @@ def choose_providers(choice: str, available: Sequence[str], gpu_visible: bool) -
     return [wanted, *(name for name in also if name in available), CPU]
 
 
-def provider_options(provider: str, model_sha256: str, gpu_memory_mb: int = 0) -> dict[str, str]:
+def provider_options(
+    provider: str, model_sha256: str, gpu_memory_mb: int = 0, gpu: int = 0
+) -> dict[str, str]:
     """The options to open a session with.
 
     Args:
         provider: Name of an execution provider.
         model_sha256: Hash of the model file.
         gpu_memory_mb: Most memory of the GPU's arena in MiB; 0: no limit.
+        gpu: Number of the GPU, as CUDA counts those that it shows.
     """
     limit = str(gpu_memory_mb * 2**20)
     if provider == CUDA:
         options = {
+            "device_id": str(gpu),
             # Doubling, the default, can take nearly twice the memory that a fixed shape needs.
             "arena_extend_strategy": "kSameAsRequested",
             # The default tries every algorithm for each convolution: minutes, and new results.
@@ -64,7 +68,8 @@ def provider_options(provider: str, model_sha256: str, gpu_memory_mb: int = 0) -
     if provider == TENSORRT:
         # An engine takes minutes to build, and belongs to one model, GPU and version.
         cache = engine_cache(model_sha256)
-        options = {"trt_engine_cache_enable": "True", "trt_engine_cache_path": cache}
+        options = {"device_id": str(gpu), "trt_engine_cache_enable": "True"}
+        options["trt_engine_cache_path"] = cache
         return options | ({"trt_max_workspace_size": limit} if gpu_memory_mb else {})
     return {}
 

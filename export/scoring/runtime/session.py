@@ -54,6 +54,7 @@ class NetworkSession:
         providers: `auto`, `cuda`, `tensorrt` or `cpu`.
         gpu_memory_mb: Most memory of the GPU's arena in MiB; 0: no limit.
         threads: Threads of one call of the network; 0: one per core that this process may use.
+        gpu: Number of the GPU, as CUDA counts those that it shows.
 
     Raises:
         ValueError: when the file is missing, no ONNX, of a newer operator set than this ONNX
@@ -62,14 +63,22 @@ class NetworkSession:
             does not compute the convolutions.
     """
 
-    def __init__(self, path: str, providers: str = "cpu", gpu_memory_mb: int = 0, threads: int = 0):
+    def __init__(
+        self,
+        path: str,
+        providers: str = "cpu",
+        gpu_memory_mb: int = 0,
+        threads: int = 0,
+        gpu: int = 0,
+    ):
         if not os.path.isfile(path):
             raise ValueError(f"No model at {path!r}. Expected the model.onnx of a bundle.")
         self.sha256 = hash_file(path)
         check_bundle_checksum(path, self.sha256)
         self._session, self.placement = _open_session(
-            path, self.sha256, providers, gpu_memory_mb, threads
+            path, self.sha256, providers, threads, (gpu_memory_mb, gpu)
         )
+        self._gpu = gpu
         self.description = ModelDescription.from_properties(
             self._session.get_modelmeta().custom_metadata_map, path
         )
@@ -97,10 +106,9 @@ class NetworkSession:
         """Buffers of `slots` images each, so that one can be copied while another is computed."""
         if self.provider == CPU:
             return [InputBuffer(self._session) for _ in range(count)]
-        images = self.black_images(slots)
-        return [
-            GpuInputBuffer(self._session, images.shape, images.dtype.name) for _ in range(count)
-        ]
+        images, runtime = self.black_images(slots), load_cuda_runtime()
+        arguments = (self._session, images.shape, images.dtype.name, self._gpu, runtime)
+        return [GpuInputBuffer(*arguments) for _ in range(count)]
 
     def black_images(self, slots: int) -> np.ndarray:
         """A batch for the network, `[slots, height, width, 3]` of the dtype that it takes."""
@@ -151,7 +159,7 @@ class NetworkSession:
 
 
 def _open_session(
-    path: str, sha256: str, choice: str, gpu_memory_mb: int, threads: int
+    path: str, sha256: str, choice: str, threads: int, gpu_options: tuple[int, int]
 ) -> tuple[onnxruntime.InferenceSession, str]:
     """A session on the provider asked for, and where its nodes run."""
     available = onnxruntime.get_available_providers()
@@ -169,7 +177,7 @@ def _open_session(
     if providers[0] != CPU:
         options.add_session_config_entry(RECORD_PLACEMENT, "1")
         preload_libraries(onnxruntime)
-    with_options = [(name, provider_options(name, sha256, gpu_memory_mb)) for name in providers]
+    with_options = [(name, provider_options(name, sha256, *gpu_options)) for name in providers]
     try:
         # Its own fall-back would replace a GPU by the CPU in silence.
         session = onnxruntime.InferenceSession(path, options, with_options, enable_fallback=0)

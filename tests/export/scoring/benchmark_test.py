@@ -17,6 +17,7 @@ from export.scoring.benchmark.measure import benchmark
 from export.scoring.benchmark.report import BenchmarkReport
 from export.scoring.benchmark.stages import STAGES, StageClock, StageTimes, batches
 from export.scoring.config import ScoringConfig
+from export.scoring.runtime import network_devices
 from export.scoring.sources import image_file
 from tests.export.onnx_models import description, write_channel_mean_model
 from tools.python_imports import REPOSITORY
@@ -198,7 +199,7 @@ def test_a_small_run(flags, tmp_path):
 
 def test_each_setting_has_a_session_and_a_peak_of_its_own(flags, monkeypatch):
     events = []
-    open_session = benchmark_module.NetworkSession
+    open_session = network_devices.NetworkSession
 
     def record(name, result=None):
         return lambda *arguments: events.append(name) or result
@@ -209,7 +210,7 @@ def test_each_setting_has_a_session_and_a_peak_of_its_own(flags, monkeypatch):
 
     monkeypatch.setattr(benchmark_module, "forget_peak", record("forget"))
     monkeypatch.setattr(benchmark_module, "peak_bytes", record("peak", 1))
-    monkeypatch.setattr(benchmark_module, "NetworkSession", open_and_record)
+    monkeypatch.setattr(network_devices, "NetworkSession", open_and_record)
     found = benchmark(ScoringConfig(**flags, benchmark=True))
     trials = events[events.index("forget") :]
     assert trials == ["forget", "open", "peak"] * len(found.trials)

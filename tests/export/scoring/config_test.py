@@ -33,6 +33,32 @@ def test_contradictory_modes_are_refused(changes, message):
         ScoringConfig(**(PATHS | changes))
 
 
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"devices": "gpu"}, "--devices must be all .*, or cpu:N .* got 'gpu'"),
+        ({"devices": "0,"}, "--devices must be all"),
+        ({"devices": "-1"}, "--devices must be all"),
+        ({"devices": "cpu:0"}, "--devices must be all"),
+        ({"devices": "0,2,0,2"}, "names GPU 0, 2 twice.*Name each once"),
+        ({"devices": "all", "providers": "cpu"}, "asks for GPUs, --providers=cpu for none.*cpu:N"),
+        ({"devices": "0", "providers": "cpu"}, "asks for GPUs"),
+        ({"devices": "cpu:1", "providers": "cuda"}, "for workers on the CPU, --providers=cuda"),
+        ({"devices": "cpu:99999"}, "more workers than the cores .* which are [0-9]+. Give cpu:"),
+        ({"devices": "all", "engine": "ray"}, "--engine=ray does not go with --devices"),
+    ],
+)
+def test_devices_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        ScoringConfig(**(PATHS | changes))
+
+
+def test_devices_that_can_be():
+    fitting = [("0", "auto"), ("1,0", "tensorrt"), ("all", "cuda"), ("cpu:1", "cpu")]
+    for devices, providers in fitting:
+        assert ScoringConfig(**PATHS, devices=devices, providers=providers).devices == devices
+
+
 def parse(*arguments):
     values = absl_flags.FlagValues()
     scoring.define(values)
@@ -43,6 +69,11 @@ def parse(*arguments):
 def test_a_shard_that_cannot_be_is_a_fault_of_the_flags():
     with pytest.raises(UsageError, match="--shard must be i/n .* got '4/3'"):
         parse("--shard=4/3")
+
+
+def test_devices_are_a_fault_of_the_flags():
+    with pytest.raises(UsageError, match="names GPU 1 twice"):
+        parse("--devices=1,1")
 
 
 def test_the_old_spelling_of_the_rows_of_a_part_still_works_and_says_so(caplog):

@@ -1,5 +1,6 @@
 """Batches come in order, a bounded number ahead, in memory that stays while it is needed."""
 
+import collections
 import dataclasses
 import io
 import tarfile
@@ -23,9 +24,10 @@ from tests.export.scoring.decoding.stand_ins import fail, load_number
 SLOTS, BATCHES = 3, 4
 
 
-def threads(load):
+def threads(load, kept=2):
     settings = LoadingSettings(Preprocessing(1, 1), load=load)
-    return BatchLoader(DecoderThreads(4, settings, (BATCHES, SLOTS, 1, 1, 3), "float32", 1000))
+    shape = (kept + BATCHES - 2, SLOTS, 1, 1, 3)
+    return BatchLoader(DecoderThreads(4, settings, shape, "float32", 1000), kept)
 
 
 def batches(values, taken=None):
@@ -46,13 +48,14 @@ def test_batches_come_in_order_and_a_bounded_number_ahead():
     assert found == values
 
 
-def test_images_stay_until_the_next_but_one_is_asked_for():
-    before = None
-    for number, batch in enumerate(threads(load_number).load(batches(range(1, 61)))):
-        if before is not None:
-            expected = [3 * number - 2, 3 * number - 1, 3 * number]
-            assert before.images[:, 0, 0, 0].tolist() == expected
-        before = batch
+@pytest.mark.parametrize("kept", [2, 4, 6])
+def test_images_stay_until_so_many_others_are_asked_for(kept):
+    before = collections.deque(maxlen=kept)
+    for batch in threads(load_number, kept).load(batches(range(1, 61))):
+        before.append(batch)
+        for older in before:
+            values = [int(loaded.scoring_input.image) for loaded in older.inputs]
+            assert older.images[:, 0, 0, 0].tolist() == values
 
 
 def test_slots_without_an_image_are_black():
@@ -77,6 +80,7 @@ def test_faults_are_handed_on():
 def test_the_ring_holds_work_for_all_processes_beside_the_networks_batches(processes, slots):
     ring = ring_batches(processes, slots, 8)
     assert (ring - 3) * slots >= 2 * processes * min(8, slots) > (ring - 4) * slots
+    assert ring_batches(processes, slots, 8, kept=6) == ring + 4
 
 
 @pytest.fixture

@@ -33,7 +33,7 @@ def images(seed):
 def test_bound_input_gives_what_a_plain_run_gives(tmp_path, dtype):
     path = write_channel_mean_model(tmp_path / "model.onnx", description(input_dtype=dtype))
     session = onnxruntime.InferenceSession(path, providers=[CPU])
-    plain, bound = InputBuffer(session), GpuInputBuffer(session, SHAPE, dtype, "cpu")
+    plain, bound = InputBuffer(session), GpuInputBuffer(session, SHAPE, dtype, device="cpu")
     for seed in range(3):
         for buffer in (plain, bound):
             buffer.upload(images(seed).astype(dtype))
@@ -46,7 +46,7 @@ def test_bound_input_gives_what_a_plain_run_gives(tmp_path, dtype):
 
 def test_images_may_be_overwritten_while_their_copy_is_computed(path):
     session = onnxruntime.InferenceSession(path, providers=[CPU])
-    buffer = GpuInputBuffer(session, SHAPE, "float32", "cpu")
+    buffer = GpuInputBuffer(session, SHAPE, "float32", device="cpu")
     values = images(0)
     buffer.upload(values)
     first = buffer.run(("probabilities",))["probabilities"]
@@ -56,11 +56,20 @@ def test_images_may_be_overwritten_while_their_copy_is_computed(path):
     assert (buffer.run(("probabilities",))["probabilities"] != first).all()
 
 
+def test_a_copy_is_made_by_a_thread_that_is_on_its_gpu(path):
+    session, runtime = onnxruntime.InferenceSession(path, providers=[CPU]), FakeRuntime()
+    buffer = GpuInputBuffer(session, SHAPE, "float32", 0, runtime, "cpu")
+    buffer._gpu = 3  # Memory of a third GPU cannot be had here.
+    buffer.upload(images(0))
+    assert runtime.device == 3
+
+
 class FakeRuntime:
     """Stands for libcudart; remembers which memory is locked."""
 
     def __init__(self, result=0):
         self.result, self.locked, self.last_error = result, {}, 0
+        self.device = 0
 
     def cudaHostRegister(self, address, size, flags):
         if not self.result:
@@ -71,6 +80,10 @@ class FakeRuntime:
     def cudaGetLastError(self):
         error, self.last_error = self.last_error, 0
         return error
+
+    def cudaSetDevice(self, number):
+        self.device = number
+        return 0
 
     def cudaHostUnregister(self, address):
         del self.locked[address.value]
@@ -121,8 +134,8 @@ def test_a_whole_job_over_bound_buffers(path, tmp_path, monkeypatch):
     report, expected = score(config), (tmp_path / "s.csv").read_bytes()
     assert report.warm_up_seconds == 0.0
 
-    def on_cpu(session, shape, dtype):
-        return GpuInputBuffer(session, shape, dtype, "cpu")
+    def on_cpu(session, shape, dtype, gpu, runtime):
+        return GpuInputBuffer(session, shape, dtype, gpu, runtime, "cpu")
 
     original = NetworkSession.__init__
 
