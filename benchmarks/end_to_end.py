@@ -4,8 +4,9 @@
 
 Times, in turn and several times over: the network alone on images that are in memory; reading,
 decoding, cropping, resizing and stacking alone; and whole jobs of `score.py` from files to Parquet.
-Prints the wall time of the jobs over the sum of the two: at most 1.08 is the goal. The first call
-exports the network (ResNet-50, about a minute); then four minutes on two cores of 2026.
+Prints the wall time of the jobs over the sum of the two: at most 1.08 is the goal. With --devices
+also jobs on several devices, in turn with those on one, which must give the same bytes. The first
+call exports the network (ResNet-50, about a minute); then four minutes on two cores of 2026.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ from absl import app, flags
 
 from benchmarks.exported_network import export_network
 from benchmarks.photographs import list_photographs
+from export.bundle.model_file import hash_file
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.config import ScoringConfig
 from export.scoring.describe import describe_model
@@ -33,6 +35,7 @@ _BACKBONE = flags.DEFINE_string("backbone", "resnet50", "Backbone of the network
 _IMAGE_SIZE = flags.DEFINE_integer("image_size", 224, "Height and width of its input.")
 _COUNT = flags.DEFINE_integer("count", 2048, "Images in all; photographs are repeated.")
 _ROUNDS = flags.DEFINE_integer("rounds", 4, "Into how many rounds they are split.")
+_DEVICES = flags.DEFINE_string("devices", "", "As of score.py, for the jobs on several devices.")
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per call of the network.")
 
 
@@ -43,6 +46,7 @@ class Round:
     network: float
     loading: float
     job: float
+    job_on_devices: float
 
     @property
     def ratio(self) -> float:
@@ -90,7 +94,12 @@ def measure(model: str, paths: list[str], list_file: str) -> Round:
         providers="cpu",
         batch_size=batch_size,
     )
-    return Round(network, loading, score(config).seconds)
+    job, sha256, on_devices = score(config).seconds, hash_file(config.output), 0.0
+    if _DEVICES.value:
+        on_devices = score(dataclasses.replace(config, devices=_DEVICES.value)).seconds
+        if hash_file(config.output) != sha256:
+            raise RuntimeError(f"--devices={_DEVICES.value} gave other bytes.")
+    return Round(network, loading, job, on_devices)
 
 
 def main(_) -> None:
@@ -116,6 +125,12 @@ def main(_) -> None:
         f" {images / sums[2]:.1f} images/s; ratio of the sums {Round(*sums).ratio:.3f}, median of"
         f" the rounds {np.median([r.ratio for r in rounds]):.3f}"
     )
+    if _DEVICES.value:
+        ratios = [r.job_on_devices / r.job for r in rounds]
+        print(
+            f"--devices={_DEVICES.value}: the same bytes in {np.median(ratios):.3f} times the time"
+            f" ({min(ratios):.3f} to {max(ratios):.3f})"
+        )
 
 
 if __name__ == "__main__":

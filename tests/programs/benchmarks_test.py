@@ -48,12 +48,13 @@ def scoring_flags(folder):
 
 
 def test_end_to_end(folder):
-    lines = run("end_to_end", folder, "--count=16", "--batch_size=4")
-    assert lines[0].startswith("round") and len(lines) == 4
+    lines = run("end_to_end", folder, "--count=16", "--batch_size=4", "--devices=cpu:1")
+    assert lines[0].startswith("round") and len(lines) == 5
     for line in lines[1:3]:
         network, loading, job, ratio = map(float, line.split()[1:])
         assert min(network, loading) >= 0.0 < min(job, ratio)
     assert re.match(r"16 images, small, 32 px, \d+ cores: [\d.]+ images/s; ratio of", lines[3])
+    assert re.match(r"--devices=cpu:1: the same bytes in [\d.]+ times the time \(", lines[4])
 
 
 def test_scoring_comparison(folder):
