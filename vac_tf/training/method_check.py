@@ -12,7 +12,7 @@ from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
 from vac_tf.losses.consistency import get_form
 from vac_tf.losses.saliency import parse_losses
-from vac_tf.models.backbones import get_backbone
+from vac_tf.models.backbones import check_backbone_weights, get_backbone
 from vac_tf.training.consistency.views import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
 from vac_tf.training.step.classification_loss import check_loss
@@ -26,7 +26,8 @@ def check_method(config: TrainConfig) -> None:
             other, a transform that changes nothing, an image smaller than a heatmap cell, a warm-up
             longer than the run, a translation that is no multiple of the stride, augmentation by
             scaling together with transforms, a saliency run that does not fit, settings of another
-            loss, or of a dual-stream training in that of a classifier.
+            loss, or of a dual-stream training in that of a classifier, or backbone weights that are
+            not there.
     """
     check_size_and_warmup(config, config.backbones)
     check_loss(config)
@@ -55,9 +56,10 @@ def check_method(config: TrainConfig) -> None:
 
 
 def check_saliency_method(config: SaliencyConfig) -> None:
-    """Checks losses, sizes and warm-up of a saliency run; ValueError for what cannot work."""
+    """Checks losses, sizes, warm-up and weights of a saliency run; ValueError for what fails."""
     parse_losses(config.losses)
     check_size_and_warmup(config, (config.backbone,))
+    check_backbone_weights(config.backbone, config.backbone_weights)
 
 
 def check_size_and_warmup(config: RunConfig, backbones: Sequence[str]) -> None:
@@ -135,3 +137,4 @@ def _check_single_network(config):
         )
     if config.saliency_run:
         check_saliency_run(config)
+    check_backbone_weights(config.backbone, config.backbone_weights)

@@ -74,6 +74,11 @@ def test_normalisation_equals_that_of_keras_applications(name):
         def preprocess(images):
             return (images - 128.0) / 128.0
 
+    elif name.startswith("efficientnet_lite"):
+
+        def preprocess(images):
+            return (images - 127.0) / 128.0
+
     else:
 
         def preprocess(images):

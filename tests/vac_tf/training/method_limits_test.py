@@ -22,6 +22,8 @@ from vac_tf.training.saliency.run import run_saliency
         ({"augment": "scale:64", "image_size": 64}, "scale:64 changes nothing"),
         ({"transforms": "translate:0:0"}, "translate:0:0 changes nothing"),
         ({"warmup_epochs": 1e9}, "warmup_epochs 1e.09 is longer than the run of 10 epochs"),
+        ({"backbone_weights": "imagenet"}, "no ImageNet weights for backbone 'small'"),
+        ({"backbone_weights": "absent.keras"}, "'absent.keras' not found. Expected 'imagenet'"),
         ({"consistency_ramp": 10.5}, "consistency_ramp 10.5 is longer than the run of 10 epochs"),
         (
             {"consistency_form": "acvc", "consistency_level": "logits"},
@@ -39,6 +41,7 @@ def test_what_leaves_nothing_to_learn_is_refused(changes, message):
     [
         ({"image_size": 1}, "image_size 1 is less than one heatmap cell"),
         ({"warmup_epochs": 11.0}, "warmup_epochs 11 is longer than the run of 10 epochs"),
+        ({"backbone_weights": "absent.keras"}, "'absent.keras' not found"),
     ],
 )
 def test_a_saliency_training_is_checked_before_its_folder_is_claimed(changes, message, tmp_path):

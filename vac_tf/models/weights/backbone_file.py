@@ -8,6 +8,15 @@ import keras
 from vac_tf.models.saving import load_network
 
 
+def check_weights_file(path: str) -> None:
+    """Raises ValueError when there is no file at `path`."""
+    if not os.path.isfile(path):
+        raise ValueError(
+            f"Backbone weights {path!r} not found. Expected 'imagenet', 'none' or the path of a"
+            " .keras or .weights.h5 file."
+        )
+
+
 def load_backbone_weights(features: keras.Model, name: str, path: str) -> None:
     """Gives a backbone the weights in a file.
 
@@ -20,11 +29,7 @@ def load_backbone_weights(features: keras.Model, name: str, path: str) -> None:
     Raises:
         ValueError: the file is missing, or its weights do not fit.
     """
-    if not os.path.isfile(path):
-        raise ValueError(
-            f"Backbone weights {path!r} not found. Expected 'imagenet', 'none' or the path of a"
-            " .keras or .weights.h5 file."
-        )
+    check_weights_file(path)
     bodies = _bodies(path) if path.endswith(".keras") else []
     if len(bodies) > 1:
         raise ValueError(

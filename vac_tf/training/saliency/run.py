@@ -16,7 +16,7 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.epochs import compile_trainer, run_epochs
 from vac_tf.training.kept_networks import Selection, keep_best
-from vac_tf.training.method_check import check_size_and_warmup
+from vac_tf.training.method_check import check_saliency_method
 from vac_tf.training.saliency.data import (
     SaliencyData,
     check_evaluation_split,
@@ -46,8 +46,7 @@ def run_saliency(config: SaliencyConfig) -> dict:
     """
     folder = RunFolder(config.run_dir)
     folder.check(config)
-    parse_losses(config.losses)
-    check_size_and_warmup(config, (config.backbone,))
+    check_saliency_method(config)
     check_precision(config.precision)
     keras.utils.set_random_seed(config.seed)
 
