@@ -11,6 +11,7 @@ from vac_tf.analysis.comparison.average_precision_gain import (
 from vac_tf.analysis.comparison.panels_section import NO_SECOND_MODEL, analyze_panels
 from vac_tf.analysis.description import describe, introduction
 from vac_tf.analysis.inputs import AnalysisInputs, read_inputs
+from vac_tf.analysis.localized import analyze_localization
 from vac_tf.analysis.objects.clutter import map_by_object_count
 from vac_tf.analysis.objects.statistics import class_correlations, class_means, found_against_missed
 from vac_tf.analysis.objects.table import (
@@ -35,8 +36,8 @@ def analyze(config: AnalysisConfig) -> dict:
 
     Returns:
         The contents of `analysis.json`: `about`; `objects` and `classes` (Section 3.2 of Luo et
-        al., 2019), `clutter` (5.3), `gain` (5.4), `panels` (5.5), `attention`; and `readings`,
-        the sentences of the page by section.
+        al., 2019), `localization`, `clutter` (5.3), `gain` (5.4), `panels` (5.5), `attention`; and
+        `readings`, the sentences of the page by section.
 
     Raises:
         ValueError: naming what is missing, damaged or does not fit together.
@@ -54,6 +55,9 @@ def analyze(config: AnalysisConfig) -> dict:
     precisions = average_precision_per_label(split.labels, model.ranking)
     analysis["objects"] = found_against_missed(table)
     analysis["classes"] = class_correlations(table, precisions, split.label_names)
+
+    # ---- Heatmaps against masks
+    analysis["localization"] = analyze_localization(config, inputs)
 
     # ---- Clutter (Section 5.3)
     rankings = {outputs.name: outputs.ranking for outputs in (baseline, model) if outputs}

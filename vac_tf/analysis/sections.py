@@ -14,6 +14,7 @@ from vac_tf.analysis.objects.figures import (
     draw_gain_correlations,
     draw_map_by_object_count,
 )
+from vac_tf.analysis.objects.localization_section import localization_section
 from vac_tf.analysis.objects.section import objects_section
 from vac_tf.analysis.page import Section
 
@@ -69,6 +70,7 @@ def analysis_sections(analysis: dict, folder: str) -> list[Section]:
         attention_figures = {f"figures/{name}": text for name, text in captions.items()}
     return [
         objects_section(objects, classes, object_figures),
+        localization_section(analysis["localization"]),
         clutter_section(analysis["clutter"], clutter_figures),
         gain_section(gain, gain_figures),
         panels_section(analysis["panels"]),

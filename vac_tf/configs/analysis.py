@@ -48,6 +48,12 @@ class AnalysisConfig:
     )
 
     # Statistics
+    causal_images: int = setting(
+        0,
+        "Measure insertion and deletion (does what a heatmap marks make the score?) on the first so"
+        " many images: 42 predictions per present label; 0: none.",
+        at_least=0,
+    )
     threshold: float = setting(
         -1.0,
         "A label is predicted when its probability is above this; below 0: by the thresholds tuned"

@@ -62,7 +62,8 @@ def read_objects(folder):
 def test_every_part_is_there_and_the_page_shows_its_figures(whole):
     folder, analysis = whole
     assert json.loads((folder / "analysis.json").read_text()) == analysis
-    parts = {"about", "objects", "classes", "clutter", "gain", "panels", "attention", "readings"}
+    parts = {"about", "objects", "classes", "localization", "clutter", "gain", "panels"}
+    parts |= {"attention", "readings"}
     assert set(analysis) == parts
     assert not [name for name in parts if "left_out" in analysis[name] and name != "about"]
     page = (folder / "report.html").read_text()
@@ -175,6 +176,8 @@ def test_both_streams_of_a_dual_stream_network_are_measured(tiny_settings, tmp_p
     assert "nss" in streams["branch_minus_trunk"]
     page = (tmp_path / "dual" / "analysis" / "report.html").read_text()
     assert "the branch of dual" in page and "trunk of dual: all" in page
+    looks = {"dual", "dual, trunk", "dual, branch", "centre of the image"}
+    assert set(analysis["localization"]["models"]) == looks
 
 
 def test_examples_of_attention_are_found_labels_from_best_to_worst(whole, inputs):
@@ -194,6 +197,7 @@ def test_what_is_not_given_is_left_out_and_said(runs, tmp_path):
         simulated_fixations=False,
         max_images=8,
         bootstrap_samples=5,
+        causal_images=2,
     )
     analysis = analyze(config)
     page = (tmp_path / "report.html").read_text()
@@ -204,6 +208,10 @@ def test_what_is_not_given_is_left_out_and_said(runs, tmp_path):
     }.items():
         assert reason in analysis[name]["left_out"]
     assert page.count("Left out:") == 3
+    looks = analysis["localization"]["models"]
+    assert list(looks) == ["model", "centre of the image"]
+    assert looks["model"]["causal_pairs"] > 0 and 0 < looks["model"]["deletion"] < 1
+    assert "insertion" not in looks["centre of the image"] and "MaxBoxAccV2" in page
     assert set(analysis["objects"]["quantities"]) == {"size", "distance"}
 
 
@@ -261,7 +269,8 @@ def test_a_scored_file_gives_what_the_run_gives(runs, scored, tmp_path):
     for name in ("objects", "classes"):
         assert from_file[name] == from_run[name]
     assert from_file["clutter"]["groups"] == from_run["clutter"]["groups"]
-    assert "no heatmaps" in from_file["attention"]["left_out"]
+    for part in ("attention", "localization"):
+        assert "no heatmaps" in from_file[part]["left_out"]
 
 
 def test_saturated_probabilities_of_a_file_are_ranked_by_its_logits(scored, tmp_path, caplog):
