@@ -56,6 +56,13 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
         -1, "Seed of the part that --validation_fraction holds out; -1: as --seed.", at_least=-1
     )
 
+    train_images: int = setting(
+        0,
+        "Train on so many images of the training part, drawn by the seed that holds out (smaller"
+        " draws lie in larger ones); 0: all.",
+        at_least=0,
+    )
+
     # Network
     model: str = setting(
         "classifier",
@@ -181,6 +188,14 @@ class EvaluationConfig:
         ("none", "temperature", "platt"),
     )
     inconsistency: bool = setting(True, "Measure heatmap inconsistency (paper, Table 2).")
+    robustness: bool = setting(
+        False,
+        "Measure mAP and changed decisions on mirrored, shifted, rescaled, cropped, compressed and"
+        " darkened images (about six evaluations more), and the calibration error.",
+    )
+    save_scores: bool = setting(
+        False, "Keep labels and logits of every image in RUN_DIR/scores.npz, to compare runs by."
+    )
     saliency_run: str = setting(
         "",
         "Run folder of train_saliency.py: also evaluate the classifier (of average pooling) with"

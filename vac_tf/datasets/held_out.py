@@ -1,4 +1,4 @@
-"""Splits a training set into a part to train on and a part to select the best network by."""
+"""Parts of a training set: one to train on, one to select the best network by, smaller ones."""
 
 import dataclasses
 import hashlib
@@ -34,12 +34,32 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
     if len(images) < 2:
         raise ValueError(f"Need at least two images to hold one out, got {len(images)}.")
     count = min(max(round(fraction * len(images)), 1), len(images) - 1)
-    root = os.path.commonpath([os.path.dirname(path) for path in images])
-    order = sorted(images, key=lambda path: _digest(os.path.relpath(path, root or "."), seed))
-    chosen = set(order[:count])
+    chosen = set(_in_drawn_order(images, seed)[:count])
     is_held_out = np.array([path in chosen for path in split.image_paths])
     held_out = dataclasses.replace(split.select(is_held_out), name="held_out")
     return split.select(~is_held_out), held_out
+
+
+def draw_images(split: Split, count: int, seed: int) -> Split:
+    """The examples of `count` images drawn from a split, all of it where it has no more.
+
+    As in `hold_out` names and seed decide; the images of a smaller count are among those of a
+    larger one. Rows keep their order.
+
+    Raises:
+        ValueError: a count below 1.
+    """
+    if count < 1:
+        raise ValueError(f"At least one image must be drawn, got {count}.")
+    images = sorted(set(split.image_paths))
+    # From the other end than the held-out part.
+    chosen = set(_in_drawn_order(images, seed)[-count:])
+    return split.select(np.array([path in chosen for path in split.image_paths]))
+
+
+def _in_drawn_order(images: list[str], seed: int) -> list[str]:
+    root = os.path.commonpath([os.path.dirname(path) for path in images])
+    return sorted(images, key=lambda path: _digest(os.path.relpath(path, root or "."), seed))
 
 
 def _digest(name: str, seed: int) -> bytes:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from vac_tf.configs.classification import DATASETS, TrainConfig
 from vac_tf.datasets import Split, read_split
-from vac_tf.datasets.held_out import hold_out
+from vac_tf.datasets.held_out import draw_images, hold_out
 from vac_tf.datasets.split import UnknownSplitError
 
 _LOGGER = logging.getLogger(__name__)
@@ -99,6 +99,8 @@ def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = N
     else:
         validation = _read_validation(config.validation_split, read)
         selected_on = f"{config.validation_split} split"
+    if config.train_images:
+        train = draw_images(train, config.train_images, config.held_out_seed)
     check_disjoint(train, validation)
     return RunSplits(train, validation.with_labels(train.label_names), selected_on)
 

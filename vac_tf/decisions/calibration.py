@@ -13,6 +13,7 @@ import scipy.special
 
 METHODS = ("none", "temperature", "platt")
 BINS = 15
+BINNING = f"{BINS} bins of equally many examples"
 # Beyond them a label is separated perfectly, or by chance: more would only be overconfidence.
 _SCALE_RANGE = (0.05, 20.0)
 _OFFSET_RANGE = (-20.0, 20.0)

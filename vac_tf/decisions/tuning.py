@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.decisions.calibration import BINS, Calibration, calibration_errors, fit_calibration
+from vac_tf.decisions.calibration import (
+    BINNING,
+    Calibration,
+    calibration_errors,
+    fit_calibration,
+)
 from vac_tf.decisions.objectives import Objective
 from vac_tf.decisions.stratified_folds import stratified_folds
 from vac_tf.decisions.thresholds import Thresholds, tune_thresholds
@@ -213,7 +218,7 @@ def _calibration_gain(labels, logits, probabilities, method: str) -> dict[str, A
     return {
         "calibration": {
             "method": method,
-            "binning": f"{BINS} bins of equally many examples",
+            "binning": BINNING,
             "before": calibration_errors(labels, _plain(logits)),
             "after": calibration_errors(labels, probabilities),
         }

@@ -4,12 +4,16 @@ import dataclasses
 import logging
 
 import numpy as np
+import scipy.special
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.run_splits import TEST_SPLITS, VALIDATION_PART, read_named_split
+from vac_tf.decisions.calibration import BINNING, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
+from vac_tf.evaluation.robustness import distorted_logits, robustness
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
+from vac_tf.evaluation.saved_scores import save_scores
 from vac_tf.evaluation.seen_images import seen_images
 from vac_tf.geometry.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
 from vac_tf.inputs.image_source import ImageSource
@@ -39,7 +43,8 @@ def evaluate(config: EvaluationConfig) -> dict:
         The contents of `evaluation.json`: the groups of `vac_tf.metrics.evaluate_multilabel`,
         `inconsistency` (per transform: `raw`, Equation 5, and `relative`), `tuned_thresholds`
         (where the run has thresholds, or gets them now), `saliency_weighted` (with a
-        `saliency_run`: the same groups of the network weighted by it) and `conventions`.
+        `saliency_run`: the same groups of the network weighted by it), `robustness` (of
+        `vac_tf.evaluation.robustness`) and `calibration` on request, and `conventions`.
 
     Raises:
         ValueError: no such run or split, other labels than the run's, a bad image, thresholds that
@@ -85,6 +90,18 @@ def evaluate(config: EvaluationConfig) -> dict:
     if config.inconsistency:
         evaluation["inconsistency"] = inconsistency
     known = known_labels(split.labels, unknown)
+    if config.robustness:
+        distorted = distorted_logits(network, batches)
+        evaluation["robustness"] = robustness(
+            logits,
+            distorted,
+            lambda values: measure(values)["label_based"]["mAP"],
+            config.threshold,
+        )
+        probabilities = scipy.special.expit(logits.astype(np.float32))
+        evaluation["calibration"] = calibration_errors(known, probabilities) | {"binning": BINNING}
+    if config.save_scores:
+        save_scores(folder, split, logits)
     if config.tunes:
         evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
     elif rule:

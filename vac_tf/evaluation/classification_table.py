@@ -13,8 +13,9 @@ def format_table(evaluation: dict, num_labels_shown: int = 5) -> str:
 
     Args:
         evaluation: the dict of `vac_tf.metrics.evaluate_multilabel`; if it also has
-            `inconsistency` (transform -> raw, relative), `tuned_thresholds` or `saliency_weighted`
-            (the same dict of a weighted network), that is shown too.
+            `inconsistency` (transform -> raw, relative), `robustness` with `calibration`,
+            `tuned_thresholds` or `saliency_weighted` (the same dict of a weighted network), that
+            is shown too.
         num_labels_shown: how many labels of the highest and of the lowest AP to list.
 
     Returns:
@@ -32,6 +33,8 @@ def format_table(evaluation: dict, num_labels_shown: int = 5) -> str:
     ]
     if evaluation.get("inconsistency"):
         lines += ["", *_inconsistency(evaluation["inconsistency"])]
+    if evaluation.get("robustness"):
+        lines += ["", *_robustness(evaluation["robustness"], evaluation["calibration"])]
     if evaluation.get("tuned_thresholds"):
         lines += ["", *format_thresholds(evaluation["tuned_thresholds"])]
     lines += ["", *_extreme_labels(evaluation["per_label"], num_labels_shown)]
@@ -55,6 +58,20 @@ def _inconsistency(inconsistency: dict) -> list[str]:
         )
         lines.append(f"{transform:<16}{raw:>12}{relative:>12}")
     return lines
+
+
+def _robustness(robustness: dict, calibration: dict) -> list[str]:
+    names = ("mAP", "mAP_change", "decisions_changed", "positive_decisions_changed")
+    titles = ("mAP", "change", "decisions changed", "of the positive")
+    lines = [f"{'images':<16}" + "".join(f"{title:>20}" for title in titles)]
+    for distortion, values in robustness.items():
+        cells = "".join(f"{_percent(values[name]):>20}" for name in names)
+        lines.append(f"{distortion.replace('_', ' '):<16}{cells}")
+    errors = ", ".join(
+        f"{name} {'-' if calibration[name] is None else format(calibration[name], '.4f')}"
+        for name in ("ECE-C", "ECE-O", "NLL")
+    )
+    return [*lines, f"calibration: {errors} ({calibration['binning']})"]
 
 
 def _extreme_labels(per_label: list[dict], count: int) -> list[str]:

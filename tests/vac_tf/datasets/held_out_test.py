@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from vac_tf.datasets import Split
-from vac_tf.datasets.held_out import hold_out
+from vac_tf.datasets.held_out import draw_images, hold_out
 
 
 def make_split(num_images=40, boxes_per_image=3, root="/data") -> Split:
@@ -61,3 +61,15 @@ def test_refuses_other_fractions(fraction):
 def test_refuses_a_single_image():
     with pytest.raises(ValueError, match="two images"):
         hold_out(make_split(num_images=1), 0.5, seed=0)
+
+
+def test_smaller_draws_lie_in_larger_ones_and_keep_whole_images():
+    split = make_split()
+    few, many = draw_images(split, 5, seed=0), draw_images(split, 20, seed=0)
+    assert len(few) == 15 and len(many) == 60
+    assert set(few.image_paths) < set(many.image_paths)
+    assert np.all(np.diff(many.boxes[:, 0]) > 0)
+    assert set(draw_images(split, 5, seed=1).image_paths) != set(few.image_paths)
+    assert len(draw_images(split, 100, seed=0)) == len(split)
+    with pytest.raises(ValueError, match="At least one image must be drawn, got 0"):
+        draw_images(split, 0, seed=0)
