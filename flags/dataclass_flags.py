@@ -5,7 +5,7 @@ A field's help text is `metadata["help"]`; a closed list of values is `metadata[
 
 import dataclasses
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any, TypeVar
 
 from absl import flags as absl_flags
@@ -68,3 +68,20 @@ def from_flags(
         return config_class(**values, **fixed)
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def parse_arguments(config_class: type[Config], arguments: Sequence[str]) -> Config:
+    """The config that a command line says, whatever flags the running program has.
+
+    Raises:
+        UsageError: an unknown flag, a value that is none of it, or what the config's checks say.
+    """
+    flag_values = absl_flags.FlagValues()
+    define(config_class, flag_values)
+    try:
+        unexpected = flag_values([config_class.__name__, *arguments])[1:]
+    except absl_flags.Error as error:
+        raise UsageError(str(error)) from error
+    if unexpected:
+        raise UsageError(f"Unexpected arguments: {' '.join(unexpected)}. Every setting is a flag.")
+    return from_flags(config_class, flag_values)

@@ -8,7 +8,8 @@ from absl import flags as absl_flags
 from export.building.config import ExportConfig
 from export.scoring.config import ScoringConfig
 from flags import dataclass_flags
-from flags.dataclass_flags import from_flags
+from flags.dataclass_flags import from_flags, parse_arguments
+from flags.program import UsageError
 from vac_tf.configs.analysis import AnalysisConfig
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
@@ -117,3 +118,16 @@ def test_a_field_of_another_type_is_a_fault_of_the_program():
 
     with pytest.raises(ValueError, match="Bad.sizes has the type"):
         dataclass_flags.define(Bad, absl_flags.FlagValues())
+
+
+def test_a_command_line_becomes_a_config_without_the_programs_flags():
+    config = parse_arguments(TrainConfig, ["--epochs=3", "--run_dir=x", "--noround_inputs"])
+    assert config == TrainConfig(epochs=3, run_dir="x")
+    for arguments, message in {
+        ("--epoch=3",): "Unknown command line flag 'epoch'",
+        ("--epochs=many",): "flag --epochs=many",
+        ("--epochs=0",): "epochs must be at least 1",
+        ("words",): "Unexpected arguments: words",
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            parse_arguments(TrainConfig, arguments)

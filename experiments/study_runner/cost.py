@@ -1,0 +1,79 @@
+"""What a study is going to take, from what its finished rows took."""
+
+import dataclasses
+import statistics
+
+from experiments.study_runner.plan import Row, Study, train_config
+from experiments.study_runner.results import Results
+from experiments.study_runner.running import ordered, unfinished
+from vac_tf.analysis.text import number
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """Seconds of every unfinished row and seed; None where nothing is known yet.
+
+    `measured_on` is the number of finished rows that the estimate stands on; 0: it stands on the
+    study file's `seconds_per_row`.
+    """
+
+    rows: list[tuple[Row, int, float | None]]
+    measured_on: int
+
+    def __str__(self) -> str:
+        if not self.rows:
+            return "Every row has its result."
+        lines = [
+            f"  {row.key}, seed {seed}: {number(seconds and seconds / 60, 1)} min"
+            for row, seed, seconds in self.rows
+        ]
+        known = [seconds for *_, seconds in self.rows if seconds is not None]
+        source = f"measured on {self.measured_on} finished rows"
+        if not self.measured_on:
+            source = "by seconds_per_row of the study file" if known else "not known before a row"
+        total = f"{sum(known) / 3600:.1f} h" if known else "?"
+        return "\n".join([*lines, f"{len(self.rows)} trainings, {total} in all ({source})."])
+
+
+def estimated_cost(study: Study, results: Results) -> Cost:
+    """Estimates by the images that a training sees: epochs x views x training images.
+
+    A second is what the median finished row took per such image, or, before any, what
+    `seconds_per_row` says of a row of one view.
+    """
+    finished = results.read(study)
+    rates = [
+        (result["seconds"]["train"] + result["seconds"].get("evaluate", 0.0))
+        / images_seen(study, row)
+        for row in study.rows.values()
+        for result in finished[row.key]
+        if row.program == "train.py" and result["seconds"]["train"] is not None
+    ]
+    rate = statistics.median(rates) if rates else None
+    if rate is None and study.seconds_per_row:
+        first = next(row for row, _ in ordered(study) if row.program == "train.py")
+        config = train_config(study, first)
+        rate = study.seconds_per_row / (config.epochs * study.training_images)
+    rows = [
+        (row, seed, None if rate is None else rate * images_seen(study, row))
+        for row, seed in unfinished(study, results)
+    ]
+    return Cost(rows, len(rates))
+
+
+def images_seen(study: Study, row: Row) -> float:
+    """Views of images that a row's training computes."""
+    config = train_config(study, row)
+    views = 1
+    if row.program == "train.py":
+        views += len(_specs(config.transforms))
+        if config.augment_mode == "union":
+            views *= 1 + len(_specs(config.augment))
+    limits = [getattr(config, name, 0) for name in ("max_images", "train_images")]
+    return (
+        config.epochs * views * min([limit for limit in limits if limit] + [study.training_images])
+    )
+
+
+def _specs(text: str) -> list[str]:
+    return [spec for spec in text.split(",") if spec]

@@ -1,0 +1,199 @@
+"""A study file: which rows are trained with which flags, and what is said of them."""
+
+import dataclasses
+import re
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flags import dataclass_flags
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
+
+_KEY = re.compile(r"[a-z0-9_]+")
+_PROGRAMS = {"train.py": TrainConfig, "train_saliency.py": SaliencyConfig}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One row: a training per seed.
+
+    Attributes:
+        key: names its files; lower-case letters, digits, underscores.
+        name: in tables.
+        flags: of its program, over the shared ones (train.py's alone share); text may hold
+            `{runs_dir}` and `{seed}`.
+        seeds: one training each.
+        program: train.py, or train_saliency.py, whose run others start from: it is not evaluated.
+        evaluated: folder inside the run folder that is evaluated; "" for the run itself.
+        analyze: whether analyze.py measures where it looks (coco and scenes only).
+        needs: keys of rows that are trained before it, seed by seed.
+        data: folder of its data where it is not the study's; such a row is compared with none.
+    """
+
+    key: str
+    name: str
+    flags: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seeds: tuple[int, ...] = ()
+    program: str = "train.py"
+    evaluated: str = ""
+    analyze: bool = False
+    needs: tuple[str, ...] = ()
+    data: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What a study file says; see `docs/study.md` for the fields."""
+
+    name: str
+    file: str
+    title: str
+    question: str
+    data: str
+    seeds: tuple[int, ...]
+    training_images: int
+    seconds_per_row: float
+    shared: dict[str, Any]
+    evaluation: dict[str, Any]
+    rows: dict[str, Row]
+    tables: tuple[dict, ...] = ()
+    choices: tuple[dict, ...] = ()
+    comparisons: tuple[dict, ...] = ()
+
+    def train_flags(self, row: Row, seed: int) -> list[str]:
+        """Flags of the row's program that decide its result, with its placeholders."""
+        shared = self.shared if row.program == "train.py" else {}
+        return as_flags(shared | row.flags | {"seed": seed})
+
+
+def as_flags(values: dict[str, Any]) -> list[str]:
+    """`--name=value` of every value, in the order given; true and false as absl has them."""
+    return [f"--{name}={_as_text(value)}" for name, value in values.items()]
+
+
+def read_study(path: str) -> Study:
+    """Reads and checks a study file; nothing is trained before all of it is right.
+
+    Raises:
+        ValueError: not TOML, a field or flag that does not exist or has a wrong value, or a row
+            that is named but not there; the file and the row are named.
+    """
+    file = Path(path)
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ValueError(f"{path} cannot be read as a study file (TOML): {error}.") from error
+    try:
+        study = _study(file, content)
+        _check_names(study)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return study
+
+
+def _study(file: Path, content: dict) -> Study:
+    fields = {field.name for field in dataclasses.fields(Study)} - {"name", "file"}
+    _refuse_unknown(content, fields, "the study")
+    missing = {"title", "data", "seeds", "training_images", "rows"} - set(content)
+    if missing:
+        raise ValueError(f"{', '.join(sorted(missing))} missing; see docs/study.md.")
+    seeds = _seeds(content["seeds"], "the study")
+    rows = {key: _row(key, values, seeds) for key, values in content["rows"].items()}
+    listed = {name: tuple(content.get(name, ())) for name in ("tables", "choices", "comparisons")}
+    study = Study(
+        file.stem,
+        str(file),
+        content["title"],
+        content.get("question", ""),
+        content["data"],
+        seeds,
+        content["training_images"],
+        float(content.get("seconds_per_row", 0.0)),
+        dict(content.get("shared", {})),
+        dict(content.get("evaluation", {})),
+        rows,
+        **listed,
+    )
+    for row in rows.values():
+        _check_flags(study, row)
+    _parse(EvaluationConfig, [*as_flags(study.evaluation), "--run_dir=run"], "evaluation")
+    return study
+
+
+def _row(key: str, values: dict, seeds: tuple[int, ...]) -> Row:
+    if not _KEY.fullmatch(key):
+        raise ValueError(f"row {key!r}: a key has lower-case letters, digits and underscores only.")
+    fields = {field.name for field in dataclasses.fields(Row)} - {"key"}
+    _refuse_unknown(values, fields, f"row {key!r}")
+    row = Row(key, **({"name": key} | values))
+    if row.program not in _PROGRAMS:
+        raise ValueError(f"row {key!r}: program {row.program!r}. Expected one of: {[*_PROGRAMS]}.")
+    return dataclasses.replace(
+        row, seeds=_seeds(values["seeds"], f"row {key!r}") if "seeds" in values else seeds
+    )
+
+
+def _check_flags(study: Study, row: Row) -> None:
+    """Every flag of every row, as its program would take it."""
+    where = f"row {row.key!r}"
+    given = {"run_dir", "data_dir", "seed"} & (set(study.shared) | set(row.flags))
+    if given:
+        raise ValueError(f"{where}: {', '.join(sorted(given))} is given by the study itself.")
+    places = ["--run_dir=run", "--data_dir=data"]
+    _parse(_PROGRAMS[row.program], [*study.train_flags(row, 0), *places], where)
+
+
+def train_config(study: Study, row: Row):
+    """The config that a row trains with, its folders apart."""
+    flags = [*study.train_flags(row, 0), "--run_dir=run", "--data_dir=data"]
+    return _parse(_PROGRAMS[row.program], flags, f"row {row.key!r}")
+
+
+def _parse(config_class, flags: Sequence[str], where: str):
+    try:
+        return dataclass_flags.parse_arguments(config_class, flags)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from error
+
+
+def _check_names(study: Study) -> None:
+    names = set(study.rows)
+    for row in study.rows.values():
+        if row.needs:
+            _check_rows(row.needs, names - {row.key}, f"row {row.key!r} needs")
+    for choice in study.choices:
+        _refuse_unknown(choice, {"key", "name", "rows"}, "choices")
+        _check_rows(choice.get("rows", ()), set(study.rows), f"choice {choice.get('key')!r}")
+        names.add(choice["key"])
+    for table in study.tables:
+        _refuse_unknown(table, {"title", "rows"}, "tables")
+        _check_rows(table.get("rows", ()), names, f"table {table.get('title')!r}")
+    for comparison in study.comparisons:
+        _refuse_unknown(comparison, {"baseline", "rows"}, "comparisons")
+        chosen = (comparison.get("baseline"), *comparison.get("rows", ()))
+        _check_rows(chosen, names, "comparisons")
+
+
+def _check_rows(rows: Sequence[str], known: set[str], where: str) -> None:
+    unknown = [row for row in rows if row not in known]
+    if unknown or not rows:
+        raise ValueError(f"{where}: no row {unknown or 'at all'}. There are: {sorted(known)}.")
+
+
+def _refuse_unknown(values: dict, known: set[str], where: str) -> None:
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ValueError(f"{where}: unknown field {unknown}. Expected some of: {sorted(known)}.")
+
+
+def _seeds(values, where: str) -> tuple[int, ...]:
+    is_list = isinstance(values, list) and values
+    if not is_list or not all(type(value) is int and value >= 0 for value in values):
+        raise ValueError(f"{where}: seeds must be a list of whole numbers from 0, got {values!r}.")
+    return tuple(dict.fromkeys(values))
+
+
+def _as_text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,209 @@
+"""Trains and evaluates the rows of a study by starting the programs, as a user would."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from experiments.start_program import ROOT
+from experiments.study_runner.plan import Row, Study, as_flags
+from experiments.study_runner.results import Results
+from experiments.study_runner.statistics import bootstrap_draws
+from vac_tf.evaluation.saved_scores import images_digest, read_scores
+from vac_tf.runs.folder import RunFolder
+
+_SHOWN_LINES = 20
+_STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Exit codes of a training that was asked to stop: the row is unfinished, not failed.
+_INTERRUPTED = (75, 130)
+
+
+class RowFailed(Exception):
+    """A program of a row ended with an error."""
+
+    def __init__(self, command: list[str], exit_code: int, log: Path):
+        super().__init__(f"exit code {exit_code}; see {log}")
+        self.command, self.exit_code, self.log = command, exit_code, log
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Where data lies and runs are written.
+
+    Attributes:
+        data_root: the folder that holds the folders of data.
+        runs_dir: folder of this study's run folders and logs; not committed.
+    """
+
+    data_root: Path
+    runs_dir: Path
+
+    def run_dir(self, row: Row, seed: int) -> Path:
+        return self.runs_dir / f"{row.key}_seed{seed}"
+
+    def filled(self, flags: list[str], seed: int) -> list[str]:
+        """Flags with their placeholders filled in."""
+        runs, number = str(self.runs_dir), str(seed)
+        return [flag.replace("{runs_dir}", runs).replace("{seed}", number) for flag in flags]
+
+
+def run_study(
+    study: Study, places: Places, results: Results, finished: Callable[[], None]
+) -> list[str]:
+    """Runs what has no result yet, in the order of `ordered`.
+
+    Args:
+        study: what to run.
+        places: where.
+        results: where raw results go, each as it is there.
+        finished: called after every row.
+
+    Returns:
+        "row (seed)" of every failure; the others have gone on.
+
+    Raises:
+        KeyboardInterrupt: asked to stop; the same call continues.
+    """
+    failed = []
+    with _stopping_as_interrupts():
+        for row, seed in unfinished(study, results):
+            print(f"{row.key}, seed {seed}: {row.name}", flush=True)
+            try:
+                results.write(row, seed, run_row(study, row, seed, places))
+            except RowFailed as error:
+                failed.append(f"{row.key} (seed {seed})")
+                results.write_failure(row, seed, _failure(row, seed, error))
+                print(f"FAILED {failed[-1]}: {error}", file=sys.stderr, flush=True)
+            finished()
+    return failed
+
+
+def unfinished(study: Study, results: Results) -> list[tuple[Row, int]]:
+    """Rows and seeds without a result, in the order of `ordered`."""
+    return [(row, seed) for row, seed in ordered(study) if not results.file(row, seed).exists()]
+
+
+def ordered(study: Study) -> list[tuple[Row, int]]:
+    """Table by table as in the file, one seed of all its rows after the other.
+
+    A stopped study so has whole tables, and of the last one the same seeds of every row. What a row
+    needs comes before it; rows of no table come last.
+    """
+    groups = [[key for key in table["rows"] if key in study.rows] for table in study.tables]
+    pairs = {}
+    for keys in [*groups, list(study.rows)]:
+        seeds = sorted({seed for key in keys for seed in study.rows[key].seeds})
+        for seed in seeds:
+            for key in keys:
+                for needed in (*study.rows[key].needs, key):
+                    row = study.rows[needed]
+                    if seed in row.seeds:
+                        pairs[row.key, seed] = (row, seed)
+    return list(pairs.values())
+
+
+def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
+    """Trains (or continues) one row, evaluates it once, and returns its raw result.
+
+    Raises:
+        RowFailed: a program ended with an error.
+    """
+    run_dir, flags = places.run_dir(row, seed), study.train_flags(row, seed)
+    is_continued = run_dir.exists()
+    data = f"--data_dir={places.data_root / (row.data or study.data)}"
+    log = places.runs_dir / f"{row.key}_seed{seed}.log"
+    os.makedirs(places.runs_dir, exist_ok=True)
+    start = time.monotonic()
+    _start(log, row.program, *places.filled(flags, seed), data, f"--run_dir={run_dir}")
+    seconds = {"train": None if is_continued else round(time.monotonic() - start, 1)}
+    result = {"study": study.name, "row": row.key, "seed": seed, "flags": flags}
+    result["machine"] = {"processors": os.cpu_count(), "python": sys.version.split()[0]}
+    if row.program != "train.py":
+        return result | {"seconds": seconds}
+
+    start = time.monotonic()
+    folder = RunFolder(str(run_dir / row.evaluated))
+    evaluation_flags = ("--save_scores", *as_flags(study.evaluation))
+    _start(log, "evaluate.py", *evaluation_flags, f"--run_dir={folder.path}")
+    seconds["evaluate"] = round(time.monotonic() - start, 1)
+    if row.analyze:
+        _start(log, "analyze.py", f"--run_dir={folder.path}")
+        result["localization"] = folder.read_json("analysis/analysis.json")["localization"]
+    scores = read_scores(folder)
+    evaluation = folder.read_json("evaluation.json")
+    selection = folder.read_json("selection.json")
+    return result | {
+        "seconds": seconds,
+        "held_out": {"mAP": selection["validation_mAP"], "epoch": selection["epoch"]},
+        "images_digest": images_digest(scores),
+        "evaluation": _kept(evaluation),
+        "bootstrap": bootstrap_draws(
+            scores["labels"], scores["logits"], evaluation["conventions"]["threshold"]
+        ),
+    }
+
+
+def _kept(evaluation: dict) -> dict:
+    """What of evaluation.json a report needs; whole numbers of images, no paths."""
+    names = ("label_based", "example_based", "inconsistency", "robustness", "calibration")
+    kept = {name: evaluation[name] for name in names if name in evaluation}
+    kept["per_label"] = [
+        {name: label[name] for name in ("name", "AP", "positives")}
+        for label in evaluation["per_label"]
+    ]
+    conventions = ("split", "images", "labels", "threshold", "average_precision", "selected_on")
+    return kept | {"conventions": {name: evaluation["conventions"][name] for name in conventions}}
+
+
+def _start(log: Path, program: str, *arguments: str) -> None:
+    """Runs a program to its end, its output appended to the log."""
+    command = [sys.executable, program, *arguments]
+    with open(log, "a", encoding="utf-8") as stream:
+        print(f"\n$ python {program} {' '.join(arguments)}", file=stream, flush=True)
+        # In a session of its own: Ctrl-C reaches the study, which stops it once.
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        try:
+            exit_code = process.wait()
+        except BaseException:
+            # Asked to stop: the program saves what it has, and the same study continues it.
+            process.terminate()
+            process.wait()
+            raise
+    if exit_code in _INTERRUPTED:
+        raise KeyboardInterrupt
+    if exit_code:
+        raise RowFailed(["python", program, *arguments], exit_code, log)
+
+
+@contextlib.contextmanager
+def _stopping_as_interrupts() -> Iterator[None]:
+    """SIGTERM stops a study as Ctrl-C does, so that no training is left behind."""
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    earlier = {number: signal.signal(number, stop) for number in _STOPPED}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+def _failure(row: Row, seed: int, error: RowFailed) -> dict:
+    lines = error.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return {
+        "row": row.key,
+        "seed": seed,
+        "command": json.dumps(error.command),
+        "exit_code": error.exit_code,
+        "last_lines": lines[-_SHOWN_LINES:],
+    }

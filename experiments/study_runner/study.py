@@ -1,0 +1,66 @@
+"""A study and its folder: raw results in, report out."""
+
+import os
+from pathlib import Path
+
+from experiments.study_runner.cost import Cost, estimated_cost
+from experiments.study_runner.figures import draw_differences
+from experiments.study_runner.plan import read_study
+from experiments.study_runner.report import (
+    replace_between_marks,
+    report,
+    summarize,
+    summary_json,
+)
+from experiments.study_runner.results import Results
+from experiments.study_runner.running import Places, run_study
+from vac_tf.runs.folder import write_atomically
+
+
+class StudyFolder:
+    """A study with the folder NAME, which holds `results/`, `summary.json` and figures.
+
+    Args:
+        study_file: the TOML file; its name without the suffix is the study's.
+        studies: the folder that holds NAME.
+
+    Raises:
+        ValueError: as `read_study`.
+    """
+
+    def __init__(self, study_file: str, studies: Path):
+        self.study = read_study(study_file)
+        self.folder = studies / self.study.name
+        self.results = Results(self.folder / "results")
+
+    def cost(self) -> Cost:
+        return estimated_cost(self.study, self.results)
+
+    def run(self, data_root: Path, runs_dir: Path, page: Path) -> list[str]:
+        """Runs what is missing, and writes the report after every row; what failed.
+
+        Raises:
+            ValueError: there is no data, or the page lacks the study's marks.
+        """
+        for name in {self.study.data, *(row.data for row in self.study.rows.values())}:
+            if not (data_root / name).is_dir():
+                raise ValueError(f"There is no folder {name!r} in {data_root}: give --data_root.")
+        self.write_report(page)
+        places = Places(data_root.absolute(), (runs_dir / self.study.name).absolute())
+        return run_study(self.study, places, self.results, lambda: self.write_report(page))
+
+    def write_report(self, page: Path) -> dict:
+        """Writes `summary.json`, the figure and the part of the page; returns the summary."""
+        summary = summarize(self.study, self.results.read(self.study))
+        text = page.read_text(encoding="utf-8")
+        os.makedirs(self.folder, exist_ok=True)
+        figures = []
+        if summary["comparisons"]:
+            figure = self.folder / "differences.png"
+            draw_differences(summary, str(figure))
+            figures.append(os.path.relpath(figure, page.parent))
+        part = report(self.study, summary, self.results.failures(self.study), figures)
+        text = replace_between_marks(text, self.study.name, part)
+        write_atomically(str(self.folder / "summary.json"), summary_json(summary).encode())
+        write_atomically(str(page), text.encode())
+        return summary

@@ -1,0 +1,81 @@
+"""Study files: what they say, and what is refused before anything trains."""
+
+import pytest
+
+from experiments.study_runner.plan import read_study
+from tests.experiments.study_runner.study_files import FILE
+from tools.python_imports import REPOSITORY
+
+COMMITTED = sorted((REPOSITORY / "experiments" / "study").glob("*.toml"))
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text):
+        path = tmp_path / "small.toml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_flags_of_a_row_are_the_shared_ones_and_its_own(write):
+    study = read_study(write(FILE))
+    assert study.name == "small" and list(study.rows) == ["control", "weak", "strong"]
+    flags = study.train_flags(study.rows["weak"], 1)
+    assert flags[0] == "--scenes_train_images=48"
+    assert flags[-3:] == ["--transforms=hflip", "--consistency_weight=0.1", "--seed=1"]
+    assert study.rows["strong"].seeds == (0,) and study.rows["weak"].seeds == (0, 1)
+
+
+@pytest.mark.parametrize("path", COMMITTED, ids=lambda path: path.stem)
+def test_committed_study_files_are_right(path):
+    study = read_study(str(path))
+    page = (REPOSITORY / "experiments" / "RESULTS.md").read_text()
+    assert f"<!-- study {study.name} -->" in page and f"<!-- /study {study.name} -->" in page
+    listed = {key for table in study.tables for key in table["rows"]}
+    assert {key for key, row in study.rows.items() if row.program == "train.py"} <= listed
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        (
+            "consistency_weight = 0.1",
+            "weight = 0.1",
+            "row 'weak': Unknown command line flag 'weight'",
+        ),
+        ("epochs = 1", "epoch = 1", "row 'control': Unknown command line flag 'epoch'"),
+        ("epochs = 1", 'epochs = "x"', "row 'control': flag --epochs=x"),
+        (
+            "epochs = 1",
+            "epochs = 0",
+            "row 'control': epochs must be at_least|row 'control': epochs",
+        ),
+        ("robustness = true", "robust = true", "evaluation: Unknown command line flag 'robust'"),
+        ("epochs = 1", 'run_dir = "x"', "run_dir is given by the study itself"),
+        ('title = "Scenes in small"', "", "title missing"),
+        ("seeds = [0, 1]", "seeds = []", "seeds must be a list of whole numbers"),
+        ("seeds = [0]", "seed = [0]", "row 'strong': unknown field \\['seed'\\]"),
+        (
+            'rows = ["control", "strong"]',
+            'rows = ["contrl"]',
+            "table 'First': no row \\['contrl'\\]",
+        ),
+        ('baseline = "control"', 'baseline = "c"', "comparisons: no row \\['c'\\]"),
+        ("[rows.weak]", "[rows.Weak]", "row 'Weak': a key has lower-case"),
+        ("[shared]", "[shared", "cannot be read as a study file"),
+        ('name = "weight 1"', 'needs = ["all"]', "row 'strong' needs: no row \\['all'\\]"),
+        ('name = "weight 1"', 'program = "demo.py"', "row 'strong': program 'demo.py'"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_row(write, old, new, message):
+    assert old in FILE
+    with pytest.raises(ValueError, match=message) as caught:
+        read_study(write(FILE.replace(old, new)))
+    assert "small.toml" in str(caught.value)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(ValueError, match="nothing.toml cannot be read as a study file"):
+        read_study(str(tmp_path / "nothing.toml"))

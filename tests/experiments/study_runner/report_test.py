@@ -1,0 +1,113 @@
+"""The report from raw results alone: tables, choices, verdicts, what is stale or damaged."""
+
+import json
+
+import pytest
+
+from experiments.study_runner.cost import estimated_cost
+from experiments.study_runner.plan import read_study
+from experiments.study_runner.report import replace_between_marks, verdict
+from experiments.study_runner.running import ordered
+from experiments.study_runner.study import StudyFolder
+from tests.experiments.study_runner.study_files import FILE, random_labels, raw_result
+
+MARKED = "# Page\n\n<!-- study small -->\nreplaced\n<!-- /study small -->\n\nrest\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "small.toml").write_text(FILE)
+    (tmp_path / "RESULTS.md").write_text(MARKED)
+    return StudyFolder(str(tmp_path / "small.toml"), tmp_path)
+
+
+def write_results(folder, **qualities):
+    """Results of both seeds (of those a row has); the weak row is best on the held-out part."""
+    study = folder.study
+    for key, quality in qualities.items():
+        row = study.rows[key]
+        for seed in row.seeds:
+            held_out = 0.9 if key == "weak" else 0.8
+            folder.results.write(row, seed, raw_result(study, key, seed, quality, held_out))
+
+
+def test_tables_choices_and_differences(folder, tmp_path):
+    write_results(folder, control=0.3, weak=2.0, strong=0.3)
+    summary = folder.write_report(tmp_path / "RESULTS.md")
+    assert json.loads((folder.folder / "summary.json").read_text()) == summary
+    assert summary["choices"]["chosen"]["row"] == "weak"
+    assert summary["rows"]["control"]["seeds"] == 2 and summary["rows"]["strong"]["seeds"] == 1
+    assert summary["rows"]["weak"]["calibration"] == {"ECE-C": pytest.approx(0.03)}
+    verdicts = {one["row"]: verdict(one["difference"]["mAP"]) for one in summary["comparisons"][:2]}
+    assert verdicts == {"weak": "higher", "strong": "not shown to differ"}
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert page.startswith("# Page\n\n<!-- study small -->\nDoes it run?")
+    assert page.endswith("<!-- /study small -->\n\nrest\n") and "replaced" not in page
+    assert "5 of 5 trainings are done" in page and "| weight 1 | 1 |" in page
+    assert "The weight, chosen by the held-out part of training: weight 0.1." in page
+    assert len(summary["comparisons"]) == 2  # The chosen row is one of them already.
+    assert "![small/differences.png](small/differences.png)" in page
+    assert (folder.folder / "differences.png").read_bytes().startswith(b"\x89PNG")
+    folder.write_report(tmp_path / "RESULTS.md")
+    assert (tmp_path / "RESULTS.md").read_text() == page
+
+
+def test_what_is_there_so_far_is_reported(folder, tmp_path):
+    assert folder.write_report(tmp_path / "RESULTS.md")["rows"] == {}
+    write_results(folder, weak=1.0)
+    summary = folder.write_report(tmp_path / "RESULTS.md")
+    assert list(summary["rows"]) == ["weak"]
+    assert summary["comparisons"] == [] and summary["choices"] == {}
+    folder.results.write_failure(folder.study.rows["strong"], 0, {"row": "strong", "seed": 0})
+    folder.write_report(tmp_path / "RESULTS.md")
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "2 of 5 trainings are done" in page and "Failed: strong, seed 0." in page
+
+
+def test_a_page_without_marks_is_refused():
+    with pytest.raises(ValueError, match="lacks the marks of the study: <!-- study small -->"):
+        replace_between_marks("# Page\n", "small", "text")
+
+
+def test_results_of_other_flags_and_damaged_ones_are_refused(folder, tmp_path):
+    write_results(folder, weak=1.0)
+    (tmp_path / "small.toml").write_text(FILE.replace("epochs = 1", "epochs = 2"))
+    changed = StudyFolder(str(tmp_path / "small.toml"), tmp_path)
+    with pytest.raises(ValueError, match=r"weak_seed0.json was made with other flags .*epochs=1"):
+        changed.write_report(tmp_path / "RESULTS.md")
+    path = folder.results.file(folder.study.rows["weak"], 0)
+    path.write_text(path.read_text()[:50])
+    with pytest.raises(ValueError, match="weak_seed0.json is damaged"):
+        folder.write_report(tmp_path / "RESULTS.md")
+
+
+def test_runs_on_other_images_are_not_compared(folder, tmp_path):
+    write_results(folder, control=1.0)
+    row, labels = folder.study.rows["weak"], random_labels(seed=9)
+    folder.results.write(row, 0, raw_result(folder.study, "weak", 0, 1.0, 0.5, labels))
+    with pytest.raises(ValueError, match="were evaluated on other images"):
+        folder.write_report(tmp_path / "RESULTS.md")
+
+
+def test_tables_come_one_after_the_other_seed_by_seed(folder):
+    pairs = [(row.key, seed) for row, seed in ordered(folder.study)]
+    assert pairs == [("control", 0), ("strong", 0), ("control", 1), ("weak", 0), ("weak", 1)]
+
+
+def test_what_a_row_needs_comes_before_it(tmp_path):
+    text = FILE.replace('name = "control"', 'name = "control"\nneeds = ["weak"]')
+    (tmp_path / "small.toml").write_text(text)
+    pairs = [(row.key, seed) for row, seed in ordered(read_study(str(tmp_path / "small.toml")))]
+    assert pairs[:3] == [("weak", 0), ("control", 0), ("strong", 0)]
+
+
+def test_cost_is_first_given_then_measured(folder):
+    cost = estimated_cost(folder.study, folder.results)
+    assert cost.measured_on == 0 and len(cost.rows) == 5
+    assert {seconds for *_, seconds in cost.rows} == {20.0}  # Of one view 10; these have two.
+    write_results(folder, control=1.0)
+    cost = estimated_cost(folder.study, folder.results)
+    assert cost.measured_on == 2 and [round(seconds) for *_, seconds in cost.rows] == [66] * 3
+    assert "3 trainings, 0.1 h in all (measured on 2 finished rows)" in str(cost)
+    write_results(folder, weak=1.0, strong=1.0)
+    assert str(estimated_cost(folder.study, folder.results)) == "Every row has its result."

@@ -1,0 +1,83 @@
+"""A small study file, and raw results as a study writes them."""
+
+import numpy as np
+
+from experiments.study_runner.statistics import bootstrap_draws
+
+FILE = """
+title = "Scenes in small"
+question = "Does it run?"
+data = "scenes"
+training_images = 48
+seeds = [0, 1]
+seconds_per_row = 10
+
+[shared]
+scenes_train_images = 48
+scenes_image_size = 32
+image_size = 32
+batch_size = 8
+epochs = 1
+
+[evaluation]
+split = "test"
+robustness = true
+
+[rows.control]
+name = "control"
+flags = { transforms = "hflip", consistency_weight = 0 }
+
+[rows.weak]
+name = "weight 0.1"
+flags = { transforms = "hflip", consistency_weight = 0.1 }
+
+[rows.strong]
+name = "weight 1"
+seeds = [0]
+flags = { transforms = "hflip", consistency_weight = 1 }
+
+[[tables]]
+title = "First"
+rows = ["control", "strong"]
+
+[[tables]]
+title = "Weight"
+rows = ["weak", "strong"]
+
+[[choices]]
+key = "chosen"
+name = "The weight"
+rows = ["weak", "strong"]
+
+[[comparisons]]
+baseline = "control"
+rows = ["weak", "strong", "chosen"]
+"""
+
+
+def raw_result(study, key, seed, quality, held_out, labels=None):
+    """A raw result whose logits are the labels, `quality` of them, and noise."""
+    labels = random_labels() if labels is None else labels
+    noise = np.random.default_rng((seed, round(100 * quality))).normal(size=labels.shape)
+    logits = quality * (2 * labels - 1) + noise
+    draws = bootstrap_draws(labels, logits, samples=40)
+    return {
+        "study": study.name,
+        "row": key,
+        "seed": seed,
+        "flags": study.train_flags(study.rows[key], seed),
+        "seconds": {"train": 60.0, "evaluate": 6.0},
+        "held_out": {"mAP": held_out, "epoch": 1},
+        "images_digest": str(labels.sum()),
+        "evaluation": {
+            "label_based": {name: float(np.mean(values)) for name, values in draws.items()},
+            "inconsistency": {"hflip": {"raw": 1.0, "relative": 0.25}},
+            "robustness": {"mirrored": {"mAP": 0.5, "positive_decisions_changed": 0.125}},
+            "calibration": {"ECE-C": 0.03, "binning": "bins"},
+        },
+        "bootstrap": draws,
+    }
+
+
+def random_labels(seed=0, images=60):
+    return (np.random.default_rng(seed).random((images, 4)) < 0.3).astype(np.float32)
