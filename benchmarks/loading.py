@@ -4,8 +4,10 @@
 
 Three ways in turn, --rounds times, to batches of --batch_size: threads that resize by Pillow, band
 by band, and hand their arrays to the main thread, which stacks them (how it was before decoder
-processes); and --processes decoder processes, and one. For each: images/s, processor time of all
-processes for an image, and what share of a core the main process takes.
+processes); and --processes decoder processes, and one. Each time in a program of its own, as a job
+is: what loaded images before leaves memory behind that the C library hands out again, which makes
+the threads a third faster than they are. For each: images/s, processor time of all processes for an
+image, and what share of a core the main process takes; and the ratios of each round.
 
 Then the ceiling: decoder processes that sleep 6 ms an image, as if each had a core, and write its
 pixels, through the scorer's pipeline with a stand-in for the network, and rows of 80 labels to
@@ -15,7 +17,10 @@ Parquet. Three minutes.
 import collections
 import dataclasses
 import itertools
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -28,6 +33,7 @@ from benchmarks.loading_ways import STAND_IN_SECONDS, load_by_bands, load_nothin
 from benchmarks.photographs import list_photographs
 from export.bundle.preprocessing import Preprocessing
 from export.files.daemon_threads import DaemonThreadPool
+from export.scoring.benchmark.processor_time import thread_times, time_between
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding.batch_loader import BatchLoader, ring_batches
 from export.scoring.decoding.decoder_processes import DecoderProcesses
@@ -50,10 +56,12 @@ _BATCH = flags.DEFINE_integer("batch_size", 32, "Images of a batch.")
 _PROCESSES = flags.DEFINE_integer("processes", 2, "Decoder processes, and threads.")
 _SLEEPERS = flags.DEFINE_list("sleepers", ["16", "32"], "Processes that sleep; empty: none.")
 _SLEEPER_COUNT = flags.DEFINE_integer("sleeper_count", 20_000, "Images that they stand for.")
+_WAY = flags.DEFINE_enum(
+    "way", None, ["threads", "processes", "process"], "Only this one, once, as a line of JSON."
+)
 
 _LABELS = tuple(f"label {number}" for number in range(80))
 _BUDGET = 2**33
-_CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,23 +84,14 @@ def settings(load: Callable | None = None) -> LoadingSettings:
     return LoadingSettings(preprocessing, **({"load": load} if load else {}))
 
 
-def processor_seconds(processes: Sequence[int]) -> float:
-    """Of processes that are running, user and system."""
-    ticks = 0
-    for process in processes:
-        with open(f"/proc/{process}/stat", encoding="ascii") as file:
-            ticks += sum(map(int, file.read().rpartition(")")[2].split()[11:13]))
-    return ticks / _CLOCK_TICKS
-
-
 def measure(work: Callable[[], object], count: int, children: Sequence[int] = ()) -> Speed:
     """The speed of work on a number of images, with the help of other processes."""
-    before = processor_seconds(children)
+    before = thread_times(children)
     start, main_start = time.perf_counter(), time.process_time()
     work()
     seconds, main = time.perf_counter() - start, time.process_time() - main_start
-    total = main + processor_seconds(children) - before
-    return Speed(count / seconds, total / count, main / count)
+    of_children = time_between(before, thread_times(children)).used if children else 0.0
+    return Speed(count / seconds, (main + of_children) / count, main / count)
 
 
 def threaded_batches(inputs: Sequence[ScoringInput]) -> Iterator[np.ndarray]:
@@ -121,6 +120,20 @@ def slots(inputs: Sequence[ScoringInput]) -> Iterator[list[tuple[int, ScoringInp
     """Inputs by batch, with their slots."""
     for first in range(0, len(inputs), _BATCH.value):
         yield list(enumerate(inputs[first : first + _BATCH.value]))
+
+
+def measure_way(inputs: Sequence[ScoringInput], way: str) -> Speed:
+    """The speed of one way in this process."""
+    if way == "threads":
+        return measure(lambda: collections.deque(threaded_batches(inputs), maxlen=0), len(inputs))
+    return measure_processes(inputs, _PROCESSES.value if way == "processes" else 1)
+
+
+def measure_in_new_process(way: str) -> Speed:
+    """The speed of one way in a program that has loaded nothing before."""
+    command = [sys.executable, "-m", "benchmarks.loading", *sys.argv[1:], f"--way={way}"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return Speed(**json.loads(done.stdout))
 
 
 def measure_processes(inputs: Sequence[ScoringInput], count: int) -> Speed:
@@ -207,28 +220,33 @@ def main(_) -> None:
     with tempfile.NamedTemporaryFile() as file:
         paths = list_photographs(_IMAGES.value, _COUNT.value, file.name)
     inputs = [ScoringInput(path, path) for path in paths]
-    count = _PROCESSES.value
-    ways = {
-        f"{count} threads, Pillow band by band": lambda: measure(
-            lambda: collections.deque(threaded_batches(inputs), maxlen=0), len(inputs)
-        ),
-        f"{count} processes, one pass": lambda: measure_processes(inputs, count),
-        "1 process, one pass": lambda: measure_processes(inputs, 1),
-    }
+    if _WAY.value:
+        print(json.dumps(dataclasses.asdict(measure_way(inputs, _WAY.value))))
+        return
     print(f"pixels differ by at most {largest_difference(inputs[:128]):.1e} grey levels")
-    speeds = {name: [] for name in ways}
+    count, speeds = _PROCESSES.value, {"threads": [], "processes": [], "process": []}
     for _ in range(_ROUNDS.value):
-        for name, way in ways.items():
-            speeds[name].append(way())
+        for way, found in speeds.items():
+            found.append(measure_in_new_process(way))
+    names = {
+        "threads": f"{count} threads, Pillow band by band",
+        "processes": f"{count} processes, one pass",
+        "process": "1 process, one pass",
+    }
     print("| way | images/s | CPU ms an image | main process, share of a core |")
     print("|---|---|---|---|")
-    for name, found in speeds.items():
+    for way, found in speeds.items():
         values = [median(found, field.name) for field in dataclasses.fields(Speed)]
         share = 100 * median(found, "main_share")
-        print(f"| {name} | {values[0]:.0f} | {1e3 * values[1]:.2f} | {share:.1f} % |")
+        print(f"| {names[way]} | {values[0]:.0f} | {1e3 * values[1]:.2f} | {share:.1f} % |")
     threads, many, one = (np.array([s.images_per_second for s in v]) for v in speeds.values())
     print(f"{count} processes of {count} threads: {_ratios(many / threads)}")
     print(f"{count} processes of 1: {_ratios(many / one)}", flush=True)
+    print_ceilings()
+
+
+def print_ceilings() -> None:
+    """Prints what the pipeline takes from processes that sleep."""
     for text in filter(None, _SLEEPERS.value):
         ceiling = [
             measure_ceiling(int(text), _SLEEPER_COUNT.value) for _ in range(min(3, _ROUNDS.value))

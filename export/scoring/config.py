@@ -168,9 +168,9 @@ class ScoringConfig:
 
     benchmark: bool = setting(
         False,
-        "Measure each stage alone and all together on a sample of --images, look for the best"
-        " --batch_size and --decoders, and say how many decisions --fast_decode changes; write no"
-        " scores.",
+        "Measure a sample of --images: look for the best --batch_size and --decoders, time each"
+        " step alone and all together, name the one that limits, and say how many decisions"
+        " --fast_decode changes; write no scores.",
     )
     benchmark_images: int = setting(256, "Images of the sample of --benchmark.")
     memory_limit_mb: int = setting(

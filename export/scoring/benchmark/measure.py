@@ -3,42 +3,54 @@
 import dataclasses
 import os
 import tempfile
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 
-from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
+from export.scoring.benchmark.fast_decode_effect import FastDecodeEffect, measure_fast_decode
+from export.scoring.benchmark.figures import Figures
 from export.scoring.benchmark.hill_climb import Setting, Trial, climb
 from export.scoring.benchmark.peak_memory import forget_peak, peak_bytes
 from export.scoring.benchmark.report import BenchmarkReport
-from export.scoring.benchmark.stages import Clock, StageClock, batches, time_stages
+from export.scoring.benchmark.steps import (
+    SampleJob,
+    measure_job,
+    measure_loading,
+    measure_network,
+    measure_reading,
+    measure_rows,
+)
 from export.scoring.config import ScoringConfig
-from export.scoring.decoding.batch_loader import open_loader
+from export.scoring.decoding.batch_loader import BatchLoader, LoadedBatch, open_loader
 from export.scoring.decoding.loading import LoadedInput, load
-from export.scoring.engine.batch import make_rows
-from export.scoring.engine.pipeline import run_ahead
-from export.scoring.output.rows import Columns
-from export.scoring.output.writers import check_output, open_writer
+from export.scoring.engine.batch import stack_inputs
+from export.scoring.output.writers import check_output
+from export.scoring.runtime.host_facts import CPU
 from export.scoring.runtime.host_limits import available_cores, available_memory
 from export.scoring.runtime.network_devices import NetworkDevices
+from export.scoring.runtime.processor import describe_processor
 from export.scoring.sources.input import ScoringInput, Source
 from export.scoring.sources.open_source import open_source
 
+# As they are handed out: so that the first and the last of them are little of the whole.
+PIECES_OF_A_DECODER = 32
+# Of a trial, where the network is so slow that each decoder would not get as many.
+TRIAL_SECONDS = 3.0
 
-def benchmark(config: ScoringConfig, clock: Clock = time.perf_counter) -> BenchmarkReport:
-    """Measures stages and settings on a sample of the job's images; writes no scores.
+
+def benchmark(config: ScoringConfig) -> BenchmarkReport:
+    """Measures steps and settings on a sample of the job's images; writes no scores.
 
     Args:
         config: The job; `batch_size` and `decoders` are where the search begins.
-        clock: Gives seconds.
 
     Raises:
-        ValueError: when the model or the images cannot be used, or no image can be scored.
+        ValueError: when the model, the images or the folder of the output cannot be used, or no
+            image can be scored.
     """
     source = open_source(config.images, config.image_root, config.read_limits)
-    config = dataclasses.replace(config, output=config.output or "scores.parquet")
-    return Benchmark(config, source, clock).run()
+    return Benchmark(config, source).run()
 
 
 class Benchmark:
@@ -47,19 +59,17 @@ class Benchmark:
     Args:
         config: The job.
         source: All images; a sample, spread evenly, is measured.
-        clock: Gives seconds.
     """
 
-    def __init__(self, config: ScoringConfig, source: Source, clock: Clock):
+    def __init__(self, config: ScoringConfig, source: Source):
         self._config = config
-        self._clock = clock
-        session = self._open().first
+        self._source = source
+        devices = self._open()
+        self._devices, session = len(devices.sessions), devices.first
         self._provider = session.provider
-        self._columns = Columns(session.description.label_names, source.has_boxes)
         self._preprocessing = dataclasses.replace(
             session.description.preprocessing, fast_decode=config.fast_decode
         )
-        self._thresholds = np.array(session.description.thresholds, np.float32)
         sample = _sample(source, config.benchmark_images)
         # Also puts the files into the cache of the disk: all settings are to find them there.
         self._inputs = [value for value in sample if not self._load(value).error]
@@ -71,47 +81,54 @@ class Benchmark:
             )
 
     def run(self) -> BenchmarkReport:
-        """Measures everything."""
-        images = len(self._inputs)
-        start = Setting(min(self._config.batch_size, images), self._config.decoder_count)
-        most = Setting(images, max(2 * available_cores(), start.decoders))
-        with tempfile.TemporaryDirectory() as folder:
-            output = os.path.join(folder, f"scores{check_output(self._config.output)}")
-            with (
-                StageClock(start.decoders, self._clock) as clock,
-                open_writer(output, self._columns) as writer,
-            ):
-                inputs = self._whole_batches(start.batch_size)
-                devices, limits = self._open(), self._config.read_limits
-                session = devices.first
-                stages = time_stages(
-                    clock, session, self._preprocessing, inputs, start.batch_size, writer, limits
-                )
-                effect = measure_fast_decode(
-                    session, self._inputs, start.batch_size, self._clock, limits
-                )
-            # One device was measured. All compute so many times as much, if nothing holds them up.
-            count = len(devices.sessions)
-            stages.seconds["infer"] /= count
-            del session, devices  # Their memory is not that of the settings below.
+        """Looks for the best setting, and then measures the steps with it."""
+        count = len(self._inputs)
+        start = Setting(min(self._config.batch_size, count), self._config.decoder_count)
+        most = Setting(count, max(2 * available_cores(), start.decoders))
+        with self._output() as output:
+            speed = self._network_speed(self._job(start, output))
             best, trials = climb(
-                lambda setting: self._measure(setting, output), start, most, self._memory_limit
+                lambda setting: self._try(self._job(setting, output), speed),
+                start,
+                most,
+                self._memory_limit,
             )
+            figures, effect = self._measure_steps(self._job(best, output), speed)
         return BenchmarkReport(
+            processor=describe_processor(self._provider)["name"],
             provider=self._provider,
-            start=start,
-            stages=stages,
+            images=count,
+            figures=figures,
             trials=trials,
             best=best,
             memory_limit=self._memory_limit,
             fast_decode=effect,
             uses_fast_decode=self._config.fast_decode,
             left_out=self._left_out,
-            devices=count,
+            devices=self._devices,
         )
 
-    def _load(self, value: ScoringInput) -> LoadedInput:
-        return load(value, self._preprocessing, limits=self._config.read_limits)
+    @contextmanager
+    def _output(self) -> Iterator[str]:
+        """A file that may be written, beside the job's output: on its disk, where one is named."""
+        output = self._config.output
+        suffix = check_output(output) if output else ".parquet"
+        beside = os.path.dirname(os.path.abspath(output)) if output else None
+        with tempfile.TemporaryDirectory(prefix=".benchmark.", dir=beside) as folder:
+            yield os.path.join(folder, f"scores{suffix}")
+
+    def _job(self, setting: Setting, output: str) -> SampleJob:
+        """A job in sessions of its own: one keeps the memory of the largest batch it has seen."""
+        config = dataclasses.replace(
+            self._config,
+            batch_size=setting.batch_size,
+            decoders=setting.decoders,
+            output=output,
+            benchmark=False,
+            metrics_file="",
+            metrics_port=0,
+        )
+        return SampleJob(config, self._open(), self._inputs, self._source.has_boxes)
 
     def _open(self) -> NetworkDevices:
         config = self._config
@@ -119,37 +136,62 @@ class Benchmark:
             config.model, config.providers, config.devices, config.gpu_memory_mb, config.threads
         )
 
+    def _open_loader(self, job: SampleJob):
+        """Of the same decoders as the whole job has, however small the sample is."""
+        preprocessing = job.session.description.preprocessing
+        return open_loader(job.config, preprocessing, self._source.count, self._devices)
+
+    def _load(self, value: ScoringInput) -> LoadedInput:
+        with_picture = self._config.heatmaps == "overlays"
+        return load(value, self._preprocessing, with_picture, limits=self._config.read_limits)
+
+    def _batch(self, job: SampleJob) -> LoadedBatch:
+        size = job.config.batch_size
+        return stack_inputs(job.session, list(map(self._load, job.repeated(size))), size)
+
     @property
     def _memory_limit(self) -> int:
         return self._config.memory_limit_mb * 2**20 or available_memory() // 2
 
-    def _whole_batches(self, batch_size: int) -> Sequence[ScoringInput]:
-        """As many images as fill batches: a part of one costs the network as much as a whole."""
-        return self._inputs[: len(self._inputs) // batch_size * batch_size]
+    def _images(self, job: SampleJob, loader: BatchLoader) -> int:
+        """How many images keep decoders at work long enough."""
+        at_once = loader.decoders.piece_size * job.config.decoder_count
+        return max(len(self._inputs), PIECES_OF_A_DECODER * at_once)
 
-    def _measure(self, setting: Setting, output: str) -> Trial:
-        """Scores the sample from files to rows.
+    def _network_speed(self, job: SampleJob) -> float:
+        job.devices.warm_up(job.config.batch_size)
+        return measure_network(job, self._batch(job)).images_per_second
 
-        In sessions of its own: one keeps the memory of the largest batch that it has seen.
-        """
-        config = dataclasses.replace(
-            self._config, batch_size=setting.batch_size, decoders=setting.decoders
-        )
-        inputs = self._whole_batches(setting.batch_size)
+    def _try(self, job: SampleJob, network_speed: float) -> Trial:
+        """Scores images from files to rows with one setting."""
         forget_peak()
-        devices = self._open()
-        devices.warm_up(setting.batch_size)
-        count = len(devices.sessions)
-        with (
-            open_writer(output, self._columns) as writer,
-            open_loader(config, self._preprocessing, len(inputs), count) as loader,
-        ):
-            start = self._clock()
-            full = map(list, map(enumerate, batches(inputs, setting.batch_size)))
-            for batch, values in run_ahead(devices, loader, full, ("probabilities",)):
-                writer.write(make_rows(batch, values, self._thresholds))
-            seconds = self._clock() - start
-            return Trial(len(inputs) / seconds, peak_bytes(loader.decoders.process_numbers))
+        job.devices.warm_up(job.config.batch_size)
+        with self._open_loader(job) as loader:
+            images = self._job_images(job, loader, network_speed)
+            figures = measure_job(job, loader, images)
+            return Trial(figures.images_per_second, peak_bytes(loader.decoders.process_numbers))
+
+    def _job_images(self, job: SampleJob, loader: BatchLoader, network_speed: float) -> int:
+        most = max(len(self._inputs), int(TRIAL_SECONDS * network_speed))
+        return min(self._images(job, loader), most)
+
+    def _measure_steps(
+        self, job: SampleJob, network_speed: float
+    ) -> tuple[Figures, FastDecodeEffect]:
+        job.devices.warm_up(job.config.batch_size)
+        files_per_second, batch = measure_reading(job), self._batch(job)
+        network, rows = measure_network(job, batch), measure_rows(job, batch)
+        with self._open_loader(job) as loader:
+            loading = measure_loading(job, loader, self._images(job, loader))
+            together = measure_job(job, loader, self._job_images(job, loader, network_speed))
+        on_gpu, decoders = self._provider != CPU, job.config.decoder_count
+        figures = Figures(
+            available_cores(), on_gpu, decoders, files_per_second, loading, network, rows, together
+        )
+        effect = measure_fast_decode(
+            job.session, self._inputs, job.config.batch_size, limits=self._config.read_limits
+        )
+        return figures, effect
 
 
 def _sample(source: Source, count: int) -> Sequence[ScoringInput]:

@@ -35,6 +35,12 @@ def rows_per_part(config: ScoringConfig) -> int:
     return -(-config.rows_per_part // config.batch_size) * config.batch_size
 
 
+def wanted_outputs(config: ScoringConfig) -> tuple[str, ...]:
+    """Names of the network's outputs that a job computes."""
+    optional = {"logits": config.logits, "heatmaps": config.heatmaps != "none"}
+    return ("probabilities", *(name for name, is_wanted in optional.items() if is_wanted))
+
+
 @dataclasses.dataclass(frozen=True)
 class ScoredBatch:
     """What is kept of a batch when the network is done with it: not its pixels.
@@ -73,9 +79,7 @@ class ShardScorer:
         self._devices = devices
         self._thresholds = thresholds
         self._heatmaps = heatmaps
-        optional = {"logits": config.logits, "heatmaps": config.heatmaps != "none"}
-        wanted = tuple(name for name, is_wanted in optional.items() if is_wanted)
-        self._outputs = ("probabilities", *wanted)
+        self._outputs = wanted_outputs(config)
 
     def write_parts(
         self,
