@@ -29,7 +29,9 @@ _TORCH_PYTHON = flags.DEFINE_string(
 _PEERS = flags.DEFINE_multi_enum(
     "peer", ["tuned", "released"], ["tuned", "released", "none"], "PyTorch's ways; repeat the flag."
 )
-_BACKBONE = flags.DEFINE_string("backbone", "resnet50", "PyTorch's ways have ResNets only.")
+_BACKBONE = flags.DEFINE_string(
+    "backbone", "resnet50", "PyTorch has resnet50, 101 and 152, and resnet50_v1_5, resnet101_v1_5."
+)
 _PRECISION = flags.DEFINE_enum(
     "precision", "float32", ["float32", "bfloat16"], "Of the network; the release is float32."
 )
@@ -65,7 +67,7 @@ def start_all(settings: StepSettings, peers: list[str]) -> list[Stepper]:
     argument = settings.to_argument()
     steppers = [Stepper(OURS, [sys.executable, "-m", "benchmarks.our_step", argument])]
     for peer in peers:
-        command = [_TORCH_PYTHON.value, "-m", "benchmarks.torch_step", peer, argument]
+        command = [_TORCH_PYTHON.value, "-m", "benchmarks.pytorch_peer.step", peer, argument]
         steppers.append(Stepper(peer, command))
     return steppers
 

@@ -53,7 +53,8 @@ def test_recipe_says_how_it_is_run(name):
 @pytest.mark.parametrize("name", ROWS)
 def test_rows_have_the_settings_of_the_paper(name):
     config = parse(name)
-    assert (config.backbone, config.backbone_weights) == ("resnet50", "imagenet")
+    assert config.backbone == "resnet50_v1_5"
+    assert config.backbone_weights == "weights/resnet50-0676ba61.pth"
     assert (config.image_size, config.pooling) == (224, "max")
     assert config.loss == "multiple_cross_entropy"
     assert (config.optimizer, config.momentum, config.weight_decay) == ("sgd", 0.9, 1e-4)

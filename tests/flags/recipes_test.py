@@ -12,7 +12,7 @@ from flags import dataclass_flags
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.geometry.transforms import parse_transforms, parse_weights
-from vac_tf.models.backbones import get_backbone
+from vac_tf.models.backbones import check_backbone_weights, get_backbone
 from vac_tf.training.run import build_trainer, start_classifier
 from vac_tf.training.run_data import read_run_data
 
@@ -31,6 +31,11 @@ TRANSFORMS = {
     "acs": "scale:192",
     "acf": "hflip",
     "acfs": "hflip,scale:192",
+}
+# Second part of a recipe's name -> backbone and torchvision's file of ImageNet weights.
+BACKBONES = {
+    "r50": ("resnet50_v1_5", "weights/resnet50-0676ba61.pth"),
+    "r101": ("resnet101_v1_5", "weights/resnet101-63fe2227.pth"),
 }
 AUGMENTATIONS = {"t": "translate:32:0", "r": "rotate:1", "s": "scale:192", "f": "hflip"}
 
@@ -80,6 +85,17 @@ def test_shared_settings_parse_and_are_used(name):
         recipe for recipe in RECIPES if f"recipes/{name}\n" in (FOLDER / recipe).read_text()
     ]
     assert len(including) >= 4
+
+
+@pytest.mark.parametrize("network", ["resnet50", "resnet101"])
+def test_the_weights_that_are_missing_are_got_as_the_settings_say(network):
+    config = parse(f"{network}_settings.flags")
+    with pytest.raises(ValueError, match=r"\.pth' not found. Get torchvision's") as error:
+        check_backbone_weights(config.backbone, config.backbone_weights)
+    for text in (" ".join(comments(f"{network}_settings.flags")), README):
+        pattern = rf"curl --create-dirs -o weights/{network}-\w+\.pth \S+/{network}-\w+\.pth"
+        command = re.search(pattern, re.sub(r"[\s#\\]+", " ", text))
+        assert command[0] in str(error.value)
 
 
 def test_a_flag_after_the_flagfile_wins():
@@ -169,7 +185,8 @@ def test_settings_are_the_authors(name):
     config = parse(name)
     assert (config.optimizer, config.learning_rate, config.momentum) == ("sgd", 1e-3, 0.9)
     assert (config.nesterov, config.weight_decay) == (False, 5e-4)
-    assert config.backbone_weights == "imagenet"
+    network = name.removesuffix(".flags").split("_")[1]
+    assert (config.backbone, config.backbone_weights) == BACKBONES[network]
     assert config.resize_kernel == "nearest"
     assert config.paper_protocol
     assert config.detach_heatmap_kernel
@@ -178,10 +195,9 @@ def test_settings_are_the_authors(name):
     sizes = (config.image_size, config.batch_size, config.drop_remainder)
     if name.startswith("coco_"):
         assert (schedule, sizes) == ((6, 0.1, 14), (288, 24, True))
-        assert (config.backbone, config.train_split) == ("resnet101", "train2014")
+        assert config.train_split == "train2014"
     else:
         assert (schedule, sizes) == ((3, 0.5, 12), (224, 16, False))
-        assert config.backbone == ("resnet101" if "r101" in name else "resnet50")
         assert (config.train_split, config.consistency_weight) == ("trainval", "1")
     if name.startswith("wider_"):
         assert config.unknown_labels == "release"

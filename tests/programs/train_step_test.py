@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from benchmarks.our_step import peer_name
 from benchmarks.told_steps import Stepper, StepSettings
 from benchmarks.train_step import take_turns
 from tools.python_imports import REPOSITORY
@@ -61,6 +62,22 @@ def test_processes_step_in_turn_and_only_when_told(monkeypatch):
         rest = stepper._process.communicate()[0]
         assert int(rest) == 1 + 3 * 3
         stepper.end()
+
+
+@pytest.mark.parametrize(
+    ("backbone", "layer", "expected"),
+    [
+        ("resnet50", "conv1_conv", "conv1"),
+        ("resnet50", "conv1_bn", "bn1"),
+        ("resnet50", "conv3_block1_0_bn", "layer2.0.downsample.1"),
+        ("resnet101", "conv4_block23_2_conv", "layer3.22.conv2"),
+        ("resnet50_v1_5", "stage3_block0_shortcut", "layer3.0.downsample.0"),
+        ("small", "stage0_block0_conv0", "stage0_block0_conv0"),
+        ("small", "cam_head", "fc"),
+    ],
+)
+def test_layers_have_the_names_of_the_peer(backbone, layer, expected):
+    assert peer_name(backbone, layer) == expected
 
 
 def test_a_process_that_fails_is_named():

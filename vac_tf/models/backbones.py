@@ -1,7 +1,7 @@
-"""Backbones by name: Keras applications with their own normalisation, and one small network.
+"""Backbones by name: Keras applications with their own normalisation, and networks of ours.
 
-All constants of image normalisation live here. Keras's ResNet is v1 with BGR means; the VAC
-authors used PyTorch's ResNet (v1.5, RGB mean and standard deviation).
+All constants of image normalisation live here. `resnet50` is Keras's (v1, BGR means),
+`resnet50_v1_5` PyTorch's (RGB mean and standard deviation), which the papers' authors used.
 """
 
 import dataclasses
@@ -11,9 +11,15 @@ from functools import partial
 import keras
 
 from vac_tf.models.architectures.efficientnet_lite import efficientnet_lite
+from vac_tf.models.architectures.resnet_v1_5 import (
+    resnet50_v1_5,
+    resnet101_v1_5,
+    torch_name,
+)
 from vac_tf.models.architectures.small import small_network
 from vac_tf.models.weights.backbone_file import check_weights_file, load_backbone_weights
 from vac_tf.models.weights.efficientnet_lite import imagenet_weights_file
+from vac_tf.models.weights.torch_backbone import TorchWeights
 
 IMAGENET_MEAN = (0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0)
 IMAGENET_STD = (0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0)
@@ -50,7 +56,8 @@ class Backbone:
 
     `stride` is the nominal one: pixels of the image per heatmap cell. `has_imagenet_weights` says
     whether such weights are published for it, and `find_imagenet_weights` raises ValueError where
-    they are not installed; without it Keras downloads them.
+    they are not installed; without it Keras downloads them. `torch_weights` are those that
+    PyTorch's libraries publish as files.
     """
 
     build: object
@@ -59,6 +66,7 @@ class Backbone:
     options: tuple[tuple[str, object], ...] = ()
     has_imagenet_weights: bool = True
     find_imagenet_weights: Callable[[], object] | None = None
+    torch_weights: TorchWeights | None = None
 
 
 def _efficientnet_lite(variant):
@@ -69,6 +77,17 @@ def _efficientnet_lite(variant):
     )
 
 
+def _resnet_v1_5(build, file, newer_file, folder):
+    advice = (
+        f"Get torchvision's: curl --create-dirs -o weights/{file}"
+        f" https://download.pytorch.org/models/{file}\nand give --backbone_weights=weights/{file}."
+        f" {newer_file} (IMAGENET1K_V2) fits too, as does a folder with config.json and"
+        f" model.safetensors of huggingface.co/timm/{folder}."
+    )
+    published = TorchWeights(torch_name, "fc.", (IMAGENET_MEAN, IMAGENET_STD), advice)
+    return Backbone(build, TORCH, has_imagenet_weights=False, torch_weights=published)
+
+
 _NO_PREPROCESSING = (("include_preprocessing", False),)
 _APPLICATIONS = keras.applications
 
@@ -77,6 +96,12 @@ BACKBONES = {
     "resnet50": Backbone(_APPLICATIONS.ResNet50, CAFFE),
     "resnet101": Backbone(_APPLICATIONS.ResNet101, CAFFE),
     "resnet152": Backbone(_APPLICATIONS.ResNet152, CAFFE),
+    "resnet50_v1_5": _resnet_v1_5(
+        resnet50_v1_5, "resnet50-0676ba61.pth", "resnet50-11ad3fa6.pth", "resnet50.tv_in1k"
+    ),
+    "resnet101_v1_5": _resnet_v1_5(
+        resnet101_v1_5, "resnet101-63fe2227.pth", "resnet101-cd907fc2.pth", "resnet101.tv_in1k"
+    ),
     "resnet50v2": Backbone(_APPLICATIONS.ResNet50V2, MINUS_ONE_TO_ONE),
     "resnet101v2": Backbone(_APPLICATIONS.ResNet101V2, MINUS_ONE_TO_ONE),
     "resnet152v2": Backbone(_APPLICATIONS.ResNet152V2, MINUS_ONE_TO_ONE),
@@ -115,7 +140,7 @@ BACKBONES = {
 
 
 def get_backbone(name: str) -> Backbone:
-    """The backbone of that name (case and `-`/`_` do not matter); ValueError lists the known."""
+    """The backbone of that name (case and `-_.` do not matter); ValueError lists the known."""
     known = {_plain(key): backbone for key, backbone in BACKBONES.items()}
     if _plain(name) not in known:
         raise ValueError(f"Unknown backbone {name!r}. Known backbones: {', '.join(BACKBONES)}.")
@@ -123,7 +148,7 @@ def get_backbone(name: str) -> Backbone:
 
 
 def _plain(name):
-    return name.lower().replace("-", "").replace("_", "")
+    return name.lower().translate(dict.fromkeys(map(ord, "-_.")))
 
 
 def heatmap_stride(names: tuple[str, ...]) -> int:
@@ -142,14 +167,14 @@ def check_backbone_weights(name: str, weights: str | None) -> None:
             there.
     """
     backbone = get_backbone(name)
+    published = backbone.torch_weights
     if weights in ("none", None, ""):
         return
     if weights != "imagenet":
-        check_weights_file(weights)
+        check_weights_file(weights, published)
     elif not backbone.has_imagenet_weights:
-        raise ValueError(
-            f"There are no ImageNet weights for backbone {name!r}; use weights='none' or a file."
-        )
+        advice = published.advice if published else "Use weights='none' or a file."
+        raise ValueError(f"There are no ImageNet weights for backbone {name!r} here. {advice}")
     elif backbone.find_imagenet_weights:
         backbone.find_imagenet_weights()
 
@@ -161,8 +186,9 @@ def build_backbone(name: str, image_shape, weights: str | None = None):
         name: A key of `BACKBONES`.
         image_shape: `(height, width, 3)`, height and width may be None.
         weights: `"imagenet"` (downloaded by Keras; for efficientnet_lite from an installed package,
-            see `requirements-pretrained.txt`), `"none"`/None, or the path of a `.keras` or
-            `.weights.h5` file of this backbone, or of the network.keras of a run that has it.
+            see `requirements-pretrained.txt`), `"none"`/None, the path of a `.keras` or
+            `.weights.h5` file of this backbone, of the network.keras of a run that has it, or (for
+            those with `torch_weights`) of a `.pth` or `.safetensors` file or a folder of timm's.
 
     Returns:
         `keras.Model`: normalised images `[B, H, W, 3]` -> features `[B, h, w, C]`.
@@ -180,5 +206,5 @@ def build_backbone(name: str, image_shape, weights: str | None = None):
         **dict(backbone.options),
     )
     if source not in ("none", "imagenet"):
-        load_backbone_weights(features, name, source)
+        load_backbone_weights(features, name, source, backbone.torch_weights)
     return features

@@ -68,6 +68,12 @@ def test_small_network_has_no_published_weights():
         build_backbone("small", (None, None, 3), "imagenet")
 
 
+def test_pytorchs_resnet_says_which_file_to_give():
+    expected = r"resnet50_v1_5' here. .*curl .*pth\nand give --backbone_weights=weights/resnet50-"
+    with pytest.raises(ValueError, match=expected):
+        build_backbone("resnet50_v1_5", (None, None, 3), "imagenet")
+
+
 @pytest.mark.parametrize("build", [partial(build_classifier, num_labels=2), build_saliency_network])
 def test_the_network_of_a_run_gives_its_backbone(tmp_path, build):
     network = build("small")

@@ -1,8 +1,8 @@
 """The same training step in PyTorch, for `benchmarks.train_step`: two ways, one network.
 
-Runs in an environment of requirements-benchmarks.txt, without TensorFlow. The network is that of
-`keras.applications.ResNet50` (version 1: the stride is in the first convolution of a block) with
-the weights that our step starts from, so that the first losses must agree.
+Runs in an environment of requirements-benchmarks.txt, without TensorFlow. The network is the same
+ResNet, of version 1 or 1.5, with the weights that our step starts from, so that the first losses
+must agree.
 """
 
 import sys
@@ -10,95 +10,11 @@ import sys
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
+from benchmarks.pytorch_peer.resnet import ResNet
 from benchmarks.told_steps import StepSettings, ToldSteps, host_peak
 
-BLOCKS = {"resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3), "resnet152": (3, 8, 36, 3)}
-MEAN_BGR = (103.939, 116.779, 123.68)
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-
-
-class ConvolutionAndNorm(nn.Module):
-    """A convolution without the bias that the normalisation would cancel."""
-
-    def __init__(self, inputs, outputs, size=1, stride=1):
-        super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, size, stride, (size - 1) // 2, bias=False)
-        # Keras's ResNet adds this epsilon; its momentum 0.9 is PyTorch's 0.1.
-        self.bn = nn.BatchNorm2d(outputs, eps=1.001e-5)
-
-    def forward(self, features):
-        return self.bn(self.conv(features))
-
-
-class Block(nn.Module):
-    """A bottleneck; the attributes are numbered as Keras numbers its layers."""
-
-    def __init__(self, inputs, width, stride, projects):
-        super().__init__()
-        if projects:
-            self.conv_0 = ConvolutionAndNorm(inputs, 4 * width, stride=stride)
-        self.conv_1 = ConvolutionAndNorm(inputs, width, stride=stride)
-        self.conv_2 = ConvolutionAndNorm(width, width, size=3)
-        self.conv_3 = ConvolutionAndNorm(width, 4 * width)
-        self.projects = projects
-
-    def forward(self, features):
-        shortcut = self.conv_0(features) if self.projects else features
-        features = F.relu(self.conv_1(features), inplace=True)
-        features = F.relu(self.conv_2(features), inplace=True)
-        return F.relu(self.conv_3(features) + shortcut, inplace=True)
-
-
-class ResNet(nn.Module):
-    """Normalised images `[B, 3, H, W]` -> features `[B, 2048, h, w]`, and the classifier `fc`."""
-
-    def __init__(self, blocks, num_labels):
-        super().__init__()
-        self.first = ConvolutionAndNorm(3, 64, size=7, stride=2)
-        self.blocks = nn.ModuleDict()
-        inputs = 64
-        for stage, count in enumerate(blocks, start=2):
-            width = 64 * 2 ** (stage - 2)
-            for number in range(1, count + 1):
-                stride = 2 if number == 1 and stage > 2 else 1
-                block = Block(inputs, width, stride, projects=number == 1)
-                self.blocks[f"conv{stage}_block{number}"] = block
-                inputs = 4 * width
-        self.fc = nn.Linear(inputs, num_labels)
-
-    def features(self, images):
-        features = F.max_pool2d(F.relu(self.first(images), inplace=True), 3, 2, 1)
-        for block in self.blocks.values():
-            features = block(features)
-        return features
-
-    def load(self, arrays):
-        """Takes the weights of the Keras network, by the names of its layers."""
-        self._load_pair(self.first, arrays, "conv1")
-        for name, block in self.blocks.items():
-            for part, pair in block.named_children():
-                self._load_pair(pair, arrays, f"{name}_{part.removeprefix('conv_')}")
-        _assign(self.fc.weight, arrays["cam_head/kernel"].T)
-        _assign(self.fc.bias, arrays["cam_head/bias"])
-
-    @staticmethod
-    def _load_pair(pair, arrays, name):
-        _assign(pair.conv.weight, arrays[f"{name}_conv/kernel"].transpose(3, 2, 0, 1))
-        _assign(pair.bn.weight, arrays[f"{name}_bn/gamma"])
-        _assign(pair.bn.bias, arrays[f"{name}_bn/beta"])
-
-
-def _assign(parameter, values):
-    with torch.no_grad():
-        parameter.copy_(torch.from_numpy(np.ascontiguousarray(values)))
-
-
-def normalize(images):
-    """Pixels `[B, 3, H, W]` 0..255 RGB as the network wants them: BGR without their mean."""
-    mean = torch.tensor(MEAN_BGR, device=images.device).view(1, 3, 1, 1)
-    return images.flip(1) - mean
 
 
 class TunedStep:
@@ -130,7 +46,7 @@ class TunedStep:
         together = torch.cat((images, images.flip(3)))
         is_mixed = self._settings.precision == "bfloat16"
         with torch.autocast(DEVICE, torch.bfloat16, enabled=is_mixed):
-            features = self._forward(normalize(together)).float()
+            features = self._forward(self._network.normalize(together)).float()
         fc = self._network.fc
         heatmaps = F.conv2d(features, fc.weight.detach()[:, :, None, None])
         return fc(features.mean((2, 3))), heatmaps
@@ -144,8 +60,8 @@ class ReleasedStep:
 
     Its `main.py`, `utils.py` and `resnet.py`: float32 in the default layout, the four views from
     the loader, heatmaps as the sum over channels of a product `[B, L, C, h, w]`, the loss example
-    by example without a stable log-sigmoid, flips by `grid_sample`. Only the network is ours:
-    version 1, with 3.86 billion multiplications at 224 px where the release's version 1.5 has 4.09.
+    by example without a stable log-sigmoid, flips by `grid_sample`. Its network is version 1.5, as
+    `--backbone=resnet50_v1_5` has it (4.09 billion multiplications at 224 px, version 1 has 3.86).
     """
 
     def __init__(self, settings, network, images, labels):
@@ -153,7 +69,7 @@ class ReleasedStep:
         small = F.interpolate(images, (side, side), mode="bilinear", antialias=True)
         pairs = (torch.cat((views, views.flip(3))) for views in (images, small))
         self._network = network
-        self._views = [normalize(pair).contiguous() for pair in pairs]
+        self._views = [network.normalize(pair).contiguous() for pair in pairs]
         self._labels = labels.repeat(4, 1)
         ratio = torch.full((settings.num_labels,), settings.positive_ratio, device=DEVICE)
         self._positive, self._negative = (1 - ratio).exp(), ratio.exp()
@@ -213,7 +129,7 @@ def main(way, settings):
     torch.backends.cudnn.benchmark = True
     with np.load(settings.start) as file:
         arrays = dict(file)
-    network = ResNet(BLOCKS[settings.backbone], settings.num_labels)
+    network = ResNet(settings.backbone, settings.num_labels)
     network.load(arrays)
     network = network.to(DEVICE).train()
     images = torch.from_numpy(arrays["images"].transpose(0, 3, 1, 2)).to(DEVICE)
