@@ -13,14 +13,15 @@ RATIO = np.array([0.1, 0.5, 0.8], "float32")
 ALL_TRANSFORMS = "hflip,rotate:1,translate:8:0,scale:16"
 
 
-def build_network(dtype="float32"):
+def build_network(dtype="float32", is_normalized=True):
     keras.utils.set_random_seed(0)
     images = keras.Input((None, None, 3), name="images")
     features = keras.layers.Rescaling(1 / 255, dtype="float32")(images)
     # Fields that overlap and padding: not equivariant under any of the transforms.
     convolution = keras.layers.Conv2D(6, 2 * STRIDE, STRIDE, padding="same", dtype=dtype)
     features = convolution(features)
-    features = keras.layers.BatchNormalization(momentum=0.5, dtype=dtype)(features)
+    if is_normalized:
+        features = keras.layers.BatchNormalization(momentum=0.5, dtype=dtype)(features)
     features = keras.layers.Activation("relu", dtype=dtype)(features)
     return keras.Model(images, CAMHead(3, name="cam_head")(features))
 

@@ -43,6 +43,11 @@ class MethodSettings:
             "sigmoid_cells",
         ),
     )
+    sampled_transform: bool = setting(
+        False,
+        "Show one of the transforms a training step, each with the same probability, at the cost of"
+        " two views; its term counts as often as there are transforms.",
+    )
     pairs: str = setting(
         "star",
         "star: the original against each transform; grid: the release's four views of one flip"

@@ -37,6 +37,7 @@ _YOUNGER_SETTINGS = {
     "scaled_view": "view",
     "consistency_form": "squared_error",
     "consistency_ramp": 0.0,
+    "sampled_transform": False,
     "accumulate_steps": 1,
     "synchronized_batch_norm": False,
     "round_inputs": False,

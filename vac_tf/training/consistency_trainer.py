@@ -5,13 +5,16 @@ transforms. Without transforms it is the baseline.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from vac_tf.geometry.transforms import Transform
 from vac_tf.losses.consistency import get_form
 from vac_tf.models.classifier import with_features
+from vac_tf.training.consistency.drawing import check_drawing, draw
 from vac_tf.training.consistency.views import (
     ORIGINAL,
     PAIRS,
@@ -51,10 +54,13 @@ class ConsistencyTrainer(CompiledTrainer):
             before momentum, as PyTorch's SGD does. It is no part of the reported loss.
         ramp_steps: Steps of the optimizer over which the weights rise from 0, linearly; 0: they are
             there from the first one.
+        drawing_seed: Each training step shows one of the transforms, drawn by this seed and the
+            step, and its term counts as often as there are transforms: the mean of the consistency
+            loss over many steps is that of all transforms. None: every step shows all of them.
 
     Raises:
-        ValueError: an unknown level, form, pairs or loss, a form that does not fit the level, or
-            `grid` without exactly one flip and one scaling.
+        ValueError: an unknown level, form, pairs or loss, a form that does not fit the level,
+            `grid` without exactly one flip and one scaling, or transforms that cannot be drawn.
     """
 
     def __init__(
@@ -70,12 +76,15 @@ class ConsistencyTrainer(CompiledTrainer):
         stride: int = 32,
         coupled_weight_decay: float = 0.0,
         ramp_steps: float = 0.0,
+        drawing_seed: int | None = None,
     ):
         super().__init__()
         _check(pairs, PAIRS, "pairs")
         _check(level, LEVELS, "consistency_level")
         if pairs == "grid":
             check_grid(transforms)
+        if drawing_seed is not None:
+            check_drawing(transforms, pairs)
         self.network = network
         self.transforms = tuple(transforms)
         self.weights_by_spec = weights or {transform.spec: 1.0 for transform in transforms}
@@ -84,6 +93,7 @@ class ConsistencyTrainer(CompiledTrainer):
         self.stride = stride
         self.coupled_weight_decay = coupled_weight_decay
         self.ramp_steps = ramp_steps
+        self.drawing_seed = drawing_seed
         self._forward = with_features(network) if level == "features" else network
         self._positive_ratio = positive_ratio
         self._loss = classification_loss(loss) if isinstance(loss, str) else loss
@@ -139,6 +149,8 @@ class ConsistencyTrainer(CompiledTrainer):
             `ramp_steps`, of a compiled trainer, also `consistency_ramp`, the part of the weights
             that is there.
         """
+        if training and self.drawing_seed is not None:
+            return self._add_up(self._drawn_terms(_by_name(images), labels))
         return self._judge(images, labels, training)[0]
 
     def judge(self, images, labels):
@@ -147,16 +159,37 @@ class ConsistencyTrainer(CompiledTrainer):
         return terms, outputs[ORIGINAL]["logits"]
 
     def training_inputs(self, images) -> list:
-        """What a training step shows to the network, one after the other: `[V * B, H, W, 3]`."""
-        groups = make_views(_by_name(images), self.transforms, self.pairs)
-        return [ops.concatenate(list(views.values())) for views in groups]
+        """What training steps show to the network, one after the other: `[V * B, H, W, 3]`."""
+        given, at_once = _by_name(images), [self.transforms]
+        if self.drawing_seed is not None:
+            at_once = [(transform,) for transform in self.transforms]
+        return [
+            ops.concatenate(list(views.values()))
+            for transforms in at_once
+            for views in make_views(given, transforms, self.pairs)
+        ]
 
     def _judge(self, images, labels, training):
-        outputs = self._predict(make_views(_by_name(images), self.transforms, self.pairs), training)
-        terms = self._consistency(outputs, labels)
+        terms, outputs = self._terms_of(self.transforms, _by_name(images), labels, training)
+        return self._add_up(terms), outputs
+
+    def _drawn_terms(self, given, labels):
+        number = len(self.transforms)
+
+        def only(transform):
+            terms = self._terms_of((transform,), given, labels, training=True)[0]
+            terms[transform.term] *= float(number)
+            return {t.term: ops.zeros(()) for t in self.transforms} | terms
+
+        drawn = draw(self.drawing_seed, self.optimizer.iterations, number)
+        return tf.switch_case(drawn, [partial(only, transform) for transform in self.transforms])
+
+    def _terms_of(self, transforms, given, labels, training):
+        """The terms of some transforms, not yet added up, and the outputs of their views."""
+        outputs = self._predict(make_views(given, transforms, self.pairs), training)
+        terms = self._consistency(transforms, outputs, labels)
         classification = [self._classify(labels, output["logits"]) for output in outputs.values()]
         terms["classification_loss"] = ops.mean(ops.stack(classification))
-        self._add_up(terms)
         original = ops.cast(outputs[ORIGINAL]["heatmaps"], "float32")
         terms["heatmap_size"] = ops.sqrt(ops.mean(ops.square(original)))
         return terms, outputs
@@ -172,6 +205,7 @@ class ConsistencyTrainer(CompiledTrainer):
             consistency = terms["consistency_ramp"] * consistency
         terms["consistency_loss"] = consistency
         terms["loss"] = terms["classification_loss"] + consistency
+        return terms
 
     def _predict(self, groups, training):
         outputs = {}
@@ -186,13 +220,13 @@ class ConsistencyTrainer(CompiledTrainer):
         known = ops.logical_not(ops.isnan(labels))
         return ops.mean(self._loss(labels, logits, self._positive_ratio, known))
 
-    def _consistency(self, outputs, labels):
+    def _consistency(self, transforms, outputs, labels):
         return {
             transform.term: sum(
                 share * self._differ(transform, outputs[first], outputs[second], labels)
                 for share, first, second in compared
             )
-            for transform, compared in comparisons(self.transforms, self.pairs).items()
+            for transform, compared in comparisons(transforms, self.pairs).items()
         }
 
     def _differ(self, transform, output, transformed, labels):

@@ -13,6 +13,7 @@ from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, p
 from vac_tf.losses.consistency import get_form
 from vac_tf.losses.saliency import parse_losses
 from vac_tf.models.backbones import check_backbone_weights, get_backbone
+from vac_tf.training.consistency.drawing import check_drawing
 from vac_tf.training.consistency.views import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
 from vac_tf.training.step.classification_loss import check_loss
@@ -94,6 +95,13 @@ def _check_consistency(config, transforms):
     get_form(config.consistency_form, config.consistency_level)
     if config.pairs == "grid":
         check_grid(transforms)
+    if config.sampled_transform:
+        check_drawing(transforms, config.pairs)
+        if config.synchronized_batch_norm:
+            raise ValueError(
+                "synchronized_batch_norm: not with sampled_transform, as TensorFlow's replicas"
+                " cannot wait for each other in a step that is drawn; leave one of them out."
+            )
     if config.consistency_ramp > config.epochs:
         raise ValueError(
             f"consistency_ramp {config.consistency_ramp:g} is longer than the run of"

@@ -232,10 +232,10 @@ def _augmentation(config):
 
 
 def _sides_of_views(config):
-    """Side in pixels of every view of an image that a step holds."""
+    """Side in pixels of every view of an image that a step holds at least."""
     transforms = parse_transforms(config.transforms, config.resize_kernel)
-    sides = (t.size if isinstance(t, Scaling) else config.image_size for t in transforms)
-    return (config.image_size, *sides)
+    sides = [t.size if isinstance(t, Scaling) else config.image_size for t in transforms]
+    return (config.image_size, *([max(sides)] if config.sampled_transform else sides))
 
 
 def _views_from_photographs(config):

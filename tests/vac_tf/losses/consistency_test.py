@@ -251,7 +251,7 @@ def test_every_form_runs_in_a_graph_in_half_precision(maps):
     first, second, labels = (tf.constant(value) for value in maps)
     half = tf.cast(first, tf.bfloat16), tf.cast(second, tf.bfloat16)
 
-    @tf.function
+    @tf.function(autograph=False)
     def all_of(first, second):
         return {name: form.compare(first, second, labels) for name, form in FORMS.items()}
 

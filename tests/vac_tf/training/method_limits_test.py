@@ -25,6 +25,16 @@ from vac_tf.training.saliency.run import run_saliency
         ({"backbone_weights": "imagenet"}, "no ImageNet weights for backbone 'small'"),
         ({"backbone_weights": "absent.keras"}, "'absent.keras' not found. Expected 'imagenet'"),
         ({"consistency_ramp": 10.5}, "consistency_ramp 10.5 is longer than the run of 10 epochs"),
+        ({"sampled_transform": True}, "needs pairs='star' and two transforms at least, got"),
+        (
+            {"sampled_transform": True, "transforms": "hflip,scale:64", "pairs": "grid"},
+            "needs pairs='star'.* got pairs 'grid' and .'hflip', 'scale:64'.",
+        ),
+        (
+            {"sampled_transform": True, "transforms": "hflip,scale:64"}
+            | {"strategy": "mirrored", "synchronized_batch_norm": True},
+            "synchronized_batch_norm: not with sampled_transform",
+        ),
         (
             {"consistency_form": "acvc", "consistency_level": "logits"},
             "'acvc' does not fit consistency_level 'logits': it compares heatmaps. .*sigmoid_cells",
@@ -58,6 +68,7 @@ def test_the_smallest_and_largest_sizes_are_allowed():
         {"image_size": 8192, "transforms": "scale:4096"},
         {"warmup_epochs": 10.0},
         {"consistency_ramp": 10.0},
+        {"sampled_transform": True, "transforms": "hflip,scale:64"},
     ):
         check_method(TrainConfig(run_dir="run", **changes))
 
