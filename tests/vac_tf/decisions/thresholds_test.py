@@ -27,11 +27,13 @@ def examples(seed, count=60, num_labels=5, ties=False):
 def slow_value(labels, decided, objective):
     """What the objective wants to be largest, or None for a forbidden choice."""
     hits, alarms = int((labels * decided).sum()), int(decided.sum())
+    positives = int(labels.sum())
     if objective.kind == "alarm_rate":
         return alarms if alarms <= objective.value * len(labels) else None
     if objective.kind == "precision":
         return hits if alarms and hits >= objective.value * alarms else None
-    return fbeta_score(labels, decided, beta=objective.value, zero_division=0)
+    weight = objective.value**2
+    return (1 + weight) * hits / (alarms + weight * positives) if alarms + positives else 0.0
 
 
 def slow_best(labels, probabilities, objective):
@@ -41,6 +43,15 @@ def slow_best(labels, probabilities, objective):
         slow_value(labels, probabilities > threshold, objective) for threshold in [*candidates, 1.0]
     ]
     return max((value for value in values if value is not None), default=None)
+
+
+@pytest.mark.parametrize("beta", [0.5, 1.0, 2.0])
+def test_the_slow_value_is_that_of_scikit_learn(beta):
+    labels, probabilities = examples(0)
+    for threshold in (0.1, 0.5, 0.9, 1.0):
+        for truth, decided in zip(labels.T, probabilities.T > threshold, strict=True):
+            expected = fbeta_score(truth, decided, beta=beta, zero_division=0)
+            assert slow_value(truth, decided, Objective("fbeta", beta)) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("ties", [False, True])
