@@ -106,7 +106,7 @@ def test_steps_that_xla_compiles_are_those_of_the_plain_step(tmp_path, optimizer
         states_of(config_of(tmp_path, name, jit_compile=name, **settings)) for name in ("off", "on")
     )
     for value, expected in zip(compiled[-1], plain[-1], strict=True):
-        np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(value, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_frozen_step_is_that_of_a_network_without_gradients_before_the_head(tmp_path):
