@@ -5,7 +5,8 @@
 First the CPU time per image of each step of the way, alone on one thread. Then whole epochs through
 the pipeline of `train.py`, nothing trained, the caches in turn: images per second, CPU time per
 image, the cores that it kept busy, and the time to fill the cache. With --scaled_size photographs
-are resized a second time, as --scaled_view=photograph does. About two minutes on two cores.
+are resized a second time, as --scaled_view=photograph does. About two minutes on two cores. What
+augmentation costs: --ways="memory inputs" --augment_layers=colour:0.4 --augment_layers=mixup:0.2.
 """
 
 import os
@@ -20,10 +21,11 @@ from benchmarks.photographs import list_photographs
 from vac_tf.datasets import Split
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.geometry.transforms import Scaling
+from vac_tf.inputs.augmentation.specification import parse_layers
 from vac_tf.inputs.decoding import decode_image
 from vac_tf.inputs.image_cache import ImageCache
 from vac_tf.inputs.image_source import ImageSettings, ImageSource
-from vac_tf.inputs.pipeline import TrainingBatches
+from vac_tf.inputs.pipeline import Augmentation, TrainingBatches
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs.", required=True)
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Folder of the disk cache.", required=True)
@@ -39,6 +41,9 @@ _WAYS = flags.DEFINE_multi_string(
     "ways",
     ["none", "memory", "disk", "memory inputs", "disk inputs", "disk rounded"],
     "--cache, and what it keeps: photographs, inputs, or rounded inputs; repeat the flag.",
+)
+_AUGMENT_LAYERS = flags.DEFINE_multi_string(
+    "augment_layers", [], "Each way again with these layers, see train.py; repeat the flag."
 )
 
 
@@ -82,7 +87,9 @@ def make_split(paths: list[str], box_share: float) -> Split:
     return Split(tuple(paths), labels, ("label",), boxes, name="photographs")
 
 
-def make_batches(way: str, split: Split, sizes: tuple[int, ...]) -> tuple[TrainingBatches, float]:
+def make_batches(
+    way: str, split: Split, sizes: tuple[int, ...], layers: str
+) -> tuple[TrainingBatches, float]:
     """The pipeline of one way of caching, and the seconds that filling its cache took."""
     kind, _, content = way.partition(" ")
     folder = os.path.join(_WORK_DIR.value, "image_cache")
@@ -91,8 +98,9 @@ def make_batches(way: str, split: Split, sizes: tuple[int, ...]) -> tuple[Traini
     source = ImageSource(split, ImageSettings(sizes[0]), cache, content == "rounded")
     seconds = time.monotonic() - start
     views = tuple(Scaling(size) for size in sizes[1:])
+    augmentation = Augmentation(layers=parse_layers(layers))
     return TrainingBatches(
-        source, split.labels, _BATCH_SIZE.value, seed=0, scaled_views=views
+        source, split.labels, _BATCH_SIZE.value, 0, augmentation, scaled_views=views
     ), seconds
 
 
@@ -114,7 +122,11 @@ def main(_) -> None:
     print("CPU ms per image: " + ", ".join(f"{name} {ms:.2f}" for name, ms in steps.items()))
 
     split = make_split(paths, _BOX_SHARE.value)
-    made = {way: make_batches(way, split, sizes) for way in _WAYS.value}
+    made = {
+        " and ".join(filter(None, (way, layers))): make_batches(way, split, sizes, layers)
+        for way in _WAYS.value
+        for layers in ("", *_AUGMENT_LAYERS.value)
+    }
     rounds = {way: [] for way in made}
     for epoch in range(_ROUNDS.value + 1):  # The first one is left out.
         for way, (batches, _) in made.items():

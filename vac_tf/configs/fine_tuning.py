@@ -1,4 +1,4 @@
-"""The settings of fine-tuning: how a backbone that has learnt before learns on."""
+"""The settings of fine-tuning: how a backbone that has learnt before learns on, and from what."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from vac_tf.configs.fields import setting
 
 @dataclasses.dataclass(frozen=True)
 class FineTuningSettings:
-    """What protects a pretrained backbone from a new head."""
+    """What protects a pretrained backbone from a new head, and from few images."""
 
     backbone_learning_rate_scale: float = setting(
         1.0, "Learning rate of everything before the head, relative to --learning_rate.", above=0
@@ -16,4 +16,10 @@ class FineTuningSettings:
         0,
         "Epochs in which only the head learns; weights and batch statistics before it stay.",
         at_least=0,
+    )
+    augment_layers: str = setting(
+        "",
+        "Augmentation that keeps labels, in this order, of random_resized_crop:AREA,"
+        " colour:STRENGTH, rand_augment:OPERATIONS:MAGNITUDE, random_erasing:PROBABILITY,"
+        " mixup:ALPHA and cutmix:ALPHA, such as random_resized_crop:0.5,rand_augment:2:9.",
     )

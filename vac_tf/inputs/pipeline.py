@@ -10,7 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.geometry.transforms import Scaling, Transform
+from vac_tf.inputs.augmentation.seeded_layer import derived_seed
+from vac_tf.inputs.augmentation.specification import AugmentLayers
 from vac_tf.inputs.image_source import ImageSource
+
+# Number of the first layer's decisions: those of the transforms are counted from 0 and from -1.
+_FIRST_LAYER = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -20,11 +25,14 @@ class Augmentation:
     `mode="random"`: each transform with probability 0.5 per example (scaling: per batch).
     `mode="union"`: every epoch holds the original and each transformed version; with
     `from_photograph` a scaled one is resized from the photograph and not from the network's input.
+    `layers` come after them: those of single images, drawn for each (seed, epoch, example), then
+    those that mix a batch, drawn for each (seed, epoch, step, replica).
     """
 
     transforms: tuple[Transform, ...] = ()
     mode: str = "random"
     from_photograph: bool = False
+    layers: AugmentLayers = AugmentLayers()
 
     @property
     def versions(self) -> tuple[Transform | None, ...]:
@@ -105,6 +113,7 @@ class TrainingBatches:
         else:
             choices = tf.data.Dataset.from_tensor_slices([pool for pool, _ in plan])
             dataset = tf.data.Dataset.choose_from_datasets(pools, choices.map(_to_int64))
+        dataset = self._mixed(dataset, epoch, start_step, replicas)
         dataset = self._scaled_at_random(dataset, epoch, start_step, len(replicas))
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
         return dataset.prefetch(2)
@@ -170,7 +179,26 @@ class TrainingBatches:
                 if not isinstance(transform, Scaling):
                     seed = _seed(self.seed, epoch, row[0], number)
                     image = _maybe(seed, transform, image)
-        return tf.ensure_shape(image, shape)
+        image = tf.ensure_shape(image, shape)
+        for number, layer in enumerate(self.augmentation.layers.of_image, _FIRST_LAYER):
+            seed = _seed(self.seed, epoch, row[0], number)
+            image = layer(image, derived_seed(seed, row[1]))
+        return image
+
+    def _mixed(self, dataset, epoch, start_step, replicas):
+        layers = self.augmentation.layers.of_batch
+
+        def mix(position, batch):
+            step = position // len(replicas) + start_step
+            replica = position % len(replicas) + replicas.start
+            for number, layer in enumerate(layers, _FIRST_LAYER):
+                seed = _seed(self.seed, epoch, step, -number)
+                batch = layer(*batch, derived_seed(seed, replica))
+            return batch
+
+        if not layers:
+            return dataset
+        return dataset.enumerate().map(mix, tf.data.AUTOTUNE, deterministic=True)
 
     def _scaled_at_random(self, dataset, epoch, start_step, parts_per_step):
         if self.augmentation.mode == "union":

@@ -51,6 +51,7 @@ _YOUNGER_SETTINGS = {
     "focal_balance": 0.25,
     "backbone_learning_rate_scale": 1.0,
     "frozen_epochs": 0,
+    "augment_layers": "",
 }
 
 _FIXED_PHASES = (

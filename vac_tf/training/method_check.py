@@ -10,6 +10,7 @@ from vac_tf.configs.fields import LARGEST_SIDE
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
+from vac_tf.inputs.augmentation.specification import parse_layers
 from vac_tf.losses.consistency import get_form
 from vac_tf.losses.saliency import parse_losses
 from vac_tf.models.backbones import check_backbone_weights, get_backbone
@@ -35,6 +36,7 @@ def check_method(config: TrainConfig) -> None:
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     _check_consistency(config, transforms)
     augmentation = parse_transforms(config.augment, config.resize_kernel)
+    parse_layers(config.augment_layers)
     if transforms and any(isinstance(transform, Scaling) for transform in augmentation):
         raise ValueError(
             f"augment {config.augment!r} makes batches of several image sizes, but transforms"
@@ -122,6 +124,12 @@ def _check_changes_something(transform, image_size):
 def _check_views_from_photographs(config, transforms, augmentation):
     """Both views of an image must be augmented alike, each at its own size."""
     is_scaled = any(isinstance(transform, Scaling) for transform in transforms)
+    if is_scaled and config.augment_layers:
+        raise ValueError(
+            f"augment_layers {config.augment_layers!r} would draw another change for the view that"
+            " is made from the photograph; use scaled_view='view', which is made from the changed"
+            " image."
+        )
     shifts = [transform.spec for transform in augmentation if isinstance(transform, Translation)]
     if is_scaled and shifts:
         raise ValueError(

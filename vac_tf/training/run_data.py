@@ -16,6 +16,7 @@ from vac_tf.datasets.run_splits import TEST_SPLITS, RunSplits, read_run_split, r
 from vac_tf.datasets.same_images import same_images
 from vac_tf.evaluation.seen_images import SeenImages
 from vac_tf.geometry.transforms import Scaling, parse_transforms
+from vac_tf.inputs.augmentation.specification import parse_layers
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import (
     Augmentation,
@@ -228,6 +229,7 @@ def _augmentation(config):
         parse_transforms(config.augment, config.resize_kernel),
         config.augment_mode,
         from_photograph=config.scaled_view == "photograph",
+        layers=parse_layers(config.augment_layers),
     )
 
 

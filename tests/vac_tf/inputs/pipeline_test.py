@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from vac_tf.geometry.transforms import parse_transforms
+from vac_tf.inputs.augmentation.specification import parse_layers
 from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches
 
 SIZE = 8
@@ -33,8 +34,11 @@ class NumberedImages:
         return [tf.stack([number, columns + 1.0, rows + 1.0], axis=-1)]
 
 
-def training(augment="", mode="random", batch_size=4, seed=0, drop_remainder=False, count=COUNT):
-    augmentation = Augmentation(parse_transforms(augment, "nearest"), mode)
+def training(
+    augment="", mode="random", batch_size=4, seed=0, drop_remainder=False, count=COUNT, layers=""
+):
+    transforms = parse_transforms(augment, "nearest")
+    augmentation = Augmentation(transforms, mode, layers=parse_layers(layers))
     labels = LABELS[:count]
     return TrainingBatches(NumberedImages(), labels, batch_size, seed, augmentation, drop_remainder)
 
@@ -95,14 +99,38 @@ def test_order_depends_on_seed_and_epoch_only():
     ],
 )
 def test_an_epoch_continues_at_any_step(augment, mode, drop_remainder):
-    options = {"augment": augment, "mode": mode, "drop_remainder": drop_remainder}
+    assert_continues({"augment": augment, "mode": mode, "drop_remainder": drop_remainder})
+
+
+def test_an_epoch_of_augmentation_layers_continues_at_any_step():
+    layers = "random_resized_crop:0.3,mixup:0.4"
+    assert_continues({"layers": layers, "drop_remainder": True, "count": 9})
+
+
+def assert_continues(options):
     whole = epoch_of(3, **options)
     batches = training(**options)
     assert len(whole) == batches.steps_per_epoch == int(batches.epoch(3).cardinality())
     for step in (len(whole) // 2, len(whole) - 1):
         assert_equal_batches(epoch_of(3, step, **options), whole[step:])
-    if drop_remainder:
+    if options["drop_remainder"]:
         assert {len(images) for images, _ in whole} == {4}
+
+
+def test_layers_change_images_by_seed_epoch_and_example_and_mix_within_batches():
+    options = {"layers": "random_erasing:1", "count": 8}
+    plain, layered = epoch_of(count=8), epoch_of(**options)
+    for (images, labels), (changed, same_labels) in zip(plain, layered, strict=True):
+        np.testing.assert_array_equal(labels, same_labels)
+        assert not any(np.array_equal(*pair) for pair in zip(images, changed, strict=True))
+    # Another batch size has the same images, in the same order.
+    others = epoch_of(**options, batch_size=8)
+    first, second = (np.concatenate([x for x, _ in batches]) for batches in (layered, others))
+    np.testing.assert_array_equal(first, second)
+    for other in ({"epoch": 1}, {"seed": 1}):
+        assert not np.array_equal(epoch_of(**options, **other)[0][0], layered[0][0])
+    mixed = np.concatenate([labels for _, labels in epoch_of(layers="mixup:1", count=8)])
+    assert mixed.shape == (8, 2) and ((mixed > 0) & (mixed < 1)).any()
 
 
 @pytest.mark.parametrize("augment", ["hflip,rotate:3,translate:2:-2", "hflip,scale:4"])
