@@ -28,7 +28,8 @@ def main() -> int:
     with quiet_imports():
         from experiments.study_runner.study import StudyFolder
 
-    study = StudyFolder(FLAGS.study, Path(FLAGS.results_dir or ROOT / "experiments" / "study"))
+    results_dir = Path(FLAGS.results_dir or ROOT / "experiments" / "study")
+    study = StudyFolder(FLAGS.study, results_dir, FLAGS.rows)
     if FLAGS.report_only:
         print(json.dumps(study.write_report(Path(FLAGS.page))["comparisons"], indent=1))
         return 0
@@ -45,6 +46,7 @@ def main() -> int:
 
 if __name__ == "__main__":
     absl_flags.DEFINE_string("study", "", "The study file.")
+    absl_flags.DEFINE_list("rows", [], "Run only rows of these keys, separated by commas.")
     absl_flags.DEFINE_string("data_root", "", "Folder that holds the data folder of the study.")
     absl_flags.DEFINE_string("runs_dir", "runs/studies", "Where runs, scores and logs are written.")
     absl_flags.DEFINE_string(

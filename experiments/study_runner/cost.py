@@ -2,6 +2,7 @@
 
 import dataclasses
 import statistics
+from collections.abc import Collection
 
 from experiments.study_runner.plan import Row, Study, train_config
 from experiments.study_runner.results import Results
@@ -35,30 +36,31 @@ class Cost:
         return "\n".join([*lines, f"{len(self.rows)} trainings, {total} in all ({source})."])
 
 
-def estimated_cost(study: Study, results: Results) -> Cost:
+def estimated_cost(study: Study, results: Results, keys: Collection[str] = ()) -> Cost:
     """Estimates by the images that a training sees: epochs x views x training images.
 
-    A second is what the median finished row took per such image, or, before any, what
-    `seconds_per_row` says of a row of one view.
+    The median finished row says what such an image takes, and what an evaluation takes. Before
+    there is any, `seconds_per_row` says what a row of one view takes, its evaluation included.
     """
     finished = results.read(study)
-    rates = [
-        (result["seconds"]["train"] + result["seconds"].get("evaluate", 0.0))
-        / images_seen(study, row)
+    timed = [
+        (row, result["seconds"])
         for row in study.rows.values()
         for result in finished[row.key]
         if row.program == "train.py" and result["seconds"]["train"] is not None
     ]
-    rate = statistics.median(rates) if rates else None
-    if rate is None and study.seconds_per_row:
+    rate, evaluation = None, 0.0
+    if timed:
+        rate = statistics.median(each["train"] / images_seen(study, row) for row, each in timed)
+        evaluation = statistics.median(each["evaluate"] for _, each in timed)
+    elif study.seconds_per_row:
         first = next(row for row, _ in ordered(study) if row.program == "train.py")
-        config = train_config(study, first)
-        rate = study.seconds_per_row / (config.epochs * study.training_images)
+        rate = study.seconds_per_row / (train_config(study, first).epochs * study.training_images)
     rows = [
-        (row, seed, None if rate is None else rate * images_seen(study, row))
-        for row, seed in unfinished(study, results)
+        (row, seed, None if rate is None else rate * images_seen(study, row) + evaluation)
+        for row, seed in unfinished(study, results, keys)
     ]
-    return Cost(rows, len(rates))
+    return Cost(rows, len(timed))
 
 
 def images_seen(study: Study, row: Row) -> float:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from experiments.start_program import ROOT
@@ -54,7 +54,11 @@ class Places:
 
 
 def run_study(
-    study: Study, places: Places, results: Results, finished: Callable[[], None]
+    study: Study,
+    places: Places,
+    results: Results,
+    finished: Callable[[], None],
+    keys: Collection[str] = (),
 ) -> list[str]:
     """Runs what has no result yet, in the order of `ordered`.
 
@@ -63,6 +67,7 @@ def run_study(
         places: where.
         results: where raw results go, each as it is there.
         finished: called after every row.
+        keys: the rows to run; none: all.
 
     Returns:
         "row (seed)" of every failure; the others have gone on.
@@ -72,7 +77,7 @@ def run_study(
     """
     failed = []
     with _stopping_as_interrupts():
-        for row, seed in unfinished(study, results):
+        for row, seed in unfinished(study, results, keys):
             print(f"{row.key}, seed {seed}: {row.name}", flush=True)
             try:
                 results.write(row, seed, run_row(study, row, seed, places))
@@ -84,9 +89,13 @@ def run_study(
     return failed
 
 
-def unfinished(study: Study, results: Results) -> list[tuple[Row, int]]:
-    """Rows and seeds without a result, in the order of `ordered`."""
-    return [(row, seed) for row, seed in ordered(study) if not results.file(row, seed).exists()]
+def unfinished(study: Study, results: Results, keys: Collection[str] = ()) -> list[tuple[Row, int]]:
+    """Rows (of these keys; none: all) and seeds without a result, in the order of `ordered`."""
+    return [
+        (row, seed)
+        for row, seed in ordered(study)
+        if not results.file(row, seed).exists() and (not keys or row.key in keys)
+    ]
 
 
 def ordered(study: Study) -> list[tuple[Row, int]]:

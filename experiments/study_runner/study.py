@@ -1,6 +1,8 @@
 """A study and its folder: raw results in, report out."""
 
+import functools
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.study_runner.cost import Cost, estimated_cost
@@ -23,18 +25,23 @@ class StudyFolder:
     Args:
         study_file: the TOML file; its name without the suffix is the study's.
         studies: the folder that holds NAME.
+        keys: the rows to run; none: all.
 
     Raises:
-        ValueError: as `read_study`.
+        ValueError: as `read_study`, or a key of no row.
     """
 
-    def __init__(self, study_file: str, studies: Path):
+    def __init__(self, study_file: str, studies: Path, keys: Sequence[str] = ()):
         self.study = read_study(study_file)
+        self.keys = keys
+        unknown = sorted(set(keys) - set(self.study.rows))
+        if unknown:
+            raise ValueError(f"No row {unknown} in {study_file}; rows: {[*self.study.rows]}.")
         self.folder = studies / self.study.name
         self.results = Results(self.folder / "results")
 
     def cost(self) -> Cost:
-        return estimated_cost(self.study, self.results)
+        return estimated_cost(self.study, self.results, self.keys)
 
     def run(self, data_root: Path, runs_dir: Path, page: Path) -> list[str]:
         """Runs what is missing, and writes the report after every row; what failed.
@@ -47,7 +54,8 @@ class StudyFolder:
                 raise ValueError(f"There is no folder {name!r} in {data_root}: give --data_root.")
         self.write_report(page)
         places = Places(data_root.absolute(), (runs_dir / self.study.name).absolute())
-        return run_study(self.study, places, self.results, lambda: self.write_report(page))
+        finished = functools.partial(self.write_report, page)
+        return run_study(self.study, places, self.results, finished, self.keys)
 
     def write_report(self, page: Path) -> dict:
         """Writes `summary.json`, the figure and the part of the page; returns the summary."""

@@ -64,6 +64,12 @@ def test_what_is_there_so_far_is_reported(folder, tmp_path):
     assert "2 of 5 trainings are done" in page and "Failed: strong, seed 0." in page
 
 
+def test_a_row_that_is_not_there_cannot_be_run(tmp_path):
+    (tmp_path / "small.toml").write_text(FILE)
+    with pytest.raises(ValueError, match=r"No row \['stronger'\] in .*small.toml; rows: \['contr"):
+        StudyFolder(str(tmp_path / "small.toml"), tmp_path, ["weak", "stronger"])
+
+
 def test_a_page_without_marks_is_refused():
     with pytest.raises(ValueError, match="lacks the marks of the study: <!-- study small -->"):
         replace_between_marks("# Page\n", "small", "text")
@@ -108,6 +114,8 @@ def test_cost_is_first_given_then_measured(folder):
     write_results(folder, control=1.0)
     cost = estimated_cost(folder.study, folder.results)
     assert cost.measured_on == 2 and [round(seconds) for *_, seconds in cost.rows] == [66] * 3
+    some = estimated_cost(folder.study, folder.results, ["weak"])
+    assert [(row.key, seed) for row, seed, _ in some.rows] == [("weak", 0), ("weak", 1)]
     assert "3 trainings, 0.1 h in all (measured on 2 finished rows)" in str(cost)
     write_results(folder, weak=1.0, strong=1.0)
     assert str(estimated_cost(folder.study, folder.results)) == "Every row has its result."
