@@ -13,6 +13,21 @@ from vac_tf.configs.saliency import SaliencyConfig
 
 _KEY = re.compile(r"[a-z0-9_]+")
 _PROGRAMS = {"train.py": TrainConfig, "train_saliency.py": SaliencyConfig}
+# Field of a file -> the types of its value in TOML.
+_STUDY_TYPES = {
+    **dict.fromkeys(("title", "question", "data"), str),
+    **dict.fromkeys(("shared", "evaluation", "rows"), dict),
+    **dict.fromkeys(("tables", "choices", "comparisons", "seeds"), list),
+    "training_images": int,
+    "seconds_per_row": (int, float),
+}
+_ROW_TYPES = {
+    **dict.fromkeys(("name", "program", "evaluated", "data"), str),
+    **dict.fromkeys(("needs", "seeds"), list),
+    "flags": dict,
+    "analyze": bool,
+}
+_FLAG_TYPES = (str, int, float, bool)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,8 +109,7 @@ def read_study(path: str) -> Study:
 
 
 def _study(file: Path, content: dict) -> Study:
-    fields = {field.name for field in dataclasses.fields(Study)} - {"name", "file"}
-    _refuse_unknown(content, fields, "the study")
+    _check_fields(content, _STUDY_TYPES, "the study")
     missing = {"title", "data", "seeds", "training_images", "rows"} - set(content)
     if missing:
         raise ValueError(f"{', '.join(sorted(missing))} missing; see docs/study.md.")
@@ -125,8 +139,7 @@ def _study(file: Path, content: dict) -> Study:
 def _row(key: str, values: dict, seeds: tuple[int, ...]) -> Row:
     if not _KEY.fullmatch(key):
         raise ValueError(f"row {key!r}: a key has lower-case letters, digits and underscores only.")
-    fields = {field.name for field in dataclasses.fields(Row)} - {"key"}
-    _refuse_unknown(values, fields, f"row {key!r}")
+    _check_fields(values, _ROW_TYPES, f"row {key!r}")
     row = Row(key, **({"name": key} | values))
     if row.program not in _PROGRAMS:
         raise ValueError(f"row {key!r}: program {row.program!r}. Expected one of: {[*_PROGRAMS]}.")
@@ -138,7 +151,11 @@ def _row(key: str, values: dict, seeds: tuple[int, ...]) -> Row:
 def _check_flags(study: Study, row: Row) -> None:
     """Every flag of every row, as its program would take it."""
     where = f"row {row.key!r}"
-    given = {"run_dir", "data_dir", "seed"} & (set(study.shared) | set(row.flags))
+    flags = study.shared | row.flags
+    wrong = {name: value for name, value in flags.items() if not isinstance(value, _FLAG_TYPES)}
+    if wrong:
+        raise ValueError(f"{where}: a flag is a text, a number or true or false, got {wrong}.")
+    given = {"run_dir", "data_dir", "seed"} & set(flags)
     if given:
         raise ValueError(f"{where}: {', '.join(sorted(given))} is given by the study itself.")
     places = ["--run_dir=run", "--data_dir=data"]
@@ -180,6 +197,15 @@ def _check_rows(rows: Sequence[str], known: set[str], where: str) -> None:
     unknown = [row for row in rows if row not in known]
     if unknown or not rows:
         raise ValueError(f"{where}: no row {unknown or 'at all'}. There are: {sorted(known)}.")
+
+
+def _check_fields(values: Any, types: dict, where: str) -> None:
+    if not isinstance(values, dict):
+        raise ValueError(f"{where} must be a table of fields, got {values!r}.")
+    _refuse_unknown(values, set(types), where)
+    for name, value in values.items():
+        if not isinstance(value, types[name]):
+            raise ValueError(f"{where}: {name} has the wrong type, got {value!r}.")
 
 
 def _refuse_unknown(values: dict, known: set[str], where: str) -> None:

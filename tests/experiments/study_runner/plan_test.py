@@ -65,6 +65,12 @@ def test_committed_study_files_are_right(path):
         ('baseline = "control"', 'baseline = "c"', "comparisons: no row \\['c'\\]"),
         ("[rows.weak]", "[rows.Weak]", "row 'Weak': a key has lower-case"),
         ("[shared]", "[shared", "cannot be read as a study file"),
+        (
+            "epochs = 1",
+            "epochs = [1]",
+            "row 'control': a flag is a text, a number or true or false",
+        ),
+        ('name = "weight 1"', "name = 1", "row 'strong': name has the wrong type, got 1"),
         ('name = "weight 1"', 'needs = ["all"]', "row 'strong' needs: no row \\['all'\\]"),
         ('name = "weight 1"', 'program = "demo.py"', "row 'strong': program 'demo.py'"),
     ],
