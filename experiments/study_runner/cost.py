@@ -64,17 +64,26 @@ def estimated_cost(study: Study, results: Results, keys: Collection[str] = ()) -
 
 
 def images_seen(study: Study, row: Row) -> float:
-    """Views of images that a row's training computes."""
+    """Views of images that a row's training computes, once for each stream and phase."""
     config = train_config(study, row)
-    views = 1
-    if row.program == "train.py":
-        views += len(_specs(config.transforms))
-        if config.augment_mode == "union":
-            views *= 1 + len(_specs(config.augment))
     limits = [getattr(config, name, 0) for name in ("max_images", "train_images")]
-    return (
-        config.epochs * views * min([limit for limit in limits if limit] + [study.training_images])
-    )
+    images = min([limit for limit in limits if limit] + [study.training_images])
+    if row.program != "train.py":
+        return config.epochs * images
+    views = 1 + len(_specs(config.transforms))
+    if config.augment_mode == "union":
+        views *= 1 + len(_specs(config.augment))
+    if config.model == "classifier":
+        return config.epochs * images * views
+    given = {"1a": config.trunk_run, "1b": config.branch_run}
+    phases = {
+        "1a": config.epochs,
+        "1b": config.phase1b_epochs or config.epochs,
+        "2": 2 * (config.phase2_epochs or config.epochs),
+        "3": 2 * (config.phase3_epochs or config.epochs),
+    }
+    epochs = [phases[phase] for phase in _specs(config.phases) if not given.get(phase)]
+    return sum(epochs) * images * views
 
 
 def _specs(text: str) -> list[str]:

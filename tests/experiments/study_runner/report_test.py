@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from experiments.study_runner.cost import estimated_cost
 from experiments.study_runner.plan import read_study
 from experiments.study_runner.report import replace_between_marks, verdict
 from experiments.study_runner.running import ordered
@@ -105,17 +104,3 @@ def test_what_a_row_needs_comes_before_it(tmp_path):
     (tmp_path / "small.toml").write_text(text)
     pairs = [(row.key, seed) for row, seed in ordered(read_study(str(tmp_path / "small.toml")))]
     assert pairs[:3] == [("weak", 0), ("control", 0), ("strong", 0)]
-
-
-def test_cost_is_first_given_then_measured(folder):
-    cost = estimated_cost(folder.study, folder.results)
-    assert cost.measured_on == 0 and len(cost.rows) == 5
-    assert {seconds for *_, seconds in cost.rows} == {20.0}  # Of one view 10; these have two.
-    write_results(folder, control=1.0)
-    cost = estimated_cost(folder.study, folder.results)
-    assert cost.measured_on == 2 and [round(seconds) for *_, seconds in cost.rows] == [66] * 3
-    some = estimated_cost(folder.study, folder.results, ["weak"])
-    assert [(row.key, seed) for row, seed, _ in some.rows] == [("weak", 0), ("weak", 1)]
-    assert "3 trainings, 0.1 h in all (measured on 2 finished rows)" in str(cost)
-    write_results(folder, weak=1.0, strong=1.0)
-    assert str(estimated_cost(folder.study, folder.results)) == "Every row has its result."
