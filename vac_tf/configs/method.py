@@ -43,6 +43,13 @@ class MethodSettings:
             "sigmoid_cells",
         ),
     )
+    consistency_target: str = setting(
+        "both",
+        "What the consistency loss moves: both views; only the transformed one, towards the"
+        " original's maps (stop_gradient); that one, towards the original's maps of the averaged"
+        " weights (ema_teacher, with --ema_decay).",
+        ("both", "stop_gradient", "ema_teacher"),
+    )
     sampled_transform: bool = setting(
         False,
         "Show one of the transforms a training step, each with the same probability, at the cost of"

@@ -38,6 +38,7 @@ _YOUNGER_SETTINGS = {
     "consistency_form": "squared_error",
     "consistency_ramp": 0.0,
     "sampled_transform": False,
+    "consistency_target": "both",
     "accumulate_steps": 1,
     "synchronized_batch_norm": False,
     "round_inputs": False,

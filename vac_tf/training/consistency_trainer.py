@@ -20,13 +20,16 @@ from vac_tf.training.consistency.views import (
     PAIRS,
     check_grid,
     comparisons,
+    first_views,
     make_views,
 )
 from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
 from vac_tf.training.step.classification_loss import classification_loss
 from vac_tf.training.step.compiled_trainer import CompiledTrainer
+from vac_tf.training.weight_average import computing_with_averages
 
 LEVELS = ("features", "heatmaps", "logits")
+TARGETS = ("both", "stop_gradient", "ema_teacher")
 
 
 class ConsistencyTrainer(CompiledTrainer):
@@ -57,10 +60,16 @@ class ConsistencyTrainer(CompiledTrainer):
         drawing_seed: Each training step shows one of the transforms, drawn by this seed and the
             step, and its term counts as often as there are transforms: the mean of the consistency
             loss over many steps is that of all transforms. None: every step shows all of them.
+        target: Which view of a pair learns from the other in training: `"both"`;
+            `"stop_gradient"`: the second one, the first is given (the side of SimSiam, Chen & He,
+            CVPR 2021); `"ema_teacher"`: the second one, from the first as the averages of the
+            weights that the optimizer keeps see it (Mean Teacher, Tarvainen & Valpola, NeurIPS
+            2017).
 
     Raises:
-        ValueError: an unknown level, form, pairs or loss, a form that does not fit the level,
-            `grid` without exactly one flip and one scaling, or transforms that cannot be drawn.
+        ValueError: an unknown level, form, target, pairs or loss, a form that does not fit the
+            level, `grid` without exactly one flip and one scaling, or transforms that cannot be
+            drawn.
     """
 
     def __init__(
@@ -77,10 +86,12 @@ class ConsistencyTrainer(CompiledTrainer):
         coupled_weight_decay: float = 0.0,
         ramp_steps: float = 0.0,
         drawing_seed: int | None = None,
+        target: str = "both",
     ):
         super().__init__()
         _check(pairs, PAIRS, "pairs")
         _check(level, LEVELS, "consistency_level")
+        _check(target, TARGETS, "consistency_target")
         if pairs == "grid":
             check_grid(transforms)
         if drawing_seed is not None:
@@ -94,6 +105,7 @@ class ConsistencyTrainer(CompiledTrainer):
         self.coupled_weight_decay = coupled_weight_decay
         self.ramp_steps = ramp_steps
         self.drawing_seed = drawing_seed
+        self.target = target
         self._forward = with_features(network) if level == "features" else network
         self._positive_ratio = positive_ratio
         self._loss = classification_loss(loss) if isinstance(loss, str) else loss
@@ -186,8 +198,11 @@ class ConsistencyTrainer(CompiledTrainer):
 
     def _terms_of(self, transforms, given, labels, training):
         """The terms of some transforms, not yet added up, and the outputs of their views."""
-        outputs = self._predict(make_views(given, transforms, self.pairs), training)
-        terms = self._consistency(transforms, outputs, labels)
+        groups = make_views(given, transforms, self.pairs)
+        outputs = targets = self._predict(groups, training)
+        if training and self.target != "both":
+            targets = self._targets(first_views(groups, transforms, self.pairs), outputs)
+        terms = self._consistency(transforms, targets, outputs, labels)
         classification = [self._classify(labels, output["logits"]) for output in outputs.values()]
         terms["classification_loss"] = ops.mean(ops.stack(classification))
         original = ops.cast(outputs[ORIGINAL]["heatmaps"], "float32")
@@ -216,14 +231,20 @@ class ConsistencyTrainer(CompiledTrainer):
                 outputs[view] = {name: values[number] for name, values in parts.items()}
         return outputs
 
+    def _targets(self, groups, outputs):
+        if self.target == "ema_teacher":
+            with computing_with_averages(self.optimizer):
+                outputs = self._predict(groups, training=True)
+        return tf.nest.map_structure(ops.stop_gradient, outputs)
+
     def _classify(self, labels, logits):
         known = ops.logical_not(ops.isnan(labels))
         return ops.mean(self._loss(labels, logits, self._positive_ratio, known))
 
-    def _consistency(self, transforms, outputs, labels):
+    def _consistency(self, transforms, targets, outputs, labels):
         return {
             transform.term: sum(
-                share * self._differ(transform, outputs[first], outputs[second], labels)
+                share * self._differ(transform, targets[first], outputs[second], labels)
                 for share, first, second in compared
             )
             for transform, compared in comparisons(transforms, self.pairs).items()

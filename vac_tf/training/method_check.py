@@ -104,6 +104,11 @@ def _check_consistency(config, transforms):
                 "synchronized_batch_norm: not with sampled_transform, as TensorFlow's replicas"
                 " cannot wait for each other in a step that is drawn; leave one of them out."
             )
+    if config.consistency_target == "ema_teacher" and not config.ema_decay:
+        raise ValueError(
+            "consistency_target 'ema_teacher' is the average of the weights, and ema_decay 0 keeps"
+            " none; add --ema_decay, such as 0.99."
+        )
     if config.consistency_ramp > config.epochs:
         raise ValueError(
             f"consistency_ramp {config.consistency_ramp:g} is longer than the run of"

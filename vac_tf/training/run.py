@@ -150,6 +150,7 @@ def build_trainer(
         level=config.consistency_level,
         form=config.consistency_form,
         ramp_steps=config.consistency_ramp * data.training.steps_per_epoch,
+        target=config.consistency_target,
         drawing_seed=config.seed if config.sampled_transform else None,
         loss=loss_of_run(config),
         stride=heatmap_stride(config.backbones),

@@ -46,6 +46,33 @@ def averaged_weights(trainer: keras.Model, batches=()):
             variable.assign(value)
 
 
+def computing_with_averages(optimizer):
+    """Inside, a step's graph computes with the averages of the weights, and moves no variable.
+
+    Batch normalisation by the statistics of the batch fits them; the moving statistics are those
+    of the raw weights. Before the first step the averages are the weights.
+
+    Args:
+        optimizer: built, with averages.
+
+    Raises:
+        ValueError: when it keeps none.
+    """
+    keeper = weight_keeper(optimizer)
+    if not keeper.use_ema:
+        raise ValueError(
+            f"{type(keeper).__name__} keeps no averages of the weights; build it with use_ema=True."
+        )
+    has_begun = keras.ops.greater(keeper.iterations, 0)
+    averages = keeper._model_variables_moving_average
+    return keras.StatelessScope(
+        [
+            (variable, keras.ops.where(has_begun, average, variable))
+            for variable, average in zip(keeper._trainable_variables, averages, strict=True)
+        ]
+    )
+
+
 def _measure_statistics(trainer, batches):
     layers = list(moving_normalizations(trainer.network))
     if not layers:

@@ -35,6 +35,7 @@ from vac_tf.training.saliency.run import run_saliency
             | {"strategy": "mirrored", "synchronized_batch_norm": True},
             "synchronized_batch_norm: not with sampled_transform",
         ),
+        ({"consistency_target": "ema_teacher"}, "ema_decay 0 keeps none; add --ema_decay"),
         (
             {"consistency_form": "acvc", "consistency_level": "logits"},
             "'acvc' does not fit consistency_level 'logits': it compares heatmaps. .*sigmoid_cells",
@@ -69,6 +70,7 @@ def test_the_smallest_and_largest_sizes_are_allowed():
         {"warmup_epochs": 10.0},
         {"consistency_ramp": 10.0},
         {"sampled_transform": True, "transforms": "hflip,scale:64"},
+        {"consistency_target": "ema_teacher", "ema_decay": 0.5},
     ):
         check_method(TrainConfig(run_dir="run", **changes))
 

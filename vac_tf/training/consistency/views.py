@@ -36,6 +36,14 @@ def comparisons(transforms: tuple[Transform, ...], pairs: str) -> dict[Transform
     }
 
 
+def first_views(groups: list[dict], transforms: tuple[Transform, ...], pairs: str) -> list[dict]:
+    """Of the groups of `make_views`, the views that come first in a comparison."""
+    compared = comparisons(transforms, pairs).values()
+    firsts = {first for parts in compared for _, first, _ in parts}
+    chosen = [{name: view for name, view in views.items() if name in firsts} for views in groups]
+    return [views for views in chosen if views]
+
+
 def check_grid(transforms: tuple[Transform, ...]) -> None:
     """Raises ValueError unless there is exactly one flip and one scaling, as `grid` needs."""
     kinds = sorted(transform.kind for transform in transforms)
