@@ -75,7 +75,15 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
         "Run folder of train_saliency.py whose features start the network (dual_stream: the"
         " branch, in phase 1b).",
     )
-    pooling: str = setting("average", "Pooling of the features.", ("average", "max"))
+    pooling: str = setting(
+        "average",
+        "Pooling of the features; csra: average plus class-specific residual attention.",
+        ("average", "max", "csra"),
+    )
+    attention_weight: float = setting(0.1, "Of csra: weight (lambda) of the attention.", at_least=0)
+    attention_temperature: float = setting(
+        1.0, "Of csra: 0 attends to all cells alike, large values to the highest.", at_least=0
+    )
     detach_heatmap_kernel: bool = setting(
         True, "Heatmaps give no gradient to the head's kernel (as the authors' release)."
     )
@@ -102,10 +110,23 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
             raise ValueError("Give either label_columns or ignore_columns, not both.")
         if self.strategy != "none":
             self._check_step_of_replicas()
+        self._check_pooling()
         if self.model == "dual_stream" and self.strategy != "none":
             raise ValueError(
                 f"strategy {self.strategy!r} trains classifiers only, got model 'dual_stream':"
                 " leave --strategy out (--trunk_run takes a trunk that was trained with one)."
+            )
+
+    def _check_pooling(self):
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        names = ("attention_weight", "attention_temperature")
+        given = [name for name in names if getattr(self, name) != defaults[name]]
+        if given and self.pooling != "csra":
+            raise ValueError(f"{given[0]} is a setting of pooling 'csra': add --pooling=csra.")
+        if self.pooling == "csra" and self.model == "dual_stream":
+            raise ValueError(
+                "pooling 'csra' is for one stream, got model 'dual_stream': use max (its paper's)"
+                " or average."
             )
 
     def _check_step_of_replicas(self):

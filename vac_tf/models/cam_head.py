@@ -5,7 +5,7 @@ from keras import ops
 
 from vac_tf.models.loading_hint import SaysWhatToImport
 
-POOLINGS = ("average", "max")
+POOLINGS = ("average", "max", "csra")
 
 # Name of the layer that ends every network of logits and heatmaps.
 HEAD_LAYER = "cam_head"
@@ -24,13 +24,19 @@ class CAMHead(SaysWhatToImport):
 
     Args:
         num_labels: Number of labels L.
-        pooling: `"average"` (VAC) or `"max"` (dual stream).
+        pooling: `"average"` (VAC), `"max"` (dual stream), or `"csra"`, class-specific residual
+            attention (Zhu & Wu, "Residual Attention", ICCV 2021): to the logit of average pooling
+            it adds `attention_weight` times the mean of the heatmap under its own softmax over
+            the cells. The heatmaps are those of Equation 1 all the same.
         detach_heatmap_kernel: Heatmaps give no gradient to the kernel, as in the authors'
             release; the features still receive one.
         paired: One column per answer, (negative, positive), as the dual-stream paper's multiple
             cross entropy has it: `kernel` `[C, L, 2]` and `bias` `[L, 2]`. Logits and heatmaps are
             those of the difference, positive - negative. It can say no more than one column; a
             step of the same learning rate moves its logits twice as far.
+        attention_weight: lambda of `"csra"`; at 0 it is average pooling.
+        attention_temperature: T of `"csra"`, what heatmaps are multiplied by in the softmax: 0 is
+            the mean over cells, large ones their maximum.
 
     Input shape: features `[B, h, w, C]`.
     Output: dict of `heatmaps` float32 `[B, h, w, L]` and `logits` float32 `[B, L]`.
@@ -40,7 +46,14 @@ class CAMHead(SaysWhatToImport):
     """
 
     def __init__(
-        self, num_labels, pooling="average", detach_heatmap_kernel=True, paired=False, **kwargs
+        self,
+        num_labels,
+        pooling="average",
+        detach_heatmap_kernel=True,
+        paired=False,
+        attention_weight=0.1,
+        attention_temperature=1.0,
+        **kwargs,
     ):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
@@ -49,6 +62,8 @@ class CAMHead(SaysWhatToImport):
         self.pooling = pooling
         self.detach_heatmap_kernel = detach_heatmap_kernel
         self.paired = paired
+        self.attention_weight = attention_weight
+        self.attention_temperature = attention_temperature
 
     def build(self, features_shape):
         columns = (self.num_labels, 2) if self.paired else (self.num_labels,)
@@ -62,6 +77,11 @@ class CAMHead(SaysWhatToImport):
         kernel = pair_difference(self.kernel) if self.paired else self.kernel
         bias = pair_difference(self.bias) if self.paired else self.bias
         logits = ops.matmul(pool_features(features, self.pooling), kernel) + bias
+        if self.pooling == "csra":
+            # The attention trains the kernel, whatever the heatmaps may do.
+            maps = activation_maps(features, kernel)
+            attended = mean_under_own_softmax(maps, self.attention_temperature)
+            logits = logits + self.attention_weight * attended
         kernel = ops.stop_gradient(kernel) if self.detach_heatmap_kernel else kernel
         return {"heatmaps": activation_maps(features, kernel), "logits": logits}
 
@@ -79,6 +99,8 @@ class CAMHead(SaysWhatToImport):
             "pooling": self.pooling,
             "detach_heatmap_kernel": self.detach_heatmap_kernel,
             "paired": self.paired,
+            "attention_weight": self.attention_weight,
+            "attention_temperature": self.attention_temperature,
         }
 
 
@@ -91,8 +113,16 @@ def check_head(num_labels: int, pooling: str) -> None:
 
 
 def pool_features(features, pooling: str):
-    """Global average or maximum of features `[B, h, w, C]`: `[B, C]`."""
-    return (ops.mean if pooling == "average" else ops.max)(features, axis=(1, 2))
+    """Global average (of `csra` too) or maximum of features `[B, h, w, C]`: `[B, C]`."""
+    return (ops.max if pooling == "max" else ops.mean)(features, axis=(1, 2))
+
+
+def mean_under_own_softmax(heatmaps, temperature: float):
+    """Mean `[B, L]` of each map of `[B, h, w, L]`, weighted by its softmax over the cells."""
+    # Less its maximum no exponential overflows.
+    heights = temperature * (heatmaps - ops.max(heatmaps, axis=(1, 2), keepdims=True))
+    weights = ops.exp(heights)
+    return ops.sum(weights * heatmaps, axis=(1, 2)) / ops.sum(weights, axis=(1, 2))
 
 
 def activation_maps(features, kernel):

@@ -16,6 +16,8 @@ def build_classifier(
     *,
     detach_heatmap_kernel: bool = True,
     paired: bool = False,
+    attention_weight: float = 0.1,
+    attention_temperature: float = 1.0,
     dropout: float | None = 0.0,
     batch_norm_momentum: float | None = 0.9,
     fused_batch_norm: bool = True,
@@ -28,10 +30,11 @@ def build_classifier(
         num_labels: Number of labels L.
         image_size: Height and width of the images in pixels; None: any size (as training with
             a scaling transform needs).
-        pooling: `"average"` (VAC) or `"max"` (dual stream).
+        pooling: `"average"` (VAC), `"max"` (dual stream) or `"csra"`, see `CAMHead`.
         weights: `"imagenet"`, `"none"`/None, or a file of backbone weights.
         detach_heatmap_kernel: Heatmaps give no gradient to the head's kernel.
         paired: The head has two columns per label, see `CAMHead`.
+        attention_weight, attention_temperature: Of pooling `"csra"`.
         dropout: Rate of every dropout layer (stochastic depth included); None keeps the
             backbone's own. 0 by default: different masks in two views would be punished as
             inconsistency.
@@ -56,7 +59,15 @@ def build_classifier(
         fused_batch_norm=fused_batch_norm,
         precision=precision,
     )
-    head = CAMHead(num_labels, pooling, detach_heatmap_kernel, paired, name=HEAD_LAYER)
+    head = CAMHead(
+        num_labels,
+        pooling,
+        detach_heatmap_kernel,
+        paired,
+        attention_weight,
+        attention_temperature,
+        name=HEAD_LAYER,
+    )
     return keras.Model(images, head(features), name=f"{backbone}_classifier")
 
 

@@ -50,13 +50,17 @@ class DualStreamHead(SaysWhatToImport):
     `trunk_heatmaps` `[B, h, w, L]` and `branch_heatmaps` `[B, h2, w2, L]`.
 
     Raises:
-        ValueError: for an unknown pooling or a `num_labels` below 1.
+        ValueError: for an unknown pooling, `"csra"`, or a `num_labels` below 1.
     """
 
     def __init__(self, num_labels, pooling="max", detach_heatmap_kernel=True, **kwargs):
         kwargs["dtype"] = "float32"
         super().__init__(**kwargs)
         check_head(num_labels, pooling)
+        if pooling == "csra":
+            raise ValueError(
+                "pooling 'csra' is for one stream, got a head over two: use 'max' or 'average'."
+            )
         self.num_labels = num_labels
         self.pooling = pooling
         self.detach_heatmap_kernel = detach_heatmap_kernel

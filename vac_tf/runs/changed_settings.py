@@ -53,6 +53,8 @@ _YOUNGER_SETTINGS = {
     "backbone_learning_rate_scale": 1.0,
     "frozen_epochs": 0,
     "augment_layers": "",
+    "attention_weight": 0.1,
+    "attention_temperature": 1.0,
 }
 
 _FIXED_PHASES = (

@@ -47,6 +47,8 @@ def start_classifier(config: TrainConfig, label_names: tuple[str, ...]) -> keras
         weights=config.backbone_weights,
         detach_heatmap_kernel=config.detach_heatmap_kernel,
         paired=config.loss == "multiple_cross_entropy",
+        attention_weight=config.attention_weight,
+        attention_temperature=config.attention_temperature,
         dropout=None if config.dropout < 0 else config.dropout,
         batch_norm_momentum=config.batch_norm_momentum,
         fused_batch_norm=config.fused_batch_norm,

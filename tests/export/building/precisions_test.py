@@ -14,6 +14,7 @@ from pyarrow import parquet
 import export_model
 from export.building import precisions
 from export.building.config import ExportConfig
+from export.building.conversion.onnx_graph import head_nodes
 from export.building.exporter import export_run
 from export.building.gate.parity import OutputValueError
 from export.building.splits import read_export_splits
@@ -187,6 +188,28 @@ def test_a_dual_stream_network_in_every_precision(data_dir, tmp_path):
         assert set(verdict["heatmaps"]) == names
     session = NetworkSession(str(tmp_path / "bundle" / "model_int8.onnx"))
     assert names < set(session.output_shapes)
+
+
+@pytest.mark.slow
+def test_residual_attention_in_every_precision(data_dir, tmp_path):
+    """In float32, with the heatmaps computed once for both outputs."""
+    keras.utils.set_random_seed(0)
+    networks = [
+        spread_predictions(build_classifier("small", len(LABELS), pooling=pooling))
+        for pooling in ("average", "csra")
+    ]
+    counts = []
+    for number, network in enumerate(networks):
+        run = write_run(tmp_path / f"run{number}", data_dir, network)
+        report = export(run, tmp_path / f"bundle{number}")
+        assert report.refused == {}
+        graph = onnx.load(tmp_path / f"bundle{number}" / "model.onnx").graph
+        counts.append(sum(node.op_type == "Conv" for node in graph.node))
+    assert counts[0] == counts[1]
+    int8 = onnx.load(tmp_path / "bundle1" / "model_int8.onnx")
+    exponentials = [node for node in int8.graph.node if node.op_type == "Exp"]
+    assert len(exponentials) == 1
+    assert exponentials[0].name in head_nodes(int8)
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

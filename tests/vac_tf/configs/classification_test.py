@@ -34,6 +34,14 @@ def test_values_out_of_range_are_refused(name, value):
         TrainConfig(**{name: value})
 
 
+def test_residual_attention_is_for_one_stream_and_its_settings_for_it_alone():
+    TrainConfig(pooling="csra", attention_weight=0.3, attention_temperature=2.0)
+    with pytest.raises(ValueError, match="attention_weight is a setting of pooling 'csra'"):
+        TrainConfig(attention_weight=0.3)
+    with pytest.raises(ValueError, match="'csra' is for one stream, got model 'dual_stream'"):
+        TrainConfig(pooling="csra", model="dual_stream")
+
+
 def test_the_ends_of_the_ranges_are_allowed():
     lowest = dict(dropout=-1, ema_decay=0.0, momentum=0.0, weight_decay=0.0, learning_rate=1e-9)
     assert lowest.items() <= vars(TrainConfig(**lowest)).items()

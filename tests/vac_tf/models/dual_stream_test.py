@@ -309,5 +309,7 @@ def test_what_cannot_be_joined_is_refused():
         build_dual_stream(stream(image_size=32), stream(), 2)
     with pytest.raises(ValueError, match="Unknown pooling 'mean'"):
         DualStreamHead(2, "mean")
+    with pytest.raises(ValueError, match="'csra' is for one stream"):
+        DualStreamHead(2, "csra")
     with pytest.raises(ValueError, match="num_labels must be at least 1"):
         DualStreamHead(0)
