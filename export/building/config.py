@@ -58,6 +58,11 @@ class ExportConfig:
         "Range of an activation: percentile leaves out the extreme 0.001 percent, minmax nothing.",
         ("percentile", "minmax"),
     )
+    int8_float_convolutions: int = setting(
+        -1,
+        "Convolutions, from the images on, that stay in float32 in the int8 file; -1: 3 where the"
+        " second one is depthwise (EfficientNet-Lite, MobileNet), otherwise 0.",
+    )
 
     tolerance: float = setting(
         1e-3,
@@ -68,6 +73,7 @@ class ExportConfig:
     def __post_init__(self):
         check_choices(self)
         check_needed(self, ("run_dir", "bundle_dir"))
+        check_at_least(-1, self, ("int8_float_convolutions",))
         check_at_least(1, self, ("parity_images", "gate_images", "calibration_images"))
         if self.remove_older_versions and not self.triton_repository:
             raise ValueError(

@@ -59,7 +59,10 @@ def write_precisions(
             model = to_half_precision(original)
         elif precision == "int8":
             batches = _batches(calibration, description.preprocessing)
-            model = quantize(original, batches, config.calibration_method)
+            kept = config.int8_float_convolutions
+            model = quantize(
+                original, batches, config.calibration_method, None if kept < 0 else kept
+            )
         described = dataclasses.replace(description, precision=precision)
         path = os.path.join(folder, onnx_file(precision))
         write_model(path, model, described)

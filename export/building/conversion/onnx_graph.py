@@ -61,6 +61,35 @@ def normalization_nodes(model: onnx.ModelProto) -> set[str]:
     return names
 
 
+def first_nodes(model: onnx.ModelProto, convolutions: int) -> set[str]:
+    """Names of the nodes up to which every path from the images has at most so many convolutions.
+
+    What lies between the last of them and the next ones, such as an activation, is among them.
+    """
+    depths: dict[str, int] = {}
+    names = set()
+    for node in model.graph.node:
+        depth = max((depths.get(name, 0) for name in node.input), default=0)
+        depth += node.op_type == "Conv"
+        depths.update(dict.fromkeys(node.output, depth))
+        if depth <= convolutions:
+            names.add(node.name)
+    return names
+
+
+def begins_depthwise(model: onnx.ModelProto) -> bool:
+    """Whether the second convolution from the images is depthwise, as in networks for phones."""
+    second = first_nodes(model, 2) - first_nodes(model, 1)
+    groups = [
+        attribute.i
+        for node in model.graph.node
+        if node.name in second and node.op_type == "Conv"
+        for attribute in node.attribute
+        if attribute.name == "group"
+    ]
+    return any(number > 1 for number in groups)
+
+
 def head_nodes(model: onnx.ModelProto) -> set[str]:
     """Names of the nodes after the last features: pooling, logits, heatmaps and what joins them.
 

@@ -11,7 +11,12 @@ import onnx
 from onnxruntime import quantization
 from onnxruntime.quantization.registry import QDQRegistry
 
-from export.building.conversion.onnx_graph import head_nodes, normalization_nodes
+from export.building.conversion.onnx_graph import (
+    begins_depthwise,
+    first_nodes,
+    head_nodes,
+    normalization_nodes,
+)
 from export.scoring.runtime.input_buffer import INPUT_NAME
 
 # Ranges of activations, with options of `create_calibrator`: its own default for the percentile is
@@ -22,7 +27,17 @@ CALIBRATION_METHODS = {
 }
 
 
-def quantize(model: onnx.ModelProto, batches: Iterable[np.ndarray], method: str) -> onnx.ModelProto:
+# Of a network that begins with a depthwise convolution: the stem and the first block, whose few
+# channels everything else is made of. See docs/precision.md for what that gains and costs.
+_FIRST_OF_DEPTHWISE = 3
+
+
+def quantize(
+    model: onnx.ModelProto,
+    batches: Iterable[np.ndarray],
+    method: str,
+    float_convolutions: int | None = None,
+) -> onnx.ModelProto:
     """Converts the backbone of a float32 graph to INT8.
 
     Activations are 8-bit unsigned with one range per tensor, weights 8-bit signed with one per
@@ -33,12 +48,18 @@ def quantize(model: onnx.ModelProto, batches: Iterable[np.ndarray], method: str)
         model: Float32 graph; not changed.
         batches: Batches of images as the graph takes them; one is held at a time.
         method: A key of `CALIBRATION_METHODS`.
+        float_convolutions: Number of convolutions, from the images on, that stay in float32; None:
+            3 where the second one is depthwise (EfficientNet-Lite, MobileNet), otherwise 0.
 
     Returns:
         A new graph with QuantizeLinear and DequantizeLinear nodes; other nodes and tensors keep
         their names, except for activations that the quantisation itself makes superfluous.
     """
     model = onnx.shape_inference.infer_shapes(model)
+    if float_convolutions is None:
+        float_convolutions = _FIRST_OF_DEPTHWISE if begins_depthwise(model) else 0
+    in_float = normalization_nodes(model) | head_nodes(model)
+    in_float |= first_nodes(model, float_convolutions)
     # All that ONNX Runtime computes in 8 bits: between them a tensor stays in 8 bits.
     operators = list(QDQRegistry)
     quantizer = quantization.QDQQuantizer(
@@ -49,7 +70,7 @@ def quantize(model: onnx.ModelProto, batches: Iterable[np.ndarray], method: str)
         activation_qType=quantization.QuantType.QUInt8,
         tensors_range=_calibrate(model, operators, batches, method),
         nodes_to_quantize=[],
-        nodes_to_exclude=sorted(normalization_nodes(model) | head_nodes(model)),
+        nodes_to_exclude=sorted(in_float),
         op_types_to_quantize=operators,
         extra_options={},
     )

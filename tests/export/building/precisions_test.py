@@ -24,8 +24,10 @@ from export.scoring.runtime.session import NetworkSession
 from tests.export.building.tiny_run import LABELS, SIZE, spread_predictions, write_run
 from tests.export.onnx_models import damage
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.datasets import read_split
 from vac_tf.inputs.settings import image_settings
 from vac_tf.models import build_classifier, build_dual_stream
+from vac_tf.models.architectures.efficientnet_lite import efficientnet_lite
 from vac_tf.models.classifier import without_head
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run import run as train
@@ -150,7 +152,7 @@ def test_calibration_images_are_chosen_from_the_training_images_by_the_seed(
 ):
     used = []
     monkeypatch.setattr(precisions, "_batches", lambda split, _: used.append(split) or iter(()))
-    monkeypatch.setattr(precisions, "quantize", lambda model, batches, method: model)
+    monkeypatch.setattr(precisions, "quantize", lambda model, *_: model)
     export(run, tmp_path / "bundle", precisions="fp32,int8", calibration_images=5)
     paths = used[0].image_paths
     assert len(used) == 1 and len(set(paths)) == 5
@@ -235,3 +237,27 @@ def test_transposes_and_precisions_of_a_resnet50(data_dir, tmp_path):
     assert [verdict["transposes"] for verdict in report.precisions.values()] == [2, 2, 2]
     graph = onnx.load(tmp_path / "bundle" / "model_int8.onnx").graph
     assert sum(node.op_type == "QuantizeLinear" for node in graph.node) > 50
+
+
+@pytest.mark.slow
+def test_heatmaps_of_a_pretrained_efficientnet_lite_hold_in_int8(real_data, tmp_path):
+    """On photographs, with ImageNet's weights and, as labels, some of its own classes."""
+    data_dir = real_data("coco128")
+    try:
+        published = efficientnet_lite("efficientnet_lite0", weights="imagenet", include_top=True)
+    except ValueError as error:
+        pytest.skip(str(error))
+    label_names = read_split("coco", data_dir, "val2017").label_names
+    network = build_classifier("efficientnet_lite0", len(label_names), weights="imagenet")
+    classifier, head = published.get_layer("classifier"), network.get_layer("cam_head")
+    every_twelfth = classifier.kernel.numpy()[:, ::12][:, : len(label_names)]
+    head.kernel.assign(every_twelfth)
+    settings = {"dataset": "coco", "image_size": 128, "backbone": "efficientnet_lite0"}
+    run = write_run(tmp_path / "run", data_dir, network, **settings)
+    run.write_json("labels.json", {"label_names": label_names})
+    report = export(run, tmp_path / "bundle", precisions="fp32,int8", int8_budget=ANYTHING)
+    assert report.refused == {}
+    assert report.precisions["fp32"]["probabilities"]["largest"] < 1e-4
+    verdict = report.precisions["int8"]
+    assert verdict["heatmaps"]["heatmaps"]["lowest"] >= 0.98
+    assert verdict["bytes"] < 0.4 * report.precisions["fp32"]["bytes"]

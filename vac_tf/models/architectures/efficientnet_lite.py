@@ -55,7 +55,7 @@ def efficientnet_lite(
 ) -> keras.Model:
     """EfficientNet-Lite0, -Lite1 or -Lite2, output stride 32, 1280 channels.
 
-    3.4, 4.2 and 4.8 million weights without the classifier. "Same" padding is TensorFlow's: of a
+    3.4, 4.1 and 4.8 million weights without the classifier. "Same" padding is TensorFlow's: of a
     stride of 2 and an even size all of it is at the bottom and on the right.
 
     Args:

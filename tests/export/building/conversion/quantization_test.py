@@ -5,6 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from export.building.conversion.onnx_graph import begins_depthwise
 from export.building.conversion.quantization import CALIBRATION_METHODS, quantize
 from tests.export.onnx_models import convolution_model, random_images, run_model
 
@@ -52,6 +53,31 @@ def test_normalisation_and_head_stay_in_float32():
     assert {"head/maps/kernel", "head/maps1/kernel"} <= {inputs[name][1] for name in HEATMAPS}
     assert sources["stream0/normalized"] == ["Mul"]
     assert sources["probabilities"] == ["Gemm"]
+
+
+@pytest.mark.parametrize(("kept", "quantized_names"), [(0, "stem block"), (1, "block"), (2, "")])
+def test_the_first_convolutions_can_stay_in_float32(kept, quantized_names):
+    """Of every stream, and with what lies between them."""
+    quantized = quantize(convolution_model(2), batches(), "minmax", kept)
+    produced = {name: node.op_type for node in quantized.graph.node for name in node.output}
+    for node in quantized.graph.node:
+        name = node.name.split("/")[-1]
+        if name in ("stem", "block"):
+            source = produced[node.input[1]] if node.input[1] in produced else "float"
+            assert (source == "DequantizeLinear") == (name in quantized_names), node.name
+
+
+def test_a_network_that_begins_depthwise_keeps_its_first_block_in_float32():
+    model = convolution_model()
+    assert not begins_depthwise(model)
+    (block,) = [node for node in model.graph.node if node.name == "stream0/block"]
+    (kernel,) = [each for each in model.graph.initializer if each.name == "stream0/block/kernel"]
+    depthwise = numpy_helper.to_array(kernel)[:, :1].copy()
+    kernel.CopyFrom(numpy_helper.from_array(depthwise, kernel.name))
+    block.attribute.append(onnx.helper.make_attribute("group", depthwise.shape[0]))
+    assert begins_depthwise(model)
+    operators_of = [operators(quantize(model, batches(), "minmax", kept)) for kept in (None, 3, 0)]
+    assert operators_of[0] == operators_of[1] != operators_of[2]
 
 
 def test_weights_have_a_scale_per_output_channel():
