@@ -6,7 +6,8 @@ Args:
     first: `[B, h, w, L]`, what the maps should be.
     second: `[B, h2, w2, L]`, what they are; grids of different sizes are compared as in
         `attention_consistency`.
-    labels: Optional `[B, L]` in {0, 1, NaN}; a label of NaN is unknown. None: all are present.
+    labels: Optional `[B, L]`, NaN where unknown; 0.7 (as of a mixture of images) is present by 0.7
+        and absent by 0.3. None: all are present.
     mask: Optional `[h, w]`, 0 for the cells of `first` that are left out.
 
 Returns:
@@ -118,7 +119,8 @@ def acvc(first, second, labels=None, mask=None):
     over both sides). The release has the cross entropy in place of the latter, a constant more; its
     weight is 0.06.
     """
-    present, absent = _present(labels, first), _absent(labels, first)
+    present = _present(labels, first)
+    absent = ops.floor(_absent(labels, first))  # What is present in part has a place, too.
     first, second, area = on_common_pieces(first, second, mask)
     positive = _mean_over(present, _divergence(first, second, area))
     score = ops.where(absent > 0, ops.stop_gradient(_map_mean(first, area)), -float("inf"))
@@ -188,21 +190,25 @@ def get_form(name: str, level: str) -> Callable:
 
 
 def _present(labels, maps):
-    """float32 `[B, L]`: 1 where a label is present."""
+    """float32 `[B, L]`: how much a label is present; 0 where it is unknown."""
     if labels is None:
         return ops.ones((ops.shape(maps)[0], maps.shape[-1]), "float32")
-    return ops.cast(ops.equal(labels, 1), "float32")  # NaN equals nothing.
+    return _known(ops.cast(labels, "float32"))
 
 
 def _absent(labels, maps):
     if labels is None:
         return 1.0 - _present(labels, maps)
-    return ops.cast(ops.equal(labels, 0), "float32")
+    return _known(1.0 - ops.cast(labels, "float32"))
 
 
-def _mean_over(chosen, values):
-    """Mean `[B]` of `values` `[B, L]` over the chosen labels; 0 without any."""
-    return ops.sum(chosen * values, axis=-1) / ops.maximum(ops.sum(chosen, axis=-1), 1.0)
+def _known(labels):
+    return ops.where(ops.isnan(labels), 0.0, labels)
+
+
+def _mean_over(weights, values):
+    """Mean `[B]` of `values` `[B, L]` by the weights of labels; 0 without any."""
+    return ops.sum(weights * values, axis=-1) / ops.maximum(ops.sum(weights, axis=-1), 1.0)
 
 
 # Maps on common pieces `[B, rows, columns, L]` of areas `[1, rows, columns, 1]`, which sum to 1

@@ -208,6 +208,22 @@ def test_labels_that_do_not_count_get_no_gradient(maps, name):
     np.testing.assert_array_equal(compare(name, first, second), everywhere)
 
 
+@pytest.mark.parametrize("name", (*OF_PRESENT_LABELS, "balanced_squared_error"))
+def test_labels_of_mixtures_count_in_part(maps, name):
+    first, second, _ = maps
+    soft = np.array([0.7, 0.4, np.nan, 1.0, 0.0], "float32")
+    alone = np.stack(
+        [compare(name, first[..., n : n + 1], second[..., n : n + 1]) for n in range(5)], axis=1
+    )
+    result = compare(name, first, second, np.tile(soft, (3, 1)))
+    expected = alone[:, [0, 1, 3]] @ [0.7, 0.4, 1.0] / 2.1
+    if name == "balanced_squared_error":
+        expected = (expected + alone[:, [0, 1, 4]] @ [0.3, 0.6, 1.0] / 1.9) / 2
+    if name == "acvc":  # The one label that is wholly absent.
+        expected += compare(name, first[..., 4:], second[..., 4:], np.zeros((3, 1)))
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_values_and_gradients_are_finite_at_extremes(maps, name):
     _, random, labels = maps
