@@ -41,12 +41,13 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 32, "Images per call of the net
 
 @dataclasses.dataclass(frozen=True)
 class Round:
-    """Seconds of one round."""
+    """Seconds of one round; of the processor, the ratio of jobs on several devices to one."""
 
     network: float
     loading: float
     job: float
     job_on_devices: float
+    processor_ratio: float
 
     @property
     def ratio(self) -> float:
@@ -94,12 +95,18 @@ def measure(model: str, paths: list[str], list_file: str) -> Round:
         providers="cpu",
         batch_size=batch_size,
     )
-    job, sha256, on_devices = score(config).seconds, hash_file(config.output), 0.0
+    job, sha256, on_devices = time_job(config), hash_file(config.output), (0.0, 0.0)
     if _DEVICES.value:
-        on_devices = score(dataclasses.replace(config, devices=_DEVICES.value)).seconds
+        on_devices = time_job(dataclasses.replace(config, devices=_DEVICES.value))
         if hash_file(config.output) != sha256:
             raise RuntimeError(f"--devices={_DEVICES.value} gave other bytes.")
-    return Round(network, loading, job, on_devices)
+    return Round(network, loading, job[0], on_devices[0], on_devices[1] / job[1])
+
+
+def time_job(config: ScoringConfig) -> tuple[float, float]:
+    """Seconds of a job, and those of the processor that this process took (without decoders)."""
+    start = time.process_time()
+    return score(config).seconds, time.process_time() - start
 
 
 def main(_) -> None:
@@ -129,7 +136,8 @@ def main(_) -> None:
         ratios = [r.job_on_devices / r.job for r in rounds]
         print(
             f"--devices={_DEVICES.value}: the same bytes in {np.median(ratios):.3f} times the time"
-            f" ({min(ratios):.3f} to {max(ratios):.3f})"
+            f" ({min(ratios):.3f} to {max(ratios):.3f}) and"
+            f" {np.median([r.processor_ratio for r in rounds]):.3f} times that of the processor"
         )
 
 

@@ -119,11 +119,15 @@ def _naming(device: str) -> Iterator[None]:
 
 
 def _gpu_numbers(choice: DeviceChoice, providers: str) -> Sequence[int]:
-    wanted = choose_providers(providers, onnxruntime.get_available_providers(), gpu_is_visible())[0]
     try:
+        available = onnxruntime.get_available_providers()
+        wanted = choose_providers(providers, available, gpu_is_visible())[0]
         names = gpu_names()
     except OSError as error:
         raise ProviderError(diagnose(wanted, examine_host(), str(error))) from error
+    except ProviderError as error:
+        what = f"--devices={choice.text}: {error} On the CPU: no --devices, or cpu:N."
+        raise ProviderError(what) from error
     if missing := [str(number) for number in choice.gpus if number >= len(names)]:
         found = ", ".join(f"{number} ({name})" for number, name in enumerate(names))
         raise ProviderError(
