@@ -32,6 +32,12 @@ def decode_image(contents, path, max_pixels: int):
             fill its canvas.
             Called eagerly, the message is the bare reason.
     """
+    if tf.executing_eagerly():
+        return _decode(contents, path, max_pixels)
+    return _decode_in_graph(contents, path, max_pixels)
+
+
+def _decode(contents, path, max_pixels):
     size = _header_size(contents, path)
     pixels = tf.cast(size[0], tf.int64) * tf.cast(size[1], tf.int64)
     reason = f"more than {max_pixels} pixels (max_pixels)"
@@ -44,6 +50,10 @@ def decode_image(contents, path, max_pixels: int):
         lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
     )
     return tf.ensure_shape(image, (None, None, 3))
+
+
+# Each epoch has a dataset of its own, which would trace these many small operations again.
+_decode_in_graph = tf.function(_decode)
 
 
 def orient(image, orientation):
