@@ -21,7 +21,7 @@ from export.building.splits import read_export_splits
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from export.scoring.runtime.session import NetworkSession
-from tests.export.building.tiny_run import LABELS, SIZE, spread_predictions, write_run
+from tests.export.building.tiny_run import LABELS, SIZE, spread_predictions, tiny_network, write_run
 from tests.export.onnx_models import damage
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import read_split
@@ -43,6 +43,12 @@ ANYTHING += ",heatmaps:0"
 def export(run, folder, **changes):
     values = {"precisions": ALL, "int8_budget": LOOSE, "parity_images": 4, **changes}
     return export_run(ExportConfig(run.path, str(folder), **values))
+
+
+@pytest.fixture
+def tiny_run(tmp_path, data_dir):
+    """A run of one convolution: for tests that look at no layer."""
+    return write_run(tmp_path / "tiny_run", data_dir)
 
 
 @pytest.fixture(scope="module")
@@ -123,10 +129,10 @@ def test_a_damaged_fp16_layer_is_refused_by_name(run, tmp_path, monkeypatch):
     assert "model_fp16.onnx" not in content["sha256"]
 
 
-def test_the_program_says_what_a_budget_of_nothing_refuses(run, tmp_path, monkeypatch, capsys):
+def test_the_program_says_what_a_budget_of_nothing_refuses(tiny_run, tmp_path, monkeypatch, capsys):
     budget = "probability:0,heatmaps:1"
     changes = {"precisions": "fp32,fp16", "fp16_budget": budget, "parity_images": 4}
-    config = ExportConfig(run.path, str(tmp_path / "bundle"), **changes)
+    config = ExportConfig(tiny_run.path, str(tmp_path / "bundle"), **changes)
     monkeypatch.setattr(export_model.dataclass_flags, "from_flags", lambda config_class: config)
     assert export_model.main() == 1
     (line,) = [x for x in capsys.readouterr().out.splitlines() if x.startswith("fp16 is refused: ")]
@@ -134,7 +140,7 @@ def test_the_program_says_what_a_budget_of_nothing_refuses(run, tmp_path, monkey
     assert "correlation of heatmaps of label '" in line
 
 
-def test_float32_itself_is_judged(run, tmp_path, monkeypatch):
+def test_float32_itself_is_judged(tiny_run, tmp_path, monkeypatch):
     judge = precisions.judge
 
     def judge_with_other_labels(path, gate_set, budget, original):
@@ -143,34 +149,34 @@ def test_float32_itself_is_judged(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(precisions, "judge", judge_with_other_labels)
     with pytest.raises(OutputValueError, match="fp32 is refused: largest difference"):
-        export(run, tmp_path / "bundle", precisions="fp32")
+        export(tiny_run, tmp_path / "bundle", precisions="fp32")
     assert not (tmp_path / "bundle").exists()
 
 
 def test_calibration_images_are_chosen_from_the_training_images_by_the_seed(
-    run, tmp_path, monkeypatch
+    tiny_run, tmp_path, monkeypatch
 ):
     used = []
     monkeypatch.setattr(precisions, "_batches", lambda split, _: used.append(split) or iter(()))
     monkeypatch.setattr(precisions, "quantize", lambda model, *_: model)
-    export(run, tmp_path / "bundle", precisions="fp32,int8", calibration_images=5)
+    export(tiny_run, tmp_path / "bundle", precisions="fp32,int8", calibration_images=5)
     paths = used[0].image_paths
     assert len(used) == 1 and len(set(paths)) == 5
     assert all(os.path.basename(path).startswith("train_") for path in paths)
 
     def chosen_by(seed):
-        config = dataclasses.replace(run.read_config(), seed=seed)
+        config = dataclasses.replace(tiny_run.read_config(), seed=seed)
         changes = {"precisions": "fp32,int8", "calibration_images": 5}
-        exported = ExportConfig(run.path, str(tmp_path / "bundle"), **changes)
+        exported = ExportConfig(tiny_run.path, str(tmp_path / "bundle"), **changes)
         splits = read_export_splits(config, image_settings(config), exported, LABELS)
         return splits.calibration.image_paths
 
-    seed = run.read_config().seed
+    seed = tiny_run.read_config().seed
     assert chosen_by(seed) == paths != chosen_by(seed + 1)
 
 
-def test_uint8_images_in_every_precision(run, tmp_path):
-    export(run, tmp_path / "bundle", input_dtype="uint8")
+def test_uint8_images_in_every_precision(tiny_run, tmp_path):
+    export(tiny_run, tmp_path / "bundle", input_dtype="uint8")
     for name in ("model.onnx", "model_fp16.onnx", "model_int8.onnx"):
         session = NetworkSession(str(tmp_path / "bundle" / name))
         outputs = session.run(np.zeros((2, SIZE, SIZE, 3), np.uint8))
@@ -179,7 +185,7 @@ def test_uint8_images_in_every_precision(run, tmp_path):
 
 def test_a_dual_stream_network_in_every_precision(data_dir, tmp_path):
     keras.utils.set_random_seed(0)
-    streams = [without_head(build_classifier("small", len(LABELS))) for _ in range(2)]
+    streams = [without_head(tiny_network(seed)) for seed in range(2)]
     network = build_dual_stream(*streams, len(LABELS))
     head = network.get_layer("cam_head")
     head.kernel.assign(np.random.default_rng(0).normal(size=head.kernel.shape))

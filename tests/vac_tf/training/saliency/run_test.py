@@ -17,6 +17,7 @@ from tensorflow.python.summary.summary_iterator import summary_iterator
 from flags import dataclass_flags
 from tests.vac_tf.counted_images import counting
 from tests.vac_tf.fixation_files import random_looks, write_json
+from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 from vac_tf.evaluation.saliency import evaluate_saliency
@@ -30,6 +31,7 @@ from vac_tf.training.saliency.run import build_network, run_saliency
 ROOT = REPOSITORY
 TINY = {
     "dataset": "salicon",
+    "backbone": "tiny",
     "image_size": 32,
     "batch_size": 4,
     "epochs": 2,
@@ -37,6 +39,13 @@ TINY = {
     "human_observers": 1,
     "checkpoint_seconds": 0.0,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tiny_backbones():
+    with pytest.MonkeyPatch.context() as patch:
+        add_tiny_backbones(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
