@@ -12,14 +12,19 @@ _LONGEST = (
     "dual_stream_page_test.py",
     "training_page_test.py",
     "run_test.py",
+    "interrupted_run_test.py",
+    "run_data_test.py",
+    "precisions_test.py",
     "scoring_page_test.py",
     "readme_test.py",
+    "benchmarks_test.py",
 )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the longest files first, or one worker would be left alone with one of them."""
-    items.sort(key=lambda item: item.path.name not in _LONGEST)
+    ranks = {name: rank for rank, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(ranks)))
 
 
 @pytest.fixture
