@@ -6,10 +6,12 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 import numpy as np
 from PIL import Image
 
+from tests.programs.warm_start import start_warm
 from tools.python_imports import REPOSITORY
 
 TINY = ("--epochs=1", "--batch_size=4", "--max_images=40")
@@ -24,6 +26,8 @@ SHRUNK = {
     "train_saliency.py": (*TINY, "--image_size=48"),
     "analyze.py": ("--bootstrap_samples=10",),
 }
+# The first imports no TensorFlow; the second is started plainly by no other test.
+_PLAIN = ("score.py", "train_saliency.py")
 TINY_SCENES = ("--scenes_train_images=12", "--scenes_image_size=48", "--data_dir=data/scenes")
 
 
@@ -38,28 +42,48 @@ def commands(name):
     return [line.split() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-def run_commands(name, folder):
-    """Runs all commands of a page in order, in `folder`."""
+def run_commands(name, folder, done=()):
+    """Runs the commands of a page in order, in `folder`.
+
+    Args:
+        name: Of the page.
+        folder: Where they run, one after the other.
+        done: Commands that ran there before for other pages: each stands for one of this page.
+    """
+    done = list(done)
     assert commands(name)
-    for python, program, *arguments in commands(name):
-        assert python == "python"
-        shrink = SHRUNK.get(program, ())
-        if any("scale:" in argument for argument in arguments):
-            shrink = (*shrink, "--transforms=hflip,scale:32")
-        on_scenes = not any(flag.startswith(("--dataset", "--flagfile")) for flag in arguments)
-        if program in ("train.py", "train_saliency.py") and on_scenes:
-            shrink = (*shrink, *TINY_SCENES)
-        subprocess.run(
-            [sys.executable, str(REPOSITORY / program), *arguments, *shrink], cwd=folder, check=True
-        )
+    for command in commands(name):
+        if command in done:
+            done.remove(command)
+        else:
+            _run(command, folder)
+
+
+def _run(command, folder):
+    python, program, *arguments = command
+    assert python == "python"
+    shrink = SHRUNK.get(program, ())
+    if any("scale:" in argument for argument in arguments):
+        shrink = (*shrink, "--transforms=hflip,scale:32")
+    on_scenes = not any(flag.startswith(("--dataset", "--flagfile")) for flag in arguments)
+    if program in ("train.py", "train_saliency.py") and on_scenes:
+        shrink = (*shrink, *TINY_SCENES)
+    if program in _PLAIN:
+        plain = [sys.executable, str(REPOSITORY / program), *arguments, *shrink]
+        subprocess.run(plain, cwd=folder, check=True)
+        return
+    process = start_warm(program, *arguments, *shrink, folder=folder)
+    assert process.returncode == 0, process.stderr
 
 
 def run_example(name, folder):
     """The Python example of a page, and the lines that it prints."""
     (example,) = re.findall(r"```python\n(.*?)```", page(name), flags=re.DOTALL)
-    result = subprocess.run(
-        [sys.executable, "-c", example], cwd=folder, capture_output=True, text=True, check=True
-    )
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
+        script.write(example)
+        script.flush()
+        result = start_warm(script.name, folder=folder)
+    assert result.returncode == 0, result.stderr
     return example, result.stdout.strip().splitlines()
 
 

@@ -1,4 +1,7 @@
-"""Programs as a user starts them: help, exit codes, one clear line for a mistake."""
+"""Programs as a user starts them: help, exit codes, one clear line for a mistake.
+
+Each is started plainly once here or in the tests of its room; more starts of it are warm.
+"""
 
 import json
 import shutil
@@ -7,6 +10,7 @@ import sys
 
 import pytest
 
+from tests.programs.warm_start import start_warm
 from tools.python_imports import REPOSITORY
 
 
@@ -66,19 +70,18 @@ def test_leftover_words_are_refused():
 
 
 def test_misspelt_transform_ends_with_one_line(tmp_path):
-    result = start("train.py", f"--run_dir={tmp_path / 'run'}", "--transforms=hlfip")
+    result = start_warm("train.py", f"--run_dir={tmp_path / 'run'}", "--transforms=hlfip")
     assert_one_line(result, 3, "Unknown transform 'hlfip'. Known transforms: hflip, scale:PIXELS")
     assert not (tmp_path / "run").exists()
 
 
-def test_missing_data_folder_ends_with_one_line(tmp_path):
-    arguments = (f"--run_dir={tmp_path / 'run'}", "--dataset=coco", "--data_dir=/nowhere")
-    assert_one_line(start("train.py", *arguments), 3, "/nowhere")
-
-
 def test_missing_run_ends_with_one_line(tmp_path):
-    result = start("evaluate.py", f"--run_dir={tmp_path}")
-    assert_one_line(result, 3, f"No config.json in '{tmp_path}'")
+    run = f"--run_dir={tmp_path}"
+    for result in (
+        start_warm("evaluate.py", run),
+        start("export_model.py", run, f"--bundle_dir={tmp_path}/bundle"),
+    ):
+        assert_one_line(result, 3, f"No config.json in '{tmp_path}'")
 
 
 def test_check_data_lists_and_sets_the_exit_code(finished_run, tmp_path):
@@ -88,7 +91,7 @@ def test_check_data_lists_and_sets_the_exit_code(finished_run, tmp_path):
     arguments = [f"--data_dir={data_dir}", "--check_data"]
     for name in ("scenes_train_images", "scenes_image_size"):
         arguments.append(f"--{name}={getattr(finished_run, name)}")
-    result = start("train.py", *arguments)
+    result = start_warm("train.py", *arguments)
     assert result.returncode == 1, result.stderr
     assert f"unreadable {image}: not a JPEG" in result.stdout
     assert "0 rows rejected, 1 images unreadable" in result.stdout
@@ -112,7 +115,7 @@ def test_analyze_prints_its_findings_and_writes_the_page(finished_run, tmp_path)
         assert title in result.stdout
         assert all(sentence in result.stdout for sentence in sentences)
     assert (tmp_path / "report.html").exists()
-    again = start("analyze.py", *arguments, f"--output_dir={tmp_path / 'analysis.json'}")
+    again = start_warm("analyze.py", *arguments, f"--output_dir={tmp_path / 'analysis.json'}")
     assert_one_line(again, 3, "cannot be written", "Choose another --output_dir")
 
 

@@ -1,11 +1,8 @@
-"""README's commands, from training to scores, and what README promises."""
+"""What README and the pages promise; their commands run in `journey_test.py`."""
 
-import json
 import re
 
-from pyarrow import parquet
-
-from tests.programs.documentation import commands, page, run_commands, run_example, write_data
+from tests.programs.documentation import commands, page, run_example
 from tools.python_imports import REPOSITORY
 
 MOST_LINES = 130
@@ -41,13 +38,3 @@ def test_every_page_is_reached_from_readme():
 def test_library_example_runs_as_printed():
     example, lines = run_example("README.md", REPOSITORY)
     assert lines == re.findall(r"print\(.*\)  # (.*)", example)
-
-
-def test_commands_lead_from_training_to_scores(tmp_path):
-    write_data(tmp_path)
-    run_commands("README.md", tmp_path)
-    evaluation = json.loads((tmp_path / "runs/mine/evaluation.json").read_text())
-    assert 0.0 <= evaluation["label_based"]["mAP"] <= 1.0
-    rows = parquet.read_table(tmp_path / "scores.parquet").to_pylist()
-    assert [row["image"] for row in rows] == [f"photos/{number}.jpg" for number in range(3)]
-    assert {row["status"] for row in rows} == {"ok"}

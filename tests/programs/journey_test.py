@@ -1,0 +1,66 @@
+"""The commands of README, docs/scoring.md and docs/training.md, from training to scores.
+
+All run in one folder: what one page has run is there for the next, and is not run again.
+"""
+
+import json
+
+import pytest
+from pyarrow import parquet
+
+from tests.programs.documentation import commands, run_commands, run_example, write_data
+
+README, SCORING, TRAINING = "README.md", "docs/scoring.md", "docs/training.md"
+
+
+@pytest.fixture(scope="module")
+def after_readme(tmp_path_factory):
+    """The folder, and what README's commands leave there: evaluation and rows."""
+    folder = tmp_path_factory.mktemp("journey")
+    write_data(folder)
+    run_commands(README, folder)
+    rows = parquet.read_table(folder / "scores.parquet").to_pylist()
+    return folder, read_evaluation(folder / "runs/mine"), rows
+
+
+@pytest.fixture(scope="module")
+def after_scoring(after_readme):
+    """The same folder after the commands of docs/scoring.md, and what its example printed."""
+    folder, *_ = after_readme
+    run_commands(SCORING, folder, done=commands(README))
+    return folder, run_example(SCORING, folder)[1]
+
+
+@pytest.fixture(scope="module")
+def after_training(after_scoring):
+    """The same folder after the commands of docs/training.md, which calibrate the run in the end."""
+    folder, _ = after_scoring
+    run_commands(TRAINING, folder, done=commands(README))
+    return folder
+
+
+def read_evaluation(run):
+    return json.loads((run / "evaluation.json").read_text())
+
+
+def test_readme_leads_from_training_to_scores(after_readme):
+    _, evaluation, rows = after_readme
+    assert 0.0 <= evaluation["label_based"]["mAP"] <= 1.0
+    assert [row["image"] for row in rows] == [f"photos/{number}.jpg" for number in range(3)]
+    assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_scoring_leads_to_rows_and_to_a_server(after_scoring):
+    folder, printed = after_scoring
+    assert (folder / "models/mine/config.pbtxt").exists()
+    (row, *_) = parquet.read_table(folder / "scores.parquet").to_pylist()
+    assert row["image"] == "photos/0.jpg"
+    assert printed == [str(row["decisions"]), f"{row['cat']:.3f}"]
+
+
+def test_training_leads_to_tuned_decisions_and_a_recipe(after_training):
+    for run in ("mine", "coco"):
+        evaluation = read_evaluation(after_training / "runs" / run)
+        assert 0.0 <= evaluation["label_based"]["mAP"] <= 1.0
+    assert (after_training / "runs/mine/thresholds.json").exists()
+    assert (after_training / "runs/wider_r50_acf/network.keras").exists()
