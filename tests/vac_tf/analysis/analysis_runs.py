@@ -24,9 +24,9 @@ def write_classifier_run(folder, settings, seed=0, label_names=None, dual_stream
         label_names: other labels than those of the scenes, as many.
         dual_stream: whether the network has two streams.
     """
-    config = TrainConfig(run_dir=str(folder), **settings)
+    config = TrainConfig(run_dir=str(folder), backbone="tiny", **settings)
     label_names = label_names or read_run_split(config, "train").label_names
-    network = build_classifier("small", len(label_names), config.image_size)
+    network = build_classifier("tiny", len(label_names), config.image_size)
     if dual_stream:
         streams = [without_head(network), without_head(network)]
         network = build_dual_stream(*streams, len(label_names), "average")
@@ -38,8 +38,8 @@ def write_classifier_run(folder, settings, seed=0, label_names=None, dual_stream
 
 def write_saliency_run(folder, image_size=64):
     """A saliency run whose network has random weights."""
-    config = SaliencyConfig(run_dir=str(folder), image_size=image_size)
-    return _write(folder, config, build_saliency_network("small", image_size))
+    config = SaliencyConfig(run_dir=str(folder), backbone="tiny", image_size=image_size)
+    return _write(folder, config, build_saliency_network("tiny", image_size))
 
 
 def _write(folder, config, network, label_names=()):
