@@ -9,14 +9,12 @@ import pytest
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _LONGEST = (
+    "journey_test.py",
     "dual_stream_page_test.py",
-    "training_page_test.py",
     "run_test.py",
     "interrupted_run_test.py",
     "run_data_test.py",
     "precisions_test.py",
-    "scoring_page_test.py",
-    "readme_test.py",
     "benchmarks_test.py",
 )
 

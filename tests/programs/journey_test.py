@@ -33,7 +33,7 @@ def after_scoring(after_readme):
 
 @pytest.fixture(scope="module")
 def after_training(after_scoring):
-    """The same folder after the commands of docs/training.md, which calibrate the run in the end."""
+    """The same folder after the commands of docs/training.md, which end with a calibration."""
     folder, _ = after_scoring
     run_commands(TRAINING, folder, done=commands(README))
     return folder

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from flags.console import quiet_imports
 from tools.python_imports import REPOSITORY
 
 
@@ -31,12 +32,21 @@ def start_warm(program, *arguments, folder=REPOSITORY) -> subprocess.CompletedPr
         outputs = [os.path.join(written, name) for name in ("out", "error")]
         request = {"command": command, "folder": str(folder), "outputs": outputs}
         request["environment"] = dict(os.environ)
-        server = _server()
-        server.stdin.write(json.dumps(request) + "\n")
-        server.stdin.flush()
-        exit_code = int(server.stdout.readline())
+        exit_code = _ask(request)
         texts = [Path(path).read_text(encoding="utf-8") for path in outputs]
     return subprocess.CompletedProcess(command, exit_code, *texts)
+
+
+def _ask(request):
+    server = _server()
+    try:
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        return int(server.stdout.readline())
+    except BaseException:  # After a time-out its answer would be taken for that of the next start.
+        server.kill()
+        _server.cache_clear()
+        raise
 
 
 @functools.cache
@@ -44,7 +54,6 @@ def _server() -> subprocess.Popen:
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.programs.warm_start"],
         cwd=REPOSITORY,
-        env=os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -83,6 +92,7 @@ def _import_libraries() -> None:
 
 
 if __name__ == "__main__":
-    _import_libraries()
+    with quiet_imports():
+        _import_libraries()
     _become_next_program()
     runpy.run_path(sys.argv[0], run_name="__main__")
