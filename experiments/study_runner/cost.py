@@ -70,7 +70,8 @@ def images_seen(study: Study, row: Row) -> float:
     images = min([limit for limit in limits if limit] + [study.training_images])
     if row.program != "train.py":
         return config.epochs * images
-    views = 1 + len(_specs(config.transforms))
+    transforms = len(_specs(config.transforms))
+    views = 1 + (min(transforms, 1) if config.sampled_transform else transforms)
     if config.augment_mode == "union":
         views *= 1 + len(_specs(config.augment))
     if config.model == "classifier":

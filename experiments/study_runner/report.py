@@ -7,6 +7,7 @@ from pathlib import Path
 from experiments.start_program import ROOT
 from experiments.study_runner.plan import Study
 from experiments.study_runner.statistics import mean_with_interval, paired_difference
+from vac_tf.analysis.objects.localization import CENTRE
 from vac_tf.analysis.text import interval, number, signed
 
 METRICS = ("mAP", "mA")
@@ -22,8 +23,9 @@ def summarize(study: Study, finished: dict[str, list[dict]]) -> dict:
 
     Returns:
         `rows`: key -> `name`, `seeds`, `mAP` and `mA` (`mean_with_interval`), `held_out`, and the
-        means over seeds of `inconsistency`, `robustness`, `calibration` and `seconds`; of rows
-        without results nothing. `choices`: key -> the row with the highest held-out mAP, of those
+        means over seeds of `inconsistency`, `robustness`, `calibration`, `localization` (of the
+        heatmaps and of the centre of the image) and `train_seconds`; of rows without results
+        nothing. `choices`: key -> the row with the highest held-out mAP, of those
         with results. `comparisons`: baseline, row, and the `difference` of every metric.
     """
     names = {key: row.name for key, row in study.rows.items()}
@@ -81,6 +83,7 @@ def report(study: Study, summary: dict, failures: Sequence[dict], figures: Seque
             rows = [summary["rows"][key] for key in keys]
             lines += ["", f"**{table['title']}**", "", *_table(rows)]
             lines += _robustness_table(rows)
+            lines += _localization_table(rows)
     lines += _comparisons_table(summary)
     lines += ["", *(f"![{path}]({path})" for path in figures)] if figures else []
     lines += [f"\nFailed: {each['row']}, seed {each['seed']}." for each in failures]
@@ -118,9 +121,26 @@ def _row(name: str, results: list[dict]) -> dict:
     for group in ("inconsistency", "robustness", "calibration"):
         if all(group in each for each in evaluations):
             summary[group] = _mean_of_all([each[group] for each in evaluations])
+    if all("pairs" in result.get("localization", {}) for result in results):
+        summary["localization"] = _mean_of_all([_looks(result) for result in results])
     seconds = [each["seconds"]["train"] for each in results]
     summary["train_seconds"] = _mean([each for each in seconds if each is not None])
     return summary
+
+
+def _looks(result: dict) -> dict:
+    """Where the heatmaps of a run look, and what a hill in the middle of every image gives."""
+    models = result["localization"]["models"]
+    chosen = {"heatmaps": next(iter(models.values())), "centre": models[CENTRE]}
+    return {
+        name: {
+            "pointing_game": values["pointing_game"]["mean"],
+            "energy_inside": values["energy_inside"]["mean"],
+            "max_box_accuracy": values["max_box_accuracy"],
+            "pixel_average_precision": values["pixel_average_precision"],
+        }
+        for name, values in chosen.items()
+    }
 
 
 def _mean_of_all(values: list):
@@ -176,6 +196,19 @@ def _robustness_table(rows: list[dict]) -> list[str]:
         values = (row["robustness"].get(name, {}).get("mAP") for name in names)
         lines.append(_line([row["name"], *map(number, values)]))
     return lines
+
+
+def _localization_table(rows: list[dict]) -> list[str]:
+    """Where heatmaps look, and the centre of the image; empty where no row has it."""
+    rows = [row for row in rows if row.get("localization")]
+    if not rows:
+        return []
+    header = ["where heatmaps look", "pointing game", "energy inside", "MaxBoxAccV2", "PxAP"]
+    lines = ["", _line(header), "|---" * len(header) + "|"]
+    looks = [(row["name"], row["localization"]["heatmaps"]) for row in rows]
+    looks.append((CENTRE, rows[0]["localization"]["centre"]))
+    keys = ("pointing_game", "energy_inside", "max_box_accuracy", "pixel_average_precision")
+    return lines + [_line([name, *(number(v.get(key)) for key in keys)]) for name, v in looks]
 
 
 def _comparisons_table(summary: dict) -> list[str]:

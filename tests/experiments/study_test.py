@@ -13,7 +13,7 @@ from tests.experiments.study_runner.study_files import FILE
 from tools.python_imports import REPOSITORY
 
 # A flag that exists, with a value that only the training can refuse.
-BROKEN = FILE.replace('name = "weight 1"', 'name = "broken"').replace(
+BROKEN = FILE.replace('name = "control"', 'name = "control"\nanalyze = true').replace(
     'flags = { transforms = "hflip", consistency_weight = 1 }',
     'flags = { transforms = "scale:31", pairs = "grid" }',
 )
@@ -68,7 +68,7 @@ def test_a_stopped_study_continues_and_a_failed_row_stops_no_other(command, tmp_
     assert "FAILED strong (seed 0): exit code 3" in done.stderr
     result = json.loads((results / "control_seed0.json").read_text())
     assert result["seconds"]["train"] is None and result["evaluation"]["robustness"]
-    assert len(result["bootstrap"]["mAP"]) == 500
+    assert len(result["bootstrap"]["mAP"]) == 500 and result["localization"]["pairs"] > 0
     assert (results / "weak_seed0.json").exists()
     failure = json.loads((results / "failed" / "strong_seed0.json").read_text())
     assert failure["exit_code"] == 3 and "grid" in failure["last_lines"][-1]

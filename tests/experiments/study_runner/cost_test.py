@@ -47,6 +47,7 @@ def test_nothing_known_is_said(tmp_path):
     [
         ("epochs = 3", 3),
         ('transforms = "hflip,scale:16"', 3),
+        ('transforms = "hflip,scale:16", sampled_transform = true', 2),
         ('augment = "hflip"', 1),
         ('augment = "hflip", augment_mode = "union"', 2),
         ("train_images = 12", 1 / 4),

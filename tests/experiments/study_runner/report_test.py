@@ -44,6 +44,8 @@ def test_tables_choices_and_differences(folder, tmp_path):
     assert page.endswith("<!-- /study small -->\n\nrest\n") and "replaced" not in page
     assert "5 of 5 trainings are done" in page and "| weight 1 | 1 |" in page
     assert "The weight, chosen by the held-out part of training: weight 0.1." in page
+    assert "| control | 0.600 | 0.600 | 0.300 | – |" in page
+    assert "| centre of the image | 0.300 | 0.300 | 0.150 | – |" in page
     assert len(summary["comparisons"]) == 2  # The chosen row is one of them already.
     assert "![small/differences.png](small/differences.png)" in page
     assert (folder.folder / "differences.png").read_bytes().startswith(b"\x89PNG")
