@@ -80,9 +80,8 @@ def rand_augment(num_operations: float, magnitude: float) -> ImageLayer:
     Cubuk et al., "RandAugment", NeurIPS 2020: identity, contrast stretch, equalisation, rotation,
     solarisation, saturation, posterisation, contrast, brightness, sharpness, shear and shift along
     both axes. Where the paper applies the strength of `magnitude` (0..10), here it is the largest
-    one. `keras.layers.RandAugment` draws its operations for a whole batch, computes all of them
-    (ten times the time) and rotates by up to 180 degrees at half its strength: of Keras here are
-    the operations.
+    one. `keras.layers.RandAugment` draws its operations for a whole batch, computes all of them and
+    rotates by up to 180 degrees at half its strength: of Keras here are the operations.
     """
     operations = _operations(magnitude / 10.0)
 
