@@ -240,8 +240,12 @@ def main(_) -> None:
         share = 100 * median(found, "main_share")
         print(f"| {names[way]} | {values[0]:.0f} | {1e3 * values[1]:.2f} | {share:.1f} % |")
     threads, many, one = (np.array([s.images_per_second for s in v]) for v in speeds.values())
-    print(f"{count} processes of {count} threads: {_ratios(many / threads)}")
-    print(f"{count} processes of 1: {_ratios(many / one)}", flush=True)
+    print(f"{count} processes of {count} threads: {_ratios(many / threads)} times the speed")
+    print(f"{count} processes of 1: {_ratios(many / one)} times the speed")
+    threads, many, one = (np.array([s.processor_seconds for s in v]) for v in speeds.values())
+    # What other programs on the cores change least.
+    text = f"{count} processes of {count} threads: {_ratios(many / threads)} times the CPU time"
+    print(text, flush=True)
     print_ceilings()
 
 
@@ -262,9 +266,7 @@ def print_ceilings() -> None:
 
 
 def _ratios(values: np.ndarray) -> str:
-    return (
-        f"{np.median(values):.2f} times the speed (rounds {values.min():.2f} to {values.max():.2f})"
-    )
+    return f"{np.median(values):.2f} (rounds {values.min():.2f} to {values.max():.2f})"
 
 
 if __name__ == "__main__":

@@ -132,7 +132,8 @@ def test_loading(folder):
     assert all(float(value.rstrip("% ")) >= 0.0 for row in rows for value in row[1:])
     assert lines[6].startswith("2 processes of 2 threads: ")
     assert lines[7].startswith("2 processes of 1: ")
-    assert re.match(r"2 processes that sleep 6 ms: \d+ images/s of 333; main process", lines[8])
+    assert lines[8].endswith(" times the CPU time")
+    assert re.match(r"2 processes that sleep 6 ms: \d+ images/s of 333; main process", lines[9])
 
 
 def test_killed_jobs(scoring_flags):

@@ -26,6 +26,10 @@ _ENVIRONMENT = {
     "MALLOC_MMAP_THRESHOLD_": str(8 * 2**20),
     "MALLOC_TRIM_THRESHOLD_": str(32 * 2**20),
 }
+# Its arrays in huge pages, where Linux leaves that to programs: a processor finds few large pages
+# faster than many small ones, which is 12 % of the CPU time of loading on a virtual machine, for
+# 2 MiB of memory. Other C libraries ignore it.
+_HUGE_PAGES = "glibc.malloc.hugetlb=1"
 
 
 class ForkServer:
@@ -49,7 +53,7 @@ class ForkServer:
                 # Ctrl-C is for the job, which ends its decoders itself. Not a session: Linux would
                 # give that a share of the processor of its own, however many processes it has.
                 process_group=0,
-                env=os.environ | _ENVIRONMENT,
+                env=_environment(),
             )
 
     def fork(self, descriptors: Sequence[int]) -> None:
@@ -68,6 +72,12 @@ class ForkServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+def _environment() -> dict[str, str]:
+    """This process's environment, with how the C library is to keep memory."""
+    tunables = [text for text in (os.environ.get("GLIBC_TUNABLES"), _HUGE_PAGES) if text]
+    return os.environ | _ENVIRONMENT | {"GLIBC_TUNABLES": ":".join(tunables)}
 
 
 def serve(control_descriptor: int) -> None:

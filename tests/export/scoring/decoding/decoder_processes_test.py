@@ -145,6 +145,21 @@ def test_closing_ends_them_whatever_they_are_at(start):
     wait_until(lambda: not any(map(is_alive, numbers)))
 
 
+@pytest.mark.parametrize("others", [None, "glibc.malloc.tcache_count=7"])
+def test_the_c_library_is_told_of_huge_pages_beside_what_the_user_told_it(
+    start, monkeypatch, others
+):
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    if others:
+        monkeypatch.setenv("GLIBC_TUNABLES", others)
+    (process,) = start(load_number, count=1).process_numbers
+    with open(f"/proc/{process}/environ") as file:
+        # The C library divides what it is told with zeros, where it stands.
+        tunables = file.read().replace("\0", ":").partition("GLIBC_TUNABLES=")[2]
+    expected = [others, "glibc.malloc.hugetlb=1"] if others else ["glibc.malloc.hugetlb=1"]
+    assert tunables.split(":")[: len(expected)] == expected
+
+
 PARENT = """
 import sys, time
 from export.bundle.preprocessing import Preprocessing
