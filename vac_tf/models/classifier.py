@@ -4,7 +4,7 @@ import keras
 
 from vac_tf.models.cam_head import HEAD_LAYER, CAMHead
 from vac_tf.models.dual_stream import ConcatenatedFeatures
-from vac_tf.models.features import image_features
+from vac_tf.models.features import image_features, network_name
 
 
 def build_classifier(
@@ -68,7 +68,7 @@ def build_classifier(
         attention_temperature,
         name=HEAD_LAYER,
     )
-    return keras.Model(images, head(features), name=f"{backbone}_classifier")
+    return keras.Model(images, head(features), name=f"{network_name(backbone)}_classifier")
 
 
 def without_head(network):

@@ -34,3 +34,8 @@ def image_features(
     )
     images = keras.Input(image_shape, name="images", dtype="float32")
     return images, body(get_backbone(backbone).normalization(images))
+
+
+def network_name(backbone: str) -> str:
+    """What a network with this backbone is called: Keras allows no path in a name."""
+    return backbone.partition(":")[0]

@@ -5,7 +5,7 @@ import math
 import keras
 from keras import ops
 
-from vac_tf.models.features import image_features
+from vac_tf.models.features import image_features, network_name
 from vac_tf.models.loading_hint import SaysWhatToImport
 
 HEAD_LAYER = "saliency_head"
@@ -91,7 +91,7 @@ def build_saliency_network(
     saliency = head(features)
     if centre_prior:
         saliency = CentrePrior(name="centre_prior")(saliency)
-    return keras.Model(images, {"saliency": saliency}, name=f"{backbone}_saliency")
+    return keras.Model(images, {"saliency": saliency}, name=f"{network_name(backbone)}_saliency")
 
 
 def without_head(network):
