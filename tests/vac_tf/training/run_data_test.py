@@ -227,22 +227,19 @@ def test_both_views_are_resized_from_the_photograph_as_in_the_release(config, fl
         )
 
 
-@pytest.mark.parametrize("header", ["image,cat,cow", "image,dog,cat"])
-def test_a_run_is_not_continued_on_other_labels(config, header):
+def test_a_run_is_not_continued_on_other_labels_or_rows(config):
     run(config)
     run(config)
-    for split in ROWS:
-        path = f"{config.data_dir}/{split}.csv"
-        with open(path) as stream:
-            _, *rows = stream.read().splitlines()
-        with open(path, "w") as stream:
-            stream.write("\n".join([header, *rows]) + "\n")
-    with pytest.raises(ValueError, match="label_names .*of labels.json differ"):
-        run(config)
-
-
-def test_a_run_is_not_continued_on_other_rows(config):
-    run(config)
+    for header in ("image,cat,cow", "image,dog,cat", "image,cat,dog"):
+        for split in ROWS:
+            path = f"{config.data_dir}/{split}.csv"
+            with open(path) as stream:
+                _, *rows = stream.read().splitlines()
+            with open(path, "w") as stream:
+                stream.write("\n".join([header, *rows]) + "\n")
+        if header != "image,cat,dog":
+            with pytest.raises(ValueError, match="label_names .*of labels.json differ"):
+                run(config)
     with open(f"{config.data_dir}/train.csv", "a") as stream:
         stream.write("test0.png,1,1\n")
     with pytest.raises(ValueError, match="training data is not .* positive_ratio of labels.json"):
