@@ -5,7 +5,8 @@ from typing import Any
 # Places of one host, of no use to another.
 _PLACES = ("run_dir", "data_dir", "cache_dir")
 # May be paths, whose last component says which run, weights or split it was.
-_SOURCES = ("backbone_weights", "saliency_run", "trunk_run", "branch_run")
+_SOURCES = ("backbone", "branch_backbone")
+_SOURCES += ("backbone_weights", "saliency_run", "trunk_run", "branch_run")
 _SOURCES += ("train_split", "validation_split", "split")
 
 

@@ -60,7 +60,9 @@ class RunConfig:
     backbone: str = setting(
         "small",
         "Backbone; an unknown name lists the known ones. hub:PRESET_OR_FOLDER: one that KerasHub"
-        " loads, with its weights (pip install -r requirements-hub.txt).",
+        " loads, with its weights (pip install -r requirements-hub.txt). keras:FILE: a Keras model"
+        " that scales its images itself; keras:torch:FILE (caffe, minus_one_to_one, none): one that"
+        " does not.",
     )
     backbone_weights: str = setting(
         "none",

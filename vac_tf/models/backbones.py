@@ -12,12 +12,14 @@ import keras
 
 from vac_tf.models.architectures.efficientnet_lite import efficientnet_lite
 from vac_tf.models.architectures.hub import STRIDE, check_hub, hub_network, hub_normalization
+from vac_tf.models.architectures.keras_file import find_stride, read_features, scales_images
 from vac_tf.models.architectures.resnet_v1_5 import (
     resnet50_v1_5,
     resnet101_v1_5,
     torch_name,
 )
 from vac_tf.models.architectures.small import small_network
+from vac_tf.models.rebuilding import rebuild_network
 from vac_tf.models.weights.backbone_file import check_weights_file, load_backbone_weights
 from vac_tf.models.weights.efficientnet_lite import imagenet_weights_file
 from vac_tf.models.weights.torch_backbone import TorchWeights
@@ -49,6 +51,14 @@ TORCH = Normalization(IMAGENET_MEAN, IMAGENET_STD)
 MINUS_ONE_TO_ONE = Normalization((127.5,) * 3, (127.5,) * 3)
 EFFICIENTNET_V2 = Normalization((128.0,) * 3, (128.0,) * 3)
 EFFICIENTNET_LITE = Normalization((127.0,) * 3, (128.0,) * 3)
+# What a Keras model of somebody else may have been trained with, by name; none: images in 0..255.
+NORMALIZATIONS = {
+    "none": Normalization((0.0,) * 3, (1.0,) * 3),
+    "torch": TORCH,
+    "caffe": CAFFE,
+    "minus_one_to_one": MINUS_ONE_TO_ONE,
+}
+_OF_A_FILE = "keras:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,22 +152,50 @@ BACKBONES = {
 
 
 def get_backbone(name: str) -> Backbone:
-    """The backbone of that name; ValueError lists the known.
+    """The backbone of that name.
 
-    `hub:PRESET_OR_FOLDER` is one that KerasHub loads; of the others' names case and `-_.` do not
-    matter.
+    Args:
+        name: a key of `BACKBONES` (case and `-_.` do not matter); `hub:PRESET_OR_FOLDER`, one that
+            KerasHub loads; `keras:FILE` or `keras:NORMALIZATION:FILE`, a Keras model (see
+            `read_features`) and a key of `NORMALIZATIONS`, for a model without a layer that scales
+            its images.
+
+    Raises:
+        ValueError: an unknown name, with the known ones; a file that is no backbone.
     """
     if name.startswith(_HUB):
         preset = name.removeprefix(_HUB)
         normalization = partial(hub_normalization, preset)
         return Backbone(partial(hub_network, preset), normalization, STRIDE)
+    if name.startswith(_OF_A_FILE):
+        return _backbone_of_file(name)
     known = {_plain(key): backbone for key, backbone in BACKBONES.items()}
     if _plain(name) not in known:
         raise ValueError(
             f"Unknown backbone {name!r}. Known backbones: {', '.join(BACKBONES)}, and"
-            f" {_HUB}PRESET_OR_FOLDER."
+            f" {_HUB}PRESET_OR_FOLDER, {_OF_A_FILE}FILE."
         )
     return known[_plain(name)]
+
+
+def _backbone_of_file(name):
+    path = name.removeprefix(_OF_A_FILE)
+    given, colon, rest = path.partition(":")
+    is_given = bool(colon) and given in NORMALIZATIONS
+    path = rest if is_given else path
+    features = read_features(path)
+    if not is_given and not scales_images(features):
+        raise ValueError(
+            f"{path!r} neither scales nor normalises images of 0..255. Say what it expects, as"
+            f" --backbone=keras:NORMALIZATION:{path}, of: {', '.join(NORMALIZATIONS)}."
+        )
+    return Backbone(
+        # A copy: what is read is shared.
+        lambda **_: rebuild_network(features, fused=False),
+        NORMALIZATIONS[given if is_given else "none"],
+        find_stride(features, path),
+        has_imagenet_weights=False,
+    )
 
 
 def _plain(name):
@@ -198,12 +236,13 @@ def build_backbone(name: str, image_shape, weights: str | None = None):
     """The feature extractor of a backbone, without normalisation and classifier.
 
     Args:
-        name: A key of `BACKBONES`, or `hub:PRESET_OR_FOLDER`, which brings its weights.
+        name: As `get_backbone`; `hub:PRESET_OR_FOLDER` and `keras:FILE` bring their weights.
         image_shape: `(height, width, 3)`, height and width may be None.
         weights: `"imagenet"` (downloaded by Keras; for efficientnet_lite from an installed package,
-            see `requirements-pretrained.txt`), `"none"`/None, the path of a `.keras` or
-            `.weights.h5` file of this backbone, of the network.keras of a run that has it, or (for
-            those with `torch_weights`) of a `.pth` or `.safetensors` file or a folder of timm's.
+            see `requirements-pretrained.txt`), `"none"`/None (with `keras:FILE`: its own), the path
+            of a `.keras` or `.weights.h5` file of this backbone, of the network.keras of a run that
+            has it, or (for those with `torch_weights`) of a `.pth` or `.safetensors` file or a
+            folder of timm's.
 
     Returns:
         `keras.Model`: normalised images `[B, H, W, 3]` -> features `[B, h, w, C]`.

@@ -18,6 +18,7 @@ def test_no_path_of_the_host_is_published(tmp_path):
         cache_dir=f"{home}/cache",
         dataset="table",
         backbone="small",
+        branch_backbone=f"keras:torch:{home}/own.keras",
         backbone_weights=f"{home}/start.weights.h5",
         saliency_run="../alice/maps",
         epochs=3,
@@ -31,6 +32,7 @@ def test_no_path_of_the_host_is_published(tmp_path):
     assert "alice" not in json.dumps(description.to_json())
     told = description.training_config
     assert (told["epochs"], told["backbone"], told["run_dir"]) == (3, "small", "")
+    assert told["branch_backbone"] == "own.keras"
     assert (told["backbone_weights"], told["saliency_run"]) == ("start.weights.h5", "maps")
     assert description.evaluation["label_based"] == {"mAP": 0.25}
     assert description.evaluation["saliency_weighted"] == {"mAP": 0.5, "saliency_run": "maps"}
