@@ -277,6 +277,23 @@ def test_every_form_runs_in_a_graph_in_half_precision(maps):
         np.testing.assert_allclose(result, expected, rtol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
+def test_xla_compiles_every_form_and_its_gradient(maps):
+    first, second, labels = (tf.constant(value) for value in maps)
+    mask = np.tri(7)
+
+    def all_of(first, second):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(first)
+            results = {n: form.compare(first, second, labels, mask) for n, form in FORMS.items()}
+        return {name: (each, tape.gradient(each, first)) for name, each in results.items()}
+
+    plain, compiled = all_of(first, second), tf.function(all_of, jit_compile=True)(first, second)
+    for name, pair in plain.items():
+        for value, expected in zip(compiled[name], pair, strict=True):
+            np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 # ---- Names
 
 

@@ -39,8 +39,8 @@ def test_two_devices_make_the_steps_of_one(tmp_path, settings):
     facts = json.loads((tmp_path / "facts.json").read_text())
     assert facts["steps"] == 20
     assert facts["synchronized"] < 1e-5
-    # All replicas draw the same transform.
-    assert facts["drawn"] < 1e-5
+    # All replicas draw the same transform, and have the same teacher.
+    assert facts["taught"] < 1e-5
     assert facts["replicas agree"] == [True, True]
     # The variance inside half a batch leaves out that between the halves.
     assert 1e-5 < facts["statistics apart"] < 1.0

@@ -52,7 +52,7 @@ def train(
     distribution: Distribution,
     is_synchronized: bool = False,
     is_normalized: bool = True,
-    drawing_seed: int | None = None,
+    consistency: dict | None = None,
     **settings,
 ):
     """The trainer after its steps, and the mean terms of each epoch."""
@@ -66,7 +66,7 @@ def train(
         "hflip,scale:16",
         network,
         coupled_weight_decay=config.weight_decay,
-        drawing_seed=drawing_seed,
+        **(consistency or {}),
     )
     steps = training.steps_per_epoch
     compile_trainer(config, trainer, steps, distribution, backbone_rate(config, network, steps))
@@ -108,14 +108,16 @@ def main(settings, path):
     two = Distribution(tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"]))
     one = train(ONE_DEVICE, **settings)
     synchronized, apart = train(two, True, **settings), train(two, False, **settings)
-    drawn = [
-        train(each, is_normalized=False, drawing_seed=3, **settings) for each in (ONE_DEVICE, two)
+    consistency = {"drawing_seed": 3, "target": "ema_teacher"}
+    taught = [
+        train(each, is_normalized=False, consistency=consistency, **settings)
+        for each in (ONE_DEVICE, two)
     ]
     moving = [v.numpy() for v in apart[0].network.non_trainable_variables]
     moving_of_one = [v.numpy() for v in one[0].network.non_trainable_variables]
     facts = {
         "steps": int(one[0].optimizer.iterations.numpy()),
-        "drawn": largest_difference(*drawn),
+        "taught": largest_difference(*taught),
         "synchronized": largest_difference(one, synchronized),
         "statistics apart": max(
             float(np.abs(a - b).max()) for a, b in zip(moving, moving_of_one, strict=True)
