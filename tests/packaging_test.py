@@ -24,7 +24,8 @@ def package(requirement):
     return re.match(r"[A-Za-z0-9_.-]+", requirement).group().lower().replace("-", "_")
 
 
-DECLARED = {package(requirement) for requirement in PROJECT["dependencies"]}
+OPTIONAL = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
+DECLARED = {package(requirement) for requirement in (*PROJECT["dependencies"], *OPTIONAL)}
 
 
 @pytest.fixture(scope="module")
