@@ -1,11 +1,13 @@
 """The figure of a study: paired differences with their intervals."""
 
-from experiments.study_runner.report import METRICS
+from experiments.study_runner.report import METRICS, verdict
 from vac_tf.figures.style import BLUE, GRAY, ORANGE, page_figure
 
 
 def draw_differences(summary: dict, path: str) -> None:
     """Draws every comparison as a point with its interval, one panel per metric.
+
+    In another colour are those that are shown to differ.
 
     Args:
         summary: of `experiments.study_runner.report.summarize`, with at least one comparison.
@@ -19,8 +21,7 @@ def draw_differences(summary: dict, path: str) -> None:
             axes.axvline(0.0, color=GRAY, linewidth=1)
             for height, comparison in enumerate(comparisons):
                 values = comparison["difference"][metric]
-                is_shown = values["low"] > 0 or values["high"] < 0
-                color = ORANGE if is_shown else BLUE
+                color = ORANGE if verdict(values) in ("higher", "lower") else BLUE
                 axes.plot([values["low"], values["high"]], [height, height], color=color)
                 axes.plot(values["mean"], height, "o", color=color)
             axes.set(xlabel=f"difference of {metric}", ylim=(-0.5, len(comparisons) - 0.5))

@@ -11,6 +11,8 @@ from vac_tf.analysis.objects.localization import CENTRE
 from vac_tf.analysis.text import interval, number, signed
 
 METRICS = ("mAP", "mA")
+# The images' interval alone says how these two networks differ, not how two ways of training do.
+LEAST_SEEDS = 3
 _MARKS = "<!-- study {name} -->", "<!-- /study {name} -->"
 
 
@@ -228,7 +230,9 @@ def _comparisons_table(summary: dict) -> list[str]:
 
 
 def verdict(difference: dict) -> str:
-    """Which way a difference goes, where its interval says so."""
+    """Which way a difference goes, where enough seeds were trained and its interval says so."""
+    if difference["seeds"] < LEAST_SEEDS:
+        return f"open: fewer than {LEAST_SEEDS} seeds"
     if difference["low"] > 0:
         return "higher"
     return "lower" if difference["high"] < 0 else "not shown to differ"

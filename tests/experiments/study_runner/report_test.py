@@ -37,8 +37,9 @@ def test_tables_choices_and_differences(folder, tmp_path):
     assert summary["choices"]["chosen"]["row"] == "weak"
     assert summary["rows"]["control"]["seeds"] == 2 and summary["rows"]["strong"]["seeds"] == 1
     assert summary["rows"]["weak"]["calibration"] == {"ECE-C": pytest.approx(0.03)}
-    verdicts = {one["row"]: verdict(one["difference"]["mAP"]) for one in summary["comparisons"][:2]}
-    assert verdicts == {"weak": "higher", "strong": "not shown to differ"}
+    gains = {one["row"]: one["difference"]["mAP"] for one in summary["comparisons"]}
+    assert gains["weak"]["low"] > 0
+    assert gains["strong"]["low"] <= 0 <= gains["strong"]["high"]
     page = (tmp_path / "RESULTS.md").read_text()
     assert page.startswith("# Page\n\n<!-- study small -->\nDoes it run?")
     assert page.endswith("<!-- /study small -->\n\nrest\n") and "replaced" not in page
@@ -51,6 +52,19 @@ def test_tables_choices_and_differences(folder, tmp_path):
     assert (folder.folder / "differences.png").read_bytes().startswith(b"\x89PNG")
     folder.write_report(tmp_path / "RESULTS.md")
     assert (tmp_path / "RESULTS.md").read_text() == page
+
+
+@pytest.mark.parametrize(
+    "low, high, seeds, expected",
+    [
+        (0.1, 0.2, 3, "higher"),
+        (-0.2, -0.1, 5, "lower"),
+        (-0.1, 0.2, 3, "not shown to differ"),
+        (0.1, 0.2, 2, "open: fewer than 3 seeds"),
+    ],
+)
+def test_a_verdict_needs_seeds_and_an_interval_beside_0(low, high, seeds, expected):
+    assert verdict({"low": low, "high": high, "seeds": seeds}) == expected
 
 
 def test_what_is_there_so_far_is_reported(folder, tmp_path):
