@@ -2,7 +2,11 @@
 
 import json
 
+import pytest
+
 from tests.programs.documentation import run_commands
+
+pytestmark = pytest.mark.timeout(1800)  # Five programs, which a busy machine draws out.
 
 
 def test_commands_run_in_order(tmp_path):

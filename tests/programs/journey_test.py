@@ -10,6 +10,7 @@ from pyarrow import parquet
 
 from tests.programs.documentation import commands, run_commands, run_example, write_data
 
+pytestmark = pytest.mark.timeout(1800)  # Up to eight programs, which a busy machine draws out.
 README, SCORING, TRAINING = "README.md", "docs/scoring.md", "docs/training.md"
 
 
