@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from export.scoring.benchmark import measure, steps
-from export.scoring.benchmark.hill_climb import Setting
+from export.scoring.benchmark.hill_climb import Setting, Trial
 from export.scoring.benchmark.measure import benchmark
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding import batch_loader, decoder_processes
@@ -33,11 +33,9 @@ def short(monkeypatch):
 
 
 @pytest.fixture
-def one_trial(monkeypatch):
-    """The setting of the flags is the best."""
-    monkeypatch.setattr(
-        measure, "climb", lambda measure, start, most, limit: (start, {start: measure(start)})
-    )
+def no_trials(monkeypatch):
+    """The setting of the flags is the best, without any being tried."""
+    monkeypatch.setattr(measure, "climb", lambda _, start, *__: (start, {start: Trial(1.0, 1)}))
 
 
 @pytest.fixture
@@ -69,7 +67,7 @@ def test_a_small_run(flags, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.onnx", "photos"]
 
 
-def test_it_measures_the_job_of_the_flags(flags, tmp_path, monkeypatch, one_trial):
+def test_it_measures_the_job_of_the_flags(flags, tmp_path, monkeypatch, no_trials):
     """With its devices, heatmaps, logits, format and disk, and without a trace."""
     monkeypatch.setattr("export.scoring.runtime.device_choice.available_cores", lambda: 2)
     output = tmp_path / "there" / "scores.jsonl"
@@ -110,7 +108,7 @@ def test_each_setting_has_a_session_and_a_peak_of_its_own(flags, monkeypatch):
     assert trials == ["open", "forget", "peak"] * len(found.trials) + ["open"]
 
 
-def test_every_step_reads_and_decodes_as_the_job_does(flags, monkeypatch, one_trial):
+def test_every_step_reads_and_decodes_as_the_job_does(flags, monkeypatch, no_trials):
     limits, fast = set(), set()
     read, cut_out = image_file.read_image_file, image_file.cut_out
 
@@ -131,7 +129,7 @@ def test_every_step_reads_and_decodes_as_the_job_does(flags, monkeypatch, one_tr
     assert limits == {config.read_limits} and fast == {True}
 
 
-def test_decoders_are_those_of_the_whole_job(flags, monkeypatch, one_trial):
+def test_decoders_are_those_of_the_whole_job(flags, monkeypatch, no_trials):
     """However few of its images are measured."""
     monkeypatch.setattr(batch_loader, "FEWEST_FOR_PROCESSES", 5)
     config = ScoringConfig(**flags, benchmark=True, benchmark_images=2, decoders=2)
@@ -171,7 +169,7 @@ waiting_long = functools.partial(waiting, seconds=stand_ins.LONG_SECONDS)
     ids=["decoding", "reading", "network", "rows", "main process"],
 )
 def test_the_slow_step_is_named(
-    flags, tmp_path, monkeypatch, one_trial, load, place, slow, expected
+    flags, tmp_path, monkeypatch, no_trials, load, place, slow, expected
 ):
     monkeypatch.setattr(batch_loader, "FEWEST_FOR_PROCESSES", 1)
     monkeypatch.setattr(
