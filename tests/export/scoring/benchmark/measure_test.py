@@ -157,6 +157,7 @@ def waiting(function, seconds=stand_ins.SECONDS):
 waiting_long = functools.partial(waiting, seconds=stand_ins.LONG_SECONDS)
 
 
+@pytest.mark.slow  # It measures: on a machine that is busy with other work another step may limit.
 @pytest.mark.parametrize(
     ("load", "place", "slow", "expected"),
     [
