@@ -135,7 +135,10 @@ def test_every_misfit_is_named(backbone, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"layout": "torchvision"}, r"no head 'fc.weight'.*fc_all.*Known layouts: vac \(fc_all"),
+        (
+            {"layout": "torchvision"},
+            r"no head 'fc.weight'.* are fc_all.weight. Known layouts: vac \(fc_all",
+        ),
         ({"backbone": "small"}, "Backbone 'small' is not PyTorch's.*give --backbone=resnet50_v1_5"),
         ({"checkpoint": "/nowhere.pth"}, "No file of tensors at '/nowhere.pth'"),
         ({"labels": "/nowhere.txt"}, "No file of labels at '/nowhere.txt'"),

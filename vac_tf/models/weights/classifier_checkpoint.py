@@ -47,9 +47,10 @@ def count_outputs(tensors: Mapping[str, np.ndarray], layout: Layout) -> int:
     name = f"{layout.head}.weight"
     if name not in tensors:
         known = ", ".join(f"{key} ({value.head}.weight)" for key, value in LAYOUTS.items())
+        linear = ", ".join(key for key, value in tensors.items() if value.ndim == 2) or "none"
         raise ValueError(
-            f"There is no head {name!r} in the checkpoint, whose last tensors are"
-            f" {', '.join(list(tensors)[-4:])}. Known layouts: {known}."
+            f"There is no head {name!r} in the checkpoint, whose linear layers are {linear}."
+            f" Known layouts: {known}."
         )
     return tensors[name].shape[0]
 

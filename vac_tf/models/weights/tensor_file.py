@@ -1,5 +1,6 @@
 """Tensors by name from the files that PyTorch's networks are published in; PyTorch not needed."""
 
+import operator
 import os
 
 import numpy as np
@@ -24,8 +25,9 @@ def read_tensors(path: str) -> dict[str, np.ndarray]:
             `model_state_dict` or `model`.
 
     Returns:
-        Name -> array, in the order and the layout of the file (convolutions `[O, I, h, w]`);
-        bfloat16 as float32. Names that all begin with `module.` (DataParallel) lose it.
+        Name -> array, in the layout of the file (convolutions `[O, I, h, w]`) and in the order of
+        a state dict, of safetensors by name; bfloat16 as float32. Names that all begin with
+        `module.` (DataParallel) lose it.
 
     Raises:
         ValueError: the file is missing, damaged or cut short, holds no tensors by name or, as a
@@ -58,7 +60,9 @@ def _read_safetensors(path):
     with open(path, "rb") as file:
         tensors = deserialize(file.read())
     named = {}
-    for name, tensor in tensors:
+    for name, tensor in sorted(
+        tensors, key=operator.itemgetter(0)
+    ):  # They come in another order at every call.
         if tensor["dtype"] not in _SAFETENSORS_TYPES:
             raise ValueError(
                 f"tensor {name!r} is of type {tensor['dtype']}, expected one of"
