@@ -91,15 +91,7 @@ def evaluate(config: EvaluationConfig) -> dict:
         evaluation["inconsistency"] = inconsistency
     known = known_labels(split.labels, unknown)
     if config.robustness:
-        distorted = distorted_logits(network, batches)
-        evaluation["robustness"] = robustness(
-            logits,
-            distorted,
-            lambda values: measure(values)["label_based"]["mAP"],
-            config.threshold,
-        )
-        probabilities = scipy.special.expit(logits.astype(np.float32))
-        evaluation["calibration"] = calibration_errors(known, probabilities) | {"binning": BINNING}
+        evaluation |= _robustness(network, batches, logits, known, measure, config.threshold)
     if config.save_scores:
         save_scores(folder, split, logits)
     if config.tunes:
@@ -107,12 +99,7 @@ def evaluate(config: EvaluationConfig) -> dict:
     elif rule:
         evaluation["tuned_thresholds"] = measure_run(config, run_config, rule, split, known, logits)
     evaluation["conventions"] |= _describe_selection(folder, run_config, split, config.split)
-    evaluation["conventions"] |= {
-        "dataset": run_config.dataset,
-        "split": config.split,
-        "skipped_images": len(skipped),
-        "inconsistency": {name: transform.spec for name, transform in transforms.items()},
-    }
+    evaluation["conventions"] |= _describe_images(config, run_config, skipped, transforms)
     folder.write_json("evaluation.json", evaluation)
     return evaluation
 
@@ -122,6 +109,29 @@ def _weighted(config, run_config, network):
         return None
     saliency = read_saliency_network(config.saliency_run, run_config)
     return weight_by_saliency(network, saliency)
+
+
+def _robustness(network, batches, logits, known, measure, threshold):
+    """What distorted images change, and how well probabilities say how often they are right."""
+    distorted = distorted_logits(network, batches)
+    probabilities = scipy.special.expit(logits.astype(np.float32))
+
+    def mean_average_precision(values):
+        return measure(values)["label_based"]["mAP"]
+
+    return {
+        "robustness": robustness(logits, distorted, mean_average_precision, threshold),
+        "calibration": calibration_errors(known, probabilities) | {"binning": BINNING},
+    }
+
+
+def _describe_images(config, run_config, skipped, transforms):
+    return {
+        "dataset": run_config.dataset,
+        "split": config.split,
+        "skipped_images": len(skipped),
+        "inconsistency": {name: transform.spec for name, transform in transforms.items()},
+    }
 
 
 def _describe_selection(folder, run_config, split, split_name):

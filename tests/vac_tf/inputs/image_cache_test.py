@@ -29,20 +29,20 @@ def pictures(made=None, row_bytes=0):
     return Pictures("train", ROWS, 1, make, "uint8", row_bytes)
 
 
-def check(kept):
+def assert_kept(kept):
     for row in range(ROWS):
         np.testing.assert_array_equal(kept.picture(row), np.full((4, 5, 3), row))
 
 
 def test_memory_and_disk_keep_the_same(tmp_path):
-    check(keep_in_memory(pictures()))
-    check(keep_on_disk(pictures(), str(tmp_path / "new"), "key"))
+    assert_kept(keep_in_memory(pictures()))
+    assert_kept(keep_on_disk(pictures(), str(tmp_path / "new"), "key"))
 
 
 def test_a_file_is_written_once_for_each_key(tmp_path):
     made = []
     for key in ("a", "a", "b", "a"):
-        check(keep_on_disk(pictures(made), str(tmp_path), key))
+        assert_kept(keep_on_disk(pictures(made), str(tmp_path), key))
     assert sorted(made) == sorted([*range(ROWS)] * 2)
     assert len(os.listdir(tmp_path)) == 2
 
@@ -56,7 +56,7 @@ def test_what_is_not_whole_is_written_anew(tmp_path, damage, caplog):
         path.rename(f"{path}.partial")
     else:
         os.truncate(path, 0 if damage == "empty" else path.stat().st_size - 3)
-    check(keep_on_disk(pictures(made := []), str(tmp_path), "key"))
+    assert_kept(keep_on_disk(pictures(made := []), str(tmp_path), "key"))
     assert len(made) == ROWS and os.listdir(tmp_path) == [name]
     assert ("is not a whole file" in caplog.text) == (damage != "left unfinished")
 
@@ -70,7 +70,7 @@ def test_a_second_process_waits_for_the_first_and_writes_nothing(tmp_path, caplo
     with open(partial, "rb") as first, caplog.at_level(logging.INFO):
         fcntl.flock(first, fcntl.LOCK_EX)
         second = threading.Thread(
-            target=lambda: check(keep_on_disk(pictures(made), str(tmp_path), "key"))
+            target=lambda: assert_kept(keep_on_disk(pictures(made), str(tmp_path), "key"))
         )
         second.start()
         while "Waiting for the process that fills" not in caplog.text:
@@ -84,7 +84,7 @@ def test_a_second_process_waits_for_the_first_and_writes_nothing(tmp_path, caplo
 def test_processes_that_start_together_end_with_one_file(tmp_path):
     code = (
         "import sys; from tests.vac_tf.inputs.image_cache_test import *;"
-        "check(keep_on_disk(pictures(), sys.argv[1], 'key'))"
+        "assert_kept(keep_on_disk(pictures(), sys.argv[1], 'key'))"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     processes = [subprocess.Popen(command, cwd=REPOSITORY) for _ in range(2)]
@@ -97,8 +97,8 @@ def test_without_locks_it_is_written_all_the_same(tmp_path, monkeypatch):
         raise OSError(image_cache.errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(image_cache.fcntl, "flock", no_locks)
-    check(keep_on_disk(pictures(), str(tmp_path), "key"))
-    check(keep_on_disk(pictures(made := []), str(tmp_path), "key"))
+    assert_kept(keep_on_disk(pictures(), str(tmp_path), "key"))
+    assert_kept(keep_on_disk(pictures(made := []), str(tmp_path), "key"))
     assert made == []
     assert [name for name in os.listdir(tmp_path) if ".partial." in name] == []
 
