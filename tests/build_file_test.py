@@ -109,6 +109,13 @@ def test_scoring_needs_neither_tensorflow_nor_the_library():
     assert not reached & {"@pypi//tensorflow", "@pypi//keras", "//vac_tf/models"}
 
 
+def test_names_loaded_lazily_are_dependencies_of_those_who_use_them():
+    owners = update_build.labels(FILES)
+    assert "//vac_tf/models" in DEPENDENCIES["//vac_tf"]
+    assert "//vac_tf" in update_build.dependencies(["tests/vac_tf/lazy_names_test.py"], owners)
+    assert "//vac_tf" not in DEPENDENCIES["//vac_tf/configs"]
+
+
 def test_a_new_and_a_removed_file_are_taken_up():
     fewer = [path for path in FILES if path not in ("score.py", "flags/scoring.py")]
     texts = update_build.build_files(fewer)

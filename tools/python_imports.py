@@ -59,6 +59,15 @@ def imported_names(tree: ast.AST) -> frozenset[str]:
     return frozenset(names)
 
 
+@functools.cache
+def lazy_names(tree: ast.Module) -> dict[str, str]:
+    """Name -> module of what a package loads at the first use of the name: its `_PUBLIC`."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_PUBLIC":
+            return ast.literal_eval(node.value)
+    return {}
+
+
 def internal_files(names: Iterable[str], files: Collection[str]) -> set[str]:
     """Those of `files` that importing `names` runs: the modules and the packages around them."""
     files = set(files)

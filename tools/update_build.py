@@ -18,6 +18,7 @@ from tools.python_imports import (
     REPOSITORY,
     imported_names,
     internal_files,
+    lazy_names,
     python_files,
     reached_files,
     syntax_tree,
@@ -102,7 +103,9 @@ def labels(files: Collection[str]) -> dict[str, str]:
 
 
 def dependencies(paths: Iterable[str], owners: dict[str, str]) -> list[str]:
-    """Labels of what source files import, without their own; empty packages around do not count.
+    """Labels of what source files import, without their own.
+
+    Packages around a module that are empty, or load by name what is asked of them, do not count.
 
     Raises:
         ValueError: for an imported module that is not in `PACKAGES`.
@@ -110,9 +113,9 @@ def dependencies(paths: Iterable[str], owners: dict[str, str]) -> list[str]:
     needed, own = set(), set()
     for path in paths:
         own.add(owners[path])
-        names = imported_names(syntax_tree(path))
+        names = imported_names(syntax_tree(path)) | set(lazy_names(syntax_tree(path)).values())
         for used in internal_files(names, owners):
-            if not used.endswith("__init__.py") or syntax_tree(used).body:
+            if not used.endswith("__init__.py") or _counts(used, names):
                 needed.add(owners[used])
         for module in sorted(third_party_modules(names, owners)):
             if module not in PACKAGES:
@@ -122,6 +125,15 @@ def dependencies(paths: Iterable[str], owners: dict[str, str]) -> list[str]:
                 )
             needed |= {f"@pypi//{package}" for package in PACKAGES[module]}
     return sorted(needed - own)
+
+
+def _counts(package_file: str, names: Collection[str]) -> bool:
+    """Whether a package is more to those who import `names` than the folder around them."""
+    tree = syntax_tree(package_file)
+    if not lazy_names(tree):
+        return bool(tree.body)
+    package = package_file.removesuffix("/__init__.py").replace("/", ".")
+    return bool({package, *(f"{package}.{name}" for name in lazy_names(tree))} & set(names))
 
 
 def build_files(files: Collection[str]) -> dict[str, str]:

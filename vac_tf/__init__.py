@@ -1,0 +1,31 @@
+"""Multi-label image classification that shows where it looks, in Keras 3 / TensorFlow.
+
+What most users call is found here by name and loaded at its first use: `import vac_tf` alone is
+instant and imports no TensorFlow. Everything else is in the rooms (`vac_tf.losses`, ...).
+"""
+
+import importlib
+from typing import Any
+
+# Name -> the module that defines it. Literal: what stands here is what there is.
+_PUBLIC = {
+    "Split": "vac_tf.datasets",
+    "build_classifier": "vac_tf.models",
+    "read_split": "vac_tf.datasets",
+}
+
+__all__ = list(_PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(
+            f"module 'vac_tf' has no attribute {name!r}. It has: {', '.join(sorted(_PUBLIC))};"
+            f" a room, such as vac_tf.losses, is imported by its own name."
+        )
+    value = globals()[name] = getattr(importlib.import_module(_PUBLIC[name]), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})
