@@ -34,7 +34,7 @@ PROGRAMS = [
 # Room -> the rooms that its files may import, beside those below it in the same row.
 LOWER = "vac_tf/configs vac_tf/geometry vac_tf/losses vac_tf/models vac_tf/metrics".split()
 DATA = ["vac_tf/runs", "vac_tf/datasets", *LOWER]
-JUDGING = ["vac_tf/inputs", "vac_tf/decisions", "vac_tf/figures", *DATA]
+JUDGING = ["vac_tf/inputs", "vac_tf/decisions", "vac_tf/figures", "vac_tf/pages", *DATA]
 WALLS = {
     "vac_tf/configs": [],
     "vac_tf/geometry": ["vac_tf/configs"],
@@ -44,6 +44,7 @@ WALLS = {
     "vac_tf/runs": ["vac_tf/configs", "vac_tf/models"],
     "vac_tf/datasets": ["vac_tf/configs", "vac_tf/runs", "vac_tf/geometry"],
     "vac_tf/figures": ["vac_tf/datasets", "vac_tf/runs"],
+    "vac_tf/pages": ["vac_tf/runs"],
     "vac_tf/decisions": ["vac_tf/metrics", "vac_tf/runs"],
     "vac_tf/inputs": ["vac_tf/datasets", "vac_tf/geometry", "vac_tf/configs"],
     "vac_tf/evaluation": JUDGING,
@@ -61,7 +62,7 @@ WITHOUT_TENSORFLOW = [
     path
     for path in LIBRARY
     if path.startswith(("vac_tf/configs/", "vac_tf/datasets/", "vac_tf/decisions/"))
-    or path.startswith(("vac_tf/metrics/", "vac_tf/analysis/objects/"))
+    or path.startswith(("vac_tf/metrics/", "vac_tf/pages/", "vac_tf/analysis/objects/"))
     or path == "vac_tf/geometry/boxes.py"
 ]
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}

