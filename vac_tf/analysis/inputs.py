@@ -57,11 +57,7 @@ def read_inputs(config: AnalysisConfig) -> AnalysisInputs:
     Raises:
         ValueError: naming what is missing, damaged or does not fit together.
     """
-    data = _data_config(config)
-    label_names = _check_label_names(config)
-    split = _read_split(config, data)
-    if label_names is not None:
-        split = split.with_labels(label_names)
+    data, split = read_split_with_objects(config)
     left_out = []
     if config.skip_bad_images:
         split, left_out = _leave_out(config, data, split)
@@ -78,6 +74,18 @@ def read_inputs(config: AnalysisConfig) -> AnalysisInputs:
         _read_fixations(config, data, split),
         left_out,
     )
+
+
+def read_split_with_objects(config: AnalysisConfig) -> tuple[TrainConfig, Split]:
+    """The split to analyse, with its objects and the labels of the runs, and where its images lie.
+
+    Raises:
+        ValueError: no such run or split, one without masks, or two runs of other labels.
+    """
+    data = _data_config(config)
+    label_names = _check_label_names(config)
+    split = _read_split(config, data)
+    return data, split if label_names is None else split.with_labels(label_names)
 
 
 def _data_config(config: AnalysisConfig) -> TrainConfig:

@@ -141,6 +141,10 @@ class RunConfig:
     checkpoint_seconds: float = setting(
         60.0, "Seconds between resumable states in an epoch.", at_least=0
     )
+    keep_epoch_networks: bool = setting(
+        False,
+        "Keep the network of every epoch beside the best, RUN_DIR/epochs/0001.keras and on.",
+    )
     profile_steps: int = setting(
         0, "Trace so many steps, once a run, into RUN_DIR/tensorboard; 0: none.", at_least=0
     )

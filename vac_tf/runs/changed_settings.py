@@ -21,6 +21,7 @@ _FREE_SETTINGS = frozenset(
         "evaluation_split",
         "phases",
         "human_observers",
+        "keep_epoch_networks",
         "profile_steps",
         "jit_compile",
         "steps_per_execution",

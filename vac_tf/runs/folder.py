@@ -19,6 +19,9 @@ from vac_tf.runs.json_reading import read_json_file
 from vac_tf.runs.lock import lock_run, refuse_if_locked
 from vac_tf.runs.progress import read_progress
 
+_EPOCHS = "epochs"
+_PARTIAL_FILES = ("*.partial.keras", f"{_EPOCHS}/*.partial.keras", "last/*.partial")
+
 
 class RunFolder:
     """Paths and small files of a run folder."""
@@ -32,6 +35,16 @@ class RunFolder:
     @property
     def network_file(self) -> str:
         return self.file("network.keras")
+
+    def epoch_network_file(self, epoch: int) -> str:
+        """The network at the end of an epoch (from 1), of a run with `keep_epoch_networks`."""
+        return self.file(os.path.join(_EPOCHS, f"{epoch:04d}.keras"))
+
+    def kept_epochs(self) -> list[int]:
+        """The epochs whose networks the run has kept, in rising order."""
+        names = glob.glob(os.path.join(glob.escape(self.file(_EPOCHS)), "*.keras"))
+        stems = (os.path.basename(name).removesuffix(".keras") for name in names)
+        return sorted(int(stem) for stem in stems if stem.isdecimal())
 
     @property
     def state_file(self) -> str:
@@ -81,7 +94,7 @@ class RunFolder:
         with lock_run(self.path):
             self.claim(config, may_differ)
             # Whoever wrote them is dead, or the lock would be held.
-            for pattern in ("*.partial.keras", os.path.join("last", "*.partial")):
+            for pattern in _PARTIAL_FILES:
                 for path in glob.glob(os.path.join(glob.escape(self.path), pattern)):
                     os.remove(path)
             yield

@@ -29,7 +29,7 @@ from vac_tf.training.divergence import (
     keep_as_good,
 )
 from vac_tf.training.fine_tuning.backbone_rate import BackboneRate
-from vac_tf.training.kept_networks import check_networks
+from vac_tf.training.kept_networks import check_networks, keep_epoch_network
 from vac_tf.training.resume import every_variable, load_state, save_state
 from vac_tf.training.schedules import build_optimizer, leave_undecayed
 from vac_tf.training.step.compiled_trainer import naming_jit_compile, uses_xla
@@ -243,7 +243,12 @@ def _add_epoch(trainer, progress, logs):
 
 
 def _record(config, folder, trainer, progress, row, describe):
-    """Writes the end of an epoch: the state first, then the logs that are made from it."""
+    """Writes the end of an epoch: the state first, then the logs that are made from it.
+
+    The epoch's network comes before the state, so that of no finished epoch it is missing.
+    """
+    if config.keep_epoch_networks:
+        keep_epoch_network(folder, trainer.network, progress["epoch"])
     save_state(folder.state_file, trainer, progress)
     keep_as_good(folder)
     text = io.StringIO()

@@ -112,6 +112,13 @@ def _copy(folder, source, name):
         write_atomically(folder.file(name), stream.read())
 
 
+def keep_epoch_network(folder: RunFolder, network, epoch: int) -> None:
+    """Keeps the network (its raw weights) at the end of an epoch, numbered from 1."""
+    path = folder.epoch_network_file(epoch)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    save_network(network, path)
+
+
 def check_networks(folder: RunFolder, progress: dict, is_pending: bool = False) -> None:
     """Checks that every network of the run is the one that it kept; restores it where it can.
 

@@ -43,6 +43,7 @@ class Parabola(CompiledTrainer):
         self.mean = keras.metrics.Mean(name="loss")
         self.other_mean = keras.metrics.Mean(name="a_term")
         self.built = True
+        self.network = None  # What is kept of it is `keep_networks`' business.
 
     @property
     def metrics(self):
@@ -454,6 +455,18 @@ def test_the_better_weights_win_and_both_are_kept(keep_networks, scores, winner)
         **{"weights": winner, "epoch": 1},
         **{"validation_mAP": scores[winner], "selected_on": "val split"},
     }
+
+
+def test_networks_of_epochs_are_kept_on_request_from_any_epoch_on(keep_networks):
+    config, validate = keep_networks
+    folder = RunFolder(config.run_dir)
+    train(dataclasses.replace(config, epochs=1), validate)
+    assert folder.kept_epochs() == []
+    train(dataclasses.replace(config, keep_epoch_networks=True), validate)
+    assert folder.kept_epochs() == [2, 3]
+    assert zipfile.is_zipfile(folder.epoch_network_file(3))
+    train(config, validate)  # A finished run, asked for again without them.
+    assert folder.kept_epochs() == [2, 3]
 
 
 # ---- Its files

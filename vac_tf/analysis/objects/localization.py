@@ -1,6 +1,6 @@
 """Where the heatmaps of present labels look, against the masks of their objects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def localization(
     counts = {"pairs": 0, "images": 0, "pairs_with_crowds": 0, "pairs_without_pixels": 0}
     shares = []
     for image, objects in enumerate(split.objects):
-        pairs = list(_pairs(split, image, objects, counts))
+        pairs = list(judged_pairs(split, image, objects, counts))
         counts["images"] += bool(pairs)
         counts["pairs"] += len(pairs)
         for label, mask, boxes in pairs:
@@ -88,8 +88,21 @@ def localization(
     }
 
 
-def _pairs(split: Split, image: int, objects: Sequence, counts: dict):
-    """Label, mask and boxes of everything that can be judged in one image."""
+def judged_pairs(split: Split, image: int, objects: Sequence, counts: dict) -> Iterator[tuple]:
+    """Label, mask and boxes of everything that can be judged in one image.
+
+    Args:
+        split: read with objects.
+        image: index of the image.
+        objects: its annotations.
+        counts: gets `pairs_with_crowds` and `pairs_without_pixels` raised.
+
+    Yields:
+        The label; bool `[H, W]`, the union of its objects' masks; float64 `[K, 4]`, their boxes.
+
+    Raises:
+        DatasetError: a damaged mask, naming image and label.
+    """
     if not objects:
         return
     height, width = image_size(split.image_paths[image])
