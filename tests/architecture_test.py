@@ -54,6 +54,7 @@ WALLS = {
     "export/bundle": ["export/files", "export"],
     "export/images": ["export/bundle", "export/files"],
     "export/scoring": ["export/bundle", "export/images", "export/files", "export"],
+    "export/serving": ["export/scoring", "export/images", "export/files", "export"],
     "export/building": ["export/scoring", "export/bundle", "export/images", "export/files"]
     + ["export", "vac_tf/evaluation", *JUDGING],
 }
@@ -68,6 +69,8 @@ WITHOUT_TENSORFLOW = [
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}
 # What the scorer imports only where a job needs it.
 OPTIONAL = {"fsspec", "prometheus_client", "ray", "urllib3"}
+# What serve.py needs beside the scorer's packages.
+SERVING = {"fastapi", "prometheus_client", "pydantic", "pyarrow", "starlette", "uvicorn"}
 MOST_LINES = 300
 MOST_FILES = 16
 MOST_LINES_OF_A_PROGRAM = 60
@@ -159,7 +162,7 @@ def test_flags_know_only_configs():
     # What a config's defaults and checks need.
     configs |= {"export/building/gate/budget.py", "export/scoring/runtime/host_limits.py"}
     configs |= {"export/files/read_limits.py", "export/scoring/engine/shard.py"}
-    configs |= {"export/scoring/runtime/device_choice.py"}
+    configs |= {"export/scoring/runtime/device_choice.py", "export/serving/config.py"}
     assert others <= configs | {"vac_tf/__init__.py", "export/__init__.py"}
     assert third_party(reached) == {"absl"}
 
@@ -172,13 +175,25 @@ def test_metrics_and_readers_reach_no_tensorflow():
         assert offenders(WITHOUT_TENSORFLOW, reached) == {}
 
 
-def test_the_scorer_reaches_neither_tensorflow_nor_the_library():
-    reached = reached_files(["score.py"], FILES)
-    assert "export/scoring/job.py" in reached
+@pytest.mark.parametrize(
+    "program, file, packages",
+    [
+        ("score.py", "export/scoring/job.py", {"pyarrow"}),
+        ("serve.py", "export/serving/server.py", SERVING),
+    ],
+)
+def test_scorer_and_server_reach_neither_tensorflow_nor_the_library(program, file, packages):
+    reached = reached_files([program], FILES)
+    assert file in reached
     assert not [path for path in reached if path.startswith("vac_tf")]
-    assert third_party(reached) - OPTIONAL <= {
-        *("PIL", "absl", "cykooz_resizer", "numpy", "onnxruntime", "pyarrow", "simplejpeg")
+    assert third_party(reached) - OPTIONAL - packages <= {
+        *("PIL", "absl", "cykooz_resizer", "numpy", "onnxruntime", "simplejpeg")
     }
+
+
+def test_the_scorer_does_not_need_what_serves():
+    reached = reached_files(["score.py"], FILES)
+    assert not [path for path in reached if path.startswith("export/serving")]
 
 
 def module(path):

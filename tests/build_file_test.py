@@ -140,7 +140,8 @@ def test_every_package_is_pinned_once():
     assert all(re.fullmatch(r"[A-Za-z0-9_.-]+==[A-Za-z0-9_.]+", pin) for pin in pins)
     names = [re.sub(r"[-_.]+", "_", pin.split("==")[0]).lower() for pin in pins]
     assert len(set(names)) == len(names)
-    scoring = (REPOSITORY / "requirements-scoring.txt").read_text(encoding="utf-8")
-    assert set(re.findall(r"^[\w.-]+==[\w.]+", scoring, re.MULTILINE)) <= set(pins)
+    for name in ("scoring", "metrics", "serve"):
+        text = (REPOSITORY / f"requirements-{name}.txt").read_text(encoding="utf-8")
+        assert set(re.findall(r"^[\w.-]+==[\w.]+", text, re.MULTILINE)) <= set(pins)
     needed = {package for packages in update_build.PACKAGES.values() for package in packages}
     assert needed <= set(names)

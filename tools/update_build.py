@@ -37,6 +37,7 @@ PACKAGES = {
     "cykooz_resizer": ("cykooz_resizer",),
     # Only in an environment of requirements-benchmarks.txt.
     "efficientnet_lite_pytorch": (),
+    "fastapi": ("fastapi",),
     # Only in the environment of requirements-ray.txt, as is ray.
     "fsspec": (),
     "google": ("protobuf",),
@@ -55,12 +56,15 @@ PACKAGES = {
     "prometheus_client": ("prometheus_client",),
     "pyarrow": ("pyarrow",),
     "pycocotools": ("pycocotools",),
+    "pydantic": ("pydantic",),
     "pytest": ("pytest",),
     "ray": (),
     "safetensors": ("safetensors",),
     "scipy": ("scipy",),
     "simplejpeg": ("simplejpeg",),
     "sklearn": ("scikit_learn",),
+    # It parses forms with python-multipart, where that is installed.
+    "starlette": ("python_multipart", "starlette"),
     "tensorboard": ("tensorboard",),
     # tf.summary needs TensorBoard, on which TensorFlow 2.21 no longer depends.
     "tensorflow": ("tensorboard", "tensorflow"),
@@ -72,6 +76,7 @@ PACKAGES = {
     # Only in the environment of tests/goldens/write_triton_schema.py.
     "tritonclient": (),
     "urllib3": ("urllib3",),
+    "uvicorn": ("uvicorn",),
 }
 _HEADER = """\
 # Written by `python -m tools.update_build`.

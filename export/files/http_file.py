@@ -118,7 +118,7 @@ def _checked_redirect(url: str, location: str, private_redirects: bool) -> str:
         raise ValueError(
             f"it redirects to {target!r}. From https only https is followed, from http both."
         )
-    if not private_redirects and new.netloc != old.netloc and not _is_public(new.host):
+    if not private_redirects and new.netloc != old.netloc and not is_public(new.host):
         raise ValueError(
             f"it redirects to {target!r}, which is not a public address. If it is meant to, allow"
             " it with --private_redirects."
@@ -126,7 +126,17 @@ def _checked_redirect(url: str, location: str, private_redirects: bool) -> str:
     return target
 
 
-def _is_public(host: str | None) -> bool:
+def host_of(url: str) -> str:
+    """The host of a URL in lower case, as urllib3 reads it, which asks for the file.
+
+    Raises:
+        ValueError: for what is no URL, or where urllib3 is missing.
+    """
+    return (_import_urllib3().util.parse_url(url).host or "").lower()
+
+
+def is_public(host: str | None) -> bool:
+    """Whether all addresses of a host are public; OSError where it is not known."""
     found = socket.getaddrinfo((host or "").strip("[]"), None, type=socket.SOCK_STREAM)
     addresses = {ipaddress.ip_address(entry[4][0].partition("%")[0]) for entry in found}
     return all(address.is_global and not address.is_multicast for address in addresses)

@@ -60,6 +60,25 @@ class ShownMaps:
     pictures: Sequence[np.ndarray | None] = ()
 
 
+def cut_maps(
+    is_shown: np.ndarray, batch: Sequence[LoadedInput], heatmaps: np.ndarray | None
+) -> ShownMaps:
+    """The heatmaps of some labels of a batch, without pictures.
+
+    Args:
+        is_shown: bool `[N, L]`.
+        batch: The N inputs.
+        heatmaps: float32 `[N, h, w, L]`; not looked at where no label is shown.
+    """
+    rows, labels = np.nonzero(is_shown)
+    if not len(rows):
+        return ShownMaps(rows, labels, np.zeros((1, 1, 0)), np.zeros((0, 4)))
+    views = [loaded.view for loaded in batch]
+    corners = np.array([(0, 0, 0, 0) if view is None else view.corners for view in views])
+    maps = np.ascontiguousarray(heatmaps[rows, :, :, labels].transpose(1, 2, 0))
+    return ShownMaps(rows, labels, maps, corners[rows])
+
+
 class HeatmapRows:
     """Makes the column `peaks`.
 
@@ -116,14 +135,11 @@ class HeatmapRows:
             batch: Their inputs.
             heatmaps: float32 `[N, h, w, L]`; not looked at where no row has a label to show.
         """
-        rows, labels = np.nonzero(self._shown(block))
-        if not len(rows):
-            return ShownMaps(rows, labels, np.zeros((1, 1, 0)), np.zeros((0, 4)))
-        views = [loaded.view for loaded in batch]
-        corners = np.array([(0, 0, 0, 0) if view is None else view.corners for view in views])
-        maps = np.ascontiguousarray(heatmaps[rows, :, :, labels].transpose(1, 2, 0))
-        pictures = [view and view.picture for view in views] if self._mode == "overlays" else ()
-        return ShownMaps(rows, labels, maps, corners[rows], pictures)
+        shown = cut_maps(self._shown(block), batch, heatmaps)
+        if self._mode != "overlays":
+            return shown
+        pictures = [loaded.view and loaded.view.picture for loaded in batch]
+        return dataclasses.replace(shown, pictures=pictures)
 
     def peaks(self, block: RowBlock, shown: ShownMaps, first_row: int) -> Peaks:
         """Label, peak, centroid, box and file of each heatmap that the rows show.

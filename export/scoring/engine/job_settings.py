@@ -36,7 +36,7 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
         "images_sha256": source.sha256,
         "image_root": config.image_root,
         "format": check_output(config.output) if is_local else ".parquet",
-        "thresholds": _thresholds(config, session.description).tolist(),
+        "thresholds": decision_thresholds(config.threshold, session.description).tolist(),
         "fast_decode": config.fast_decode,
         "batch_size": config.batch_size,
         "logits": config.logits,
@@ -50,10 +50,11 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
     }
 
 
-def _thresholds(config: ScoringConfig, description: ModelDescription) -> np.ndarray:
+def decision_thresholds(threshold: float, description: ModelDescription) -> np.ndarray:
+    """float32 `[L]`: `threshold` for all labels, or below 0 the model's own."""
     thresholds = np.array(description.thresholds, np.float32)
-    if config.threshold >= 0.0:
-        thresholds[:] = config.threshold
+    if threshold >= 0.0:
+        thresholds[:] = threshold
     return thresholds
 
 

@@ -57,7 +57,9 @@ def load_view(
     if scoring_input.problem:
         raise ImageError("bad_row", scoring_input.problem)
     try:
-        data = read_image_file(scoring_input.path, scoring_input.member, limits)
+        data = scoring_input.data
+        if data is None:
+            data = read_image_file(scoring_input.path, scoring_input.member, limits)
         needed = decoding_bytes(data, preprocessing, scoring_input.box)
         with budget.hold(needed) if budget else contextlib.nullcontext():
             pixels, corners = cut_out(data, preprocessing, scoring_input.box)

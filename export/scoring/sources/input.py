@@ -24,6 +24,7 @@ class ScoringInput:
         problem: Why this row of a list cannot be read, or None.
         member: First byte and number of bytes of the image inside the file `path`, or None for
             the whole file.
+        data: The encoded image itself, where it came with a request instead of from a file.
     """
 
     image: str
@@ -31,6 +32,7 @@ class ScoringInput:
     box: tuple[float, ...] | None = None
     problem: str | None = None
     member: tuple[int, int] | None = None
+    data: bytes | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclasses.dataclass(frozen=True)

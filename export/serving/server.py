@@ -1,0 +1,193 @@
+"""Starts a server, and stops it so that nothing is lost that it accepted."""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import resource
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+
+from export.scoring.runtime.network_devices import NetworkDevices
+from export.scoring.runtime.processor import compare_with_verdict
+from export.serving.application import ServerState, make_application
+from export.serving.config import ServingConfig
+from export.serving.connections import TimedProtocol
+from export.serving.image_scorer import ImageScorer
+from export.serving.metrics import ServingMetrics
+
+_LOGGER = logging.getLogger(__name__)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Connections that the system has made and this process has not taken yet.
+_BACKLOG = 2048
+# Beside those of connections: of the model, of libraries, of images by URL.
+_OTHER_FILES = 256
+# Idle between two requests: longer than the 60 s of common balancers, which else send a request
+# into a connection that is just being closed.
+_IDLE_SECONDS = 75
+# For bytes that are on their way when the last connection was accepted.
+_LAST_BYTES_SECONDS = 0.3
+
+
+def serve(config: ServingConfig) -> None:
+    """Serves until SIGTERM or Ctrl-C, and then finishes what it accepted.
+
+    Raises:
+        ValueError: when the model cannot be used, as `NetworkSession`, or the port is taken.
+    """
+    with open_server(config) as server:
+        server.serve_until_stopped()
+    _LOGGER.info("Stopped.")
+
+
+@contextlib.contextmanager
+def open_server(config: ServingConfig) -> Iterator["GracefulServer"]:
+    """A server whose model is loaded, and whose port nobody else can take."""
+    with _bind(config.host, config.port) as listener:
+        devices = NetworkDevices.open(
+            config.model, config.providers, config.devices, config.gpu_memory_mb, config.threads
+        )
+        session = devices.first
+        if warning := compare_with_verdict(session.description, session.provider, config.model):
+            _LOGGER.warning(warning)
+        metrics, state = ServingMetrics(), ServerState()
+        metrics.describe(session.sha256, session.placement)
+        scorer = ImageScorer(config, devices, metrics)
+        scorer.start()
+        connections = _allow_connections(config.max_connections)
+        settings = uvicorn.Config(
+            make_application(config, scorer, metrics, state),
+            http=functools.partial(TimedProtocol, config.request_seconds),
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="error",
+            access_log=False,
+            server_header=False,
+            backlog=_BACKLOG,
+            limit_concurrency=connections,
+            timeout_keep_alive=_IDLE_SECONDS,
+            timeout_graceful_shutdown=config.stop_seconds,
+        )
+        what = f"{config.model!r} on {session.placement}"
+        yield GracefulServer(settings, listener, what, state, config.drain_seconds)
+
+
+class GracefulServer(uvicorn.Server):
+    """Stops in steps: not ready, no new connections, what was accepted, the end.
+
+    Attributes:
+        address: Its URL.
+
+    Args:
+        config: Of uvicorn.
+        listener: A socket that is bound.
+        what: What is served, for the log.
+        state: Told when the stop begins.
+        drain_seconds: How long connections are accepted after that.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        listener: socket.socket,
+        what: str,
+        state: ServerState,
+        drain_seconds: float,
+    ):
+        super().__init__(config)
+        self.address = _address(listener)
+        self._listener = listener
+        self._what = what
+        self._state = state
+        self._drain_seconds = drain_seconds
+
+    def serve_until_stopped(self) -> None:
+        """Returns when everything that was accepted has been answered."""
+        self.run([self._listener])
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn; the log has the address when it answers."""
+        await super().startup(sockets)
+        _LOGGER.info(
+            "Serving %s at %s (its page: /docs). SIGTERM or Ctrl-C stops it.",
+            self._what,
+            self.address,
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn when a signal came."""
+        self._state.is_draining = True
+        _LOGGER.info("Stopping: requests that were accepted are answered first.")
+        await self._sleep(self._drain_seconds)
+        for server in self.servers:
+            server.close()
+        # A request may have been sent into a connection that looks idle from here.
+        await self._sleep(_LAST_BYTES_SECONDS)
+        await super().shutdown(sockets)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Until a second signal at most."""
+        end = asyncio.get_running_loop().time() + seconds
+        while not self.force_exit and (left := end - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(left, 0.1))
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn, which sends the signal again in the end: a stop is no failure here."""
+        if threading.current_thread() is not threading.main_thread():
+            yield  # Others hear of signals; they set `should_exit`.
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket that is bound before the model is loaded, and listens after that."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise ValueError(f"--host={host} is no address of this host: {error}.") from error
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise ValueError(
+            f"--port={port} cannot be opened on --host={host}: {error.strerror}. Choose another"
+            " one, or end the program that has it."
+        ) from error
+    return listener
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _allow_connections(wanted: int) -> int:
+    """How many connections there may be: each is a file, of which a process may open so many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    needed = wanted + _OTHER_FILES
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        _LOGGER.warning(
+            "At most %d connections instead of %d: this process may open %d files (ulimit -Hn).",
+            max(hard - _OTHER_FILES, 1),
+            wanted,
+            hard,
+        )
+        wanted, needed = max(hard - _OTHER_FILES, 1), hard
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    return wanted
