@@ -96,7 +96,13 @@ def config_files(folder: str, files: Collection[str]) -> set[str]:
     """`config.py` of a room and what it imports there: flags need these and not the room."""
     start = f"{folder}/config.py"
     reached = reached_files([start], files) if start in files else set()
-    return {path for path in reached if room(path) == folder and syntax_tree(path).body}
+    return {path for path in reached if room(path) == folder and _is_module(path)}
+
+
+def _is_module(path: str) -> bool:
+    """Whether a file is more than the folder around others: empty, or loading by name."""
+    tree = syntax_tree(path)
+    return bool(tree.body) and not lazy_names(tree)
 
 
 def labels(files: Collection[str]) -> dict[str, str]:

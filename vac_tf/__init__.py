@@ -11,6 +11,7 @@ from typing import Any
 _PUBLIC = {
     "Split": "vac_tf.datasets",
     "build_classifier": "vac_tf.models",
+    "load": "vac_tf.inference.model",
     "read_split": "vac_tf.datasets",
 }
 

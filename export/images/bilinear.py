@@ -22,7 +22,7 @@ _THREAD = threading.local()  # A resizer serves one thread at a time.
 
 
 def resize_bilinear(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes uint8 `[H, W, 3]` to float32 `[height, width, 3]`.
+    """Resizes `[H, W, 3]` in uint8 or float32 to float32 `[height, width, 3]`.
 
     Equals `resize_bands` to 1.6e-5 grey levels (a unit in the last place), in 0.4 of its time;
     with SSE4.1, AVX2 and without either it gives the same bits. Where cykooz-resizer is not
@@ -75,7 +75,8 @@ def _convolve(values: bytes, size: tuple[int, int], new_size: tuple[int, int]) -
 def resize_bands(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
     """`resize_bilinear` by Pillow alone, which resizes floats in single bands only."""
     result = np.empty((height, width, 3), np.float32)
-    for channel, band in enumerate(Image.fromarray(pixels).split()):
+    for channel in range(3):
         # 8-bit resizing rounds twice and is up to 1 grey level off.
-        result[..., channel] = band.convert("F").resize((width, height), Image.Resampling.BILINEAR)
+        band = Image.fromarray(pixels[..., channel].astype(np.float32))
+        result[..., channel] = band.resize((width, height), Image.Resampling.BILINEAR)
     return result

@@ -90,7 +90,7 @@ def _choose_divisor(data, preprocessing, box) -> int:
 
 
 def fit(pixels: np.ndarray, preprocessing: Preprocessing) -> np.ndarray:
-    """Resizes uint8 `[H, W, 3]` to the network's input, in the dtype that it takes."""
+    """Resizes `[H, W, 3]`, uint8 or float32, to the network's input, in the dtype it takes."""
     resized = resize(pixels, preprocessing.height, preprocessing.width, preprocessing.resize_kernel)
     return to_input_dtype(resized, preprocessing.input_dtype)
 
@@ -235,13 +235,24 @@ def box_corners(box: tuple[float, ...], height: int, width: int) -> tuple[int, i
 
 
 def resize(pixels: np.ndarray, height: int, width: int, kernel: str) -> np.ndarray:
-    """Resizes uint8 `[H, W, 3]` to `[height, width, 3]`.
+    """Resizes `[H, W, 3]` to `[height, width, 3]`.
 
     `bilinear` is antialiased and computed in float32; it equals `tf.image.resize(antialias=True)`
-    to `resize_tolerance`. `nearest` is Pillow's own, and stays uint8.
+    to `resize_tolerance`. `nearest` is Pillow's own, and keeps the dtype.
+
+    Args:
+        pixels: uint8 or float32.
+        height, width: Of the result in pixels.
+        kernel: `bilinear` or `nearest`.
     """
     if kernel == "nearest":
-        return np.asarray(Image.fromarray(pixels).resize((width, height), Image.Resampling.NEAREST))
+        if pixels.dtype == np.uint8:
+            bands = [pixels]
+        else:  # Pillow has floats in single bands only.
+            bands = [np.ascontiguousarray(pixels[..., channel]) for channel in range(3)]
+        size, nearest = (width, height), Image.Resampling.NEAREST
+        resized = [np.asarray(Image.fromarray(band).resize(size, nearest)) for band in bands]
+        return resized[0] if len(resized) == 1 else np.stack(resized, axis=-1)
     return resize_bilinear(pixels, height, width)
 
 

@@ -77,8 +77,10 @@ def _run(command, folder):
 
 
 def run_example(name, folder):
-    """The Python example of a page, and the lines that it prints."""
-    (example,) = re.findall(r"```python\n(.*?)```", page(name), flags=re.DOTALL)
+    """The Python examples of a page as one program, and the lines that it prints."""
+    examples = re.findall(r"```python\n(.*?)```", page(name), flags=re.DOTALL)
+    assert examples
+    example = "\n".join(examples)
     with tempfile.NamedTemporaryFile("w", suffix=".py") as script:
         script.write(example)
         script.flush()

@@ -3,6 +3,7 @@
 All run in one folder: what one page has run is there for the next, and is not run again.
 """
 
+import ast
 import json
 
 import pytest
@@ -12,6 +13,7 @@ from tests.programs.documentation import commands, run_commands, run_example, wr
 
 pytestmark = pytest.mark.timeout(1800)  # Up to eight programs, which a busy machine draws out.
 README, SCORING, TRAINING = "README.md", "docs/scoring.md", "docs/training.md"
+LIBRARY = "docs/library.md"
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,20 @@ def test_readme_leads_from_training_to_scores(after_readme):
     assert 0.0 <= evaluation["label_based"]["mAP"] <= 1.0
     assert [row["image"] for row in rows] == [f"photos/{number}.jpg" for number in range(3)]
     assert {row["status"] for row in rows} == {"ok"}
+
+
+def test_the_library_opens_what_the_programs_wrote(after_readme):
+    folder, _, rows = after_readme
+    printed = run_example(LIBRARY, folder)[1]
+    row = rows[0]
+    labels, probability, top, *of_list = printed
+    assert sorted(ast.literal_eval(labels)) == sorted(row["decisions"])
+    assert float(probability) == pytest.approx(row["dog"], abs=1e-5)
+    assert dict(ast.literal_eval(top)) == pytest.approx(
+        {name: row[name] for name in ("cat", "dog")}
+    )
+    assert of_list[0] == labels and of_list[3].startswith("photos/missing.jpg cannot be used")
+    assert (folder / "pictures/dog.png").exists()
 
 
 def test_scoring_leads_to_rows_and_to_a_server(after_scoring):

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import re
-import struct
 
 import numpy as np
 import tensorflow as tf
@@ -13,6 +12,7 @@ from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.geometry.boxes import crop_boxes
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inputs.decoding import crop, decode_image, orient
+from vac_tf.inputs.exif_orientation import exif_orientation
 from vac_tf.inputs.image_cache import (
     NO_CACHE,
     ImageCache,
@@ -22,7 +22,6 @@ from vac_tf.inputs.image_cache import (
 )
 from vac_tf.inputs.threads import in_parallel
 
-_EXIF_ORIENTATION = 0x0112
 # Raised with every change of how pixels are made, so that no cache of older ones is read.
 _VERSION = 1
 
@@ -75,7 +74,7 @@ class ImageSource:
         self._corners = tf.constant(corners.astype("int64"))
         self._orientations = None
         if settings.apply_exif_orientation:
-            codes = list(in_parallel(_exif_orientation, split.image_paths))
+            codes = list(in_parallel(exif_orientation, split.image_paths))
             self._orientations = tf.constant(codes, tf.int32)
         self._kept_sizes = cache.sizes if cache.content == "inputs" else ()
         self._kept = None  # Whatever is read below is read from the files.
@@ -135,7 +134,7 @@ class ImageSource:
         try:
             self.load(index)
         except tf.errors.OpError as error:
-            return _one_line(error)
+            return one_line(error)
         return ""
 
     def _fill(self, cache):
@@ -157,7 +156,7 @@ class ImageSource:
             try:
                 return [view.numpy() for view in make(tf.constant(index, tf.int64))]
             except tf.errors.OpError as error:
-                reason = self._reason(index) or _one_line(error)
+                reason = self._reason(index) or one_line(error)
                 raise unusable_image(self.split.image_paths[index], reason) from error
 
         row_bytes = sum(3 * size * size for size in sizes) * np.dtype(dtype).itemsize
@@ -192,31 +191,6 @@ def unusable_image(path: str, reason: str) -> DatasetError:
     )
 
 
-def _one_line(error):
+def one_line(error: tf.errors.OpError) -> str:
     """The message of a TensorFlow error without the names of nodes and operations."""
     return " ".join(re.sub(r"\{\{.*?\}\}|\[Op:.*", "", str(error.message)).split())
-
-
-def _exif_orientation(path):
-    try:
-        with Image.open(path) as image:
-            code = image.getexif().get(_EXIF_ORIENTATION, 1)
-    except (OSError, Image.DecompressionBombError):
-        return 1  # The decoder reports unreadable and too large files, with the reason.
-    except (ValueError, SyntaxError):  # Pillow refuses a PNG for metadata that libpng leaves out.
-        code = _orientation_chunk(path)
-    return code if code in range(1, 9) else 1  # A damaged tag may hold anything.
-
-
-def _orientation_chunk(path):
-    """The EXIF orientation of a PNG, from its own chunk alone; None without one."""
-    with open(path, "rb") as file:
-        file.seek(8)
-        while len(start := file.read(8)) == 8:
-            length, name = struct.unpack(">I4s", start)
-            if name == b"eXIf":
-                exif = Image.Exif()
-                exif.load(file.read(length))
-                return exif.get(_EXIF_ORIENTATION)
-            file.seek(length + 4, os.SEEK_CUR)
-    return None

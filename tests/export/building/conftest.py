@@ -27,3 +27,16 @@ def run(tmp_path_factory, data_dir):
     run = write_run(tmp_path_factory.mktemp("runs") / "run", data_dir, network)
     run.write_json("evaluation.json", {"label_based": {"mAP": 0.5}})
     return run
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory, run):
+    """The folder of that run's bundle; must not be changed."""
+    from export.building.config import ExportConfig
+    from export.building.exporter import export_run
+
+    folder = tmp_path_factory.mktemp("bundles") / "bundle"
+    report = export_run(ExportConfig(run_dir=run.path, bundle_dir=str(folder)))
+    assert report.parity["images"] == 11
+    assert "; 0 of " in str(report)
+    return folder

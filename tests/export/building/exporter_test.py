@@ -33,15 +33,6 @@ from tests.export.onnx_models import description
 from tools.python_imports import REPOSITORY
 
 
-@pytest.fixture(scope="module")
-def bundle(tmp_path_factory, run):
-    folder = tmp_path_factory.mktemp("bundles") / "bundle"
-    report = export_run(ExportConfig(run_dir=run.path, bundle_dir=str(folder)))
-    assert report.parity["images"] == 11
-    assert "; 0 of " in str(report)
-    return folder
-
-
 def test_bundle_json_holds_the_checksum_of_every_file(bundle):
     content = json.loads((bundle / "bundle.json").read_text())
     files = {str(path.relative_to(bundle)) for path in bundle.rglob("*") if path.is_file()}

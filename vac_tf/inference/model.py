@@ -1,0 +1,194 @@
+"""A trained network that is called with images."""
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from vac_tf.decisions.calibration import Calibration
+from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
+from vac_tf.geometry.resizing import resize_images
+from vac_tf.inference.image_input import ImageError, ImageInput
+from vac_tf.inference.result import Result
+from vac_tf.inputs.decoding import decode_image, orient
+from vac_tf.inputs.image_source import ImageSettings
+from vac_tf.inputs.prediction import inference
+from vac_tf.inputs.settings import image_settings
+from vac_tf.inputs.threads import in_parallel
+from vac_tf.models.saving import load_network
+from vac_tf.runs.folder import RunFolder
+
+_DEFAULT_THRESHOLD = 0.5
+
+
+def load(run_dir: str | os.PathLike) -> "Model":
+    """The best network of a run, with its labels, thresholds and calibration.
+
+    Args:
+        run_dir: The folder that train.py (or `vac_tf.train`) wrote, of any kind of network that
+            has logits and heatmaps.
+
+    Raises:
+        ValueError: no run there, a damaged one, or thresholds that are of another network.
+    """
+    path = os.fspath(run_dir)
+    if path.endswith(".onnx") or os.path.exists(os.path.join(path, "bundle.json")):
+        raise ValueError(
+            f"{path!r} is an exported network. Expected the folder of a run; open the export with"
+            " export.scoring.load, which needs no TensorFlow."
+        )
+    folder = RunFolder(path)
+    label_names = folder.read_label_names()
+    settings = image_settings(folder.read_config())
+    rule = read_decision_rule(folder, label_names)
+    return Model(load_network(folder.network_file), label_names, settings, rule, path)
+
+
+class Model:
+    """A network that is called with images as they are, and gives a `Result` for each.
+
+    Images are decoded, turned and resized as in evaluate.py, and labels are decided as there.
+
+    Attributes:
+        network: The Keras network: float32 RGB in 0..255 `[B, S, S, 3]` -> `logits` `[B, L]` and
+            `heatmaps` `[B, h, w, L]`.
+        label_names: L names.
+        thresholds: Label -> the probability above which it is decided.
+        settings: How images become inputs.
+        name: Where it comes from.
+
+    Args:
+        network, label_names, settings, name: As above.
+        rule: Thresholds and calibration; None: 0.5, and the network's own probabilities.
+    """
+
+    def __init__(
+        self,
+        network,
+        label_names: Sequence[str],
+        settings: ImageSettings,
+        rule: DecisionRule | None = None,
+        name: str = "",
+    ):
+        self.network = network
+        self.label_names = tuple(label_names)
+        self.settings = settings
+        self.name = name
+        num_labels = len(self.label_names)
+        self._calibration = rule.calibration if rule else Calibration.identity(num_labels)
+        self._thresholds = np.full(num_labels, _DEFAULT_THRESHOLD, np.float32)
+        if rule:
+            self._thresholds = rule.thresholds
+        self.thresholds = dict(zip(self.label_names, self._thresholds.tolist(), strict=True))
+        self._view_of_file, self._view_of_array = _views(settings)
+
+    def __call__(self, images: Any, batch_size: int = 32) -> "Result | list[Result] | Iterator":
+        """What the network says of an image, or of several.
+
+        Args:
+            images: A path, a URL (http, https), the bytes of an image file, a Pillow image, or an
+                array `[H, W, 3]` of RGB in 0..255, whole numbers or floats; or a list of these, or
+                an array `[N, H, W, 3]`; or an iterator over these, which is read as its results
+                are asked for, so that any number of images can pass.
+            batch_size: Images that go through the network at once.
+
+        Returns:
+            A `Result`; for a list a list in its order, for an iterator an iterator. Results keep
+            what was given (a path, the array itself), not a copy, for their pictures.
+
+        Raises:
+            ImageError: a single image that cannot be used; the message names it. In a list it
+                gets a result with its `error`, and the others their own.
+        """
+        if isinstance(images, Iterator):
+            return self._results(images, batch_size)
+        if isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4:
+            return list(self._results(images, batch_size))
+        (result,) = self._batch([ImageInput.of(images, self.settings)], map)
+        if result.error is not None:
+            raise ImageError(result.error)
+        return result
+
+    def predict(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """Outputs for inputs that have the network's size already.
+
+        Args:
+            images: `[B, S, S, 3]` RGB in 0..255.
+
+        Returns:
+            float32 arrays: `logits` and `probabilities` `[B, L]`, `heatmaps` `[B, h, w, L]`.
+        """
+        outputs = inference(self.network)(tf.cast(images, tf.float32))
+        values = {name: tf.cast(value, tf.float32).numpy() for name, value in outputs.items()}
+        return values | {"probabilities": self._calibration.probabilities(values["logits"])}
+
+    def _results(self, images: Iterable, batch_size: int) -> Iterator[Result]:
+        inputs = (ImageInput.of(image, self.settings, i) for i, image in enumerate(images))
+        while batch := list(itertools.islice(inputs, batch_size)):
+            yield from self._batch(batch, in_parallel)
+
+    def _batch(self, images, in_order) -> list[Result]:
+        """The results of at most a batch; `in_order` maps a function over images."""
+        loaded = list(in_order(self._load, images))
+        views = [view for _, view in loaded if isinstance(view, np.ndarray)]
+        outputs = self.predict(np.stack(views)) if views else {}
+        rows = itertools.count()
+        results = []
+        for image, view in loaded:
+            if isinstance(view, ImageError):
+                results.append(self._result(image, error=str(view)))
+                continue
+            row = next(rows)
+            # Copied: a view would keep the whole batch.
+            own = {name: np.array(values[row]) for name, values in outputs.items()}
+            if np.isfinite(own["probabilities"]).all():
+                results.append(self._result(image, own))
+            else:
+                error = str(image.error("the network's probabilities for it are not finite"))
+                results.append(self._result(image, error=error))
+        return results
+
+    def _result(self, image, outputs=None, error=None):
+        return Result(image, self.label_names, self._thresholds, outputs, error)
+
+    def _load(self, image: ImageInput):
+        """The image, fetched, and its view float32 `[S, S, 3]` or the ImageError that it has."""
+        try:
+            image = image.fetched()
+            if not image.is_encoded:
+                return image, self._view_of_array(image.pixels().astype(np.float32)).numpy()
+            contents, orientation = image.encoded()
+            try:
+                return image, self._view_of_file(contents, orientation).numpy()
+            except tf.errors.OpError:
+                image.pixels()  # Says the bare reason.
+                raise
+        except ImageError as error:
+            return image, error
+
+    def __repr__(self) -> str:
+        return (
+            f"<Model {self.name!r}: {len(self.label_names)} labels, images of"
+            f" {self.settings.image_size} pixels>"
+        )
+
+
+def _views(settings: ImageSettings):
+    """Graphs that give the network's input: from an encoded image, and from pixels."""
+    size, kernel = settings.image_size, settings.resize_kernel
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.string), tf.TensorSpec((), tf.int32)])
+    def view_of_file(contents, orientation):
+        image = decode_image(contents, "", settings.max_pixels)
+        if settings.apply_exif_orientation:
+            image = orient(image, orientation)
+        return resize_images(image, size, kernel)
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 3), tf.float32)])
+    def view_of_array(pixels):
+        return resize_images(pixels, size, kernel)
+
+    return view_of_file, view_of_array

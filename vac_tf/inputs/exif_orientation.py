@@ -1,0 +1,36 @@
+"""How the EXIF data of an image say that it is to be turned."""
+
+import contextlib
+import os
+import struct
+from typing import BinaryIO
+
+from PIL import Image
+
+_TAG = 0x0112
+
+
+def exif_orientation(file: str | BinaryIO) -> int:
+    """The code 1..8 of an image file, by its path or opened; 1 (upright) where it says nothing."""
+    try:
+        with Image.open(file) as image:
+            code = image.getexif().get(_TAG, 1)
+    except (OSError, Image.DecompressionBombError):
+        return 1  # The decoder reports unreadable and too large files, with the reason.
+    except (ValueError, SyntaxError):  # Pillow refuses a PNG for metadata that libpng leaves out.
+        code = _orientation_chunk(file)
+    return code if code in range(1, 9) else 1  # A damaged tag may hold anything.
+
+
+def _orientation_chunk(source):
+    """The EXIF orientation of a PNG, from its own chunk alone; None without one."""
+    with open(source, "rb") if isinstance(source, str) else contextlib.nullcontext(source) as file:
+        file.seek(8)
+        while len(start := file.read(8)) == 8:
+            length, name = struct.unpack(">I4s", start)
+            if name == b"eXIf":
+                exif = Image.Exif()
+                exif.load(file.read(length))
+                return exif.get(_TAG)
+            file.seek(length + 4, os.SEEK_CUR)
+    return None
