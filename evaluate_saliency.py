@@ -1,6 +1,7 @@
-"""Evaluates a saliency run, or a result file of the SALICON challenge, beside the baselines.
+"""Evaluates a saliency run, a SALICON result file or a classifier's heatmaps beside baselines.
 
 python evaluate_saliency.py --run_dir=runs/saliency --split=test
+python evaluate_saliency.py --classifier_run=runs/mine --data_dir=OSIE --split=val
 python evaluate_saliency.py --result_file=results.json --data_dir=SALICON --split=val
 """
 

@@ -70,7 +70,7 @@ class SaliencyConfig(RunConfig):
 
 @dataclasses.dataclass(frozen=True)
 class SaliencyEvaluationConfig:
-    """One evaluation of a saliency run, or of a file of maps, on one split with fixations."""
+    """One evaluation of a saliency run, a file of maps or a classifier's heatmaps, on one split."""
 
     run_dir: str = setting("", "Folder of the run; saliency_evaluation.json goes there.")
     split: str = setting("val", "Split to evaluate on.")
@@ -78,6 +78,12 @@ class SaliencyEvaluationConfig:
     train_split: str = setting("train", "Split that the centre bias is fitted on.")
     result_file: str = setting(
         "", "Score this result file of the SALICON challenge instead of a run (needs --data_dir)."
+    )
+    classifier_run: str = setting(
+        "",
+        "Score the heatmaps of this run of train.py instead, of the labels that it decides and of"
+        " its most probable label (needs --data_dir, in SALICON's layout); saliency_evaluation.json"
+        " goes there.",
     )
     human_observers: int = setting(
         5,
@@ -89,7 +95,9 @@ class SaliencyEvaluationConfig:
 
     def __post_init__(self):
         check_fields(self)
-        if bool(self.run_dir) == bool(self.result_file):
-            raise ValueError("Give either run_dir or result_file.")
-        if self.result_file and not self.data_dir:
-            raise ValueError("result_file needs data_dir, the folder of the images and fixations.")
+        scored = [self.run_dir, self.result_file, self.classifier_run]
+        if sum(map(bool, scored)) != 1:
+            raise ValueError("Give one of run_dir, result_file and classifier_run.")
+        if not self.run_dir and not self.data_dir:
+            name = "result_file" if self.result_file else "classifier_run"
+            raise ValueError(f"{name} needs data_dir, the folder of the images and fixations.")

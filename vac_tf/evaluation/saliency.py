@@ -14,6 +14,7 @@ from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.fixations.split import SaliencySplit, count_points
 from vac_tf.datasets.same_images import same_images
 from vac_tf.datasets.split import DatasetError
+from vac_tf.evaluation.heatmaps_as_saliency import predict_heatmaps
 from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations, observers_left_out
 from vac_tf.evaluation.seen_images import SeenImages
 from vac_tf.inputs.image_source import ImageSource
@@ -32,7 +33,7 @@ _SEED = 0  # of the negatives that metrics draw, so that all evaluations draw th
 
 
 def evaluate_saliency(config: SaliencyEvaluationConfig) -> dict:
-    """Evaluates a saliency run, or a result file of the SALICON challenge, on one split.
+    """Evaluates a saliency run, a result file of the SALICON challenge, or a classifier's heatmaps.
 
     Returns:
         What `score_split` returns; of a run it is written to `saliency_evaluation.json`.
@@ -42,6 +43,8 @@ def evaluate_saliency(config: SaliencyEvaluationConfig) -> dict:
     """
     if config.result_file:
         return _evaluate_results(config)
+    if config.classifier_run:
+        return _evaluate_classifier(config)
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config(SaliencyConfig)
     values = {**vars(run_config), "max_images": config.max_images}
@@ -75,7 +78,7 @@ def evaluate_saliency_run(
         logits = predict_logits(network, batches)
     evaluation = score_split(
         split,
-        lambda index: saliency_density(logits[index], *split.sizes[index]),
+        {"model": lambda index: saliency_density(logits[index], *split.sizes[index])},
         _fit_centre_bias(config, split),
         human_observers,
     )
@@ -122,7 +125,7 @@ def predict_logits(network, batches) -> np.ndarray:
 
 def score_split(
     split: SaliencySplit,
-    predict: Callable[[int], np.ndarray],
+    predictors: dict[str, Callable[[int], np.ndarray | None]],
     centre_bias: CentreBias,
     human_observers: int = 5,
 ) -> dict:
@@ -135,23 +138,25 @@ def score_split(
 
     Args:
         split: the images and their fixations.
-        predict: index of an image -> saliency `[H, W]`, not negative.
+        predictors: name -> (index of an image -> saliency `[H, W]`, not negative; None: that image
+            has no map and does not count in its means).
         centre_bias: fitted on other images.
         human_observers: observers left out in turn on each image; 0: all.
 
     Returns:
-        `scores`: `model`, `centre_bias`, `one_observer_out` and `chance` (a constant map), each
-        metric -> `mean`, `standard_error`, `images`; and `conventions`.
+        `scores`: every predictor, `centre_bias`, `one_observer_out` and `chance` (a constant map),
+        each metric -> `mean`, `standard_error`, `images`; and `conventions`.
     """
     others = OtherFixations(split, _SEED)
 
     def score(index):
-        return _score_one(split, index, predict, centre_bias, others, human_observers)
+        return _score_one(split, index, predictors, centre_bias, others, human_observers)
 
     rows = list(in_parallel(score, range(len(split))))
-    names = ("model", "centre_bias", "one_observer_out", "chance")
+    names = (*predictors, "centre_bias", "one_observer_out", "chance")
+    scored = {name: [row[name] for row in rows if row.get(name)] for name in names}
     return {
-        "scores": {name: mean_scores([row[name] for row in rows if row[name]]) for name in names},
+        "scores": {name: mean_scores(scores) for name, scores in scored.items()},
         "conventions": {
             "images": len(split),
             "human_observers_per_image": human_observers or "all",
@@ -164,15 +169,17 @@ def score_split(
     }
 
 
-def _score_one(split, index, predict, centre_bias, others, human_observers):
+def _score_one(split, index, predictors, centre_bias, others, human_observers):
     """Rows of scores of one image, by predictor."""
     size = tuple(int(side) for side in split.sizes[index])
     counts, density = split.counts(index), split_density(split, index)
     other_counts, centre = others.counts(index), centre_bias.density(*size)
-    maps = {"model": predict(index), "centre_bias": centre, "chance": np.ones(size)}
+    maps = {name: predict(index) for name, predict in predictors.items()}
+    maps |= {"centre_bias": centre, "chance": np.ones(size)}
     rows = {
         name: score_image(values, counts, density, other_counts, centre, _SEED)
         for name, values in maps.items()
+        if values is not None
     }
     human = [
         score_image(
@@ -203,9 +210,7 @@ def _warn_of_centre_bias(split: SaliencySplit, train_split: SaliencySplit) -> No
 
 def _evaluate_results(config: SaliencyEvaluationConfig) -> dict:
     maps = read_saliency_results(config.result_file)
-    split = read_salicon(config.data_dir, config.split)
-    if 0 < config.max_images < len(split):
-        split = split.select(range(config.max_images))
+    split = _read_split(config)
     missing = [name for name in split.image_ids if name not in maps]
     if missing:
         raise DatasetError(
@@ -218,13 +223,35 @@ def _evaluate_results(config: SaliencyEvaluationConfig) -> dict:
                 f"{config.result_file}: the map of image {name!r} has {maps[name].shape} pixels"
                 f" (height, width), the image {tuple(int(side) for side in size)}."
             )
+    evaluation = _score_with_centre_bias(
+        config, split, {"model": lambda index: maps[split.image_ids[index]]}
+    )
+    evaluation["conventions"]["result_file"] = config.result_file
+    return evaluation
+
+
+def _evaluate_classifier(config: SaliencyEvaluationConfig) -> dict:
+    folder, split = RunFolder(config.classifier_run), _read_split(config)
+    heatmaps = predict_heatmaps(folder, split, config.batch_size)
+    evaluation = _score_with_centre_bias(config, split, heatmaps.maps)
+    evaluation["conventions"] |= {
+        "classifier_run": config.classifier_run,
+        "decided_by": heatmaps.decided_by,
+        "images_without_decided_label": heatmaps.without_decision,
+    }
+    folder.write_json("saliency_evaluation.json", evaluation)
+    return evaluation
+
+
+def _read_split(config: SaliencyEvaluationConfig) -> SaliencySplit:
+    split = read_salicon(config.data_dir, config.split)
+    return split.select(range(config.max_images)) if 0 < config.max_images < len(split) else split
+
+
+def _score_with_centre_bias(config, split: SaliencySplit, predictors: dict) -> dict:
     train_split = read_salicon(config.data_dir, config.train_split)
     _warn_of_centre_bias(split, train_split)
-    evaluation = score_split(
-        split,
-        lambda index: maps[split.image_ids[index]],
-        CentreBias(train_split),
-        config.human_observers,
-    )
-    evaluation["conventions"] |= {"split": config.split, "result_file": config.result_file}
+    bias = CentreBias(train_split)
+    evaluation = score_split(split, predictors, bias, config.human_observers)
+    evaluation["conventions"]["split"] = config.split
     return evaluation

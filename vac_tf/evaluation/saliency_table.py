@@ -21,10 +21,11 @@ def format_saliency_table(evaluation: dict) -> str:
         One line per predictor and a line of conventions, without a final newline; "-" where
         undefined.
     """
-    lines = [" " * 18 + "".join(f"{_HEADINGS[name]:>8}" for name in METRICS)]
+    width = 2 + max(map(len, evaluation["scores"]))
+    lines = [" " * width + "".join(f"{_HEADINGS[name]:>8}" for name in METRICS)]
     for predictor, scores in evaluation["scores"].items():
         cells = "".join(f"{_cell(scores.get(name)):>8}" for name in METRICS)
-        lines.append(f"{predictor.replace('_', ' '):<18}{cells}")
+        lines.append(f"{predictor.replace('_', ' '):<{width}}{cells}")
     conventions = evaluation["conventions"]
     text = f"{conventions['images']} images of split {conventions.get('split', '')!r}"
     if conventions.get("simulated_fixations"):
@@ -35,6 +36,11 @@ def format_saliency_table(evaluation: dict) -> str:
     )
     if conventions.get("selected_on_this_split"):
         text += "; the network was SELECTED on this split"
+    if "decided_by" in conventions:
+        text += (
+            f"; heatmaps of labels decided by {conventions['decided_by']}"
+            f" ({conventions['images_without_decided_label']} images without any)"
+        )
     return "\n".join([*lines, text])
 
 

@@ -59,7 +59,7 @@ def test_every_observer_is_left_out_once(split):
 def test_scores_are_the_means_over_images(split):
     generator = np.random.default_rng(3)
     maps = generator.random((len(split), HEIGHT, WIDTH))
-    evaluation = score_split(split, lambda index: maps[index], CentreBias(split), 2)
+    evaluation = score_split(split, {"model": lambda index: maps[index]}, CentreBias(split), 2)
     scores = evaluation["scores"]
     assert list(scores) == ["model", "centre_bias", "one_observer_out", "chance"]
     assert all(set(row) == set(METRICS) for row in scores.values())
@@ -88,7 +88,9 @@ def test_scores_are_the_means_over_images(split):
 def test_a_single_observer_agrees_with_nobody(tmp_path):
     write_json(tmp_path, random_looks(3, num_workers=1))
     split = read_salicon(tmp_path, "train")
-    evaluation = score_split(split, lambda index: np.ones((HEIGHT, WIDTH)), CentreBias(split))
+    evaluation = score_split(
+        split, {"model": lambda _: np.ones((HEIGHT, WIDTH))}, CentreBias(split)
+    )
     assert evaluation["scores"]["one_observer_out"] == {}
     line = format_saliency_table(evaluation).splitlines()[3]
     assert line.split() == ["one", "observer", "out", *"--------"]
@@ -146,7 +148,7 @@ def test_incomplete_result_files_are_refused(tmp_path, split):
     (tmp_path / "results.json").write_text(json.dumps(rows))
     with pytest.raises(ValueError, match=r"map of image '0' has \(9, 9\) pixels.*\(48, 64\)"):
         evaluate(path)
-    with pytest.raises(ValueError, match="either run_dir or result_file"):
+    with pytest.raises(ValueError, match="one of run_dir, result_file and classifier_run"):
         SaliencyEvaluationConfig()
 
 

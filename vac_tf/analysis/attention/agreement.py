@@ -17,7 +17,7 @@ from vac_tf.analysis.attention.reference import (
     PredictedReference,
 )
 from vac_tf.analysis.classifier_outputs import LabelHeatmaps
-from vac_tf.figures.heatmap_overlay import enlarge
+from vac_tf.evaluation.heatmaps_as_saliency import heatmap_density
 from vac_tf.inputs.threads import in_parallel
 from vac_tf.metrics import saliency as saliency_metrics
 
@@ -42,26 +42,6 @@ class AgreementTable:
     labels: np.ndarray
     outcomes: np.ndarray
     scores: dict[str, dict[str, np.ndarray]]
-
-
-def heatmap_density(heatmap: np.ndarray, height: int, width: int) -> np.ndarray | None:
-    """A heatmap as a density of attention.
-
-    Args:
-        heatmap: [h, w], any finite numbers.
-        height, width: of the image in pixels.
-
-    Returns:
-        float64 [height, width] of sum 1; None for a constant heatmap.
-    """
-    heatmap = np.asarray(heatmap, np.float64)
-    span = heatmap.max() - heatmap.min()
-    if not span > 0:
-        return None
-    # Scaled before it becomes float32, so that neither offset nor scale cost digits.
-    large = enlarge((heatmap - heatmap.min()) / span, height, width).astype(np.float64)
-    large -= large.min()
-    return large / large.sum()
 
 
 def score_map(saliency: np.ndarray, attention: ImageAttention, seed: int) -> dict[str, float]:

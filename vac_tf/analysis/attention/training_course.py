@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.special
 
-from vac_tf.analysis.attention.agreement import heatmap_density
 from vac_tf.analysis.objects.localization import judged_pairs
 from vac_tf.datasets import Split
+from vac_tf.evaluation.heatmaps_as_saliency import heatmap_density
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import predicted_batches

@@ -7,7 +7,7 @@ import pytest
 
 from tests.vac_tf.fixation_files import HEIGHT, WIDTH, random_looks, write_json
 from vac_tf import saliency_metrics
-from vac_tf.analysis.attention.agreement import heatmap_density, measure_agreement, score_map
+from vac_tf.analysis.attention.agreement import measure_agreement, score_map
 from vac_tf.analysis.attention.agreement_summary import (
     ImageBootstrap,
     compare_models,
@@ -45,18 +45,6 @@ def random_heatmaps(seed=0):
     pairs = np.argwhere((labels == 1) | predicted)
     maps = generator.normal(size=(len(pairs), 3, 4)).astype(np.float32)
     return labels, predicted, LabelHeatmaps(pairs[:, 0], pairs[:, 1], maps)
-
-
-def test_a_heatmap_becomes_a_density_whatever_its_offset_and_scale():
-    heatmap = np.random.default_rng(0).normal(size=(3, 4))
-    density = heatmap_density(heatmap, 30, 40)
-    assert density.shape == (30, 40) and density.min() == 0
-    assert density.sum() == pytest.approx(1)
-    for scale, offset in ((7.0, 0.0), (1e-4, 1e4), (1e6, -3.0)):
-        np.testing.assert_allclose(
-            heatmap_density(scale * heatmap + offset, 30, 40), density, rtol=1e-3, atol=1e-9
-        )
-    assert heatmap_density(np.full((3, 4), 2.5), 30, 40) is None
 
 
 def test_scores_equal_the_metrics_called_by_hand(split, reference):
