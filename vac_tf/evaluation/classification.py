@@ -170,13 +170,16 @@ def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]
 
     The scaled size is the multiple of the stride nearest to 6/7 but below the image's: 192 for
     224 pixels and 256 for 288, as in the paper. Small images leave out what has no heatmap: a
-    smaller image of no cell, a shift of the only cell. Of a network with two streams, "stride" and
+    smaller image of no cell, a shift of the only cell; a network of one image size is not measured
+    at another. Of a network with two streams, "stride" and
     "cell" are those of the coarser grid: a smaller shift could not move its map by whole cells.
     """
     size = run_config.image_size
     stride = max(get_backbone(name).stride for name in run_config.backbones)
 
     def cells(image_size):
+        if network.input_shape[1] not in (None, image_size):
+            return 0
         # InceptionV3 has fewer than image_size / stride, and takes no images below 75 pixels.
         try:
             shapes = network.compute_output_shape((1, image_size, image_size, 3))
@@ -193,7 +196,10 @@ def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]
         transforms["translate"] = Translation(stride, 0)
     left_out = sorted({"scale", "translate"} - set(transforms))
     if left_out:
-        _LOGGER.warning("Images of %d pixels are too small to measure: %s.", size, left_out)
+        _LOGGER.warning(
+            "Not measured: %s. Images of %d pixels are too small, or the network takes no others.",
+            *(left_out, size),
+        )
     return transforms
 
 

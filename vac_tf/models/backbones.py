@@ -12,7 +12,12 @@ import keras
 
 from vac_tf.models.architectures.efficientnet_lite import efficientnet_lite
 from vac_tf.models.architectures.hub import STRIDE, check_hub, hub_network, hub_normalization
-from vac_tf.models.architectures.keras_file import find_stride, read_features, scales_images
+from vac_tf.models.architectures.keras_file import (
+    find_stride,
+    image_side,
+    read_features,
+    scales_images,
+)
 from vac_tf.models.architectures.resnet_v1_5 import (
     resnet50_v1_5,
     resnet101_v1_5,
@@ -68,7 +73,7 @@ class Backbone:
     `stride` is the nominal one: pixels of the image per heatmap cell. `has_imagenet_weights` says
     whether such weights are published for it, and `find_imagenet_weights` raises ValueError where
     they are not installed; without it Keras downloads them. `torch_weights` are those that
-    PyTorch's libraries publish as files.
+    PyTorch's libraries publish as files; `image_size` the only size that it takes (None: any).
     """
 
     build: object
@@ -78,6 +83,7 @@ class Backbone:
     has_imagenet_weights: bool = True
     find_imagenet_weights: Callable[[], object] | None = None
     torch_weights: TorchWeights | None = None
+    image_size: int | None = None
 
 
 def _efficientnet_lite(variant):
@@ -195,6 +201,7 @@ def _backbone_of_file(name):
         NORMALIZATIONS[given if is_given else "none"],
         find_stride(features, path),
         has_imagenet_weights=False,
+        image_size=image_side(features),
     )
 
 
@@ -205,6 +212,16 @@ def _plain(name):
 def heatmap_stride(names: tuple[str, ...]) -> int:
     """Nominal image pixels per heatmap cell of a network with these backbones: of the finest."""
     return min(get_backbone(name).stride for name in names)
+
+
+def check_image_size(name: str, size: int) -> None:
+    """Raises ValueError where images of `size` pixels are not what a backbone takes."""
+    only = get_backbone(name).image_size
+    if only not in (None, size):
+        raise ValueError(
+            f"backbone {name!r} takes images of {only} pixels only, not of {size}: use"
+            f" --image_size={only}, and no scale transform."
+        )
 
 
 def check_backbone_weights(name: str, weights: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import keras
 
-from vac_tf.models.backbones import build_backbone, get_backbone
+from vac_tf.models.backbones import build_backbone, check_image_size, get_backbone
 from vac_tf.models.rebuilding import rebuild_network
 
 
@@ -24,6 +24,9 @@ def image_features(
     Raises:
         ValueError: unknown backbone, or weights that are missing or do not fit.
     """
+    image_size = image_size or get_backbone(backbone).image_size
+    if image_size:
+        check_image_size(backbone, image_size)
     image_shape = (image_size, image_size, 3)
     body = rebuild_network(
         build_backbone(backbone, image_shape, weights),

@@ -26,7 +26,8 @@ def rebuild_network(
         dtype: Policy of every layer, such as `"mixed_bfloat16"`; None keeps each layer's own.
             Layers that were built to compute in float32 (`Rescaling`, `CAMHead`) keep it.
         batch_norm_momentum: Momentum of every batch normalisation; None keeps each.
-        dropout: Rate of every dropout layer (stochastic depth included); None keeps each.
+        dropout: Rate of every dropout (stochastic depth and that of attention included); None
+            keeps each.
         depthwise: Make a convolution in groups of one channel (ConvNeXt's) a `DepthwiseConv2D`.
             TensorFlow computes groups on a CPU through XLA only, which ONNX does not know.
 
@@ -51,6 +52,8 @@ def rebuild_network(
                 layer_config["momentum"] = batch_norm_momentum
         if dropout is not None and isinstance(layer, keras.layers.Dropout):
             layer_config["rate"] = dropout
+        if dropout is not None and isinstance(layer, keras.layers.MultiHeadAttention):
+            layer_config["dropout"] = dropout
         if depthwise and _has_groups_of_one_channel(layer):
             layer_class = keras.layers.DepthwiseConv2D
             layer_config = {key: layer_config[key] for key in _OF_ANY_CONVOLUTION}

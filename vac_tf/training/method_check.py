@@ -13,7 +13,7 @@ from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, p
 from vac_tf.inputs.augmentation.specification import parse_layers
 from vac_tf.losses.consistency import get_form
 from vac_tf.losses.saliency import parse_losses
-from vac_tf.models.backbones import check_backbone_weights, get_backbone
+from vac_tf.models.backbones import check_backbone_weights, check_image_size, get_backbone
 from vac_tf.training.consistency.drawing import check_drawing
 from vac_tf.training.consistency.views import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
@@ -82,6 +82,7 @@ def check_size_and_warmup(config: RunConfig, backbones: Sequence[str]) -> None:
 
 def _check_side(name, side, backbones):
     for backbone in backbones:
+        check_image_size(backbone, side)
         stride = get_backbone(backbone).stride
         if side < stride:
             raise ValueError(

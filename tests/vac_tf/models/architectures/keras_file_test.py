@@ -86,7 +86,12 @@ def test_a_normalisation_may_be_given(tmp_path):
             (None, None, 3),
             r"no place for heatmaps.*keras\.Model\(model\.input, model\.get_layer\('features'\)",
         ),
-        ((convolution(),), (32, 32, 3), r"takes \(None, 32, 32, 3\), expected RGB images of any"),
+        ((convolution(),), (32, 40, 3), r"takes \(None, 32, 40, 3\), expected RGB images of any"),
+        (
+            (convolution(strides=(4, 8)),),
+            (32, 32, 3),
+            "8 x 4 cells of 32 pixels: expected",
+        ),
         ((convolution(),), (None, None, 1), r"takes \(None, None, None, 1\)"),
         ((convolution(strides=(4, 8)),), (None, None, 3), "the same whole stride"),
     ],
