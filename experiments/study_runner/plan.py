@@ -188,7 +188,9 @@ def _check_names(study: Study) -> None:
         _refuse_unknown(table, {"title", "rows"}, "tables")
         _check_rows(table.get("rows", ()), names, f"table {table.get('title')!r}")
     for comparison in study.comparisons:
-        _refuse_unknown(comparison, {"baseline", "rows"}, "comparisons")
+        _refuse_unknown(comparison, {"baseline", "rows", "by_label"}, "comparisons")
+        if not isinstance(comparison.get("by_label", False), bool):
+            raise ValueError(f"comparisons: by_label is true or false, got {comparison}.")
         chosen = (comparison.get("baseline"), *comparison.get("rows", ()))
         _check_rows(chosen, names, "comparisons")
 

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.start_program import ROOT
+from experiments.study_runner.gains import (
+    by_label_table,
+    by_objects_table,
+    gains_by_label,
+    table_line,
+)
 from experiments.study_runner.plan import Study
 from experiments.study_runner.statistics import mean_with_interval, paired_difference
 from vac_tf.analysis.objects.localization import CENTRE
@@ -28,7 +34,8 @@ def summarize(study: Study, finished: dict[str, list[dict]]) -> dict:
         means over seeds of `inconsistency`, `robustness`, `calibration`, `localization` (of the
         heatmaps and of the centre of the image) and `train_seconds`; of rows without results
         nothing. `choices`: key -> the row with the highest held-out mAP, of those
-        with results. `comparisons`: baseline, row, and the `difference` of every metric.
+        with results. `comparisons`: baseline, row, and the `difference` of every metric. `gains`:
+        of every comparison with `by_label` its `baseline` and its `labels` (`gains_by_label`).
     """
     names = {key: row.name for key, row in study.rows.items()}
     finished = {
@@ -42,11 +49,15 @@ def summarize(study: Study, finished: dict[str, list[dict]]) -> dict:
         if len(held_out) == len(choice["rows"]):
             chosen = max(held_out, key=held_out.get)
             choices[choice["key"]] = {"name": choice["name"], "row": chosen, "held_out": held_out}
-    pairs = {}  # Of one pair once, however it is named.
+    pairs, gains = {}, []  # Of one pair once, however it is named.
     for comparison in study.comparisons:
         keys = (_chosen(key, choices) for key in (comparison["baseline"], *comparison["rows"]))
         baseline, *others = keys
         pairs |= {(key, baseline): None for key in others if key != baseline}
+        others = [key for key in dict.fromkeys(others) if key in rows and key != baseline]
+        if comparison.get("by_label") and baseline in rows and others:
+            labels = gains_by_label(others, baseline, finished)
+            gains.append({"baseline": baseline, "labels": labels})
     comparisons = [
         _comparison(*pair, finished) for pair in pairs if all(key in rows for key in pair)
     ]
@@ -55,6 +66,7 @@ def summarize(study: Study, finished: dict[str, list[dict]]) -> dict:
         "rows": rows,
         "choices": choices,
         "comparisons": [each for each in comparisons if each],
+        "gains": [each for each in gains if each["labels"]],
     }
 
 
@@ -86,7 +98,9 @@ def report(study: Study, summary: dict, failures: Sequence[dict], figures: Seque
             lines += ["", f"**{table['title']}**", "", *_table(rows)]
             lines += _robustness_table(rows)
             lines += _localization_table(rows)
+            lines += by_objects_table(rows)
     lines += _comparisons_table(summary)
+    lines += [line for gains in summary["gains"] for line in by_label_table(gains, summary["rows"])]
     lines += ["", *(f"![{path}]({path})" for path in figures)] if figures else []
     lines += [f"\nFailed: {each['row']}, seed {each['seed']}." for each in failures]
     return "\n".join(lines)
@@ -125,6 +139,8 @@ def _row(name: str, results: list[dict]) -> dict:
             summary[group] = _mean_of_all([each[group] for each in evaluations])
     if all("pairs" in result.get("localization", {}) for result in results):
         summary["localization"] = _mean_of_all([_looks(result) for result in results])
+    if all("by_objects" in result for result in results):
+        summary["by_objects"] = [result["by_objects"] for result in results]
     seconds = [each["seconds"]["train"] for each in results]
     summary["train_seconds"] = _mean([each for each in seconds if each is not None])
     return summary
@@ -174,7 +190,7 @@ def _chosen(key: str, choices: dict) -> str:
 def _table(rows: list[dict]) -> list[str]:
     header = ["row", "seeds", "mAP", "mA", "held-out mAP", "flip inconsistency, relative"]
     header += ["decisions changed by a mirror, of the positive", "ECE-C", "training, min"]
-    lines = [_line(header), "|---" * len(header) + "|"]
+    lines = [table_line(header), "|---" * len(header) + "|"]
     for row in rows:
         flip = row.get("inconsistency", {}).get("hflip", {}).get("relative")
         mirror = row.get("robustness", {}).get("mirrored", {}).get("positive_decisions_changed")
@@ -182,7 +198,7 @@ def _table(rows: list[dict]) -> list[str]:
         cells = [row["name"], str(row["seeds"]), *(interval(row[metric]) for metric in METRICS)]
         cells += [number(row["held_out"]), number(flip, 4), number(mirror)]
         cells += [number(row.get("calibration", {}).get("ECE-C"), 4), number(minutes, 1)]
-        lines.append(_line(cells))
+        lines.append(table_line(cells))
     return lines
 
 
@@ -193,10 +209,10 @@ def _robustness_table(rows: list[dict]) -> list[str]:
         return []
     names = list(rows[0]["robustness"])
     header = ["mAP of images that are", *(name.replace("_", " ") for name in names)]
-    lines = ["", _line(header), "|---" * len(header) + "|"]
+    lines = ["", table_line(header), "|---" * len(header) + "|"]
     for row in rows:
         values = (row["robustness"].get(name, {}).get("mAP") for name in names)
-        lines.append(_line([row["name"], *map(number, values)]))
+        lines.append(table_line([row["name"], *map(number, values)]))
     return lines
 
 
@@ -206,18 +222,18 @@ def _localization_table(rows: list[dict]) -> list[str]:
     if not rows:
         return []
     header = ["where heatmaps look", "pointing game", "energy inside", "MaxBoxAccV2", "PxAP"]
-    lines = ["", _line(header), "|---" * len(header) + "|"]
+    lines = ["", table_line(header), "|---" * len(header) + "|"]
     looks = [(row["name"], row["localization"]["heatmaps"]) for row in rows]
     looks.append((CENTRE, rows[0]["localization"]["centre"]))
     keys = ("pointing_game", "energy_inside", "max_box_accuracy", "pixel_average_precision")
-    return lines + [_line([name, *(number(v.get(key)) for key in keys)]) for name, v in looks]
+    return lines + [table_line([name, *(number(v.get(key)) for key in keys)]) for name, v in looks]
 
 
 def _comparisons_table(summary: dict) -> list[str]:
     if not summary["comparisons"]:
         return []
     header = ["row", "against", "seeds", "mAP", "mA", "deviation over seeds (mAP)", "mAP is"]
-    lines = ["", "**Paired differences**", "", _line(header), "|---" * len(header) + "|"]
+    lines = ["", "**Paired differences**", "", table_line(header), "|---" * len(header) + "|"]
     for each in summary["comparisons"]:
         names = [summary["rows"][each[end]]["name"] for end in ("row", "baseline")]
         differences = each["difference"]
@@ -225,7 +241,7 @@ def _comparisons_table(summary: dict) -> list[str]:
         cells = [*names, str(gain["seeds"])]
         cells += [interval(differences[metric], 4, plus=True) for metric in METRICS]
         cells += [signed(gain["deviation"], 4).lstrip("+"), verdict(gain)]
-        lines.append(_line(cells))
+        lines.append(table_line(cells))
     return lines
 
 
@@ -236,10 +252,6 @@ def verdict(difference: dict) -> str:
     if difference["low"] > 0:
         return "higher"
     return "lower" if difference["high"] < 0 else "not shown to differ"
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def summary_json(summary: dict) -> str:

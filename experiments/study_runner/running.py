@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from experiments.start_program import ROOT
+from experiments.study_runner.gains import precision_by_objects
 from experiments.study_runner.plan import Row, Study, as_flags
 from experiments.study_runner.results import Results
 from experiments.study_runner.statistics import bootstrap_draws
@@ -143,7 +144,9 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
     seconds["evaluate"] = round(time.monotonic() - start, 1)
     if row.analyze:
         _start(log, "analyze.py", f"--run_dir={folder.path}")
-        result["localization"] = folder.read_json("analysis/analysis.json")["localization"]
+        analysis = folder.read_json("analysis/analysis.json")
+        result["localization"] = analysis["localization"]
+        result["by_objects"] = precision_by_objects(analysis["clutter"])
     scores = read_scores(folder)
     evaluation = folder.read_json("evaluation.json")
     selection = folder.read_json("selection.json")

@@ -52,6 +52,7 @@ rows = ["weak", "strong"]
 [[comparisons]]
 baseline = "control"
 rows = ["weak", "strong", "chosen"]
+by_label = true
 """
 
 
@@ -74,8 +75,13 @@ def raw_result(study, key, seed, quality, held_out, labels=None):
             "inconsistency": {"hflip": {"raw": 1.0, "relative": 0.25}},
             "robustness": {"mirrored": {"mAP": 0.5, "positive_decisions_changed": 0.125}},
             "calibration": {"ECE-C": 0.03, "binning": "bins"},
+            "per_label": [
+                {"name": f"label_{n}", "AP": 0.1 * n + 0.1 * quality + 0.01 * seed, "positives": n}
+                for n in range(4)
+            ],
         },
         "bootstrap": draws,
+        "by_objects": [{"objects": "1", "images": 20, "mAP": quality / 2 + seed / 10}],
         "localization": {
             "pairs": 9,
             "models": {f"{key}_seed{seed}": _looks(0.6), "centre of the image": _looks(0.3)},
