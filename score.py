@@ -1,6 +1,7 @@
 """Scores images with an exported network: one row per image, in input order.
 
     python score.py --model=bundle/model.onnx --images=photos --output=scores.parquet
+    python score.py --model=bundle/model.onnx --images=photos --output=- | jq .decisions
     python score.py --model=bundle/model.onnx --describe
     python score.py ... --shard=1/2 & python score.py ... --shard=2/2
     python score.py --merge --output=scores.parquet
@@ -23,6 +24,7 @@ some 5 ms per image and core after that.
 
 import contextlib
 import os
+import sys
 
 from absl import flags as absl_flags
 
@@ -38,7 +40,7 @@ def main() -> int:
     with quiet_imports(), contextlib.suppress(ImportError, AttributeError):
         import onnxruntime  # noqa: F401
     text, exit_code = run_command(config)
-    print(text)
+    print(text, file=sys.stderr if config.is_stream else sys.stdout)
     return exit_code
 
 

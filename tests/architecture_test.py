@@ -163,7 +163,11 @@ def test_flags_know_only_configs():
     # What a config's defaults and checks need.
     configs |= {"export/building/gate/budget.py", "export/scoring/runtime/host_limits.py"}
     configs |= {"export/files/read_limits.py", "export/scoring/engine/shard.py"}
-    configs |= {"export/scoring/runtime/device_choice.py", "export/serving/config.py"}
+    configs |= {
+        "export/scoring/config_checks.py",
+        "export/scoring/runtime/device_choice.py",
+        "export/serving/config.py",
+    }
     # Which load by name what is asked of them, and nothing before.
     lazy = {"vac_tf/__init__.py", "export/scoring/__init__.py"}
     assert others <= configs | lazy | {"export/__init__.py"}

@@ -38,6 +38,10 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.scoring.retry import retry_errors
 
         report = retry_errors(config)
+    elif config.is_stream:
+        from export.scoring.streaming import stream
+
+        report = stream(config)
     else:
         from export.scoring.job import score
 

@@ -1,16 +1,20 @@
 """The configuration of scoring: a frozen dataclass, checked when made."""
 
 import dataclasses
-import re
 
 from export.config_fields import check_at_least, check_choices, check_finite, check_needed, setting
 from export.files.read_limits import ReadLimits
+from export.scoring.config_checks import (
+    STANDARD_OUTPUT,
+    check_engine,
+    check_jobs,
+    check_retry,
+    check_stream,
+)
 from export.scoring.engine.shard import Shard
 from export.scoring.runtime.device_choice import DeviceChoice
 from export.scoring.runtime.host_limits import available_cores, available_memory
 
-# Each is a job of its own; without any of them score.py scores all images.
-_MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors")
 ENGINES = ("local", "ray")
 THIS_HOST = "127.0.0.1"
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
@@ -34,8 +38,10 @@ class ScoringConfig:
     )
     output: str = setting(
         "",
-        "File to write: .parquet, .csv or .jsonl. A finished output of the same job is left as it"
-        " is, any other file stops the job before it begins.",
+        "File to write: .parquet, .csv or .jsonl, in a folder that is made where it is missing. A"
+        " finished output of the same job is left as it is, any other file stops the job before it"
+        " begins. -: JSON Lines to the standard output, each row as soon as it is there; such a"
+        " job does not go on where it stopped.",
     )
     overwrite: bool = setting(False, "Score again and replace what is at --output, whatever it is.")
     retry_errors: str = setting(
@@ -184,7 +190,7 @@ class ScoringConfig:
 
     def __post_init__(self):
         check_choices(self)
-        self._check_modes()
+        check_jobs(self)
         check_needed(self, self._needed)
         check_finite(self)
         Shard.parse(self.shard)  # A fault of the flags, whatever the files are.
@@ -202,8 +208,9 @@ class ScoringConfig:
             raise ValueError(f"heatmap_margin must lie in 0..1, got {self.heatmap_margin}.")
         if not 0 <= self.metrics_port < 65536:
             raise ValueError(f"metrics_port must lie in 0..65535, got {self.metrics_port}.")
-        self._check_engine()
-        self._check_retry()
+        check_engine(self)
+        check_retry(self)
+        check_stream(self)
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
         if not 0.0 <= self.max_error_share <= 1.0:
@@ -211,48 +218,10 @@ class ScoringConfig:
                 f"max_error_share must lie between 0 and 1, got {self.max_error_share}."
             )
 
-    def _check_modes(self) -> None:
-        modes = [name for name in _MODES if getattr(self, name)]
-        if len(modes) > 1:
-            raise ValueError(
-                f"--{modes[0]} and --{modes[1]} are two different jobs. Give one of them."
-            )
-        if not modes:
-            return
-        given = {
-            "shard": bool(self.shard),
-            "engine=ray": self.engine == "ray",
-            "overwrite": self.overwrite and modes != ["merge"],
-        }
-        if wrong := [name for name, is_given in given.items() if is_given]:
-            raise ValueError(
-                f"--{modes[0]} does not go with --{wrong[0]}, which is of jobs that score images."
-                " Give only one of them."
-            )
-
-    def _check_retry(self) -> None:
-        names = self.retry_errors.split(",") if self.retry_errors else []
-        bad = [name for name in names if not re.fullmatch("[a-z_]+", name.strip())]
-        if bad or "ok" in map(str.strip, names):
-            raise ValueError(
-                f"retry_errors must be statuses other than ok, or all, got {self.retry_errors!r}."
-            )
-
-    def _check_engine(self) -> None:
-        check_at_least(1, self, ("ray_actors",))
-        if self.ray_cpus_per_actor <= 0.0 or self.ray_gpus_per_actor < 0.0:
-            raise ValueError(
-                "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"
-                f" {self.ray_cpus_per_actor} and {self.ray_gpus_per_actor}."
-            )
-        not_with_ray = [name for name in ("shard", "overwrite", "devices") if getattr(self, name)]
-        if self.heatmaps in ("maps", "overlays"):
-            not_with_ray.append(f"heatmaps={self.heatmaps}")
-        if self.engine == "ray" and not_with_ray:
-            raise ValueError(
-                f"--engine=ray does not go with --{not_with_ray[0]}: the engine itself divides the"
-                " job, and its output are Parquet files only."
-            )
+    @property
+    def is_stream(self) -> bool:
+        """Whether rows go to the standard output."""
+        return self.output == STANDARD_OUTPUT
 
     @property
     def decoder_count(self) -> int:

@@ -25,7 +25,7 @@ from export.scoring.config import ScoringConfig
 from export.scoring.decoding.batch_loader import BatchLoader, LoadedBatch, open_loader
 from export.scoring.decoding.loading import LoadedInput, load
 from export.scoring.engine.batch import stack_inputs
-from export.scoring.output.writers import check_output
+from export.scoring.output.writers import check_output, nearest_folder
 from export.scoring.runtime.host_facts import CPU
 from export.scoring.runtime.host_limits import available_cores, available_memory
 from export.scoring.runtime.network_devices import NetworkDevices
@@ -113,7 +113,7 @@ class Benchmark:
         """A file that may be written, beside the job's output: on its disk, where one is named."""
         output = self._config.output
         suffix = check_output(output) if output else ".parquet"
-        beside = os.path.dirname(os.path.abspath(output)) if output else None
+        beside = nearest_folder(output) if output else None
         with tempfile.TemporaryDirectory(prefix=".benchmark.", dir=beside) as folder:
             yield os.path.join(folder, f"scores{suffix}")
 

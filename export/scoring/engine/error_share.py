@@ -4,6 +4,10 @@ from collections import Counter
 from collections.abc import Sequence
 
 FEWEST_ROWS = 100
+_KEPT = (
+    "Finished parts are kept, with the rows in them that failed, and the same command goes on"
+    " behind them; with --max_error_share=1 it does so whatever fails."
+)
 
 
 class ErrorShare:
@@ -16,10 +20,12 @@ class ErrorShare:
 
     Args:
         most: The largest share that is no reason to stop; 1 never stops.
+        advice: The end of the message: what is kept, and how to go on.
     """
 
-    def __init__(self, most: float):
+    def __init__(self, most: float, advice: str = _KEPT):
         self._most = most
+        self._advice = advice
         self._counts: Counter = Counter()
         self._first_error = ""
 
@@ -45,7 +51,5 @@ class ErrorShare:
         raise ValueError(
             f"Stopped: {failed} of the last {rows} images failed ({counts}), more than"
             f" --max_error_share={self._most:g}. The first: {self._first_error} Is a folder not"
-            " mounted, or --image_root wrong? Finished parts are kept, with the rows in them that"
-            " failed, and the same command goes on behind them; with --max_error_share=1 it does"
-            " so whatever fails."
+            f" mounted, or --image_root wrong? {self._advice}"
         )

@@ -17,11 +17,13 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from export.files.atomic_file import replace_file
+from export.scoring.config_checks import STANDARD_OUTPUT
 from export.scoring.output.finished_rows import csv_records, replace_some
 from export.scoring.output.rows import Columns, RowBlock, printable_path
 from export.scoring.sources.input import BOX_COLUMNS
 
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
+STREAM_SUFFIX = ".jsonl"  # Of rows on the standard output.
 
 
 @contextlib.contextmanager
@@ -71,17 +73,29 @@ def open_rows(
         raise
 
 
+def nearest_folder(path: str) -> str:
+    """The folder of a file, or where that is missing the nearest one above it that is there."""
+    folder = os.path.dirname(os.path.abspath(path))
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
 def check_output(path: str) -> str:
-    """The suffix of an output file, after a check that it can be written there."""
+    """The suffix of an output file, after a check that it can be written there.
+
+    Its folder may be missing: a job makes it with its first part.
+    """
+    if path == STANDARD_OUTPUT:
+        return STREAM_SUFFIX
     suffix = os.path.splitext(path)[1].lower()
     if suffix not in OUTPUT_SUFFIXES:
         raise ValueError(
             f"Unknown output type {path!r}. Expected a name that ends in"
             f" {', '.join(OUTPUT_SUFFIXES)}."
         )
-    folder = os.path.dirname(path) or "."
-    if not os.path.isdir(folder):
-        raise ValueError(f"The folder {folder!r} of the output does not exist. Create it first.")
+    if not os.path.isdir(folder := nearest_folder(path)):
+        raise ValueError(f"The output {path!r} cannot be written: {folder!r} is no folder.")
     if os.path.isdir(path):
         raise ValueError(f"The output {path!r} is a folder. Give the name of a file.")
     return suffix

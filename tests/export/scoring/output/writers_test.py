@@ -192,9 +192,10 @@ def test_a_failing_job_leaves_the_older_file_whole(tmp_path, name):
 
 @pytest.mark.parametrize(
     "name, message",
-    [("scores.xlsx", "Unknown output type"), ("no_folder/scores.csv", "does not exist")],
+    [("scores.xlsx", "Unknown output type"), ("a_file/b/scores.csv", "a_file' is no folder")],
 )
 def test_unusable_outputs(tmp_path, name, message):
+    (tmp_path / "a_file").touch()
     with pytest.raises(ValueError, match=message):
         with open_writer(str(tmp_path / name), Columns(("cat",))):
             pass

@@ -1,0 +1,73 @@
+"""Which flags of score.py go together."""
+
+import re
+from typing import Any
+
+from export.config_fields import check_at_least
+
+STANDARD_OUTPUT = "-"  # Also of --images: the standard input.
+# Each is a job of its own; without any of them score.py scores all images.
+_MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors")
+
+
+def check_jobs(config: Any) -> None:
+    """Raises ValueError for flags of two different jobs."""
+    modes = [name for name in _MODES if getattr(config, name)]
+    if len(modes) > 1:
+        raise ValueError(f"--{modes[0]} and --{modes[1]} are two different jobs. Give one of them.")
+    if not modes:
+        return
+    given = {
+        "shard": bool(config.shard),
+        "engine=ray": config.engine == "ray",
+        "overwrite": config.overwrite and modes != ["merge"],
+    }
+    if wrong := [name for name, is_given in given.items() if is_given]:
+        raise ValueError(
+            f"--{modes[0]} does not go with --{wrong[0]}, which is of jobs that score images."
+            " Give only one of them."
+        )
+
+
+def check_retry(config: Any) -> None:
+    """Raises ValueError for statuses that are none of a row without scores."""
+    names = config.retry_errors.split(",") if config.retry_errors else []
+    bad = [name for name in names if not re.fullmatch("[a-z_]+", name.strip())]
+    if bad or "ok" in map(str.strip, names):
+        raise ValueError(
+            f"retry_errors must be statuses other than ok, or all, got {config.retry_errors!r}."
+        )
+
+
+def check_engine(config: Any) -> None:
+    """Raises ValueError for what Ray's actors cannot have, or cannot do."""
+    check_at_least(1, config, ("ray_actors",))
+    if config.ray_cpus_per_actor <= 0.0 or config.ray_gpus_per_actor < 0.0:
+        raise ValueError(
+            "ray_cpus_per_actor must be above 0 and ray_gpus_per_actor not below 0, got"
+            f" {config.ray_cpus_per_actor} and {config.ray_gpus_per_actor}."
+        )
+    not_with_ray = [name for name in ("shard", "overwrite", "devices") if getattr(config, name)]
+    if config.heatmaps in ("maps", "overlays"):
+        not_with_ray.append(f"heatmaps={config.heatmaps}")
+    if config.engine == "ray" and not_with_ray:
+        raise ValueError(
+            f"--engine=ray does not go with --{not_with_ray[0]}: the engine itself divides the"
+            " job, and its output are Parquet files only."
+        )
+
+
+def check_stream(config: Any) -> None:
+    """Raises ValueError for what rows on the standard output cannot be."""
+    if not config.is_stream:
+        return
+    names = (*_MODES, "shard", "overwrite")
+    wrong = [name for name in names if getattr(config, name)]
+    wrong += ["engine=ray"] if config.engine == "ray" else []
+    if config.heatmaps in ("maps", "overlays"):
+        wrong.append(f"heatmaps={config.heatmaps}")
+    if wrong:
+        raise ValueError(
+            f"--output=- does not go with --{wrong[0]}: rows on the standard output are no file"
+            " that could be read again. Give the name of a file."
+        )
