@@ -1,10 +1,9 @@
 """Resizing of images, in float, alike in training, export and scoring."""
 
-import functools
-
-import numpy as np
 import tensorflow as tf
 from keras import ops
+
+from vac_tf.geometry.resampling import nearest_places, resize_matrix
 
 RESIZE_KERNELS = ("bilinear", "nearest")
 
@@ -14,7 +13,7 @@ def resize_images(images, size: int, kernel: str = "bilinear"):
 
     `bilinear` is antialiased and equals Pillow's bilinear filter on float images (how exactly:
     `export.images.preprocessing.resize_tolerance`). `nearest` is the kernel of the 2019 release:
-    the pixels that Pillow's NEAREST takes, see `nearest_indices`.
+    the pixels that Pillow's NEAREST takes, see `nearest_places`.
 
     Args:
         images: `[..., H, W, 3]` of any dtype.
@@ -64,32 +63,6 @@ def resize_batch(images, size: int, kernel: str = "bilinear"):
     return ops.einsum("...hwc,vw->...hvc", rows, resize_matrix(width, size))
 
 
-@functools.cache
-def resize_matrix(num_inputs: int, num_outputs: int) -> np.ndarray:
-    """The antialiased bilinear filter along one axis.
-
-    A triangle around the place of every output, as wide as an output (at least as an input) on
-    either side, sampled at the centres of the inputs; its weights sum to 1.
-
-    Args:
-        num_inputs: Pixels of the axis.
-        num_outputs: Pixels after resizing.
-
-    Returns:
-        float32 `[num_outputs, num_inputs]`, not to be changed.
-    """
-    # TensorFlow places its samples in float32; placed exactly, values differ by 0.006 grey levels.
-    one, half = np.float32(1.0), np.float32(0.5)
-    scale = one / (np.float32(num_outputs) / np.float32(num_inputs))
-    places = (np.arange(num_outputs, dtype="float32") + half) * scale
-    centres = np.arange(num_inputs, dtype="float32") + half
-    distances = np.abs(places[:, None] - centres) * (one / max(scale, one))
-    weights = np.maximum(one - distances, np.float32(0.0))
-    weights /= weights.sum(axis=1, keepdims=True)
-    weights.flags.writeable = False
-    return weights
-
-
 def _take_nearest(images, size):
     rows = nearest_indices(ops.shape(images)[-3], size)
     columns = nearest_indices(ops.shape(images)[-2], size)
@@ -97,19 +70,14 @@ def _take_nearest(images, size):
 
 
 def nearest_indices(num_inputs, num_outputs: int):
-    """int32 `[num_outputs]`: the input index that Pillow's NEAREST takes for every output.
-
-    Pillow adds the step `n_in / n_out` up in float64, from half a step on, and cuts the fraction
-    off. Where a position falls on a border between two pixels, which is a third of the columns from
-    640 to 192, the rounding of that sum decides; so it is the same sum here, term by term.
+    """int32 `[num_outputs]`: what `nearest_places` says, also for a size known only in a graph.
 
     Args:
         num_inputs: int, or a scalar int32 tensor in a graph.
         num_outputs: int.
     """
     if isinstance(num_inputs, int):
-        step = num_inputs / num_outputs
-        return np.add.accumulate([step / 2, *[step] * (num_outputs - 1)]).astype("int32")
+        return nearest_places(num_inputs, num_outputs)
     # Other devices may add in another order; and a plain division by a constant would be made a
     # multiplication by its rounded reciprocal.
     with tf.device("/CPU:0"):

@@ -5,7 +5,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from vac_tf.geometry.resizing import resize_batch, resize_images, resize_matrix
+from vac_tf.geometry.resampling import resize_matrix
+from vac_tf.geometry.resizing import resize_batch, resize_images
 
 SIZES_OUT = (1, 7, 24, 96, 192, 224, 256, 288, 448)
 
