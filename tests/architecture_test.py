@@ -45,6 +45,8 @@ WALLS = {
     "vac_tf/datasets": ["vac_tf/configs", "vac_tf/runs", "vac_tf/geometry"],
     "vac_tf/figures": ["vac_tf/datasets", "vac_tf/runs"],
     "vac_tf/pages": ["vac_tf/runs"],
+    "vac_tf/explanation": ["vac_tf/configs", "vac_tf/geometry", "vac_tf/metrics"]
+    + ["vac_tf/figures", "vac_tf/pages"],
     "vac_tf/decisions": ["vac_tf/metrics", "vac_tf/runs"],
     "vac_tf/inputs": ["vac_tf/datasets", "vac_tf/geometry", "vac_tf/configs"],
     "vac_tf/evaluation": JUDGING,
@@ -56,6 +58,8 @@ WALLS = {
     "export/images": ["export/bundle", "export/files"],
     "export/scoring": ["export/bundle", "export/images", "export/files", "export"],
     "export/serving": ["export/scoring", "export/images", "export/files", "export"],
+    "export/inspection": ["export/scoring", "export/bundle", "export/images", "export/files"]
+    + ["vac_tf/explanation", *JUDGING],
     "export/building": ["export/scoring", "export/bundle", "export/images", "export/files"]
     + ["export", "vac_tf/evaluation", *JUDGING],
 }
@@ -65,7 +69,8 @@ WITHOUT_TENSORFLOW = [
     for path in LIBRARY
     if path.startswith(("vac_tf/configs/", "vac_tf/datasets/", "vac_tf/decisions/"))
     or path.startswith(("vac_tf/metrics/", "vac_tf/pages/", "vac_tf/analysis/objects/"))
-    or path == "vac_tf/geometry/boxes.py"
+    or path.startswith("vac_tf/explanation/")
+    or path in ("vac_tf/geometry/boxes.py", "vac_tf/geometry/array_views.py")
 ]
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}
 # What the scorer imports only where a job needs it.

@@ -1,0 +1,1 @@
+"""Opens models of any kind and images for the pages that look into them."""

@@ -1,0 +1,1 @@
+"""Pictures of where a model looks, for any model and without TensorFlow."""

@@ -1,0 +1,221 @@
+"""Where a model looks, written as pictures, raw maps and sheets into a folder."""
+
+import itertools
+import json
+import logging
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from vac_tf.configs.explanation import ExplanationConfig
+from vac_tf.explanation.contact_sheet import THUMBNAIL_SIDE, draw_sheet
+from vac_tf.explanation.file_names import image_folder, label_stem
+from vac_tf.explanation.label_choice import LabelChoice
+from vac_tf.explanation.lettering import printable
+from vac_tf.explanation.model import HeatmapModel, Outputs, predict_views
+from vac_tf.explanation.panels import VIEW_SIDE, Caption, LabelView, draw_overlay, draw_views
+from vac_tf.explanation.picture import Picture, batches
+from vac_tf.explanation.tiles import Scale, fit_picture, heat_tile
+from vac_tf.geometry.array_views import View, views_of
+from vac_tf.metrics.inconsistency import mean_squared_map_difference
+
+EXPLANATION_FILE = "explanation.json"
+_SHEET_ROWS = 5
+_LOGGER = logging.getLogger(__name__)
+
+
+def explain(
+    model: HeatmapModel, pictures: Iterable[Picture], folder: str, config: ExplanationConfig
+) -> dict:
+    """Draws the chosen labels of every image.
+
+    Args:
+        model: Any.
+        pictures: The images in order, those that cannot be read with their reason.
+        folder: Exists and is empty; `EXPLANATION_FILE` is written last.
+        config: Of the labels, transforms and sheets.
+
+    Returns:
+        The contents of `EXPLANATION_FILE`: `model`, `views` (kind -> title), `left_out` (kind of
+        view -> reason) and `images`, each with `image`, `title`, `status`, `error` and, where it
+        was read, `picture` and `labels`: `label`, `probability`, `threshold`, `decided`, `files`,
+        and of each view `probability` and `inconsistency` (relative to this very heatmap's
+        variance).
+
+    Raises:
+        ValueError: an unknown label or transform, or no image that can be read.
+    """
+    choice = LabelChoice(config.labels, model.label_names)
+    kinds = [kind.strip() for kind in config.transforms.split(",") if kind.strip()]
+    views, left_out = views_of(kinds, model.frame)
+    for kind, reason in left_out.items():
+        _LOGGER.warning("Without the view %s: %s.", kind, reason)
+    writer = _Writer(folder, model, views, config.sheet_columns)
+    for batch in batches(pictures, config.batch_size):
+        readable = [picture for picture in batch if picture.values is not None]
+        if readable:
+            images = np.stack([picture.values for picture in readable])
+            own, of_views = predict_views(model, images, views)
+        rows = itertools.count()
+        for picture in batch:
+            if picture.values is None:
+                _LOGGER.warning("%s: %s", picture.name, picture.problem)
+                writer.add_unreadable(picture)
+                continue
+            row = next(rows)
+            chosen = choice.of(own.probabilities[row], model.thresholds)
+            writer.add(picture, row, chosen, own, of_views)
+    return writer.finish(left_out)
+
+
+class _Writer:
+    """Writes the files of one image after the other; keeps only what the pages list."""
+
+    def __init__(self, folder: str, model: HeatmapModel, views: list[View], columns: int):
+        self._folder, self._model, self._views = folder, model, views
+        self._columns, self._sheets, self._thumbnails = columns, [], []
+        self._images = []
+
+    def add_unreadable(self, picture: Picture) -> None:
+        self._images.append(
+            {"image": picture.name, "title": printable(picture.title)}
+            | {"status": picture.status, "error": picture.problem}
+        )
+
+    def add(
+        self,
+        picture: Picture,
+        row: int,
+        labels: list[int],
+        own: Outputs,
+        of_views: Mapping[str, Outputs],
+    ) -> None:
+        """Adds image number `row` of a batch."""
+        place = image_folder(len(self._images), picture.name)
+        os.makedirs(os.path.join(self._folder, place))
+        self._save(f"{place}/image.jpg", Image.fromarray(fit_picture(picture.shown, 420)))
+        pictures = {view.kind: _view_picture(view, picture) for view in self._views}
+        drawn = [
+            self._draw(picture, place, row, label, own, of_views, pictures) for label in labels
+        ]
+        self._images.append(
+            {"image": picture.name, "title": printable(picture.title), "status": "ok", "error": ""}
+            | {"picture": f"{place}/image.jpg", "labels": drawn}
+        )
+
+    def _draw(self, picture, place, row, label, own, of_views, pictures) -> dict:
+        heatmap = own.heatmaps[row, ..., label]
+        caption = Caption(
+            printable(picture.title),
+            self._model.label_names[label],
+            float(own.probabilities[row, label]),
+            float(self._model.thresholds[label]),
+        )
+        stem = f"{place}/{label_stem(label, caption.label)}"
+        files = {"overlay": f"{stem}.png", "thumbnail": f"{stem}.jpg", "heatmap": f"{stem}.npy"}
+        self._save(files["overlay"], draw_overlay(picture.shown, heatmap, caption))
+        small = fit_picture(picture.shown, 2 * THUMBNAIL_SIDE)
+        self._save(files["thumbnail"], heat_tile(small, heatmap, Scale.of(heatmap)))
+        np.save(os.path.join(self._folder, files["heatmap"]), heatmap)
+        self._add_to_sheet(picture, heatmap, caption)
+        label_views = {}
+        for view in self._views:
+            outputs = of_views[view.kind]
+            one = slice(row, row + 1), ..., slice(label, label + 1)
+            label_views[view.kind] = LabelView(
+                view.title,
+                pictures[view.kind],
+                outputs.heatmaps[row, ..., label],
+                outputs.moved_back[row, ..., label],
+                float(outputs.probabilities[row, label]),
+                _inconsistency(own.heatmaps[one], outputs.moved_back[one], outputs.seen),
+            )
+            files[f"heatmap_{view.kind}"] = f"{stem}_{view.kind}.npy"
+            path = os.path.join(self._folder, files[f"heatmap_{view.kind}"])
+            np.save(path, label_views[view.kind].heatmap)
+        if label_views:
+            files["views"] = f"{stem}_views.png"
+            panel = draw_views(picture.shown, heatmap, label_views, caption)
+            self._save(files["views"], panel)
+        return _described(caption, files, label_views)
+
+    def _add_to_sheet(self, picture, heatmap, caption) -> None:
+        if not self._columns:
+            return
+        small = fit_picture(picture.shown, THUMBNAIL_SIDE)
+        self._thumbnails.append((heat_tile(small, heatmap, Scale.of(heatmap)), caption))
+        if len(self._thumbnails) == self._columns * _SHEET_ROWS:
+            self._close_sheet()
+
+    def _close_sheet(self) -> None:
+        number = len(self._sheets) + 1
+        title = f"{self._model.name}: where it looks, sheet {number}"
+        sheet = draw_sheet(self._thumbnails, self._columns, title)
+        self._sheets.append(f"sheets/sheet_{number:04}.png")
+        os.makedirs(os.path.join(self._folder, "sheets"), exist_ok=True)
+        self._save(self._sheets[-1], sheet)
+        self._thumbnails = []
+
+    def finish(self, left_out: Mapping[str, str]) -> dict[str, Any]:
+        """Closes the last sheet and writes the list of everything."""
+        unreadable = [image for image in self._images if image["status"] != "ok"]
+        if len(unreadable) == len(self._images):
+            first = f" The first: {unreadable[0]['image']}: {unreadable[0]['error']}"
+            raise ValueError(f"None of {len(unreadable)} images can be read.{first}")
+        if self._thumbnails:
+            self._close_sheet()
+        contents = {
+            "model": self._model.name,
+            "kind": self._model.kind,
+            "views": {view.kind: view.title for view in self._views},
+            "left_out": dict(left_out),
+            "sheets": self._sheets,
+            "images": self._images,
+        }
+        text = json.dumps(contents, indent=1, ensure_ascii=False)
+        with open(os.path.join(self._folder, EXPLANATION_FILE), "wb") as file:
+            file.write(text.encode(errors="backslashreplace") + b"\n")
+        return contents
+
+    def _save(self, path: str, image: Image.Image) -> None:
+        options = {"quality": 88} if path.endswith(".jpg") else {}
+        image.save(os.path.join(self._folder, path), **options)
+
+
+def _described(caption: Caption, files: dict, views: Mapping[str, LabelView]) -> dict:
+    return {
+        "label": caption.label,
+        "probability": caption.probability,
+        "threshold": caption.threshold,
+        "decided": caption.is_decided,
+        "files": files,
+        "views": {
+            kind: {"probability": view.probability, "inconsistency": view.inconsistency}
+            for kind, view in views.items()
+        },
+    }
+
+
+def _inconsistency(own: np.ndarray, back: np.ndarray, seen: np.ndarray) -> float | None:
+    """The mean squared difference of one pair of heatmaps over the variance of the first."""
+    variance = float(np.var(own.astype(np.float64) - own.flat[0]))
+    difference = float(mean_squared_map_difference(own, back, seen)[0, 0])
+    return difference / variance if variance > 0 else None
+
+
+def _view_picture(view: View, picture: Picture) -> np.ndarray:
+    """What a view shows, with the proportions of the picture, at most `VIEW_SIDE` pixels."""
+    values = view.images(picture.values[None])[0]
+    height, width = fit_picture(picture.shown, VIEW_SIDE).shape[:2]
+    if view.kind == "rotate":
+        height, width = width, height
+    rows, columns = picture.values.shape[:2]
+    size = (
+        max(round(width * values.shape[1] / columns), 1),
+        max(round(height * values.shape[0] / rows), 1),
+    )
+    image = Image.fromarray(np.rint(np.clip(values, 0, 255)).astype("uint8"))
+    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))
