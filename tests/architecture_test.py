@@ -47,6 +47,8 @@ WALLS = {
     "vac_tf/pages": ["vac_tf/runs"],
     "vac_tf/explanation": ["vac_tf/configs", "vac_tf/geometry", "vac_tf/metrics"]
     + ["vac_tf/figures", "vac_tf/pages"],
+    "vac_tf/audit": ["vac_tf/explanation", "vac_tf/analysis", "vac_tf/configs", "vac_tf/datasets"]
+    + ["vac_tf/geometry", "vac_tf/metrics", "vac_tf/pages"],
     "vac_tf/decisions": ["vac_tf/metrics", "vac_tf/runs"],
     "vac_tf/inputs": ["vac_tf/datasets", "vac_tf/geometry", "vac_tf/configs"],
     "vac_tf/evaluation": JUDGING,
@@ -59,7 +61,7 @@ WALLS = {
     "export/scoring": ["export/bundle", "export/images", "export/files", "export"],
     "export/serving": ["export/scoring", "export/images", "export/files", "export"],
     "export/inspection": ["export/scoring", "export/bundle", "export/images", "export/files"]
-    + ["vac_tf/explanation", *JUDGING],
+    + ["vac_tf/explanation", "vac_tf/audit", "vac_tf/inference", *JUDGING],
     "export/building": ["export/scoring", "export/bundle", "export/images", "export/files"]
     + ["export", "vac_tf/evaluation", *JUDGING],
 }
@@ -69,7 +71,7 @@ WITHOUT_TENSORFLOW = [
     for path in LIBRARY
     if path.startswith(("vac_tf/configs/", "vac_tf/datasets/", "vac_tf/decisions/"))
     or path.startswith(("vac_tf/metrics/", "vac_tf/pages/", "vac_tf/analysis/objects/"))
-    or path.startswith("vac_tf/explanation/")
+    or path.startswith(("vac_tf/explanation/", "vac_tf/audit/"))
     or path in ("vac_tf/geometry/boxes.py", "vac_tf/geometry/array_views.py")
 ]
 TENSORFLOW = {"tensorflow", "keras", "tf2onnx"}

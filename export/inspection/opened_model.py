@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from export.bundle.description import BUNDLE_FILE
 from export.bundle.preprocessing import Preprocessing
 from vac_tf.configs.viewed_model import ViewedModelConfig
 from vac_tf.explanation.model import HeatmapModel
@@ -18,10 +19,10 @@ class OpenedModel:
 
 def import_libraries(path: str) -> None:
     """Imports what a model needs, at the time when the libraries' own messages are left out."""
-    if os.path.isdir(path):
-        import export.inspection.run_model
+    if _is_run(path):
+        pass
     elif os.path.exists(path):
-        import export.inspection.bundle_model  # noqa: F401
+        import export.scoring.inference.model  # noqa: F401
 
 
 def open_model(config: ViewedModelConfig) -> OpenedModel:
@@ -30,19 +31,26 @@ def open_model(config: ViewedModelConfig) -> OpenedModel:
     Raises:
         ValueError: nothing there, or no model that can be looked into.
     """
-    if os.path.isdir(config.model):
-        from export.inspection.run_model import open_run as open_kind
-    elif not os.path.exists(config.model):
+    if not os.path.exists(config.model):
         raise ValueError(
             f"No model at {config.model!r}. Expected the folder of a run, the model.onnx of a"
             " bundle, or another ONNX file with --features."
         )
-    elif config.features:
-        from export.inspection.foreign_model import open_foreign_model as open_kind
+    # Imported here: onnx is needed for the first only, and both import this file.
+    if config.features:
+        from export.inspection import foreign_model
+
+        opened = foreign_model.open_foreign_model(config)
     else:
-        from export.inspection.bundle_model import open_bundle as open_kind
-    opened = open_kind(config)
+        from export.inspection import loaded_model
+
+        open_kind = loaded_model.open_run if _is_run(config.model) else loaded_model.open_bundle
+        opened = open_kind(config.model)
     return dataclasses.replace(opened, model=opened.model.with_threshold(config.threshold))
+
+
+def _is_run(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.exists(os.path.join(path, BUNDLE_FILE))
 
 
 def grid_stride(size: tuple[int, int], grid: tuple[int, int]) -> int | None:

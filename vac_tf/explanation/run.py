@@ -14,13 +14,13 @@ from vac_tf.configs.explanation import ExplanationConfig
 from vac_tf.explanation.contact_sheet import THUMBNAIL_SIDE, draw_sheet
 from vac_tf.explanation.file_names import image_folder, label_stem
 from vac_tf.explanation.label_choice import LabelChoice
+from vac_tf.explanation.label_views import label_views
 from vac_tf.explanation.lettering import printable
 from vac_tf.explanation.model import HeatmapModel, Outputs, predict_views
-from vac_tf.explanation.panels import VIEW_SIDE, Caption, LabelView, draw_overlay, draw_views
+from vac_tf.explanation.panels import Caption, LabelView, draw_overlay, draw_views
 from vac_tf.explanation.picture import Picture, batches
 from vac_tf.explanation.tiles import Scale, fit_picture, heat_tile
 from vac_tf.geometry.array_views import View, views_of
-from vac_tf.metrics.inconsistency import mean_squared_map_difference
 
 EXPLANATION_FILE = "explanation.json"
 _SHEET_ROWS = 5
@@ -97,16 +97,13 @@ class _Writer:
         place = image_folder(len(self._images), picture.name)
         os.makedirs(os.path.join(self._folder, place))
         self._save(f"{place}/image.jpg", Image.fromarray(fit_picture(picture.shown, 420)))
-        pictures = {view.kind: _view_picture(view, picture) for view in self._views}
-        drawn = [
-            self._draw(picture, place, row, label, own, of_views, pictures) for label in labels
-        ]
+        drawn = [self._draw(picture, place, row, label, own, of_views) for label in labels]
         self._images.append(
             {"image": picture.name, "title": printable(picture.title), "status": "ok", "error": ""}
             | {"picture": f"{place}/image.jpg", "labels": drawn}
         )
 
-    def _draw(self, picture, place, row, label, own, of_views, pictures) -> dict:
+    def _draw(self, picture, place, row, label, own, of_views) -> dict:
         heatmap = own.heatmaps[row, ..., label]
         caption = Caption(
             printable(picture.title),
@@ -121,26 +118,14 @@ class _Writer:
         self._save(files["thumbnail"], heat_tile(small, heatmap, Scale.of(heatmap)))
         np.save(os.path.join(self._folder, files["heatmap"]), heatmap)
         self._add_to_sheet(picture, heatmap, caption)
-        label_views = {}
-        for view in self._views:
-            outputs = of_views[view.kind]
-            one = slice(row, row + 1), ..., slice(label, label + 1)
-            label_views[view.kind] = LabelView(
-                view.title,
-                pictures[view.kind],
-                outputs.heatmaps[row, ..., label],
-                outputs.moved_back[row, ..., label],
-                float(outputs.probabilities[row, label]),
-                _inconsistency(own.heatmaps[one], outputs.moved_back[one], outputs.seen),
-            )
-            files[f"heatmap_{view.kind}"] = f"{stem}_{view.kind}.npy"
-            path = os.path.join(self._folder, files[f"heatmap_{view.kind}"])
-            np.save(path, label_views[view.kind].heatmap)
-        if label_views:
+        drawn = label_views(self._views, picture, row, label, own, of_views)
+        for kind, view in drawn.items():
+            files[f"heatmap_{kind}"] = f"{stem}_{kind}.npy"
+            np.save(os.path.join(self._folder, files[f"heatmap_{kind}"]), view.heatmap)
+        if drawn:
             files["views"] = f"{stem}_views.png"
-            panel = draw_views(picture.shown, heatmap, label_views, caption)
-            self._save(files["views"], panel)
-        return _described(caption, files, label_views)
+            self._save(files["views"], draw_views(picture.shown, heatmap, drawn, caption))
+        return _described(caption, files, drawn)
 
     def _add_to_sheet(self, picture, heatmap, caption) -> None:
         if not self._columns:
@@ -197,25 +182,3 @@ def _described(caption: Caption, files: dict, views: Mapping[str, LabelView]) ->
             for kind, view in views.items()
         },
     }
-
-
-def _inconsistency(own: np.ndarray, back: np.ndarray, seen: np.ndarray) -> float | None:
-    """The mean squared difference of one pair of heatmaps over the variance of the first."""
-    variance = float(np.var(own.astype(np.float64) - own.flat[0]))
-    difference = float(mean_squared_map_difference(own, back, seen)[0, 0])
-    return difference / variance if variance > 0 else None
-
-
-def _view_picture(view: View, picture: Picture) -> np.ndarray:
-    """What a view shows, with the proportions of the picture, at most `VIEW_SIDE` pixels."""
-    values = view.images(picture.values[None])[0]
-    height, width = fit_picture(picture.shown, VIEW_SIDE).shape[:2]
-    if view.kind == "rotate":
-        height, width = width, height
-    rows, columns = picture.values.shape[:2]
-    size = (
-        max(round(width * values.shape[1] / columns), 1),
-        max(round(height * values.shape[0] / rows), 1),
-    )
-    image = Image.fromarray(np.rint(np.clip(values, 0, 255)).astype("uint8"))
-    return np.asarray(image.resize(size, Image.Resampling.BICUBIC))

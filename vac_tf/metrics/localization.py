@@ -116,6 +116,33 @@ def max_box_accuracy(
     return float(np.mean([(overlaps >= least).mean(axis=0).max() for least in least_overlaps]))
 
 
+class MaskOverlap:
+    """Intersection over union of masks with the pixels above the best threshold for all maps.
+
+    Every map is scaled to 0..1 by itself. The peak over the thresholds of the mean over maps: one
+    threshold for all, as in MaxBoxAccV2.
+    """
+
+    def __init__(self, thresholds: int = NUM_THRESHOLDS):
+        self._sum, self._maps = np.zeros(thresholds), 0
+
+    def update(self, heatmap: np.ndarray, mask: np.ndarray) -> None:
+        """Adds one map and its mask; ValueError as `pointing_game`."""
+        heatmap, mask = _checked(heatmap, mask)
+        size = len(self._sum)
+        bins = np.minimum((unit_scale(heatmap) * size).astype(np.int64), size - 1)
+        inside, outside = (
+            np.bincount(pixels, minlength=size)[::-1].cumsum()[::-1]
+            for pixels in (bins[mask], bins[~mask])
+        )
+        self._sum += inside / (mask.sum() + outside)
+        self._maps += 1
+
+    def result(self) -> float | None:
+        """0 to 1; None without a map."""
+        return float(self._sum.max() / self._maps) if self._maps else None
+
+
 class PixelPrecision:
     """PxAP: average precision of the pixels of all maps together, by histograms of their values.
 

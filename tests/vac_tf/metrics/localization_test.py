@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from vac_tf.metrics.localization import (
+    MaskOverlap,
     PixelPrecision,
     best_box_overlaps,
     box_overlaps,
@@ -177,3 +178,27 @@ def test_what_cannot_be_judged_is_refused(heatmap, mask, message):
             judge(heatmap, mask)
     with pytest.raises(ValueError, match="K at least 1"):
         best_box_overlaps(np.zeros((2, 2)), np.zeros((0, 4)))
+
+
+def test_overlap_of_masks_is_that_of_the_best_common_threshold():
+    random = np.random.default_rng(5)
+    maps = random.uniform(size=(4, 9, 9)).astype(np.float32)
+    masks = random.uniform(size=(4, 9, 9)) > 0.6
+    overlap = MaskOverlap(thresholds=20)
+    assert overlap.result() is None
+    for heatmap, mask in zip(maps, masks, strict=True):
+        overlap.update(heatmap, mask)
+    units = [unit_scale(heatmap) for heatmap in maps]
+    means = [
+        np.mean(
+            [
+                np.sum((unit >= t) & mask) / np.sum((unit >= t) | mask)
+                for unit, mask in zip(units, masks, strict=True)
+            ]
+        )
+        for t in np.arange(20, dtype=np.float32) / 20
+    ]
+    assert overlap.result() == pytest.approx(max(means))
+    perfect = MaskOverlap()
+    perfect.update(masks[0].astype(np.float32), masks[0])
+    assert perfect.result() == 1.0

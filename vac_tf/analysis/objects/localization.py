@@ -11,6 +11,7 @@ from vac_tf.figures.heatmap_overlay import enlarge
 from vac_tf.metrics.bootstrap import percentile_interval, resample_counts
 from vac_tf.metrics.causal_curves import area_under_curve, insertion_deletion
 from vac_tf.metrics.localization import (
+    MaskOverlap,
     PixelPrecision,
     best_box_overlaps,
     energy_inside,
@@ -55,7 +56,8 @@ def localization(
         `pairs_without_pixels`, `mask_share` (mean area of the masks over the image's), and
         `models`: name -> `pointing_game` and `energy_inside` (`mean` over labels of the mean over
         their pairs, `low` and `high` of 95 % of resampled images), `without_energy` (maps without a
-        positive value), `max_box_accuracy`, `pixel_average_precision`, and, where measured,
+        positive value), `max_box_accuracy`, `pixel_average_precision`, `mask_overlap`
+        (intersection over union at the best threshold for all maps), and, where measured,
         `insertion`, `deletion` (mean areas under the curves) and `causal_pairs`. None where
         nothing can be judged.
 
@@ -131,7 +133,7 @@ class _Judged:
 
     def __init__(self):
         self._pairs, self._overlaps, self._areas = [], [], []
-        self._pixels = PixelPrecision()
+        self._pixels, self._masks = PixelPrecision(), MaskOverlap()
 
     def update(self, image, label, heatmap, mask, boxes):
         height, width = mask.shape
@@ -140,6 +142,7 @@ class _Judged:
         hit = pointing_game(large, mask)
         self._pairs.append((image, label, hit, np.nan if energy is None else energy))
         self._pixels.update(large, mask)
+        self._masks.update(large, mask)
         scale = min(1.0, _BOX_SIDE / max(height, width))
         small = enlarge(heatmap, max(round(height * scale), 1), max(round(width * scale), 1))
         self._overlaps.append(best_box_overlaps(small, boxes * scale))
@@ -157,6 +160,7 @@ class _Judged:
             "without_energy": int(np.isnan(pairs[:, 3]).sum()),
             "max_box_accuracy": max_box_accuracy(self._overlaps),
             "pixel_average_precision": self._pixels.result(),
+            "mask_overlap": self._masks.result(),
         }
         if self._areas:
             insertion, deletion = np.mean(self._areas, axis=0)

@@ -1,0 +1,55 @@
+"""One call of audit.py: model, images and truth opened, the audit written as a whole."""
+
+import functools
+
+from export.files.atomic_folder import replace_folder
+from export.inspection.opened_model import open_model
+from export.inspection.pictures import read_pictures
+from export.scoring.sources.input import ScoringInput, Source
+from export.scoring.sources.open_source import open_source
+from vac_tf.audit.run import AUDIT_FILE, audit
+from vac_tf.audit.text import format_audit
+from vac_tf.audit.truth import align_truth
+from vac_tf.configs.audit import AuditConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.datasets import Split, read_split
+from vac_tf.datasets.joined import join_splits, split_names
+from vac_tf.datasets.run_splits import TEST_SPLITS, dataset_options
+
+
+def audit_images(config: AuditConfig) -> str:
+    """Writes the folder `config.output`, which appears as a whole or not at all.
+
+    Returns:
+        What was found, for the terminal.
+
+    Raises:
+        ValueError: model, images, truth or output cannot be used, or no image can be read.
+    """
+    split = _read_dataset(config) if config.dataset else None
+    source = _split_source(split) if split else open_source(config.images, config.image_root)
+    with replace_folder(config.output, AUDIT_FILE, "folder of audit.py") as folder:
+        opened = open_model(config)
+        truth = align_truth(split, opened.model.label_names) if split else None
+        pictures = read_pictures(source, opened.preprocessing, config)
+        contents = audit(opened.model, pictures, folder, config, truth)
+    return format_audit(contents, f"{config.output}/index.html")
+
+
+def _read_dataset(config: AuditConfig) -> Split:
+    """The split with whatever it has of objects; missing images stay, to be listed."""
+    data = TrainConfig(dataset=config.dataset, data_dir=config.data_dir)
+    options = dataset_options(data) | {"with_objects": True, "keep_missing": True}
+    names = split_names(config.split or TEST_SPLITS[config.dataset])
+    split = join_splits([read_split(config.dataset, config.data_dir, n, **options) for n in names])
+    if 0 < config.max_images < len(split):
+        split = split.select(range(config.max_images))
+    return split
+
+
+def _split_source(split: Split) -> Source:
+    rows = [
+        ScoringInput(path, path, None if split.boxes is None else tuple(split.boxes[row].tolist()))
+        for row, path in enumerate(split.image_paths)
+    ]
+    return Source.survey(functools.partial(iter, rows), has_boxes=split.boxes is not None)

@@ -1,0 +1,102 @@
+"""audit.py on a network whose heatmaps are the image's channels: files, truth, odd names."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from export.inspection.audit_job import audit_images
+from tests.export.onnx_models import description, write_channel_mean_model
+from tools.python_imports import REPOSITORY
+from vac_tf.configs.audit import AuditConfig
+
+COUNT = 6
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Images with a table of labels: bright in a channel means the label of that name."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    random = np.random.default_rng(0)
+    rows = ["image,green,red,grey"]
+    for number in range(COUNT):
+        pixels = random.integers(0, 256, (8, 8, 3), np.uint8)
+        pixels[..., number % 2] //= 2
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+        rows.append(f"{number}.png,{number % 2 == 0:d},{number % 2:d},0")
+    (folder / "test.csv").write_text("\n".join(rows))
+    return folder
+
+
+def audited(tmp_path, **changes):
+    if not (tmp_path / "model.onnx").exists():
+        write_channel_mean_model(tmp_path / "model.onnx")
+    given = {"model": str(tmp_path / "model.onnx"), "output": str(tmp_path / "out")}
+    given |= {"bootstrap_samples": 10, "examples": 1, "transforms": "hflip,translate"}
+    text = audit_images(AuditConfig(**given | changes))
+    return text, json.loads((tmp_path / "out" / "audit.json").read_text())
+
+
+def test_a_dataset_gives_the_truth_by_name(tmp_path, data):
+    (data / "3.png").write_bytes(b"no image")
+    text, found = audited(tmp_path, dataset="table", data_dir=str(data))
+    assert "5 images (1 could not be read)" in text and "AUC" in text
+    labels = {label["label"]: label for label in found["labels"]}
+    assert found["labels_without_truth"] == ["blue"]
+    assert labels["red"]["average_precision"] == labels["green"]["average_precision"] == 1.0
+    assert labels["blue"]["images"] == 0 and labels["red"]["images"] == 2
+    assert found["errors"]["all"]["decisions"] == 10
+    assert "masks" in found["localization"]["left_out"]
+    table = parquet.read_table(tmp_path / "out" / "audit.parquet")
+    assert table.num_rows == 5 * 3
+    rows = table.to_pylist()
+    assert all(row["decided"] == (row["probability"] > row["threshold"]) for row in rows)
+    assert {row["truth"] for row in rows if row["label"] == "blue"} == {None}
+    truth = [row["truth"] for row in rows if row["label"] == "red"]
+    assert truth == [False, True, False, False, True]  # The third row is that of 2.png, then 4.png.
+    assert max(row["hflip_difference"] for row in rows) == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "3.png" in page and "Could not be read" in page and "data:image/jpeg" in page
+
+
+def test_images_alone_and_odd_label_names(tmp_path, data):
+    names = ("<i>x</i>", "🐶 'y'", "עברית")
+    write_channel_mean_model(tmp_path / "model.onnx", description(names))
+    _, found = audited(tmp_path, images=str(data), max_images=2)
+    assert found["images"] == 2 and "no truth" in found["errors"]["left_out"]
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "<i>x" not in page and "&lt;i&gt;x" in page and "🐶" in page and "עברית" in page
+
+
+def test_one_image_and_wrong_questions(tmp_path, data):
+    _, found = audited(tmp_path, images=str(data / "0.png"))
+    assert found["images"] == 1 and found["fairness"]["labels"] == 3
+    with pytest.raises(ValueError, match="either --images"):
+        AuditConfig(model="m", output="o", images="i", dataset="table")
+    with pytest.raises(ValueError, match="needs --data_dir"):
+        AuditConfig(model="m", output="o", dataset="coco")
+    (data / "other.csv").write_text("image,dog\n0.png,1")
+    with pytest.raises(ValueError, match="No label of the model .*--label_file"):
+        audited(tmp_path, dataset="table", data_dir=str(data), split="other")
+    with pytest.raises(ValueError, match="exists and is no folder of audit.py"):
+        audited(tmp_path, images=str(data), output=str(data))
+
+
+def test_a_bundle_is_audited_where_there_is_no_tensorflow(tmp_path, data):
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    flags = [f"--model={model}", f"--images={data}", f"--output={tmp_path / 'out'}"]
+    source = "import runpy, sys\nfor name in ('tensorflow', 'keras'): sys.modules[name] = None\n"
+    source += (
+        f"sys.argv = {['audit.py', *flags]!r}\nrunpy.run_path('audit.py', run_name='__main__')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "6 images (0 could not be read)" in done.stdout
+    assert (tmp_path / "out" / "audit.parquet").exists()

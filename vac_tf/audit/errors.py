@@ -1,0 +1,48 @@
+"""Does a heatmap that does not follow the image say that the decision is wrong?"""
+
+import numpy as np
+
+from vac_tf.audit.consistency import in_units_of_labels
+from vac_tf.audit.measurement import Measurement
+from vac_tf.metrics.roc import roc_auc_interval
+
+PREDICTORS = {
+    "inconsistency": "inconsistency of the heatmap, mean over the views",
+    "decision_change": "share of the views that change the decision",
+    "doubt": "nearness of the probability to its threshold (needs no view; to compare with)",
+}
+
+
+def error_prediction(measured: Measurement, truth: np.ndarray, samples: int, seed: int) -> dict:
+    """How well each of `PREDICTORS` tells wrong decisions from right ones.
+
+    Args:
+        measured: N images, L labels.
+        truth: float32 `[N, L]` of 0, 1 and NaN, where nothing is judged.
+        samples: of the bootstrap over images.
+        seed: of the samples.
+
+    Returns:
+        `all` decisions and the `positive` ones alone: `decisions`, `errors`, and of each predictor
+        the `auc` (0.5: it says nothing) with `low` and `high`.
+    """
+    decided = measured.decided
+    inconsistency = in_units_of_labels(measured)
+    changes = np.mean([measured.decided_in(kind) != decided for kind in measured.differences], 0)
+    scores = {
+        "inconsistency": inconsistency,
+        "decision_change": changes,
+        "doubt": -np.abs(measured.probabilities - measured.thresholds),
+    }
+    judged = ~np.isnan(truth) & ~np.isnan(inconsistency)
+    result = {}
+    for name, among in (("all", judged), ("positive", judged & decided)):
+        rows, columns = np.nonzero(among)
+        wrong = decided[rows, columns] != (truth[rows, columns] == 1)
+        result[name] = {"decisions": len(rows), "errors": int(wrong.sum())} | {
+            predictor: roc_auc_interval(
+                wrong, values[rows, columns], rows, len(measured.names), samples, seed
+            )
+            for predictor, values in scores.items()
+        }
+    return result
