@@ -20,7 +20,7 @@ class OpenedModel:
 def import_libraries(path: str) -> None:
     """Imports what a model needs, at the time when the libraries' own messages are left out."""
     if _is_run(path):
-        pass
+        import vac_tf.inference.model  # noqa: F401
     elif os.path.exists(path):
         import export.scoring.inference.model  # noqa: F401
 
