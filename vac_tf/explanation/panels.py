@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw
 
 from vac_tf.explanation.lettering import INK, MUTED, PAPER, write
 from vac_tf.explanation.tiles import (
+    BAR_ROOM,
     DIFFERENCE_COLORS,
     Scale,
     color_bar,
@@ -97,24 +98,22 @@ def draw_views(
         for number, view in enumerate(views.values())
     ]
     cell_width = max(_NARROWEST, *(tile.width for row in rows for _, tile in row))
-    cell_height = max(_LOWEST, *(tile.height for row in rows for _, tile in row))
-    bars = color_bar(cell_height, scale.low, scale.high, COLORS)
-    width = 4 * (cell_width + _GAP) + bars.width + 2 * _MARGIN
-    height = _HEADER + len(rows) * (_TITLE + cell_height + _GAP) + _MARGIN
-    paper = Image.new("RGB", (width, height), PAPER)
+    heights = [max(_LOWEST, *(tile.height for _, tile in row)) for row in rows]
+    right = _MARGIN + 4 * (cell_width + _GAP)
+    bars = [(scale.low, scale.high, COLORS), (-limit, limit, DIFFERENCE_COLORS)]
+    height = _HEADER + sum(heights) + len(rows) * (_TITLE + _GAP) + _MARGIN
+    paper = Image.new("RGB", (right + BAR_ROOM + _MARGIN, height), PAPER)
     draw = ImageDraw.Draw(paper)
-    _write_header(draw, caption, width)
-    for number, row in enumerate(rows):
-        top = _HEADER + number * (_TITLE + cell_height + _GAP)
+    _write_header(draw, caption, paper.width)
+    top = _HEADER
+    for number, (row, cell_height) in enumerate(zip(rows, heights, strict=True)):
         for column, (title, tile) in enumerate(row):
             left = _MARGIN + column * (cell_width + _GAP)
             write(draw, (left, top), title, 12, color=MUTED, width=cell_width)
             paper.paste(framed(tile, cell_width, cell_height), (left, top + _TITLE))
-    right = _MARGIN + 4 * (cell_width + _GAP)
-    paper.paste(bars, (right, _HEADER + _TITLE))
-    if len(rows) > 1:
-        bar = color_bar(cell_height, -limit, limit, DIFFERENCE_COLORS)
-        paper.paste(bar, (right, _HEADER + 2 * _TITLE + cell_height + _GAP))
+        if number < len(bars):
+            paper.paste(color_bar(cell_height, *bars[number]), (right, top + _TITLE))
+        top += _TITLE + cell_height + _GAP
     return paper
 
 

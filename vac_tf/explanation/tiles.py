@@ -10,7 +10,8 @@ from vac_tf.explanation.lettering import INK, MUTED, PAPER, write
 from vac_tf.figures.heatmap_overlay import COLORS, enlarge, overlay
 
 DIFFERENCE_COLORS = colormaps["RdBu_r"]
-_BAR_WIDTH, _BAR_ROOM = 14, 64
+BAR_ROOM = 64  # Pixels across, with its numbers.
+_BAR_WIDTH = 14
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +72,7 @@ def framed(tile: Image.Image, width: int, height: int) -> Image.Image:
 
 def color_bar(height: int, low: float, high: float, colors=COLORS) -> Image.Image:
     """A vertical bar of colours with the values of its ends and, where it lies inside, of 0."""
-    bar = Image.new("RGB", (_BAR_ROOM, height), PAPER)
+    bar = Image.new("RGB", (BAR_ROOM, height), PAPER)
     draw = ImageDraw.Draw(bar)
     shares = np.linspace(1.0, 0.0, max(height - 12, 2))
     rows = np.rint(colors(shares)[:, None, :3] * 255).astype("uint8")
