@@ -1,9 +1,10 @@
 """One call of audit.py: model, images and truth opened, the audit written as a whole."""
 
+import dataclasses
 import functools
 
 from export.files.atomic_folder import replace_folder
-from export.inspection.opened_model import open_model
+from export.inspection.opened_model import is_run, open_model
 from export.inspection.pictures import read_pictures
 from export.scoring.sources.input import ScoringInput, Source
 from export.scoring.sources.open_source import open_source
@@ -15,6 +16,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.joined import join_splits, split_names
 from vac_tf.datasets.run_splits import TEST_SPLITS, dataset_options
+from vac_tf.runs.folder import RunFolder
 
 
 def audit_images(config: AuditConfig) -> str:
@@ -26,7 +28,7 @@ def audit_images(config: AuditConfig) -> str:
     Raises:
         ValueError: model, images, truth or output cannot be used, or no image can be read.
     """
-    split = _read_dataset(config) if config.dataset else None
+    split = None if config.images else _read_dataset(config)
     source = _split_source(split) if split else open_source(config.images, config.image_root)
     with replace_folder(config.output, AUDIT_FILE, "folder of audit.py") as folder:
         opened = open_model(config)
@@ -38,13 +40,22 @@ def audit_images(config: AuditConfig) -> str:
 
 def _read_dataset(config: AuditConfig) -> Split:
     """The split with whatever it has of objects; missing images stay, to be listed."""
-    data = TrainConfig(dataset=config.dataset, data_dir=config.data_dir)
+    data = _data_config(config)
     options = dataset_options(data) | {"with_objects": True, "keep_missing": True}
-    names = split_names(config.split or TEST_SPLITS[config.dataset])
-    split = join_splits([read_split(config.dataset, config.data_dir, n, **options) for n in names])
+    names = split_names(config.split or TEST_SPLITS[data.dataset])
+    split = join_splits([read_split(data.dataset, data.data_dir, n, **options) for n in names])
     if 0 < config.max_images < len(split):
         split = split.select(range(config.max_images))
     return split
+
+
+def _data_config(config: AuditConfig) -> TrainConfig:
+    """Where the dataset lies: as the config says, or as the run's does."""
+    given = {name: getattr(config, name) for name in ("dataset", "data_dir")}
+    given = {name: value for name, value in given.items() if value}
+    if not is_run(config.model):
+        return TrainConfig(**given)
+    return dataclasses.replace(RunFolder(config.model).read_config(), **given)
 
 
 def _split_source(split: Split) -> Source:

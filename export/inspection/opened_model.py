@@ -19,7 +19,7 @@ class OpenedModel:
 
 def import_libraries(path: str) -> None:
     """Imports what a model needs, at the time when the libraries' own messages are left out."""
-    if _is_run(path):
+    if is_run(path):
         import vac_tf.inference.model  # noqa: F401
     elif os.path.exists(path):
         import export.scoring.inference.model  # noqa: F401
@@ -44,12 +44,13 @@ def open_model(config: ViewedModelConfig) -> OpenedModel:
     else:
         from export.inspection import loaded_model
 
-        open_kind = loaded_model.open_run if _is_run(config.model) else loaded_model.open_bundle
+        open_kind = loaded_model.open_run if is_run(config.model) else loaded_model.open_bundle
         opened = open_kind(config.model)
     return dataclasses.replace(opened, model=opened.model.with_threshold(config.threshold))
 
 
-def _is_run(path: str) -> bool:
+def is_run(path: str) -> bool:
+    """Whether a path is a folder, and none of a bundle."""
     return os.path.isdir(path) and not os.path.exists(os.path.join(path, BUNDLE_FILE))
 
 

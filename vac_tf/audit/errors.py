@@ -23,8 +23,10 @@ def error_prediction(measured: Measurement, truth: np.ndarray, samples: int, see
         seed: of the samples.
 
     Returns:
-        `all` decisions and the `positive` ones alone: `decisions`, `errors`, and of each predictor
-        the `auc` (0.5: it says nothing) with `low` and `high`.
+        `all` decisions, all `within_labels` (each compared with those of its label only, so that
+        labels which are wrong more often do not count) and the `positive` ones alone:
+        `decisions`, `errors`, and of each predictor the `auc` (0.5: it says nothing) with `low`
+        and `high`.
     """
     decided = measured.decided
     inconsistency = in_units_of_labels(measured)
@@ -36,12 +38,19 @@ def error_prediction(measured: Measurement, truth: np.ndarray, samples: int, see
     }
     judged = ~np.isnan(truth) & ~np.isnan(inconsistency)
     result = {}
-    for name, among in (("all", judged), ("positive", judged & decided)):
+    groups = {"all": judged, "within_labels": judged, "positive": judged & decided}
+    for name, among in groups.items():
         rows, columns = np.nonzero(among)
         wrong = decided[rows, columns] != (truth[rows, columns] == 1)
         result[name] = {"decisions": len(rows), "errors": int(wrong.sum())} | {
             predictor: roc_auc_interval(
-                wrong, values[rows, columns], rows, len(measured.names), samples, seed
+                wrong,
+                values[rows, columns],
+                rows,
+                len(measured.names),
+                samples,
+                seed,
+                columns if name == "within_labels" else None,
             )
             for predictor, values in scores.items()
         }

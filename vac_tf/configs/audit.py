@@ -1,6 +1,7 @@
 """Configuration of an audit: does a model look at the same thing when the image is transformed?"""
 
 import dataclasses
+import os
 
 from vac_tf.configs.classification import DATASETS
 from vac_tf.configs.fields import setting
@@ -18,7 +19,9 @@ class AuditConfig(ViewedModelConfig):
         ("", *DATASETS),
     )
     data_dir: str = setting("", "Where that dataset lies.")
-    split: str = setting("", "Its split (default: test, val of coco).")
+    split: str = setting(
+        "", "Its split (default: test, val of coco); of a run alone: of its own dataset."
+    )
     transforms: str = setting(
         "hflip,scale,rotate,translate",
         "Views under which consistency is measured: some of hflip, scale, rotate, translate.",
@@ -31,11 +34,13 @@ class AuditConfig(ViewedModelConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if bool(self.images) == bool(self.dataset):
+        if bool(self.images) == bool(self.dataset or self.split):
             raise ValueError(
                 "Give either --images, pictures without truth, or --dataset with --data_dir, images"
-                " with their labels."
+                " with their labels (for a run --split is enough: of its own dataset)."
             )
+        if self.split and not self.dataset and not os.path.isdir(self.model):
+            raise ValueError(f"--split={self.split} needs --dataset and --data_dir.")
         if self.dataset and not self.data_dir:
             raise ValueError(f"--dataset={self.dataset} needs --data_dir, where it lies.")
         if not [kind for kind in self.transforms.split(",") if kind.strip()]:

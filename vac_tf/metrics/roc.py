@@ -9,22 +9,24 @@ import numpy as np
 from vac_tf.metrics.bootstrap import percentile_interval, resample_counts
 
 
-def roc_auc(positive, scores, weights=None) -> float | None:
+def roc_auc(positive, scores, weights=None, strata=None) -> float | None:
     """The probability that a positive has a higher score than a negative.
 
     Args:
         positive: bool `[P]`.
         scores: `[P]`, finite.
         weights: `[P]`, at least 0: how often each counts; default once.
+        strata: `[P]`, whole numbers: positives are compared with negatives of their own stratum
+            only; default: all are one.
 
     Returns:
-        0 to 1, 0.5 for scores that say nothing; None without a positive or without a negative.
+        0 to 1, 0.5 for scores that say nothing; None without a pair to compare.
     """
-    return _Ranked(positive, scores).auc(weights)
+    return _Ranked(positive, scores, strata).auc(weights)
 
 
 def roc_auc_interval(
-    positive, scores, images, num_images: int, samples: int, seed: int
+    positive, scores, images, num_images: int, samples: int, seed: int, strata=None
 ) -> dict[str, float | int | None]:
     """The AUC over everything, and 95 % of those over resampled images.
 
@@ -35,11 +37,12 @@ def roc_auc_interval(
         num_images: N.
         samples: Of the bootstrap.
         seed: Of the samples.
+        strata: As `roc_auc`.
 
     Returns:
         `auc`, `low`, `high` (None where undefined), `positives` and `negatives`.
     """
-    ranked = _Ranked(positive, scores)
+    ranked = _Ranked(positive, scores, strata)
     images = np.asarray(images)[ranked.order]
     found = {"auc": ranked.auc(), "low": None, "high": None}
     found |= {"positives": ranked.positives, "negatives": ranked.negatives}
@@ -57,19 +60,23 @@ def roc_auc_interval(
 class _Ranked:
     """Scores sorted once, for many weights."""
 
-    def __init__(self, positive, scores):
+    def __init__(self, positive, scores, strata=None):
         positive, scores = np.asarray(positive, bool), np.asarray(scores, np.float64)
         if positive.ndim != 1 or positive.shape != scores.shape or not np.isfinite(scores).all():
             raise ValueError(
                 f"Got {positive.shape} classes and {scores.shape} scores, of which"
                 f" {np.sum(~np.isfinite(scores))} are not finite. Expected two vectors [P]."
             )
-        self.order = np.argsort(scores, kind="stable")
+        strata = np.zeros(len(scores), int) if strata is None else np.asarray(strata)
+        self.order = np.lexsort((scores, strata))
         self._positive = positive[self.order]
         self.positives = int(positive.sum())
         self.negatives = len(positive) - self.positives
-        ranked = scores[self.order]
-        self._starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])[: len(ranked)]
+        ranked, strata = scores[self.order], strata[self.order]
+        is_next = np.r_[True, strata[1:] != strata[:-1]][: len(ranked)]
+        is_higher = np.r_[True, ranked[1:] != ranked[:-1]][: len(ranked)]
+        self._starts = np.flatnonzero(is_next | is_higher)  # Of equal scores of one stratum.
+        self._strata = np.flatnonzero(is_next[self._starts])  # Among those.
 
     def auc(self, weights=None) -> float | None:
         if not self.positives or not self.negatives:
@@ -79,11 +86,17 @@ class _Ranked:
         return None if np.isnan(found) else found
 
     def auc_of_sorted(self, weights: np.ndarray) -> float:
-        """Of weights in the order of the scores; NaN without a positive or without a negative."""
+        """Of weights in the order of the scores; NaN without a pair to compare."""
         weights = np.asarray(weights, np.float64)
+        if not len(self._starts):
+            return np.nan
         above = np.add.reduceat(np.where(self._positive, weights, 0.0), self._starts)
         below = np.add.reduceat(np.where(self._positive, 0.0, weights), self._starts)
-        total = above.sum() * below.sum()
-        if not total:
+        positives, negatives = (np.add.reduceat(part, self._strata) for part in (above, below))
+        pairs = float(positives @ negatives)
+        if not pairs:
             return np.nan
-        return float(np.sum(above * (np.cumsum(below) - below / 2)) / total)
+        lower = np.cumsum(below) - below / 2
+        # What the strata before count is no part of the own one.
+        wins = float(above @ lower - positives @ (np.cumsum(negatives) - negatives))
+        return wins / pairs

@@ -23,6 +23,22 @@ def test_equals_scikit_learn(seed):
     assert roc_auc(positive, -scores) == pytest.approx(1 - roc_auc(positive, scores))
 
 
+def test_strata_are_compared_each_by_itself():
+    positive, scores, weights = draw(5)
+    strata = np.random.default_rng(1).integers(0, 4, len(scores))
+    parts = [(positive[strata == s], scores[strata == s]) for s in range(4)]
+    pairs = [one.sum() * (~one).sum() for one, _ in parts]
+    expected = np.average([roc_auc(*part) for part in parts], weights=pairs)
+    assert roc_auc(positive, scores, strata=strata) == pytest.approx(expected)
+    # What is the same within a stratum does not count, however much it says between them.
+    between = scores + 100 * strata
+    assert roc_auc(positive, between, strata=strata) == pytest.approx(expected)
+    assert roc_auc(positive, scores, weights, np.zeros(len(scores))) == roc_auc(
+        positive, scores, weights
+    )
+    assert roc_auc([True, False], [1, 0], strata=[0, 1]) is None
+
+
 def test_is_undefined_without_both_kinds_and_chance_for_constant_scores():
     assert roc_auc([True, True], [0.1, 0.2]) is None
     assert roc_auc([], []) is None
