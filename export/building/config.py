@@ -60,7 +60,7 @@ class ExportConfig:
     )
     int8_float_convolutions: int = setting(
         -1,
-        "Convolutions, from the images on, that stay in float32 in the int8 file; -1: 3 where the"
+        "Convolutions, from the images on, that stay in float32 in the int8 file; -1: 6 where the"
         " second one is depthwise (EfficientNet-Lite, MobileNet), otherwise 0.",
     )
 

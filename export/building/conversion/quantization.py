@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import logging
 import os
 import tempfile
 from collections.abc import Iterable
@@ -27,9 +28,9 @@ CALIBRATION_METHODS = {
 }
 
 
-# Of a network that begins with a depthwise convolution: the stem and the first block, whose few
-# channels everything else is made of. See docs/precision.md for what that gains and costs.
-_FIRST_OF_DEPTHWISE = 3
+# Of a network that begins with a depthwise convolution: the stem and the first two blocks, whose
+# few channels everything else is made of. See docs/precision.md for what that gains and costs.
+_FIRST_OF_DEPTHWISE = 6
 
 
 def quantize(
@@ -49,7 +50,7 @@ def quantize(
         batches: Batches of images as the graph takes them; one is held at a time.
         method: A key of `CALIBRATION_METHODS`.
         float_convolutions: Number of convolutions, from the images on, that stay in float32; None:
-            3 where the second one is depthwise (EfficientNet-Lite, MobileNet), otherwise 0.
+            6 where the second one is depthwise (EfficientNet-Lite, MobileNet), otherwise 0.
 
     Returns:
         A new graph with QuantizeLinear and DequantizeLinear nodes; other nodes and tensors keep
@@ -74,9 +75,22 @@ def quantize(
         op_types_to_quantize=operators,
         extra_options={},
     )
-    quantizer.quantize_model()
+    with _only_warnings():
+        quantizer.quantize_model()
     quantizer.model.topological_sort()
     return quantizer.model.model
+
+
+@contextlib.contextmanager
+def _only_warnings():
+    """The quantizer logs a line for every channel whose scale it changes, hundreds in a Lite0."""
+    root = logging.getLogger()
+    earlier = root.level
+    root.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.setLevel(earlier)
 
 
 def _calibrate(model, operators, batches, method):

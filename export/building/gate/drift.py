@@ -35,7 +35,8 @@ def measure_drift(
 
     Returns:
         Plain values: `images`; `probabilities` (`largest`, `mean`, `label` of the largest);
-        `decisions` (`changed`, a share, and `per_label`); `metrics` (`mAP`, `mA`, `F1-C`, `F1-O`,
+        `decisions` (`changed`, a share; `positive_changed`, that of the expected labels, None where
+        there is none; and `per_label`); `metrics` (`mAP`, `mA`, `F1-C`, `F1-O`,
         each `keras`, `exported`, `change` and `loss`, None where undefined; the loss of mAP counts
         from the worst order of ties, and `label` is the one that loses most); `heatmaps` (per
         output the `mean` over labels and the `lowest` correlation, with its `label`). Only
@@ -46,7 +47,9 @@ def measure_drift(
         return {"images": len(labels), "not_finite": not_finite}
     before, after = expected["probabilities"], actual["probabilities"]
     difference = np.abs(before - after)
-    changed = ((before > thresholds) != (after > thresholds)).mean(axis=0)
+    decided = before > thresholds
+    differs = decided != (after > thresholds)
+    changed = differs.mean(axis=0)
     return {
         "images": len(labels),
         "probabilities": {
@@ -56,6 +59,7 @@ def measure_drift(
         },
         "decisions": {
             "changed": float(changed.mean()),
+            "positive_changed": float(differs[decided].mean()) if decided.any() else None,
             "per_label": dict(zip(label_names, changed.tolist(), strict=True)),
         },
         "metrics": _compare_metrics(

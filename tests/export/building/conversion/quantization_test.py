@@ -1,5 +1,7 @@
 """INT8 graphs: what is quantised, how weights and ranges are chosen, and that one batch is held."""
 
+import logging
+
 import numpy as np
 import onnx
 import pytest
@@ -76,8 +78,19 @@ def test_a_network_that_begins_depthwise_keeps_its_first_block_in_float32():
     kernel.CopyFrom(numpy_helper.from_array(depthwise, kernel.name))
     block.attribute.append(onnx.helper.make_attribute("group", depthwise.shape[0]))
     assert begins_depthwise(model)
-    operators_of = [operators(quantize(model, batches(), "minmax", kept)) for kept in (None, 3, 0)]
+    operators_of = [operators(quantize(model, batches(), "minmax", kept)) for kept in (None, 6, 0)]
     assert operators_of[0] == operators_of[1] != operators_of[2]
+
+
+def test_what_the_quantizer_says_of_every_channel_is_not_printed(caplog):
+    model = convolution_model()
+    (kernel,) = [each for each in model.graph.initializer if each.name == "stream0/block/kernel"]
+    tiny = numpy_helper.to_array(kernel) * np.float32(1e-8)
+    kernel.CopyFrom(numpy_helper.from_array(tiny, kernel.name))
+    with caplog.at_level(logging.INFO):
+        quantize(model, batches(), "minmax", 0)
+        assert logging.getLogger().level == logging.INFO
+    assert not caplog.records
 
 
 def test_weights_have_a_scale_per_output_channel():

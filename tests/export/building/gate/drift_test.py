@@ -40,6 +40,11 @@ def test_equal_outputs_have_no_drift():
     assert json.loads(json.dumps(figures)) == figures
 
 
+def test_without_a_positive_decision_no_share_of_them_is_told():
+    figures = measure_drift(EXPECTED, EXPECTED, LABELS, NAMES, np.ones(3, "float32"), "ignore")
+    assert figures["decisions"]["positive_changed"] is None
+
+
 def test_decisions_use_the_threshold_of_each_label():
     moved = PROBABILITIES.copy()
     moved[0] = [0.51, 0.31, 0.71]
@@ -49,6 +54,8 @@ def test_decisions_use_the_threshold_of_each_label():
         expected, expected | {"probabilities": moved}, LABELS, NAMES, THRESHOLDS, "ignore"
     )
     assert figures["decisions"]["per_label"] == dict.fromkeys(NAMES, 1 / 40)
+    positive = (expected["probabilities"] > THRESHOLDS).sum()
+    assert figures["decisions"]["positive_changed"] == pytest.approx(3 / positive)
     assert figures["probabilities"]["largest"] == pytest.approx(0.02, abs=1e-6)
 
 
