@@ -9,8 +9,10 @@ from typing import Any
 
 # Name -> the module that defines it. Literal: what stands here is what there is.
 _PUBLIC = {
+    "Model": "vac_tf.inference.model",
     "Split": "vac_tf.datasets",
     "build_classifier": "vac_tf.models",
+    "evaluate": "vac_tf.inference.evaluation",
     "load": "vac_tf.inference.model",
     "read_split": "vac_tf.datasets",
 }

@@ -11,23 +11,24 @@ from vac_tf.datasets import Split
 from vac_tf.datasets.run_splits import TEST_SPLITS, VALIDATION_PART, read_named_split
 from vac_tf.decisions.calibration import BINNING, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
+from vac_tf.evaluation.heatmap_consistency import (
+    heatmap_strides,
+    predict_and_compare,
+    table2_transforms,
+)
 from vac_tf.evaluation.robustness import distorted_logits, robustness
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.evaluation.saved_scores import save_scores
 from vac_tf.evaluation.seen_images import seen_images
-from vac_tf.geometry.transforms import HorizontalFlip, Rotation, Scaling, Transform, Translation
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
-from vac_tf.inputs.prediction import inference, predicted_batches
 from vac_tf.inputs.settings import (
     image_settings,
     known_labels,
     leave_bad_images_out,
     naming_bad_images,
 )
-from vac_tf.metrics.inconsistency import InconsistencyAccumulator
 from vac_tf.metrics.multilabel import evaluate_logits
-from vac_tf.models.backbones import get_backbone, heatmap_stride
 from vac_tf.models.saliency_weighting import weight_by_saliency
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
@@ -64,11 +65,14 @@ def evaluate(config: EvaluationConfig) -> dict:
         check_tuning(config, run_config, split)
 
     source = ImageSource(split, image_settings(run_config))
-    transforms = _table2_transforms(run_config, network) if config.inconsistency else {}
-    stride = heatmap_stride(run_config.backbones)
+    transforms, stride = {}, 1
+    if config.inconsistency:
+        size, kernel = run_config.image_size, run_config.resize_kernel
+        strides = heatmap_strides(network)
+        transforms, stride = table2_transforms(network, size, kernel, strides), min(strides)
     batches = evaluation_batches(source, split.labels, config.batch_size)
     with naming_bad_images(source):
-        logits, inconsistency = _predict(network, batches, transforms, stride)
+        logits, inconsistency = predict_and_compare(network, batches, transforms, stride)
 
     unknown = config.unknown_labels or run_config.unknown_labels
 
@@ -84,7 +88,7 @@ def evaluate(config: EvaluationConfig) -> dict:
 
     evaluation = measure(logits)
     if weighted:
-        weighted_logits, _ = _predict(weighted, batches, {}, stride)
+        weighted_logits, _ = predict_and_compare(weighted, batches, {})
         evaluation["saliency_weighted"] = measure(weighted_logits)
         evaluation["saliency_weighted"]["saliency_run"] = config.saliency_run
     if config.inconsistency:
@@ -163,61 +167,3 @@ def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) 
     if not config.skip_bad_images:
         return split, []
     return leave_bad_images_out(split, image_settings(run_config))
-
-
-def _table2_transforms(run_config: TrainConfig, network) -> dict[str, Transform]:
-    """Flip, scaling by 6/7, a quarter turn and a shift by one cell, whatever the run trained with.
-
-    The scaled size is the multiple of the stride nearest to 6/7 but below the image's: 192 for
-    224 pixels and 256 for 288, as in the paper. Small images leave out what has no heatmap: a
-    smaller image of no cell, a shift of the only cell; a network of one image size is not measured
-    at another. Of a network with two streams, "stride" and
-    "cell" are those of the coarser grid: a smaller shift could not move its map by whole cells.
-    """
-    size = run_config.image_size
-    stride = max(get_backbone(name).stride for name in run_config.backbones)
-
-    def cells(image_size):
-        if network.input_shape[1] not in (None, image_size):
-            return 0
-        # InceptionV3 has fewer than image_size / stride, and takes no images below 75 pixels.
-        try:
-            shapes = network.compute_output_shape((1, image_size, image_size, 3))
-        except ValueError:
-            return 0
-        return shapes["heatmaps"][1]
-
-    scaled = round(size * 6 / 7 / stride) * stride
-    scaled -= stride if scaled >= size else 0
-    transforms = {"hflip": HorizontalFlip(), "rotate": Rotation(1)}
-    if scaled and cells(scaled) >= 1:
-        transforms["scale"] = Scaling(scaled, run_config.resize_kernel)
-    if cells(size) * heatmap_stride(run_config.backbones) > stride:
-        transforms["translate"] = Translation(stride, 0)
-    left_out = sorted({"scale", "translate"} - set(transforms))
-    if left_out:
-        _LOGGER.warning(
-            "Not measured: %s. Images of %d pixels are too small, or the network takes no others.",
-            *(left_out, size),
-        )
-    return transforms
-
-
-def _predict(network, batches, transforms, stride):
-    """Logits float32 `[N, L]` in order, and the inconsistency under each transform."""
-    forward = inference(network)
-    accumulators = {name: InconsistencyAccumulator() for name in transforms}
-    logits = []
-    for images, _, outputs in predicted_batches(network, batches):
-        logits.append(outputs["logits"].numpy())
-        heatmaps = outputs["heatmaps"]
-        for name, transform in transforms.items():
-            transformed = forward(transform.images(images))["heatmaps"].numpy()
-            accumulators[name].update(
-                np.asarray(transform.heatmaps(heatmaps, stride)),
-                transformed,
-                transform.valid_mask(*heatmaps.shape[1:3], stride),
-                original=heatmaps.numpy(),
-            )
-    results = {name: accumulator.result() for name, accumulator in accumulators.items()}
-    return np.concatenate(logits), results

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -18,6 +19,7 @@ from vac_tf.inputs.image_source import ImageSettings
 from vac_tf.inputs.prediction import inference
 from vac_tf.inputs.settings import image_settings
 from vac_tf.inputs.threads import in_parallel
+from vac_tf.models.named_outputs import with_named_outputs
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 
@@ -41,10 +43,15 @@ def load(run_dir: str | os.PathLike) -> "Model":
             " export.scoring.load, which needs no TensorFlow."
         )
     folder = RunFolder(path)
-    label_names = folder.read_label_names()
-    settings = image_settings(folder.read_config())
-    rule = read_decision_rule(folder, label_names)
-    return Model(load_network(folder.network_file), label_names, settings, rule, path)
+    label_names, config = folder.read_label_names(), folder.read_config()
+    return Model(
+        load_network(folder.network_file),
+        label_names,
+        image_settings(config),
+        read_decision_rule(folder, label_names),
+        unknown_labels=config.unknown_labels,
+        name=path,
+    )
 
 
 class Model:
@@ -53,37 +60,54 @@ class Model:
     Images are decoded, turned and resized as in evaluate.py, and labels are decided as there.
 
     Attributes:
-        network: The Keras network: float32 RGB in 0..255 `[B, S, S, 3]` -> `logits` `[B, L]` and
-            `heatmaps` `[B, h, w, L]`.
+        network: The Keras network: float32 RGB in 0..255 `[B, S, S, 3]` -> a dict of `logits`
+            `[B, L]` and `heatmaps` `[B, h, w, L]`.
         label_names: L names.
         thresholds: Label -> the probability above which it is decided.
         settings: How images become inputs.
+        rule: Thresholds and calibration, where there are any.
+        unknown_labels: How metrics take an unknown label: `ignore`, `negative` or `release`.
         name: Where it comes from.
 
     Args:
-        network, label_names, settings, name: As above.
-        rule: Thresholds and calibration; None: 0.5, and the network's own probabilities.
+        network: As above, or with its outputs as a pair of tensors, see `with_named_outputs`.
+        label_names, unknown_labels, name: As above.
+        settings: As above, or the images' size in pixels; None: the size that the network takes.
+        rule: None: labels are decided above 0.5 by the network's own probabilities.
+
+    Raises:
+        ValueError: another network, another number of labels, or a size is needed.
     """
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         label_names: Sequence[str],
-        settings: ImageSettings,
+        settings: ImageSettings | int | None = None,
         rule: DecisionRule | None = None,
+        *,
+        unknown_labels: str = "ignore",
         name: str = "",
     ):
-        self.network = network
+        self.network = with_named_outputs(network)
         self.label_names = tuple(label_names)
-        self.settings = settings
+        self.settings = _settings(self.network, settings)
+        self.rule = rule
+        self.unknown_labels = unknown_labels
         self.name = name
         num_labels = len(self.label_names)
+        outputs = self.network.output["logits"].shape[-1]
+        if num_labels != outputs or len(set(self.label_names)) != num_labels:
+            raise ValueError(
+                f"Expected {outputs} different label names, as many as the network has logits; got"
+                f" {num_labels}: {', '.join(self.label_names[:5])} ..."
+            )
         self._calibration = rule.calibration if rule else Calibration.identity(num_labels)
         self._thresholds = np.full(num_labels, _DEFAULT_THRESHOLD, np.float32)
         if rule:
             self._thresholds = rule.thresholds
         self.thresholds = dict(zip(self.label_names, self._thresholds.tolist(), strict=True))
-        self._view_of_file, self._view_of_array = _views(settings)
+        self._view_of_file, self._view_of_array = _views(self.settings)
 
     def __call__(self, images: Any, batch_size: int = 32) -> "Result | list[Result] | Iterator":
         """What the network says of an image, or of several.
@@ -174,6 +198,19 @@ class Model:
             f"<Model {self.name!r}: {len(self.label_names)} labels, images of"
             f" {self.settings.image_size} pixels>"
         )
+
+
+def _settings(network, given) -> ImageSettings:
+    if isinstance(given, ImageSettings):
+        return given
+    height, width = network.inputs[0].shape[1:3]
+    size = height if given is None else given
+    if size is None or any(side not in (None, size) for side in (height, width)):
+        raise ValueError(
+            f"The network takes images of {height} x {width} pixels, and the size given is {given}."
+            " Expected square images; give their size where the network takes any."
+        )
+    return ImageSettings(int(size))
 
 
 def _views(settings: ImageSettings):

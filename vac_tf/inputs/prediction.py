@@ -23,7 +23,8 @@ def predicted_batches(network, batches: Iterable) -> Iterator[tuple]:
 
     Args:
         network: `images` -> dict of outputs by name.
-        batches: Pairs of images and labels (or of anything that belongs to the images).
+        batches: Pairs of images, tensors or NumPy arrays, and labels (or of anything that belongs
+            to the images).
 
     Yields:
         Images and labels as they came; the outputs as tensors `[B, ...]` by name.
@@ -48,7 +49,7 @@ def predict(network, batches) -> tuple[np.ndarray, np.ndarray]:
 
     Args:
         network: `images` -> dict with `logits` `[B, L]`.
-        batches: Dataset of (images, labels).
+        batches: Pairs of images `[B, H, W, 3]` and labels `[B, L]`: tensors or NumPy arrays.
 
     Returns:
         labels float32 `[N, L]` and logits float32 `[N, L]`.
@@ -56,5 +57,5 @@ def predict(network, batches) -> tuple[np.ndarray, np.ndarray]:
     labels, logits = [], []
     for _, batch_labels, outputs in predicted_batches(network, batches):
         logits.append(tf.cast(outputs["logits"], tf.float32).numpy())
-        labels.append(batch_labels.numpy())
+        labels.append(np.asarray(batch_labels, np.float32))
     return np.concatenate(labels), np.concatenate(logits)

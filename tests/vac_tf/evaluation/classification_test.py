@@ -14,7 +14,8 @@ from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.evaluation import classification as evaluation_module
-from vac_tf.evaluation.classification import _table2_transforms, evaluate
+from vac_tf.evaluation.classification import evaluate
+from vac_tf.evaluation.heatmap_consistency import heatmap_strides, table2_transforms
 from vac_tf.inputs.prediction import predict
 from vac_tf.metrics.inconsistency import mean_squared_map_difference
 from vac_tf.metrics.multilabel import evaluate_multilabel
@@ -148,7 +149,7 @@ def test_saturated_probabilities_are_ranked_by_their_logits(run_dir, monkeypatch
         labels = np.concatenate([labels.numpy() for _, labels in batches])
         return (18 + 2 * labels).astype(np.float32), {}
 
-    monkeypatch.setattr(evaluation_module, "_predict", certain)
+    monkeypatch.setattr(evaluation_module, "predict_and_compare", certain)
     result = evaluate(EvaluationConfig(run_dir=run_dir, inconsistency=False))
     assert result["label_based"]["mAP"] == 1.0
     assert result["label_based"]["P-O"] < 1.0  # Decisions are those of the probabilities.
@@ -208,8 +209,8 @@ def test_conventions_can_be_chosen(run_dir):
     ],
 )
 def test_sizes_of_table_2(networks, backbone, size, specs):
-    config = TrainConfig(backbone=backbone, image_size=size)
-    transforms = _table2_transforms(config, networks[backbone])
+    network = networks[backbone]
+    transforms = table2_transforms(network, size, "bilinear", heatmap_strides(network))
     found = [transforms[kind].spec for kind in ("scale", "translate") if kind in transforms]
     assert found == specs
     assert {"hflip", "rotate"} <= set(transforms)
@@ -219,8 +220,8 @@ def test_sizes_of_table_2(networks, backbone, size, specs):
 def test_sizes_of_a_backbone_with_fewer_cells_than_its_stride_says():
     network = build_classifier("inceptionv3", 2)
     for size, kinds in ((96, set()), (160, {"scale", "translate"})):
-        config = TrainConfig(backbone="inceptionv3", image_size=size)
-        assert set(_table2_transforms(config, network)) == {"hflip", "rotate"} | kinds
+        transforms = table2_transforms(network, size, "bilinear", heatmap_strides(network))
+        assert set(transforms) == {"hflip", "rotate"} | kinds
 
 
 @pytest.fixture(scope="module")
