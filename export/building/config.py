@@ -1,6 +1,7 @@
 """Configuration of an export: a frozen dataclass, checked when made."""
 
 import dataclasses
+from typing import ClassVar
 
 from export.building.gate.budget import parse_budget, parse_precisions
 from export.config_fields import check_at_least, check_choices, check_needed, setting
@@ -15,6 +16,8 @@ OPSETS = range(13, 24)
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:
     """Turns the best network of a run folder into a bundle."""
+
+    _needed: ClassVar[tuple[str, ...]] = ("run_dir", "bundle_dir")
 
     run_dir: str = setting("", "Folder that train.py wrote.")
     bundle_dir: str = setting(
@@ -72,7 +75,7 @@ class ExportConfig:
 
     def __post_init__(self):
         check_choices(self)
-        check_needed(self, ("run_dir", "bundle_dir"))
+        check_needed(self, self._needed)
         check_at_least(-1, self, ("int8_float_convolutions",))
         check_at_least(1, self, ("parity_images", "gate_images", "calibration_images"))
         if self.remove_older_versions and not self.triton_repository:
@@ -89,3 +92,10 @@ class ExportConfig:
             raise ValueError(
                 f"opset must lie in {OPSETS.start}..{OPSETS.stop - 1}, got {self.opset}."
             )
+
+
+@dataclasses.dataclass(frozen=True)
+class NetworkExportConfig(ExportConfig):
+    """Turns a network that is no run's into a bundle: `run_dir` and `data_dir` stay empty."""
+
+    _needed: ClassVar[tuple[str, ...]] = ("bundle_dir",)

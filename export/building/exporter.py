@@ -5,7 +5,9 @@ import importlib.metadata
 import os
 import platform
 import time
+from collections.abc import Callable
 
+import keras
 import numpy as np
 
 from export.building.config import ExportConfig
@@ -19,7 +21,7 @@ from export.building.provenance import without_paths
 from export.building.report import ExportReport
 from export.building.saved_model_writer import write_saved_model
 from export.building.serving_network import InferenceNetwork
-from export.building.splits import read_export_splits
+from export.building.splits import ExportSplits, read_export_splits
 from export.building.threshold_report import describe_thresholds
 from export.building.triton_repository import (
     new_triton_model,
@@ -47,14 +49,53 @@ _PACKAGES = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "onnxrunti
 _GATE_BATCH = 32
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Original:
+    """What is exported.
+
+    Attributes:
+        network: Functional `keras.Model`, images -> `logits`, `heatmaps`.
+        description: What the exported file is to say of itself.
+        settings: How its images were loaded in training.
+        splits: The images to compare and calibrate on.
+    """
+
+    network: keras.Model
+    description: ModelDescription
+    settings: ImageSettings
+    splits: ExportSplits
+
+
 def export_run(config: ExportConfig) -> ExportReport:
     """Exports the best network of a run, and checks every file before the bundle appears.
 
     Raises:
-        ValueError: when the run or its validation images cannot be read, or `bundle_dir` cannot
-            be written; ExportParityError when the SavedModel or the float32 file differs from
-            the network; WriteError when a disk is full. Then there is no new bundle. A refused fp16
-            or int8 is no error: it is missing in the bundle, and the report says why.
+        ValueError: when the run or its validation images cannot be read, and as `write_bundle`.
+    """
+
+    def read() -> Original:
+        run = RunFolder(config.run_dir)
+        train_config = run.read_config()
+        settings = image_settings(train_config)
+        description = describe_run(run, train_config, settings, config.input_dtype)
+        splits = read_export_splits(train_config, settings, config, description.label_names)
+        return Original(load_network(run.network_file), description, settings, splits)
+
+    return write_bundle(config, read)
+
+
+def write_bundle(config: ExportConfig, read: Callable[[], Original]) -> ExportReport:
+    """Writes the bundle of a network, and checks every file before the bundle appears.
+
+    Args:
+        config: Where and how.
+        read: Gives the network; called when the bundle's folder is known to be of use.
+
+    Raises:
+        ValueError: when `bundle_dir` cannot be written, or an image cannot be read;
+            ExportParityError when the SavedModel or the float32 file differs from the network;
+            WriteError when a disk is full. Then there is no new bundle. A refused fp16 or int8 is
+            no error: it is missing in the bundle, and the report says why.
     """
     start = time.monotonic()
     with (
@@ -62,14 +103,11 @@ def export_run(config: ExportConfig) -> ExportReport:
         new_bundle(config.bundle_dir) as folder,
         new_triton_model(config) as triton_folder,
     ):
-        run = RunFolder(config.run_dir)
-        train_config = run.read_config()
-        settings = image_settings(train_config)
-        description = describe_run(run, train_config, settings, config.input_dtype)
+        original = read()
+        description, settings, splits = original.description, original.settings, original.splits
         network = InferenceNetwork(
-            load_network(run.network_file), description.preprocessing, description.calibration
+            original.network, description.preprocessing, description.calibration
         )
-        splits = read_export_splits(train_config, settings, config, description.label_names)
         images = load_parity_images(splits.parity, settings, description.preprocessing)
         gate_set = load_gate_set(splits.gate, settings, description, network)
 
@@ -101,7 +139,36 @@ def describe_run(
     """
     label_names = tuple(run.read_label_names())
     has_evaluation = os.path.isfile(run.file("evaluation.json"))
-    rule = read_decision_rule(run, label_names)
+    described = describe_network(
+        label_names,
+        settings,
+        read_decision_rule(run, label_names),
+        train_config.unknown_labels,
+        input_dtype,
+    )
+    return dataclasses.replace(
+        described,
+        training_config=without_paths(dataclasses.asdict(train_config)),
+        evaluation=without_paths(run.read_json("evaluation.json")) if has_evaluation else None,
+    )
+
+
+def describe_network(
+    label_names: tuple[str, ...],
+    settings: ImageSettings,
+    rule: DecisionRule | None,
+    unknown_labels: str,
+    input_dtype: str,
+) -> ModelDescription:
+    """What the exported file of a network says of itself where no run is known.
+
+    Args:
+        label_names: L names.
+        settings: How its images were loaded in training.
+        rule: Thresholds and calibration; None: 0.5, and no calibration.
+        unknown_labels: How metrics take an unknown label.
+        input_dtype: Of the images that the exported networks take.
+    """
     return ModelDescription(
         label_names=label_names,
         thresholds=_plain(rule.thresholds) if rule else (0.5,) * len(label_names),
@@ -113,12 +180,10 @@ def describe_run(
             apply_exif_orientation=settings.apply_exif_orientation,
             input_dtype=input_dtype,
         ),
-        unknown_labels=train_config.unknown_labels,
-        training_config=without_paths(dataclasses.asdict(train_config)),
-        evaluation=without_paths(run.read_json("evaluation.json")) if has_evaluation else None,
+        unknown_labels=unknown_labels,
         versions=_versions(),
         calibration=_calibration(rule) if rule else None,
-        tuning=without_paths(rule.tuning) if rule else None,
+        tuning=without_paths(dict(rule.tuning)) if rule else None,
     )
 
 

@@ -54,6 +54,22 @@ def read_export_splits(
     return ExportSplits(parity, gate, usable(splits.train, chosen))
 
 
+def given_splits(split: Split, settings: ImageSettings, config: ExportConfig) -> ExportSplits:
+    """The images of one split for all three, spread evenly over it; unreadable ones are left out.
+
+    Raises:
+        DatasetError: none can be read.
+    """
+
+    def usable(count):
+        return leave_bad_images_out(split.select(_evenly(split, count)), settings)[0]
+
+    parity = usable(config.parity_images)
+    if parse_precisions(config.precisions) == ("fp32",):
+        return ExportSplits(parity, parity, parity)
+    return ExportSplits(parity, usable(config.gate_images), usable(config.calibration_images))
+
+
 def _evenly(split: Split, count: int) -> np.ndarray:
     count = min(count, len(split))
     return np.linspace(0, len(split) - 1, count).round().astype(int)

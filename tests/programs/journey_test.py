@@ -57,7 +57,7 @@ def test_the_library_opens_what_the_programs_wrote(after_readme):
     folder, evaluation, rows = after_readme
     printed = run_example(LIBRARY, folder)[1]
     row = rows[0]
-    labels, probability, top, *of_list, measured, own = printed
+    labels, probability, top, *of_list, measured, own, exported = printed
     assert sorted(ast.literal_eval(labels)) == sorted(row["decisions"])
     assert float(probability) == pytest.approx(row["dog"], abs=1e-5)
     assert dict(ast.literal_eval(top)) == pytest.approx(
@@ -67,6 +67,7 @@ def test_the_library_opens_what_the_programs_wrote(after_readme):
     assert (folder / "pictures/dog.png").exists()
     assert float(measured.split()[0]) == evaluation["label_based"]["mAP"]
     assert own == "(8, 8) ['hflip', 'rotate', 'translate']"
+    assert exported == "32 ('cat', 'dog')"
 
 
 def test_scoring_leads_to_rows_and_to_a_server(after_scoring):

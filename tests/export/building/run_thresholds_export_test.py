@@ -205,13 +205,13 @@ def knowing(scale, shift, seed=0):
 def test_labels_keep_the_fixed_threshold_where_tuning_gains_nothing_sure(
     run_dir, monkeypatch, caplog
 ):
-    monkeypatch.setattr(evaluation_module, "_predict", knowing(0, -2))
+    monkeypatch.setattr(evaluation_module, "predict_and_compare", knowing(0, -2))
     found = evaluate(tuning(run_dir))["tuned_thresholds"]
     labels = RunFolder(run_dir).read_json("thresholds.json")["labels"]
     assert {label["threshold"] for label in labels.values()} == {0.5}
     assert not found["verdict"]["accepted"] and "Tuning is refused" in caplog.text
 
-    monkeypatch.setattr(evaluation_module, "_predict", knowing(10, -12))
+    monkeypatch.setattr(evaluation_module, "predict_and_compare", knowing(10, -12))
     evaluation = evaluate(tuning(run_dir, split="train"))
     found = evaluation["tuned_thresholds"]
     labels = RunFolder(run_dir).read_json("thresholds.json")["labels"]
@@ -224,7 +224,7 @@ def test_labels_keep_the_fixed_threshold_where_tuning_gains_nothing_sure(
 
 
 def test_a_kept_label_decides_as_it_did_before_it_was_calibrated(run_dir, monkeypatch):
-    monkeypatch.setattr(evaluation_module, "_predict", knowing(0, -1))
+    monkeypatch.setattr(evaluation_module, "predict_and_compare", knowing(0, -1))
     evaluate(tuning(run_dir, calibrate="platt"))
     rule = read_decision_rule(RunFolder(run_dir), read_labels(run_dir))
     logits = np.linspace(-3, 3, 50, dtype=np.float32)[:, None] * np.ones(len(rule.thresholds))
@@ -233,10 +233,10 @@ def test_a_kept_label_decides_as_it_did_before_it_was_calibrated(run_dir, monkey
 
 
 def test_a_split_on_which_tuned_thresholds_lose_is_named(run_dir, monkeypatch, caplog):
-    monkeypatch.setattr(evaluation_module, "_predict", knowing(0, -2))
+    monkeypatch.setattr(evaluation_module, "predict_and_compare", knowing(0, -2))
     evaluate(tuning(run_dir, force_thresholds=True))
     assert "is tuned all the same (--force_thresholds)" in caplog.text
-    monkeypatch.setattr(evaluation_module, "_predict", knowing(4, -2))
+    monkeypatch.setattr(evaluation_module, "predict_and_compare", knowing(4, -2))
     evaluate(EvaluationConfig(run_dir=run_dir, inconsistency=False))
     assert "On split 'test' the tuned thresholds lower F1-C from" in caplog.text
 
