@@ -1,6 +1,7 @@
 """Evaluation of a model on data, without a run folder."""
 
 import contextlib
+import os
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -17,7 +18,7 @@ from vac_tf.evaluation.heatmap_consistency import (
     table2_transforms,
 )
 from vac_tf.geometry.resizing import resize_images
-from vac_tf.inference.model import Model
+from vac_tf.inference.model import Model, load
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.settings import known_labels, naming_bad_images
@@ -26,7 +27,7 @@ from vac_tf.models.named_outputs import with_named_outputs
 
 
 def evaluate(
-    model: Model | keras.Model,
+    model: Model | keras.Model | str | os.PathLike,
     data: Split | Iterable,
     *,
     threshold: float = 0.5,
@@ -38,7 +39,8 @@ def evaluate(
     """The metrics of evaluate.py, of a model on any data; nothing is written.
 
     Args:
-        model: Of `vac_tf.load` or `vac_tf.Model`, or a Keras network (see `with_named_outputs`).
+        model: Of `vac_tf.load` or `vac_tf.Model`, the folder of a run, or a Keras network (see
+            `with_named_outputs`).
         data: A `Split`; or batches of (images, labels), as of a `tf.data.Dataset` or a list of
             NumPy pairs: RGB in 0..255 `[B, H, W, 3]`, resized where they have not the model's size,
             and labels `[B, L]` of 0, 1 or NaN (unknown).
@@ -89,8 +91,15 @@ def evaluate(
 
 
 def _as_model(model, data) -> Model:
+    if isinstance(data, (str, os.PathLike)):
+        raise ValueError(
+            f"The data are {data!r}. Expected a Split, as vac_tf.read_split gives, or batches of"
+            " (images, labels)."
+        )
     if isinstance(model, Model):
         return model
+    if isinstance(model, (str, os.PathLike)):
+        return load(model)
     network, size = with_named_outputs(model), None
     names = map(str, range(network.output["logits"].shape[-1]))
     if isinstance(data, tf.data.Dataset):

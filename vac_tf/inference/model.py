@@ -13,7 +13,7 @@ from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inference.image_input import ImageError, ImageInput
-from vac_tf.inference.result import Result
+from vac_tf.inference.result import ByLabel, Result
 from vac_tf.inputs.decoding import decode_image, orient
 from vac_tf.inputs.image_source import ImageSettings
 from vac_tf.inputs.prediction import inference
@@ -106,7 +106,7 @@ class Model:
         self._thresholds = np.full(num_labels, _DEFAULT_THRESHOLD, np.float32)
         if rule:
             self._thresholds = rule.thresholds
-        self.thresholds = dict(zip(self.label_names, self._thresholds.tolist(), strict=True))
+        self.thresholds = ByLabel(zip(self.label_names, self._thresholds.tolist(), strict=True))
         self._view_of_file, self._view_of_array = _views(self.settings)
 
     def __call__(self, images: Any, batch_size: int = 32) -> "Result | list[Result] | Iterator":
@@ -124,9 +124,12 @@ class Model:
             what was given (a path, the array itself), not a copy, for their pictures.
 
         Raises:
+            ValueError: a batch size below 1.
             ImageError: a single image that cannot be used; the message names it. In a list it
                 gets a result with its `error`, and the others their own.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         if isinstance(images, Iterator):
             return self._results(images, batch_size)
         if isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4:

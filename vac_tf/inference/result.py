@@ -9,7 +9,7 @@ import difflib
 import html
 import io
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from PIL import Image
@@ -18,7 +18,7 @@ from vac_tf.figures.heatmap_overlay import overlay
 from vac_tf.inference.image_input import ImageInput
 from vac_tf.runs.folder import write_atomically as write_file
 
-_SHOWN = 5  # Labels that a notebook shows.
+_SHOWN = 5  # Labels that a terminal or a notebook shows.
 _SHOWN_SIDE = 384
 
 
@@ -45,7 +45,7 @@ class Result:
     ):
         self.name = image.name
         self.label_names = tuple(label_names)
-        self.thresholds = dict(zip(self.label_names, thresholds.tolist(), strict=True))
+        self.thresholds = ByLabel(zip(self.label_names, thresholds.tolist(), strict=True))
         self.error = error
         self._image = image
         self._thresholds = thresholds
@@ -156,26 +156,21 @@ class Result:
         return self._outputs[name]
 
     def _by_label(self, name):
-        return dict(zip(self.label_names, self._output(name).tolist(), strict=True))
+        return ByLabel(zip(self.label_names, self._output(name).tolist(), strict=True))
 
     def _index(self, label):
-        if label in self.label_names:
-            return self.label_names.index(label)
-        lower = {name.lower(): name for name in self.label_names}
-        near = difflib.get_close_matches(str(label).lower(), lower, n=3, cutoff=0.5)
-        names = [lower[name] for name in near] or list(self.label_names[:3])
-        raise ValueError(
-            f"Unknown label {label!r}. {'Did you mean' if near else 'The labels begin with'}"
-            f" {', '.join(map(repr, names))}{'?' if near else '.'} All {len(self.label_names)}"
-            " are in label_names."
-        )
+        if label not in self.label_names:
+            raise ValueError(unknown_label(label, self.label_names))
+        return self.label_names.index(label)
 
     def __repr__(self) -> str:
         if self.error is not None:
             return f"<Result: {self.error}>"
-        probabilities = self.probabilities
-        said = ", ".join(f"{label} {probabilities[label]:.3f}" for label in self.labels)
-        if not said:
+        probabilities, labels = self.probabilities, self.labels
+        said = ", ".join(f"{label} {probabilities[label]:.3f}" for label in labels[:_SHOWN])
+        if len(labels) > _SHOWN:
+            said += f" and {len(labels) - _SHOWN} more"
+        if not labels:
             label, probability = self.top(1)[0]
             said = f"no label; the most probable is {label} {probability:.3f}"
         return f"<Result of {self.name}: {said}>"
@@ -203,3 +198,23 @@ class Result:
         stream = io.BytesIO()
         Image.fromarray(self.overlay(max_side=_SHOWN_SIDE)).save(stream, image_format)
         return stream.getvalue()
+
+
+class ByLabel(dict):
+    """Values by label; asking for an unknown one tells the nearest names."""
+
+    def __missing__(self, label):
+        raise KeyError(unknown_label(label, self))
+
+
+def unknown_label(label: str, label_names: Iterable[str]) -> str:
+    """The message for a label that there is not, with the nearest names."""
+    label_names = list(label_names)
+    lower = {name.lower(): name for name in label_names}
+    near = difflib.get_close_matches(str(label).lower(), lower, n=3, cutoff=0.5)
+    names = [lower[name] for name in near] or label_names[:3]
+    return (
+        f"Unknown label {label!r}. {'Did you mean' if near else 'The labels begin with'}"
+        f" {', '.join(map(repr, names))}{'?' if near else '.'} All {len(label_names)} are in"
+        " label_names."
+    )

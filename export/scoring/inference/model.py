@@ -13,7 +13,7 @@ from export.bundle.description import ONNX_FILE
 from export.images.image_header import ImageError
 from export.images.preprocessing import fit, to_input_dtype
 from export.scoring.inference.image_input import ImageInput
-from export.scoring.inference.result import Result
+from export.scoring.inference.result import ByLabel, Result
 from export.scoring.runtime.host_limits import available_cores
 from export.scoring.runtime.session import NetworkSession
 
@@ -60,7 +60,7 @@ class Model:
         self.preprocessing = described.preprocessing
         self.name = name
         self._thresholds = np.array(described.thresholds, np.float32)
-        self.thresholds = dict(zip(self.label_names, self._thresholds.tolist(), strict=True))
+        self.thresholds = ByLabel(zip(self.label_names, self._thresholds.tolist(), strict=True))
 
     def __call__(self, images: Any, batch_size: int = 32) -> "Result | list[Result] | Iterator":
         """What the network says of an image, or of several.
@@ -77,9 +77,12 @@ class Model:
             what was given (a path, the array itself), not a copy, for their pictures.
 
         Raises:
+            ValueError: a batch size below 1.
             ImageError: a single image that cannot be used; the message names it. In a list it
                 gets a result with its `error`, and the others their own.
         """
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         if isinstance(images, Iterator):
             return self._results(images, batch_size)
         if isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4:

@@ -45,8 +45,10 @@ def photo_file(data_dir):
 # ---- The same from both
 
 
-def test_the_results_are_of_one_class_written_twice():
-    assert inspect.getsource(result.Result) == inspect.getsource(export_result.Result)
+@pytest.mark.parametrize("name", ["Result", "ByLabel", "unknown_label"])
+def test_what_both_write_alike_is_alike(name):
+    sources = [inspect.getsource(getattr(wing, name)) for wing in (result, export_result)]
+    assert sources[0] == sources[1]
 
 
 def test_both_give_the_rows_of_the_scorer(models, bundle, data_dir, tmp_path):
@@ -236,6 +238,11 @@ def test_an_unknown_label_is_told_the_nearest(model, photo_file):
             ask("Dgo")
     with pytest.raises(ValueError, match="The labels begin with 'cat'"):
         found.heatmap("zzzz")
+    with pytest.raises(KeyError, match="Did you mean 'dog'"):
+        _ = found.probabilities["dogs"]
+    assert found.probabilities.get("dogs") is None
+    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+        model([photo_file], batch_size=0)
 
 
 def test_a_run_and_a_bundle_are_not_taken_for_each_other(run, bundle, tmp_path):
@@ -290,5 +297,12 @@ def test_names_are_shown_as_text(wing):
     page = found._repr_html_()
     assert "&lt;script&gt;" in page and "<script>" not in page and "כלב 🐶" in page
     assert found.labels == ("<script>",)  # 0.5 is not above 0.5.
+    assert repr(found) == "<Result of the image: <script> 0.750>"
+    many = [f"label {number}" for number in range(12)]
+    outputs["probabilities"] = np.linspace(0.6, 0.9, 12, dtype=np.float32)
+    found = wing.Result(image, many, np.full(12, 0.5, np.float32), outputs)
+    assert repr(found).endswith("label 7 0.791 and 7 more>")
+    outputs["probabilities"] = probabilities
+    found = wing.Result(image, names, np.full(3, 0.5, np.float32), outputs)
     picture = found.overlay("a & b", opacity=1.0)
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) == 1

@@ -79,6 +79,9 @@ def test_thresholds_of_the_model_are_measured_too(model, split, results):
     )
     tuned = vac_tf.Model(model.network, model.label_names, model.settings, rule)
     found = vac_tf.evaluate(tuned, split, inconsistency=False)
+    assert vac_tf.evaluate(model.name, split, inconsistency=False) == vac_tf.evaluate(
+        model, split, inconsistency=False
+    )
     assert found["label_based"] == results["label_based"]
     lower = vac_tf.evaluate(model, split, inconsistency=False, threshold=0.3)
     comparison = found["tuned_thresholds"]["comparison"]
@@ -129,6 +132,8 @@ def test_other_data_are_told_what_is_expected(data, message):
 
 
 def test_labels_of_another_split_are_refused(model, split):
+    with pytest.raises(ValueError, match="The data are 'val'. Expected a Split"):
+        vac_tf.evaluate(model, "val")
     other = vac_tf.Split(split.image_paths[:1], split.labels[:1, :1], ("else",))
     with pytest.raises(ValueError, match="other labels than expected"):
         vac_tf.evaluate(model, other)
