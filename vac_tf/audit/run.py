@@ -54,10 +54,9 @@ def audit(
         `conventions`. What needs truth or masks is `{"left_out": reason}` without them.
 
     Raises:
-        ValueError: an unknown view, none that the model can be shown, or no image that can be read.
+        ValueError: no view that the model can be shown, or no image that can be read.
     """
-    kinds = [kind.strip() for kind in config.transforms.split(",") if kind.strip()]
-    views, left_out = views_of(kinds, model.frame)
+    views, left_out = views_of(config.view_kinds, model.frame)
     for kind, reason in left_out.items():
         _LOGGER.warning("Without the view %s: %s.", kind, reason)
     if not views:

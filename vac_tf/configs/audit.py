@@ -22,10 +22,6 @@ class AuditConfig(ViewedModelConfig):
     split: str = setting(
         "", "Its split (default: test, val of coco); of a run alone: of its own dataset."
     )
-    transforms: str = setting(
-        "hflip,scale,rotate,translate",
-        "Views under which consistency is measured: some of hflip, scale, rotate, translate.",
-    )
     examples: int = setting(12, "Least stable images to show on the page.", at_least=0, at_most=200)
     bootstrap_samples: int = setting(
         1000, "Samples of images for every bootstrap interval.", at_least=1
@@ -43,7 +39,7 @@ class AuditConfig(ViewedModelConfig):
             raise ValueError(f"--split={self.split} needs --dataset and --data_dir.")
         if self.dataset and not self.data_dir:
             raise ValueError(f"--dataset={self.dataset} needs --data_dir, where it lies.")
-        if not [kind for kind in self.transforms.split(",") if kind.strip()]:
+        if not self.view_kinds:
             raise ValueError("--transforms must name at least one view.")
 
     @property

@@ -3,7 +3,7 @@
 import dataclasses
 
 from vac_tf.configs.fields import setting
-from vac_tf.configs.viewed_model import ViewedModelConfig
+from vac_tf.configs.viewed_model import VIEWS, ViewedModelConfig
 
 DECIDED, ALL = "decided", "all"
 
@@ -19,8 +19,8 @@ class ExplanationConfig(ViewedModelConfig):
     )
     transforms: str = setting(
         "hflip,scale",
-        "Views beside the image, with their heatmaps moved back and the difference: some of hflip,"
-        " scale, rotate, translate.",
+        "Views beside the image, with their heatmaps moved back and the difference: some of"
+        f" {', '.join(VIEWS)}.",
     )
     sheet_columns: int = setting(
         6,

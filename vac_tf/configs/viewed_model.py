@@ -5,6 +5,8 @@ import os
 
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 
+VIEWS = ("hflip", "scale", "rotate", "translate")
+
 
 @dataclasses.dataclass(frozen=True)
 class ViewedModelConfig:
@@ -25,6 +27,10 @@ class ViewedModelConfig:
     )
     output: str = setting(
         "", "Folder to write; it is made, or replaced where this program wrote it before."
+    )
+    transforms: str = setting(
+        ",".join(VIEWS),
+        f"Views that the model is shown beside the image: some of {', '.join(VIEWS)}.",
     )
     threshold: float = setting(
         -1.0,
@@ -84,10 +90,21 @@ class ViewedModelConfig:
                 f"--features is of an ONNX file, but --model={self.model} is the folder of a run."
                 " Leave it out."
             )
+        kinds = self.view_kinds
+        if unknown := [kind for kind in kinds if kind not in VIEWS or kinds.count(kind) > 1]:
+            raise ValueError(
+                f"transforms: {unknown[0]!r} is unknown or named twice in {self.transforms!r}."
+                f" Expected some of: {', '.join(VIEWS)}."
+            )
         for name in ("pixel_mean", "pixel_deviation"):
             self.channels(name)
         if not all(self.channels("pixel_deviation")):
             raise ValueError(f"pixel_deviation must not be 0, got {self.pixel_deviation!r}.")
+
+    @property
+    def view_kinds(self) -> tuple[str, ...]:
+        """The views of `transforms`, in its order."""
+        return tuple(kind.strip() for kind in self.transforms.split(",") if kind.strip())
 
     @property
     def needed(self) -> tuple[str, ...]:

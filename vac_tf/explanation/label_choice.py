@@ -1,6 +1,7 @@
 """Which labels of an image are drawn."""
 
 import csv
+import difflib
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,10 +29,13 @@ class LabelChoice:
         names = list(dict.fromkeys(name for name in names if name))
         unknown = [name for name in names if name not in label_names]
         if unknown or not names:
+            wrong = unknown[0] if unknown else ""
+            near = difflib.get_close_matches(wrong, label_names, n=3)
             some = ", ".join(label_names[:20]) + (", ..." if len(label_names) > 20 else "")
             raise ValueError(
-                f"--labels={text}: the model has no label {unknown[0] if unknown else ''!r}."
-                f" Expected {DECIDED}, {ALL}, or some of its {len(label_names)} labels: {some}"
+                f"--labels={text}: the model has no label {wrong!r}."
+                + (f" Did you mean {', '.join(near)}?" if near else "")
+                + f" Expected {DECIDED}, {ALL}, or some of its {len(label_names)} labels: {some}"
             )
         self._fixed = [list(label_names).index(name) for name in names]
 

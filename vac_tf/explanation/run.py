@@ -46,11 +46,10 @@ def explain(
         variance).
 
     Raises:
-        ValueError: an unknown label or transform, or no image that can be read.
+        ValueError: an unknown label, or no image that can be read.
     """
     choice = LabelChoice(config.labels, model.label_names)
-    kinds = [kind.strip() for kind in config.transforms.split(",") if kind.strip()]
-    views, left_out = views_of(kinds, model.frame)
+    views, left_out = views_of(config.view_kinds, model.frame)
     for kind, reason in left_out.items():
         _LOGGER.warning("Without the view %s: %s.", kind, reason)
     writer = _Writer(folder, model, views, config.sheet_columns)

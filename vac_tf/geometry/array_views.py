@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from vac_tf.configs.viewed_model import VIEWS
 from vac_tf.geometry.resampling import nearest_places, resize_matrix
-
-KINDS = ("hflip", "scale", "rotate", "translate")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,21 +158,17 @@ def views_of(kinds: Sequence[str], frame: Frame) -> tuple[list[View], dict[str, 
     """The views that a network can be shown.
 
     Args:
-        kinds: Of `KINDS`.
+        kinds: Of `VIEWS`.
         frame: Of the network.
 
     Returns:
         The views in the order of `kinds`, and kind -> why it is left out.
 
     Raises:
-        ValueError: for an unknown kind, or one named twice.
+        ValueError: for an unknown kind.
     """
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown or len(set(kinds)) != len(kinds):
-        raise ValueError(
-            f"Unknown or repeated transforms in {', '.join(kinds)!r}. Expected some of:"
-            f" {', '.join(KINDS)}."
-        )
+    if unknown := [kind for kind in kinds if kind not in VIEWS]:
+        raise ValueError(f"Unknown view {unknown[0]!r}. Expected some of: {', '.join(VIEWS)}.")
     found = {kind: _BUILDERS[kind](frame) for kind in kinds}
     views = [view for view in found.values() if isinstance(view, View)]
     return views, {kind: why for kind, why in found.items() if isinstance(why, str)}

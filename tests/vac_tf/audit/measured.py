@@ -3,9 +3,10 @@
 import numpy as np
 
 from vac_tf.audit.measurement import measure
+from vac_tf.configs.viewed_model import VIEWS
 from vac_tf.explanation.model import HeatmapModel
 from vac_tf.explanation.picture import Picture
-from vac_tf.geometry.array_views import KINDS, Frame, views_of
+from vac_tf.geometry.array_views import Frame, views_of
 
 SIDE, LABELS = 8, ("red", "green", "blue")
 
@@ -32,7 +33,7 @@ def pictures(count=6, seed=0, broken=()):
         yield Picture(f"{number}.png", f"{number}.png", values, values.astype(np.uint8))
 
 
-def measured(model=None, kinds=KINDS, examples=0, **values):
+def measured(model=None, kinds=VIEWS, examples=0, **values):
     model = model or channel_model()
     views, _ = views_of(kinds, model.frame)
     return measure(model, pictures(**values), views, batch_size=4, examples=examples)

@@ -16,6 +16,8 @@ GIVEN = {"model": "model.onnx", "images": "photos", "output": "out"}
         ({"model": ".", "features": "relu"}, "--features is of an ONNX file"),
         ({"pixel_mean": "1,2"}, "pixel_mean must be one number or three"),
         ({"pixel_deviation": "0"}, "pixel_deviation must not be 0"),
+        ({"transforms": "hflip,hlip"}, "'hlip' is unknown or named twice.*Expected some of: hflip"),
+        ({"transforms": "hflip, hflip"}, "named twice"),
         ({"activation": "tanh"}, "Unknown activation 'tanh'"),
         ({"batch_size": 0}, "batch_size must"),
     ],

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from vac_tf.geometry.array_views import KINDS, Frame, views_of
+from vac_tf.configs.viewed_model import VIEWS
+from vac_tf.geometry.array_views import Frame, views_of
 from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.metrics.inconsistency import mean_squared_map_difference
 
@@ -20,15 +21,15 @@ def frame(**values):
 def test_views_are_those_of_the_transforms(kernel):
     random = np.random.default_rng(0)
     images = random.uniform(0, 255, (2, 56, 56, 3)).astype("float32")
-    views, left_out = views_of(KINDS, frame(resize_kernel=kernel))
-    assert not left_out and [view.kind for view in views] == list(KINDS)
+    views, left_out = views_of(VIEWS, frame(resize_kernel=kernel))
+    assert not left_out and [view.kind for view in views] == list(VIEWS)
     for view in views:
         (transform,) = parse_transforms(view.spec, kernel)
         expected = np.asarray(transform.images(images))
         np.testing.assert_allclose(view.images(images), expected, atol=2e-4, err_msg=view.spec)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", VIEWS)
 def test_differences_are_those_of_the_transforms(kind):
     random = np.random.default_rng(1)
     (view,), _ = views_of([kind], frame())
@@ -72,13 +73,11 @@ def test_a_smaller_image_on_black_has_the_heatmap_of_the_smaller_image():
 
 
 def test_what_a_network_cannot_be_shown_is_left_out_with_the_reason():
-    _, left_out = views_of(KINDS, frame(width=64))
+    _, left_out = views_of(VIEWS, frame(width=64))
     assert "square" in left_out["rotate"]
-    _, left_out = views_of(KINDS, frame(stride=None))
+    _, left_out = views_of(VIEWS, frame(stride=None))
     assert set(left_out) == {"scale", "translate"}
-    _, left_out = views_of(KINDS, frame(stride=56))
+    _, left_out = views_of(VIEWS, frame(stride=56))
     assert set(left_out) == {"scale", "translate"} and "no cell" in left_out["scale"]
     with pytest.raises(ValueError, match="hlfip.*Expected some of: hflip, scale"):
         views_of(["hlfip"], frame())
-    with pytest.raises(ValueError, match="repeated"):
-        views_of(["hflip", "hflip"], frame())
