@@ -22,7 +22,8 @@ def read_pictures(
     One that cannot be read says why; the others are not touched by it.
     """
     rows = itertools.islice(source.read(), config.max_images or None)
-    folder = os.path.join(config.images, "") if os.path.isdir(config.images) else ""
+    folder = config.images or getattr(config, "data_dir", "")
+    folder = os.path.join(folder, "") if os.path.isdir(folder) else ""
     return (_read_picture(row, preprocessing, folder) for row in rows)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from vac_tf.pages.rendering import render, write_page
 PAGE = "index.html"
 _TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 300, 48, 40
-_NAMED_POINTS = 8
+_NAMED_POINTS, _NAME_WIDTH, _NAME_HEIGHT = 12, 110, 13
 
 
 def write_audit_page(folder: str, contents: Mapping[str, Any], measured: Measurement) -> None:
@@ -70,8 +70,7 @@ def label_chart(labels: Sequence[Mapping]) -> dict | None:
     def y(relative: float) -> float:
         return _HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - 16) * relative / top
 
-    by_height = sorted(known, key=lambda one: -one["relative"])
-    named = {id(one) for one in by_height[: _NAMED_POINTS // 2] + by_height[-_NAMED_POINTS // 2 :]}
+    named = _extremes_with_room(known, lambda one: (x(one["images"]), y(one["relative"])))
     ticks = [step * 10**decade for decade in range(7) for step in (1, 2, 5)]
     return {
         "points": [
@@ -86,6 +85,19 @@ def label_chart(labels: Sequence[Mapping]) -> dict | None:
         "left": _LEFT,
         "bottom": _BOTTOM,
     }
+
+
+def _extremes_with_room(known: Sequence[Mapping], place: Callable) -> set[int]:
+    """Which of the least and of the most consistent labels are named, so that no names overlap."""
+    by_height = sorted(known, key=lambda one: -one["relative"])
+    half = _NAMED_POINTS // 2
+    places, named = [], set()
+    for one in [*by_height[:half], *by_height[: half - 1 : -1][:half]]:
+        across, up = place(one)
+        if all(abs(across - x) > _NAME_WIDTH or abs(up - y) > _NAME_HEIGHT for x, y in places):
+            places.append((across, up))
+            named.add(id(one))
+    return named
 
 
 def _round_up(value: float) -> float:

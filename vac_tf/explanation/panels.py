@@ -97,10 +97,15 @@ def draw_views(
         _view_row(small, heatmap, view, (scale, limit), own[min(number, 1)])
         for number, view in enumerate(views.values())
     ]
+    bars = [(scale.low, scale.high, COLORS), (-limit, limit, DIFFERENCE_COLORS)]
+    return _paste_rows(rows, bars, caption)
+
+
+def _paste_rows(rows, bars, caption: Caption) -> Image.Image:
+    """Rows of titles and pictures under a header, with a colour bar beside each of the first."""
     cell_width = max(_NARROWEST, *(tile.width for row in rows for _, tile in row))
     heights = [max(_LOWEST, *(tile.height for _, tile in row)) for row in rows]
-    right = _MARGIN + 4 * (cell_width + _GAP)
-    bars = [(scale.low, scale.high, COLORS), (-limit, limit, DIFFERENCE_COLORS)]
+    right = _MARGIN + len(rows[0]) * (cell_width + _GAP)
     height = _HEADER + sum(heights) + len(rows) * (_TITLE + _GAP) + _MARGIN
     paper = Image.new("RGB", (right + BAR_ROOM + _MARGIN, height), PAPER)
     draw = ImageDraw.Draw(paper)

@@ -1,8 +1,6 @@
 """audit.py on a network whose heatmaps are the image's channels: files, truth, odd names."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ from pyarrow import parquet
 
 from export.inspection.audit_job import audit_images
 from tests.export.onnx_models import description, write_channel_mean_model
-from tools.python_imports import REPOSITORY
 from vac_tf.configs.audit import AuditConfig
 
 COUNT = 6
@@ -85,18 +82,3 @@ def test_one_image_and_wrong_questions(tmp_path, data):
         audited(tmp_path, dataset="table", data_dir=str(data), split="other")
     with pytest.raises(ValueError, match="exists and is no folder of audit.py"):
         audited(tmp_path, images=str(data), output=str(data))
-
-
-def test_a_bundle_is_audited_where_there_is_no_tensorflow(tmp_path, data):
-    model = write_channel_mean_model(tmp_path / "model.onnx")
-    flags = [f"--model={model}", f"--images={data}", f"--output={tmp_path / 'out'}"]
-    source = "import runpy, sys\nfor name in ('tensorflow', 'keras'): sys.modules[name] = None\n"
-    source += (
-        f"sys.argv = {['audit.py', *flags]!r}\nrunpy.run_path('audit.py', run_name='__main__')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "6 images (0 could not be read)" in done.stdout
-    assert (tmp_path / "out" / "audit.parquet").exists()

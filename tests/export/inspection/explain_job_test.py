@@ -1,8 +1,6 @@
 """explain.py on a network whose heatmaps are the image's own channels, so that all is known."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -10,7 +8,6 @@ from PIL import Image
 
 from export.inspection.explain_job import explain_images
 from tests.export.onnx_models import description, write_channel_mean_model
-from tools.python_imports import REPOSITORY
 from vac_tf.configs.explanation import ExplanationConfig
 
 ODD_LABELS = ('<b>"red"</b>', "../עברית/'x", "🐶 dog, brown")
@@ -127,19 +124,3 @@ def test_a_foreign_folder_is_refused_and_an_own_one_replaced(tmp_path, photos):
     with pytest.raises(ValueError, match="no label"):
         explained(tmp_path, labels="grey")
     assert (output / "index.html").exists()
-
-
-def test_a_bundle_is_explained_where_there_is_no_tensorflow(tmp_path, photos):
-    noise(photos / "a.png")
-    model = write_channel_mean_model(tmp_path / "model.onnx")
-    flags = [f"--model={model}", f"--images={photos}", f"--output={tmp_path / 'deep' / 'out'}"]
-    source = "import runpy, sys\nfor name in ('tensorflow', 'keras'): sys.modules[name] = None\n"
-    source += (
-        f"sys.argv = {['explain.py', *flags]!r}\nrunpy.run_path('explain.py', run_name='__main__')"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", source], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "heatmaps of 1 images (0 could not be read)" in done.stdout
-    assert (tmp_path / "deep" / "out" / "index.html").exists()
