@@ -186,12 +186,11 @@ def measure_ceiling(count: int, images: int) -> Speed:
     """What the pipeline takes from a number of processes that sleep."""
     images = images // _BATCH.value * _BATCH.value
     config = ScoringConfig("m", "i", output="o.parquet", batch_size=_BATCH.value)
-    thresholds = np.full(len(_LABELS), 0.5, np.float32)
-    heatmaps = HeatmapRows(config, _LABELS, "", thresholds)
-    scorer = ShardScorer(
-        config, NetworkDevices({"stand-in": StandInNetwork()}), thresholds, heatmaps
-    )
     facts = {"model_sha256": "", "label_names_sha256": "", "provider": ""}
+    settings = {"format": ".parquet", "thresholds": [0.5] * len(_LABELS), **facts}
+    job = Job(settings, Columns(_LABELS), images)
+    heatmaps = HeatmapRows(config, _LABELS, "", job.thresholds)
+    scorer = ShardScorer(config, NetworkDevices({"stand-in": StandInNetwork()}), job, heatmaps)
     inputs = (ScoringInput(f"photos/{number:08}.jpg", "") for number in range(images))
     processes = start_processes(count, load_nothing)
     try:
@@ -200,7 +199,7 @@ def measure_ceiling(count: int, images: int) -> Speed:
             open_shard(os.path.join(place, "scores.parquet"), Shard()) as folder,
             job_metrics(config, images, Counter(), {}) as metrics,
         ):
-            folder.begin(Job({"format": ".parquet", **facts}, Columns(_LABELS), images))
+            folder.begin(job)
             loader, rows = BatchLoader(processes), range(images)
             return measure(
                 lambda: scorer.write_parts(folder, rows, inputs, loader, [], metrics),

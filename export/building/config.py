@@ -38,6 +38,11 @@ class ExportConfig:
         "Type of the images the exported networks take; uint8 rounds after the resize.",
         ("float32", "uint8"),
     )
+    embeddings: bool = setting(
+        False,
+        "Give the networks the output embeddings too: the last features, averaged over the image,"
+        " for score.py --embeddings.",
+    )
     precisions: str = setting(
         "fp32", "Precisions to export, of fp32 (always), fp16 and int8, separated by commas."
     )

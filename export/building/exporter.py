@@ -106,7 +106,10 @@ def write_bundle(config: ExportConfig, read: Callable[[], Original]) -> ExportRe
         original = read()
         description, settings, splits = original.description, original.settings, original.splits
         network = InferenceNetwork(
-            original.network, description.preprocessing, description.calibration
+            original.network,
+            description.preprocessing,
+            description.calibration,
+            config.embeddings,
         )
         images = load_parity_images(splits.parity, settings, description.preprocessing)
         gate_set = load_gate_set(splits.gate, settings, description, network)

@@ -5,8 +5,11 @@ import tensorflow as tf
 
 from export.bundle.description import OutputCalibration
 from export.bundle.preprocessing import Preprocessing
+from export.scoring.runtime.graph_fit import EMBEDDINGS
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inputs.decoding import decode_image
+from vac_tf.models.cam_head import pool_features
+from vac_tf.models.classifier import with_features
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.rebuilding import rebuild_network
 
@@ -16,11 +19,13 @@ class InferenceNetwork:
 
     Attributes:
         network: The Keras network that holds the weights.
+        embedding_size: Numbers of an embedding; 0 where there are none.
 
     Args:
         network: Functional `keras.Model`, `images` -> `logits`, `heatmaps`; of any precision.
         preprocessing: Image size, resize kernel and dtype of the exported input.
         calibration: Of the probabilities; logits stay as the network gives them.
+        gives_embeddings: Whether `predict` also gives the pooled features.
     """
 
     def __init__(
@@ -28,22 +33,27 @@ class InferenceNetwork:
         network: keras.Model,
         preprocessing: Preprocessing,
         calibration: OutputCalibration | None = None,
+        gives_embeddings: bool = False,
     ):
         # A network in mixed precision exports to a graph that ONNX Runtime refuses or distorts.
         self.network = rebuild_network(
             with_stream_heatmaps(network), fused=False, dtype="float32", depthwise=True
         )
+        self._forward = with_features(self.network) if gives_embeddings else self.network
         self._preprocessing = preprocessing
         self._calibration = calibration
         size = (preprocessing.height, preprocessing.width, 3)
-        self._predict(tf.zeros((1, *size)))  # Some layers make their state at the first call.
+        outputs = self._predict(tf.zeros((1, *size)))  # Some layers make their state only now.
+        self.embedding_size = outputs[EMBEDDINGS].shape[1] if gives_embeddings else 0
         self.images_signature = tf.TensorSpec(
             (None, *size), preprocessing.input_dtype, name="images"
         )
         self.bytes_signature = tf.TensorSpec((None,), tf.string, name="encoded_images")
 
     def _predict(self, images):
-        outputs = self.network(tf.cast(images, tf.float32), training=False)
+        outputs = dict(self._forward(tf.cast(images, tf.float32), training=False))
+        if "features" in outputs:
+            outputs[EMBEDDINGS] = pool_features(outputs.pop("features"), "average")
         calibrated = outputs["logits"]
         if self._calibration:
             scales, offsets = self._calibration.scales, self._calibration.offsets
@@ -53,7 +63,9 @@ class InferenceNetwork:
     def predict(self, images):
         """`[B, H, W, 3]` RGB in 0..255 -> `logits`, `probabilities`, `heatmaps`.
 
-        A dual-stream network also gives `trunk_heatmaps` and `branch_heatmaps`.
+        A dual-stream network also gives `trunk_heatmaps` and `branch_heatmaps`. On request there
+        are `embeddings` `[B, C]`: the last features, averaged over the image whatever pooling the
+        logits have; of a dual-stream network those of both streams, one behind the other.
         """
         return self._predict(images)
 

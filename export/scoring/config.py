@@ -6,6 +6,7 @@ from export.config_fields import check_at_least, check_choices, check_finite, ch
 from export.files.read_limits import ReadLimits
 from export.scoring.config_checks import (
     STANDARD_OUTPUT,
+    check_columns,
     check_engine,
     check_jobs,
     check_retry,
@@ -120,6 +121,16 @@ class ScoringConfig:
         " is not mounted); 1: never. The same command goes on.",
     )
     logits: bool = setting(False, "Write the logits too, in columns logit:<label>.")
+    top_k: int = setting(
+        0,
+        "Write only the so many most probable labels, with their probabilities, in a column top,"
+        " instead of a column per label (0: all labels).",
+    )
+    embeddings: bool = setting(
+        False,
+        "Write the pooled features too, in a column embedding; of a model that export_model.py"
+        " wrote with --embeddings.",
+    )
     heatmaps: str = setting(
         "none",
         "Where the network looked for each decided label: peaks (column peaks: peak, centroid and"
@@ -211,6 +222,7 @@ class ScoringConfig:
         check_engine(self)
         check_retry(self)
         check_stream(self)
+        check_columns(self)
         if self.threshold >= 1.0:
             raise ValueError(f"threshold must be below 1, got {self.threshold}.")
         if not 0.0 <= self.max_error_share <= 1.0:

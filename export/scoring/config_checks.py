@@ -71,3 +71,13 @@ def check_stream(config: Any) -> None:
             f"--output=- does not go with --{wrong[0]}: rows on the standard output are no file"
             " that could be read again. Give the name of a file."
         )
+
+
+def check_columns(config: Any) -> None:
+    """Raises ValueError for columns that exclude each other."""
+    check_at_least(0, config, ("top_k",))
+    if config.top_k and config.logits:
+        raise ValueError(
+            "--top_k does not go with --logits: the one leaves out the columns of most labels, the"
+            " other adds one for each. Give one of them."
+        )

@@ -121,7 +121,7 @@ class OpenJob:
         done = sum(part.rows for part in finished)
         inputs = select(self.source.read(), rows[done:])
         preprocessing = self.session.description.preprocessing
-        scorer = ShardScorer(self.config, self.devices, self.job.thresholds, self.heatmaps)
+        scorer = ShardScorer(self.config, self.devices, self.job, self.heatmaps)
         rest, devices = len(rows) - done, len(self.devices.sessions)
         with open_loader(self.config, preprocessing, rest, devices) as loader:
             scorer.write_parts(folder, rows, inputs, loader, finished, metrics)

@@ -55,7 +55,7 @@ def _write_rows(opened: OpenJob, file: BinaryIO, counts: Counter, metrics) -> No
     # Within a job that is one part, as long as it is: nothing of it can be done again.
     error_share = ErrorShare(config.max_error_share, "--max_error_share=1 goes on whatever fails.")
     preprocessing = opened.session.description.preprocessing
-    scorer = ShardScorer(config, opened.devices, opened.job.thresholds, opened.heatmaps)
+    scorer = ShardScorer(config, opened.devices, opened.job, opened.heatmaps)
     with (
         open_loader(config, preprocessing, len(rows), len(opened.devices.sessions)) as loader,
         contextlib.closing(scorer.blocks(rows, opened.source.read(), loader)) as blocks,

@@ -85,6 +85,14 @@ def describe_rows(
     return results
 
 
+def keep_top(results: Sequence[dict[str, Any]], count: int) -> None:
+    """Leaves the most probable labels in `probabilities`, the first first, as `--top_k` does."""
+    for result in results:
+        if (probabilities := result["probabilities"]) is not None:
+            best = sorted(probabilities, key=probabilities.get, reverse=True)[:count]
+            result["probabilities"] = {label: probabilities[label] for label in best}
+
+
 def _describe_row(block, row, numbers, label_names) -> dict[str, Any]:
     is_scored, error = block.statuses[row] == "ok", block.errors[row]
     decided = np.flatnonzero(block.decisions[row])

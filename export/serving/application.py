@@ -3,7 +3,7 @@
 import asyncio
 import time
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import fastapi
 from fastapi.exceptions import RequestValidationError
@@ -11,7 +11,7 @@ from fastapi.responses import JSONResponse, Response
 
 from export.scoring.runtime.network_devices import DeviceError
 from export.scoring.sources.input import ScoringInput
-from export.serving.answers import Answer, Heatmaps, Refused
+from export.serving.answers import Answer, Heatmaps, Refused, keep_top
 from export.serving.config import ServingConfig
 from export.serving.image_scorer import ImageScorer
 from export.serving.metrics import ServingMetrics
@@ -32,6 +32,7 @@ Send an image as the body of `POST /score`, several as `multipart/form-data`, or
 Every image gets one result, in order. An answer has the code 200 where any of its images has
 scores; otherwise that of its first image, whose status and error say why.
 """
+_TOP_K = "How many labels `probabilities` holds, the most probable first; 0: all, in their order."
 
 
 class ServerState:
@@ -80,7 +81,11 @@ def make_application(
         responses=refusals | failed,
         openapi_extra={"requestBody": REQUEST_BODY},
     )
-    async def score(request: fastapi.Request, heatmaps: Heatmaps = "none") -> Response:
+    async def score(
+        request: fastapi.Request,
+        heatmaps: Heatmaps = "none",
+        top_k: Annotated[int, fastapi.Query(ge=0, description=_TOP_K)] = 0,
+    ) -> Response:
         """Probabilities and decided labels of images, on request with their heatmaps."""
         if heatmaps != "none" and not scorer.has_heatmaps:
             raise Refusal(422, "no_heatmaps", "The model has no output of heatmaps.")
@@ -90,6 +95,8 @@ def make_application(
             inputs = await _read_images(request, body, config.max_images)
             del body
             results = await scorer.score(inputs, heatmaps)
+        if top_k:
+            keep_top(results, top_k)
         code = code_of([result["status"] for result in results])
         return JSONResponse({"results": results}, code)
 

@@ -16,8 +16,13 @@ def description(labels=LABELS, **changes):
     return ModelDescription(labels, (0.5,) * len(labels), Preprocessing(**values))
 
 
-def write_channel_mean_model(path, model_description=None, scale=1 / 32, opset=18):
-    """Logit of label i = (mean of channel i - 128) * scale; 128 gives exactly 0.5."""
+def write_channel_mean_model(
+    path, model_description=None, scale=1 / 32, opset=18, embeddings=False
+):
+    """Logit of label i = (mean of channel i - 128) * scale; 128 gives exactly 0.5.
+
+    The embedding, on request, is the mean of each channel.
+    """
     model_description = model_description or description()
     size = model_description.preprocessing
     dtype = {"float32": TensorProto.FLOAT, "uint8": TensorProto.UINT8}[size.input_dtype]
@@ -31,6 +36,10 @@ def write_channel_mean_model(path, model_description=None, scale=1 / 32, opset=1
         helper.make_node("Mul", ["centred", "scale"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["probabilities"]),
     ]
+    outputs = []
+    if embeddings:
+        nodes.append(helper.make_node("Identity", ["means"], ["embeddings"]))
+        outputs.append(_value("embeddings", [3]))
     graph = helper.make_graph(
         nodes,
         "channel_means",
@@ -39,6 +48,7 @@ def write_channel_mean_model(path, model_description=None, scale=1 / 32, opset=1
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, batch),
             helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, batch),
             helper.make_tensor_value_info("heatmaps", TensorProto.FLOAT, grid),
+            *outputs,
         ],
         [
             helper.make_tensor(

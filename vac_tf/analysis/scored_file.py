@@ -15,6 +15,7 @@ from vac_tf.datasets.split import DatasetError
 
 # Columns of score.py that are no label; a label of such a name is written with the prefix.
 _COLUMNS = frozenset({"image", "status", "error", "x", "y", "w", "h", "decisions", "peaks"})
+_COLUMNS |= {"embedding"}
 _LABEL_PREFIX, _LOGIT_PREFIX = "label:", "logit:"
 _EXPECTED = "expected rows with the columns image, status and decisions, as score.py writes them"
 
@@ -141,6 +142,11 @@ def _label_columns(path: str, row: Mapping[str, Any], label_names: Sequence[str]
     missing = [column for column in columns if column not in row]
     known = {*columns, *_COLUMNS}
     extra = [name for name in row if name not in known and not name.startswith(_LOGIT_PREFIX)]
+    if missing and extra == ["top"]:
+        raise DatasetError(
+            f"{path} was written with --top_k, which leaves out most labels. Score the images again"
+            " without it."
+        )
     if missing or extra:
         raise DatasetError(
             f"{path} holds other labels than the split. Missing there: {missing or 'none'}. Not in"

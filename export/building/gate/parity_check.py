@@ -19,6 +19,7 @@ from export.building.gate.parity import (
 from export.building.serving_network import InferenceNetwork
 from export.bundle.description import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
 from export.images.preprocessing import to_input_dtype
+from export.scoring.runtime.graph_fit import EMBEDDINGS
 from export.scoring.runtime.input_buffer import INPUT_NAME
 from export.scoring.runtime.session import NetworkSession
 
@@ -111,6 +112,8 @@ def _check_declared_shapes(session, network, description) -> list[ExportParityEr
     shapes = network.network.compute_output_shape((1, height, width, 3))
     expected = {name: [BATCH_AXIS, *shape[1:]] for name, shape in shapes.items()}
     expected["probabilities"] = expected["logits"] = [BATCH_AXIS, len(description.label_names)]
+    if network.embedding_size:
+        expected[EMBEDDINGS] = [BATCH_AXIS, network.embedding_size]
     outputs = session.output_shapes
     if set(session.input_shapes) != {INPUT_NAME} or set(outputs) != set(expected):
         return [

@@ -77,7 +77,7 @@ class SampleJob:
         job = describe_job(config, self.session, source)
         labels = self.session.description.label_names
         heatmaps = HeatmapRows(config, labels, heatmap_folder(config.output), job.thresholds)
-        scorer = ShardScorer(config, devices, job.thresholds, heatmaps)
+        scorer = ShardScorer(config, devices, job, heatmaps)
         with (
             open_shard(config.output, Shard()) as folder,
             job_metrics(config, count, Counter(), {}) as metrics,

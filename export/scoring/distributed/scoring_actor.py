@@ -79,7 +79,7 @@ class ScoringActor:
             return
         heatmaps = HeatmapRows(config, job.columns.label_names, "", job.thresholds)
         devices = NetworkDevices.of(self._session)
-        self._scorer = ShardScorer(config, devices, job.thresholds, heatmaps)
+        self._scorer = ShardScorer(config, devices, job, heatmaps)
 
     def __call__(self, batch: Mapping[str, np.ndarray]) -> dict[str, list[str]]:
         """Scores and stores parts.

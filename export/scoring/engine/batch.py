@@ -7,6 +7,7 @@ import numpy as np
 from export.scoring.decoding.batch_loader import LoadedBatch
 from export.scoring.decoding.loading import LoadedInput
 from export.scoring.output.rows import RowBlock
+from export.scoring.runtime.graph_fit import EMBEDDINGS
 from export.scoring.runtime.input_buffer import InputBuffer
 from export.scoring.runtime.session import NetworkSession
 
@@ -30,7 +31,10 @@ def run_network(
 
 
 def make_rows(
-    batch: Sequence[LoadedInput], values: Mapping[str, np.ndarray], thresholds: np.ndarray
+    batch: Sequence[LoadedInput],
+    values: Mapping[str, np.ndarray],
+    thresholds: np.ndarray,
+    embedding_size: int = 0,
 ) -> RowBlock:
     """The rows of a batch.
 
@@ -38,6 +42,7 @@ def make_rows(
         batch: The N loaded inputs.
         values: What `run_network` gave for them.
         thresholds: float32 `[L]`; a label is decided when its probability is above its own.
+        embedding_size: Numbers of an embedding, where they are asked for.
     """
     statuses = ["ok" if loaded.error is None else loaded.error.status for loaded in batch]
     errors = [None if loaded.error is None else str(loaded.error) for loaded in batch]
@@ -52,7 +57,12 @@ def make_rows(
     scored = np.array([status == "ok" for status in statuses])
     decisions = (probabilities > thresholds) & scored[:, None]
     inputs = [loaded.scoring_input for loaded in batch]
-    return RowBlock(inputs, statuses, errors, probabilities, decisions, values.get("logits"))
+    logits, embeddings = values.get("logits"), values.get(EMBEDDINGS)
+    if embeddings is None and embedding_size:
+        embeddings = np.zeros((len(batch), embedding_size), np.float32)
+    return RowBlock(
+        inputs, statuses, errors, probabilities, decisions, logits, embeddings=embeddings
+    )
 
 
 def score_batch(

@@ -22,7 +22,14 @@ _PACKAGES = ("cykooz-resizer", "numpy", "onnxruntime", "onnxruntime-gpu", "pillo
 def describe_job(config: ScoringConfig, session: NetworkSession, source: Source) -> Job:
     """The job of a config whose batch size is settled."""
     label_names = session.description.label_names
-    columns = Columns(label_names, source.has_boxes, config.logits, config.heatmaps != "none")
+    columns = Columns(
+        label_names,
+        source.has_boxes,
+        config.logits,
+        config.heatmaps != "none",
+        min(config.top_k, len(label_names)),
+        session.embedding_size if config.embeddings else 0,
+    )
     return Job(_settings(config, session, source), columns, source.count)
 
 
@@ -30,6 +37,8 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
     is_local = config.engine == "local"
     # Ray's parts are its output; local ones end where they may and leave no trace in it.
     parts = {} if is_local else {"rows_per_part": rows_per_part(config)}
+    # Only where they are asked for: so jobs of earlier versions still are the same.
+    columns = {"top_k": config.top_k, "embeddings": config.embeddings}
     return {
         "model_sha256": session.sha256,
         "label_names_sha256": hash_labels(session.description.label_names),
@@ -47,6 +56,7 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
         "provider": session.provider if is_local else config.providers,
         "versions": _versions(),
         **parts,
+        **{name: value for name, value in columns.items() if value},
     }
 
 

@@ -8,8 +8,6 @@ import itertools
 import time
 from collections.abc import Iterator, Sequence
 
-import numpy as np
-
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding.batch_loader import BatchLoader
 from export.scoring.decoding.loading import SlotInputs
@@ -17,11 +15,13 @@ from export.scoring.engine.batch import make_rows
 from export.scoring.engine.consumer_thread import consume_behind
 from export.scoring.engine.error_share import ErrorShare
 from export.scoring.engine.heatmap_rows import HeatmapRows, ShownMaps
+from export.scoring.engine.job_record import Job
 from export.scoring.engine.parts import Part, ShardFolder
 from export.scoring.engine.pipeline import run_ahead
 from export.scoring.output.rows import RowBlock
 from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import JobMetrics
+from export.scoring.runtime.graph_fit import EMBEDDINGS
 from export.scoring.runtime.network_devices import NetworkDevices
 from export.scoring.sources.input import ScoringInput
 
@@ -38,6 +38,7 @@ def rows_per_part(config: ScoringConfig) -> int:
 def wanted_outputs(config: ScoringConfig) -> tuple[str, ...]:
     """Names of the network's outputs that a job computes."""
     optional = {"logits": config.logits, "heatmaps": config.heatmaps != "none"}
+    optional[EMBEDDINGS] = config.embeddings
     return ("probabilities", *(name for name, is_wanted in optional.items() if is_wanted))
 
 
@@ -64,7 +65,7 @@ class ShardScorer:
     Args:
         config: The job.
         devices: The network.
-        thresholds: float32 `[L]`; a label is decided when its probability is above its own.
+        job: Its thresholds and columns.
         heatmaps: Makes what the job asks for of heatmaps.
     """
 
@@ -72,12 +73,13 @@ class ShardScorer:
         self,
         config: ScoringConfig,
         devices: NetworkDevices,
-        thresholds: np.ndarray,
+        job: Job,
         heatmaps: HeatmapRows,
     ):
         self._config = config
         self._devices = devices
-        self._thresholds = thresholds
+        self._thresholds = job.thresholds
+        self._embedding_size = job.columns.embedding_size
         self._heatmaps = heatmaps
         self._outputs = wanted_outputs(config)
 
@@ -172,7 +174,8 @@ class ShardScorer:
         with contextlib.closing(outputs):
             slots_by_batch = _slots_by_batch(rows, size)
             for (number, slots), (batch, values) in zip(slots_by_batch, outputs, strict=True):
-                block, shown = make_rows(batch, values, self._thresholds), None
+                block = make_rows(batch, values, self._thresholds, self._embedding_size)
+                shown = None
                 if "heatmaps" in self._outputs:
                     shown = self._heatmaps.select(block, batch, values.get("heatmaps"))
                 yield ScoredBatch(number * size, slots, block, shown)

@@ -17,6 +17,7 @@ _MOST_ROWS_PER_GROUP = 10_000  # A group is in memory whole, with its texts.
 # Only these columns have dictionaries: scores are all different, and looking for equal ones takes
 # three times as long as writing them, into a larger file.
 _REPEATED_TEXTS = ["status", "error", "decisions.list.element", "peaks.list.element.label"]
+_REPEATED_TEXTS += ["top.list.element.label"]
 _ROWS_PER_TABLE = 1024  # A column takes Arrow as long for a few rows as for a hundred.
 
 
@@ -34,13 +35,18 @@ class ParquetRows:
         fields = [(name, pyarrow.string()) for name in ("image", "status", "error")]
         fields += [(name, pyarrow.float64()) for name in columns.leading[3:]]
         fields += [(name, pyarrow.float32()) for name in columns.labels]
+        if columns.top_k:
+            fields += [("top", pyarrow.list_(_top_type()))]
         fields += [("decisions", pyarrow.list_(pyarrow.string()))]
         fields += [(name, pyarrow.float32()) for name in columns.logits]
         if columns.has_peaks:
             fields += [("peaks", pyarrow.list_(_peak_type()))]
+        if columns.embedding_size:
+            fields += [("embedding", pyarrow.list_(pyarrow.float32(), columns.embedding_size))]
         self._schema = pyarrow.schema(fields, properties)
         self._writer = parquet.ParquetWriter(file, self._schema, use_dictionary=_REPEATED_TEXTS)
-        rows = max(1, _VALUES_PER_ROW_GROUP // len(columns.all))
+        values = len(columns.all) + 2 * columns.top_k + columns.embedding_size
+        rows = max(1, _VALUES_PER_ROW_GROUP // values)
         self._rows_per_group = min(rows, _MOST_ROWS_PER_GROUP)
         self._blocks: list[RowBlock] = []
         self._waiting: list[Any] = []
@@ -116,8 +122,12 @@ class ParquetRows:
         if self._columns.has_boxes:
             boxes = [value.box or (None,) * len(BOX_COLUMNS) for value in block.inputs]
             arrays += [pyarrow.array(side, pyarrow.float64()) for side in zip(*boxes, strict=True)]
-        arrays += [pyarrow.array(column, mask=failed) for column in block.probabilities.T.copy()]
         names = pyarrow.array(self._columns.label_names, pyarrow.string())
+        if self._columns.top_k:
+            arrays.append(_top_lists(block, self._columns.top_k, names, failed))
+        else:
+            columns = block.probabilities.T.copy()
+            arrays += [pyarrow.array(column, mask=failed) for column in columns]
         offsets = np.concatenate([[0], np.cumsum(block.decisions.sum(axis=1))]).astype(np.int32)
         decided = names.take(pyarrow.array(np.nonzero(block.decisions)[1]))
         arrays += [pyarrow.ListArray.from_arrays(offsets, decided, mask=pyarrow.array(failed))]
@@ -125,6 +135,14 @@ class ParquetRows:
             arrays += [pyarrow.array(column, mask=failed) for column in block.logits.T.copy()]
         if self._columns.has_peaks:
             arrays.append(_peak_lists(block.peaks, names, failed))
+        if self._columns.embedding_size:
+            values = pyarrow.array(np.where(failed[:, None], 0.0, block.embeddings).ravel())
+            size, mask = self._columns.embedding_size, pyarrow.array(failed)
+            arrays.append(
+                pyarrow.FixedSizeListArray.from_arrays(
+                    values.cast(pyarrow.float32()), size, mask=mask
+                )
+            )
         return pyarrow.table(arrays, schema=self._schema)
 
 
@@ -161,6 +179,23 @@ def _peak_lists(peaks: Peaks, label_names, failed: np.ndarray):
     columns += [files.cast(pyarrow.string())]
     structs = pyarrow.StructArray.from_arrays(columns, fields=list(_peak_type()))
     return pyarrow.ListArray.from_arrays(peaks.offsets, structs, mask=pyarrow.array(failed))
+
+
+def _top_lists(block: RowBlock, count: int, label_names, failed: np.ndarray):
+    """The column `top`; null for rows that failed."""
+    labels = block.top_labels(count)
+    probabilities = np.take_along_axis(block.probabilities, labels, axis=1)
+    columns = [
+        label_names.take(pyarrow.array(labels.ravel())),
+        pyarrow.array(probabilities.ravel()),
+    ]
+    structs = pyarrow.StructArray.from_arrays(columns, fields=list(_top_type()))
+    offsets = np.arange(len(labels) + 1, dtype=np.int32) * labels.shape[1]
+    return pyarrow.ListArray.from_arrays(offsets, structs, mask=pyarrow.array(failed))
+
+
+def _top_type():
+    return pyarrow.struct([("label", pyarrow.string()), ("probability", pyarrow.float32())])
 
 
 def _peak_type():

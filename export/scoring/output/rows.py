@@ -1,8 +1,9 @@
 """Score rows before they are written: their columns and their values.
 
 Columns: `image`, `status`, `error`, then `x`, `y`, `w`, `h` when the inputs had boxes, one
-probability per label, `decisions`; on request one `logit:` column per label, and `peaks`, one entry
-per decided label. A label that bears the name of another column gets the prefix `label:`.
+probability per label (or `top`, the most probable labels with theirs), `decisions`; on request one
+`logit:` column per label, `peaks`, one entry per decided label, and `embedding`. A label that bears
+the name of another column gets the prefix `label:`.
 """
 
 import dataclasses
@@ -31,6 +32,7 @@ class RowBlock:
         decisions: bool `[N, L]`; False where the status is not `ok`.
         logits: float32 `[N, L]`, where asked for.
         peaks: The heatmaps that the N rows show, where asked for.
+        embeddings: float32 `[N, C]`, where asked for.
     """
 
     inputs: Sequence[ScoringInput]
@@ -40,6 +42,11 @@ class RowBlock:
     decisions: np.ndarray
     logits: np.ndarray | None = None
     peaks: Peaks | None = None
+    embeddings: np.ndarray | None = None
+
+    def top_labels(self, count: int) -> np.ndarray:
+        """int `[N, K]`: the most probable labels, the first first; of equal ones the earlier."""
+        return np.argsort(-self.probabilities, axis=1, kind="stable")[:, :count]
 
     def take(self, numbers: Sequence[int]) -> "RowBlock":
         """Some of the rows, by their place in this block."""
@@ -75,12 +82,22 @@ class RowBlock:
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """Names of the labels, and which of the columns that are optional are written."""
+    """Names of the labels, and which of the columns that are optional are written.
+
+    Attributes:
+        label_names: L names.
+        has_boxes, has_logits, has_peaks: Whether there are such columns.
+        top_k: How many labels the column `top` holds, instead of a column per label; 0: there is
+            none.
+        embedding_size: Numbers of an embedding; 0: there is no such column.
+    """
 
     label_names: tuple[str, ...]
     has_boxes: bool = False
     has_logits: bool = False
     has_peaks: bool = False
+    top_k: int = 0
+    embedding_size: int = 0
 
     @property
     def leading(self) -> tuple[str, ...]:
@@ -89,8 +106,8 @@ class Columns:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """One distinct column name per label."""
-        return _distinct(self.label_names, LABEL_PREFIX, {*self.leading, "decisions", "peaks"})
+        """One distinct column name per label, or none where `top` stands for them."""
+        return () if self.top_k else _distinct(self.label_names, LABEL_PREFIX, self._others)
 
     @property
     def logits(self) -> tuple[str, ...]:
@@ -98,13 +115,22 @@ class Columns:
         if not self.has_logits:
             return ()
         names = [LOGIT_PREFIX + name for name in self.labels]
-        return _distinct(names, LOGIT_PREFIX, {*self.leading, *self.labels, "decisions", "peaks"})
+        return _distinct(names, LOGIT_PREFIX, {*self._others, *self.labels})
 
     @property
     def all(self) -> tuple[str, ...]:
         """All columns in the order of the file."""
+        top = ("top",) if self.top_k else ()
         peaks = ("peaks",) if self.has_peaks else ()
-        return (*self.leading, *self.labels, "decisions", *self.logits, *peaks)
+        embedding = ("embedding",) if self.embedding_size else ()
+        scores = (*self.labels, *top, "decisions", *self.logits)
+        return (*self.leading, *scores, *peaks, *embedding)
+
+    @property
+    def _others(self) -> set[str]:
+        """Names that no column of a label may have."""
+        embedding = ("embedding",) if self.embedding_size else ()
+        return {*self.leading, "decisions", "peaks", *embedding}
 
 
 def _distinct(names: Sequence[str], prefix: str, taken: set[str]) -> tuple[str, ...]:

@@ -116,6 +116,8 @@ class _TextRows:
         logits = block.logits.astype(str) if self._columns.has_logits else None
         has_peaks = self._columns.has_peaks
         peaks = block.peaks.objects(self._columns.label_names) if has_peaks else None
+        top = block.top_labels(self._columns.top_k) if self._columns.top_k else None
+        embeddings = block.embeddings.astype(str) if self._columns.embedding_size else None
         for row, scoring_input in enumerate(block.inputs):
             leading = [
                 printable_path(scoring_input.image),
@@ -130,12 +132,24 @@ class _TextRows:
                 self._write_row([*leading, *[None] * empty])
                 continue
             decided = self._label_names[block.decisions[row]]
-            values = [*self._numbers(texts[row]), self._list_of_names(decided)]
+            if top is None:
+                values = [*self._numbers(texts[row])]
+            else:
+                values = [self._list_of_objects(self._top(texts[row], top[row]))]
+            values.append(self._list_of_names(decided))
             if logits is not None:
                 values.extend(self._numbers(logits[row]))
             if peaks is not None:
                 values.append(self._list_of_objects(peaks[row]))
+            if embeddings is not None:
+                values.append(self._list_of_objects(list(map(float, embeddings[row]))))
             self._write_row([*leading, *values])
+
+    def _top(self, texts, labels) -> list[dict[str, Any]]:
+        return [
+            {"label": self._label_names[label], "probability": float(texts[label])}
+            for label in labels
+        ]
 
     def append_part(self, path: str) -> None:
         """Adds the rows of a file of the same format, which has no header."""
@@ -166,7 +180,7 @@ class _TextRows:
 
 
 class _CsvRows(_TextRows):
-    r"""Decisions are joined with `|`; inside a name `|` is `\|` and `\` is `\\`; peaks are JSON."""
+    r"""Decisions are joined with `|`; inside a name `|` is `\|` and `\` is `\\`; lists are JSON."""
 
     _header_records = 1
 

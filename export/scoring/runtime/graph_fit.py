@@ -7,6 +7,7 @@ from export.bundle.description import ModelDescription
 from export.scoring.runtime.input_buffer import INPUT_NAME
 
 _OUTPUTS = ("logits", "probabilities")
+EMBEDDINGS = "embeddings"  # Pooled features, where the file has them.
 _MAPS = "heatmaps"  # As are trunk_heatmaps and branch_heatmaps of a dual-stream network.
 _MEND = "It was altered, or put together of two files: export the run again with export_model.py."
 
@@ -35,6 +36,8 @@ def check_graph_fits(
     for name in _OUTPUTS:
         if name not in by_name:
             raise ValueError(f"{path!r} has no output {name}, only {', '.join(by_name)}. {_MEND}")
+    if EMBEDDINGS in by_name:
+        _check_embeddings(by_name[EMBEDDINGS], path)
     for name, value in by_name.items():
         if name in _OUTPUTS or name.endswith(_MAPS):
             _check_output(description, value, path)
@@ -52,6 +55,15 @@ def _check_output(description: ModelDescription, output: Any, path: str) -> None
         raise ValueError(
             f"The output {output.name} of {path!r} is {output.type}, expected tensor(float)."
             f" {_MEND}"
+        )
+
+
+def _check_embeddings(output: Any, path: str) -> None:
+    size = output.shape[1] if len(output.shape) == 2 else None
+    if not isinstance(size, int) or isinstance(output.shape[0], int):
+        raise ValueError(
+            f"The output {output.name} of {path!r} has the shape {output.shape}, expected one row"
+            f" of a fixed number of values per image. {_MEND}"
         )
 
 

@@ -14,7 +14,7 @@ from export.scoring.runtime.gpu_input_buffer import (
     load_cuda_runtime,
     lock_pages,
 )
-from export.scoring.runtime.graph_fit import check_graph_fits
+from export.scoring.runtime.graph_fit import EMBEDDINGS, check_graph_fits
 from export.scoring.runtime.host_facts import (
     CPU,
     TENSORRT,
@@ -96,7 +96,8 @@ class NetworkSession:
 
         Returns:
             dict of float32 arrays: `logits` and `probabilities` `[B, L]`, `heatmaps`
-            `[B, h, w, L]`; of a dual-stream network also `trunk_heatmaps`, `branch_heatmaps`.
+            `[B, h, w, L]`; of a dual-stream network also `trunk_heatmaps`, `branch_heatmaps`; of
+            an export with them `embeddings` `[B, C]`.
         """
         outputs = outputs or tuple(self.output_shapes)
         values = self._session.run(list(outputs), {INPUT_NAME: images})
@@ -146,6 +147,20 @@ class NetworkSession:
         except Exception as error:  # ONNX Runtime's exceptions share no narrower base.
             raise ProviderError(diagnose(self.provider, examine_host(), str(error))) from error
         return time.monotonic() - start
+
+    @property
+    def embedding_size(self) -> int:
+        """Numbers of an embedding.
+
+        Raises:
+            ValueError: when the file has none.
+        """
+        if EMBEDDINGS not in self.output_shapes:
+            raise ValueError(
+                "The model has no output of embeddings. Export the run again with export_model.py"
+                " --embeddings."
+            )
+        return self.output_shapes[EMBEDDINGS][1]
 
     @property
     def input_shapes(self) -> dict[str, list]:

@@ -98,6 +98,16 @@ def test_heatmaps_come_on_request_for_decided_labels(client):
     np.testing.assert_allclose(maps["heatmaps"]["red"], 250, atol=1e-3)
 
 
+def test_the_most_probable_labels_stand_for_all_on_request(client):
+    image = colour(100, 250, 200)
+    whole = only_result(client.post(image))[1]["probabilities"]
+    _, _, body = client.post_json([{"b64": b64(image)}, {"b64": b64(b"words")}], "?top_k=2")
+    top, failed = body["results"]
+    assert list(top["probabilities"].items()) == [(n, whole[n]) for n in ("green", "blue")]
+    assert top["decisions"] == ["green", "blue"] and failed["probabilities"] is None
+    assert client.post(image, query="?top_k=-1")[0] == 422
+
+
 def test_codes_say_what_a_single_image_lacks(client):
     tiff = encode(Image.new("RGB", (4, 4)), "TIFF")
     for data, code, status in (

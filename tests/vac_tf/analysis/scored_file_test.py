@@ -50,6 +50,13 @@ def test_images_are_found_from_another_folder_but_not_by_name_alone(tmp_path):
     assert read_scored_file(path, images, LABELS).missing == [1]
 
 
+def test_a_file_of_the_most_probable_labels_only_is_refused(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    path.write_text('{"image": "1.jpg", "status": "ok", "top": [], "decisions": []}\n')
+    with pytest.raises(DatasetError, match="--top_k, which leaves out most labels. Score"):
+        read_scored_file(str(path), ["1.jpg"], LABELS)
+
+
 def test_other_labels_are_named(tmp_path):
     path = tmp_path / "scores.jsonl"
     write(path)
