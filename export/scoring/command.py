@@ -30,6 +30,10 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.scoring.engine.assembly import merge
 
         report = merge(config.output, config.overwrite)
+    elif config.convert:
+        from export.scoring.conversion import convert
+
+        report = convert(config)
     elif config.engine == "ray":
         from export.scoring.distributed.ray_engine import score_with_ray
 

@@ -115,6 +115,18 @@ class ScoringConfig:
         " --merge joins them.",
     )
     merge: bool = setting(False, "Join the n shards of --output in input order.")
+    convert: str = setting(
+        "",
+        "Write what an annotation tool imports of the rows of the finished --output: fiftyone"
+        " (OUTPUT.fiftyone.json) or label_studio (OUTPUT.label_studio.json, and .xml for its"
+        " labeling interface).",
+        ("", "fiftyone", "label_studio"),
+    )
+    image_prefix: str = setting(
+        "",
+        "With --convert=label_studio: what makes the URL of an image, before its path, such as"
+        " /data/local-files/?d= or https://host/.",
+    )
     max_error_share: float = setting(
         0.5,
         "Stop when more than this share of the images of a part fails, of at least 100 (a folder"
@@ -265,4 +277,4 @@ class ScoringConfig:
             return ("model",)
         if self.benchmark:
             return ("model", "images")
-        return ("output",) if self.merge else ("model", "images", "output")
+        return ("output",) if self.merge or self.convert else ("model", "images", "output")

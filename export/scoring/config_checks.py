@@ -7,7 +7,7 @@ from export.config_fields import check_at_least
 
 STANDARD_OUTPUT = "-"  # Also of --images: the standard input.
 # Each is a job of its own; without any of them score.py scores all images.
-_MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors")
+_MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors", "convert")
 
 
 def check_jobs(config: Any) -> None:
