@@ -8,7 +8,7 @@ import resource
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import uvicorn
 
@@ -18,6 +18,7 @@ from export.serving.application import ServerState, make_application
 from export.serving.config import ServingConfig
 from export.serving.connections import TimedProtocol
 from export.serving.image_scorer import ImageScorer
+from export.serving.listener import address_of, open_listener, refuse_new_connections
 from export.serving.metrics import ServingMetrics
 
 _LOGGER = logging.getLogger(__name__)
@@ -29,8 +30,10 @@ _OTHER_FILES = 256
 # Idle between two requests: longer than the 60 s of common balancers, which else send a request
 # into a connection that is just being closed.
 _IDLE_SECONDS = 75
-# For bytes that are on their way when the last connection was accepted.
+# For connections and bytes that are on their way when the last connection was made.
 _LAST_BYTES_SECONDS = 0.3
+# For the request of a client that has connected: it would find its connection closed.
+_FIRST_REQUEST_SECONDS = 2.0
 
 
 def serve(config: ServingConfig) -> None:
@@ -47,7 +50,7 @@ def serve(config: ServingConfig) -> None:
 @contextlib.contextmanager
 def open_server(config: ServingConfig) -> Iterator["GracefulServer"]:
     """A server whose model is loaded, and whose port nobody else can take."""
-    with _bind(config.host, config.port) as listener:
+    with open_listener(config.host, config.port) as listener:
         devices = NetworkDevices.open(
             config.model, config.providers, config.devices, config.gpu_memory_mb, config.threads
         )
@@ -100,7 +103,7 @@ class GracefulServer(uvicorn.Server):
         drain_seconds: float,
     ):
         super().__init__(config)
-        self.address = _address(listener)
+        self.address = address_of(listener)
         self._listener = listener
         self._what = what
         self._state = state
@@ -124,17 +127,24 @@ class GracefulServer(uvicorn.Server):
         self._state.is_draining = True
         _LOGGER.info("Stopping: requests that were accepted are answered first.")
         await self._sleep(self._drain_seconds)
+        refuse_new_connections(self._listener)
+        # Those that were made just before are taken, and the bytes that are on their way.
+        await self._sleep(_LAST_BYTES_SECONDS)
         for server in self.servers:
             server.close()
-        # A request may have been sent into a connection that looks idle from here.
-        await self._sleep(_LAST_BYTES_SECONDS)
+        await self._sleep(_FIRST_REQUEST_SECONDS, self._has_new_connections)
         await super().shutdown(sockets)
 
-    async def _sleep(self, seconds: float) -> None:
-        """Until a second signal at most."""
-        end = asyncio.get_running_loop().time() + seconds
-        while not self.force_exit and (left := end - asyncio.get_running_loop().time()) > 0:
-            await asyncio.sleep(min(left, 0.1))
+    def _has_new_connections(self) -> bool:
+        """Whether a client has connected that has sent no request yet."""
+        return any(connection.cycle is None for connection in self.server_state.connections)
+
+    async def _sleep(self, seconds: float, is_needed: Callable[[], bool] = lambda: True) -> None:
+        """As long as it is needed, and until a second signal at most."""
+        clock = asyncio.get_running_loop().time
+        end = clock() + seconds
+        while not self.force_exit and is_needed() and (left := end - clock()) > 0:
+            await asyncio.sleep(min(left, 0.05))
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -148,32 +158,6 @@ class GracefulServer(uvicorn.Server):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """A socket that is bound before the model is loaded, and listens after that."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except OSError as error:
-        raise ValueError(f"--host={host} is no address of this host: {error}.") from error
-    listener = socket.socket(family, kind, protocol)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-    except OSError as error:
-        listener.close()
-        raise ValueError(
-            f"--port={port} cannot be opened on --host={host}: {error.strerror}. Choose another"
-            " one, or end the program that has it."
-        ) from error
-    return listener
-
-
-def _address(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _allow_connections(wanted: int) -> int:

@@ -113,3 +113,22 @@ def test_a_port_that_is_taken_and_a_model_that_is_none_are_one_message(model, tm
             serve(ServingConfig(model=path, port=0))
     with pytest.raises(ValueError, match="no address of this host"):
         serve(ServingConfig(model=model, port=0, host="no.such.host.invalid"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a filter of Linux")
+def test_a_connection_that_was_made_survives_the_end_of_new_ones():
+    from export.serving.listener import address_of, open_listener, refuse_new_connections
+
+    with open_listener("127.0.0.1", 0) as listener:
+        listener.listen()
+        address = listener.getsockname()
+        assert address_of(listener) == f"http://127.0.0.1:{address[1]}"
+        with socket.create_connection(address) as made:
+            refuse_new_connections(listener)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.05)
+            made.sendall(b"request")
+            with listener.accept()[0] as taken:
+                assert taken.recv(7) == b"request"
+                taken.sendall(b"answer")
+            assert made.recv(6) == b"answer"
