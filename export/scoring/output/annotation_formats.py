@@ -67,7 +67,10 @@ def label_studio_tasks(
         if probabilities:
             # That of the label that is least sure: what Label Studio sorts tasks by.
             prediction["score"] = min(probabilities)
-        image = image_prefix + (quote(row.image) if is_web else row.image)
+        image = quote(row.image) if is_web else row.image
+        if image_prefix.endswith("/"):
+            image = image.lstrip("/")
+        image = image_prefix + image
         task = {"data": {_IMAGE: image}, "predictions": [prediction]}
         yield f"{',' if place else ''}\n{_json(task)}"
     yield "\n]\n"

@@ -66,6 +66,8 @@ def test_label_studio_gets_tasks_that_fit_its_interface(model, folder, tmp_path,
     paths = [unquote(image.removeprefix(prefix)) for image in images]
     assert paths == [str(folder / file) for file in ("a.png", 'b".png', "c.png")]
     assert all(image.startswith(prefix) and image.isascii() for image in images)
+    (first, *_) = convert(output, "label_studio", image_prefix="https://host/")
+    assert first["data"]["image"].count("//") == 1
     plain = convert(output, "label_studio")
     assert [task["data"]["image"] for task in plain] == paths
     predictions = [task["predictions"][0] for task in tasks]
