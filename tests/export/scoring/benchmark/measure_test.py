@@ -84,9 +84,10 @@ def test_it_measures_the_job_of_the_flags(flags, tmp_path, monkeypatch, no_trial
     assert "CPUExecutionProvider on 2 devices" in str(found)
     assert found.figures.rows.images_per_second > 0.0
     assert not list(output.parent.iterdir())
-    gone = ScoringConfig(**flags, benchmark=True, output=str(tmp_path / "gone" / "scores.csv"))
-    with pytest.raises(ValueError, match="gone"):
-        benchmark(gone)
+    (tmp_path / "a_file").touch()
+    wrong = ScoringConfig(**flags, benchmark=True, output=str(tmp_path / "a_file" / "scores.csv"))
+    with pytest.raises(ValueError, match="a_file' is no folder"):
+        benchmark(wrong)
 
 
 def test_each_setting_has_a_session_and_a_peak_of_its_own(flags, monkeypatch):
