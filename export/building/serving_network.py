@@ -8,7 +8,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.scoring.runtime.graph_fit import EMBEDDINGS
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inputs.decoding import decode_image
-from vac_tf.models.cam_head import pool_features
+from vac_tf.models.cam_head import HEAD_LAYER, pool_features
 from vac_tf.models.classifier import with_features
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.rebuilding import rebuild_network
@@ -39,7 +39,7 @@ class InferenceNetwork:
         self.network = rebuild_network(
             with_stream_heatmaps(network), fused=False, dtype="float32", depthwise=True
         )
-        self._forward = with_features(self.network) if gives_embeddings else self.network
+        self._forward = self._with_features() if gives_embeddings else self.network
         self._preprocessing = preprocessing
         self._calibration = calibration
         size = (preprocessing.height, preprocessing.width, 3)
@@ -49,6 +49,15 @@ class InferenceNetwork:
             (None, *size), preprocessing.input_dtype, name="images"
         )
         self.bytes_signature = tf.TensorSpec((None,), tf.string, name="encoded_images")
+
+    def _with_features(self):
+        if not any(layer.name == HEAD_LAYER for layer in self.network.layers):
+            raise ValueError(
+                f"The network has no layer {HEAD_LAYER!r}, whose input the embeddings are. Name the"
+                " layer so that makes logits and heatmaps of the features, or export without"
+                " embeddings."
+            )
+        return with_features(self.network)
 
     def _predict(self, images):
         outputs = dict(self._forward(tf.cast(images, tf.float32), training=False))

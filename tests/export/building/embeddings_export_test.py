@@ -1,5 +1,6 @@
 """The pooled features as an output of the exported network."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -26,6 +27,15 @@ def test_logits_are_a_layer_on_the_embeddings():
     plain = InferenceNetwork(network, preprocessing).predict(images)
     assert set(plain) == {"logits", "probabilities", "heatmaps"}
     np.testing.assert_array_equal(plain["logits"], outputs["logits"])
+
+
+def test_a_network_of_another_head_is_refused():
+    images = keras.Input((SIZE, SIZE, 3))
+    maps = keras.layers.Conv2D(3, 16, strides=16)(images)
+    logits = keras.layers.GlobalAveragePooling2D()(maps)
+    network = keras.Model(images, {"logits": logits, "heatmaps": maps})
+    with pytest.raises(ValueError, match="no layer 'cam_head'.*export without embeddings"):
+        InferenceNetwork(network, Preprocessing(SIZE, SIZE), gives_embeddings=True)
 
 
 @pytest.mark.slow
