@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from absl import flags as absl_flags
 
+from flags import flag_files
 from flags.program import UsageError
 
 Config = TypeVar("Config")
@@ -79,7 +80,7 @@ def parse_arguments(config_class: type[Config], arguments: Sequence[str]) -> Con
     flag_values = absl_flags.FlagValues()
     define(config_class, flag_values)
     try:
-        unexpected = flag_values([config_class.__name__, *arguments])[1:]
+        unexpected = flag_values([config_class.__name__, *flag_files.expand(arguments)])[1:]
     except absl_flags.Error as error:
         raise UsageError(str(error)) from error
     if unexpected:

@@ -8,6 +8,8 @@ from absl import app
 from absl import flags as absl_flags
 from absl import logging as absl_logging
 
+from flags import flag_files
+
 # 1 is what a program itself returns: see the table in docs/scoring.md.
 USAGE_ERROR = 2
 INPUT_ERROR = 3
@@ -53,7 +55,7 @@ def run_program(main_function: Callable[[], int | None]) -> None:
 
 def _parse_flags(arguments: list[str]) -> list[str]:
     try:
-        return absl_flags.FLAGS(arguments)
+        return absl_flags.FLAGS([arguments[0], *flag_files.expand(arguments[1:])])
     except absl_flags.Error as error:
         sys.exit(_end(f"{error} See --help.", USAGE_ERROR))
 
