@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: environment lint test test-slow demo demo-dual clean
+.PHONY: environment lint test test-slow wheels demo demo-dual clean
 
 environment: $(INSTALLED)
 
@@ -27,6 +27,12 @@ test: environment lint
 # Builds of all backbones and all recipes, the installed wheel, and other long tests.
 test-slow: environment
 	$(VENV_PYTHON) -m pytest -m slow
+
+# Both distributions, to install anywhere: pip install dist/*.whl (docs/install.md).
+wheels: environment
+	rm -rf dist
+	VAC_RELEASE=1 $(VENV_PYTHON) -m build --wheel --no-isolation --outdir dist .
+	VAC_RELEASE=1 $(VENV_PYTHON) -m build --wheel --no-isolation --outdir dist distributions/scoring
 
 demo: environment
 	$(VENV_PYTHON) demo.py

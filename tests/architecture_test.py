@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from command import programs
 from tools import python_imports
 from tools.python_imports import (
     REPOSITORY,
@@ -160,6 +161,26 @@ def test_absl_flags_only_in_programs_and_flags():
 def test_export_knows_no_flags():
     paths = [path for path in FILES if path.startswith("export/")]
     assert offenders(paths, lambda path: imports_any(path, ("flags", "absl.flags"))) == {}
+
+
+def test_the_command_reaches_what_every_installation_has():
+    reached = reached_files([path for path in FILES if path.startswith("command/")], FILES)
+    assert offenders(reached, lambda path: imports_any(path, ("vac_tf", "export.building"))) == {}
+    assert not third_party(reached) & TENSORFLOW
+
+
+def test_every_program_is_a_subcommand():
+    """But for those that start other programs: demos stay in the checkout."""
+    demos = {path for path in PROGRAMS if imports_any(path, ["experiments"])}
+    expected = {f"{program.module}.py" for program in programs.PROGRAMS.values()}
+    assert set(PROGRAMS) - demos == expected, "Give it a line in command/programs.py."
+
+
+def test_programs_of_the_scoring_distribution_reach_neither_tensorflow_nor_the_library():
+    scoring = [p for p in programs.PROGRAMS.values() if p.distribution == programs.SCORING]
+    reached = reached_files([f"{program.module}.py" for program in scoring], FILES)
+    assert not [path for path in reached if path.startswith(("vac_tf/", "export/building/"))]
+    assert not third_party(reached) & TENSORFLOW
 
 
 def test_flags_know_only_configs():

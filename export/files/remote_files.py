@@ -33,8 +33,8 @@ def open_storage(url: str) -> tuple[Any, str]:
     except (ImportError, ValueError) as error:
         raise ValueError(
             f"{url!r} cannot be opened: {error}. Install fsspec and its package for this storage,"
-            " such as s3fs, gcsfs or (for folders by http) aiohttp: pip install -r"
-            " requirements-ray.txt s3fs."
+            " such as s3fs, gcsfs or (for folders by http) aiohttp:"
+            " pip install -r requirements-ray.txt s3fs."
         ) from error
 
 

@@ -34,8 +34,8 @@ def runtime_problems(facts: HostFacts) -> list[str]:
         ]
     if facts.runtime_error:
         return [
-            f"ONNX Runtime cannot be imported: {facts.runtime_error}. Mend: pip install -r"
-            " requirements-scoring.txt"
+            f"ONNX Runtime cannot be imported: {facts.runtime_error}. Mend:"
+            " pip install -r requirements-scoring.txt"
         ]
     return []
 

@@ -1,0 +1,34 @@
+"""The subcommands of `vac`: one line each."""
+
+import dataclasses
+
+LIBRARY = "vac-tf"
+SCORING = "vac-scoring"
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A program at the top of the checkout.
+
+    Attributes:
+        module: Its file, without the suffix.
+        summary: What `vac --help` says of it.
+        distribution: In which it is installed. One of vac-scoring reaches no TensorFlow.
+    """
+
+    module: str
+    summary: str
+    distribution: str = LIBRARY
+
+
+PROGRAMS = {
+    "train": Program("train", "train a classifier, or continue a run"),
+    "evaluate": Program("evaluate", "metrics and consistency of a run; tune its thresholds"),
+    "train-saliency": Program("train_saliency", "train a network that predicts fixations"),
+    "evaluate-saliency": Program("evaluate_saliency", "metrics of a saliency run or result file"),
+    "analyze": Program("analyze", "attention and objects: one page about a classifier"),
+    "convert-checkpoint": Program("convert_checkpoint", "a run folder from a PyTorch checkpoint"),
+    "export": Program("export_model", "a run as ONNX and SavedModel, proven equal to it"),
+    "score": Program("score", "score images with an exported network", SCORING),
+    "serve": Program("serve", "answer requests with an exported network, over HTTP", SCORING),
+}
