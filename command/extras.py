@@ -42,7 +42,7 @@ EXTRAS = {
     ),
     "hub": Extra("--backbone=hub:...", ("keras_hub",), LIBRARY, requirements="hub"),
 }
-_IS_INSTALLED = __package__ == "vac_command"
+IS_INSTALLED = __package__ == "vac_command"
 
 
 def missing_packages(extra: str) -> list[str]:
@@ -57,7 +57,7 @@ def how_to_install(distribution: str, extra: str = "") -> str:
         distribution: Name of the distribution.
         extra: One of `EXTRAS`, or empty for what every installation of it has.
     """
-    if _IS_INSTALLED:
+    if IS_INSTALLED:
         return f"pip install '{distribution}[{extra}]'" if extra else f"pip install {distribution}"
     name = EXTRAS[extra].requirements if extra else ""
     return f"pip install -r requirements{f'-{name}' if name else ''}.txt"

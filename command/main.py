@@ -7,6 +7,7 @@ import sys
 import types
 from collections.abc import Sequence
 
+from command.completion import SCRIPTS, complete
 from command.extras import how_to_install
 from command.programs import PROGRAMS
 from command.version import VERSION
@@ -33,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name == "--version":
         print(f"vac {VERSION}")
         return 0
+    if name == "completion":
+        return _print_completion(rest)
+    if name == "__complete" and len(rest) == 2:
+        return complete(rest, _run)
     if name not in PROGRAMS:
         print(_unknown(name), file=sys.stderr)
         return USAGE_ERROR
@@ -58,9 +63,18 @@ def usage() -> str:
             "",
             *lines,
             "",
-            "vac SUBCOMMAND --help shows its flags; vac --version.",
+            "vac SUBCOMMAND --help shows its flags; vac --version; vac completion bash|zsh|fish.",
         ]
     )
+
+
+def _print_completion(shells: list[str]) -> int:
+    if len(shells) != 1 or shells[0] not in SCRIPTS:
+        given = f"got {' '.join(shells)!r}, " if shells else ""
+        print(f"vac completion: {given}expected one of: {', '.join(SCRIPTS)}.", file=sys.stderr)
+        return USAGE_ERROR
+    print(SCRIPTS[shells[0]], end="")
+    return 0
 
 
 def _unknown(name: str) -> str:

@@ -26,9 +26,12 @@ PROGRAMS = {
     "evaluate": Program("evaluate", "metrics and consistency of a run; tune its thresholds"),
     "train-saliency": Program("train_saliency", "train a network that predicts fixations"),
     "evaluate-saliency": Program("evaluate_saliency", "metrics of a saliency run or result file"),
+    "explain": Program("explain", "where a model looks: heatmaps over images, one page"),
+    "audit": Program("audit", "whether heatmaps and decisions follow transformed images"),
     "analyze": Program("analyze", "attention and objects: one page about a classifier"),
     "convert-checkpoint": Program("convert_checkpoint", "a run folder from a PyTorch checkpoint"),
     "export": Program("export_model", "a run as ONNX and SavedModel, proven equal to it"),
     "score": Program("score", "score images with an exported network", SCORING),
+    "doctor": Program("doctor", "whether this host can score, and what is installed", SCORING),
     "serve": Program("serve", "answer requests with an exported network, over HTTP", SCORING),
 }

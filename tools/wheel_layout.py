@@ -20,7 +20,7 @@ PROGRAM_PACKAGE = "vac_programs"
 _SHARED = ("export", "flags")
 _FOLDERS = (*RENAMED, "vac_tf")
 # Of vac-tf; whatever else lies in the renamed folders is of the scoring distribution.
-_OF_THE_LIBRARY = ("vac_tf/", "export/building/", "flags/recipes/")
+_OF_THE_LIBRARY = ("vac_tf/", "export/building/", "export/inspection/", "flags/recipes/")
 _COMMANDS = {program.module: name for name, program in PROGRAMS.items()}
 _PROGRAM_FILE = re.compile(rf"(?:python )?\b({'|'.join(map(re.escape, _COMMANDS))})\.py\b")
 _REQUIREMENTS = re.compile(r"(?:-r )?\brequirements-([a-z]+)\.txt\b")

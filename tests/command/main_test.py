@@ -53,7 +53,7 @@ def test_a_subcommand_is_the_program():
 
 def test_a_distribution_that_is_missing_is_named(monkeypatch, capsys):
     monkeypatch.setattr(main, "_PACKAGE", "not_installed_")
-    monkeypatch.setattr(extras, "_IS_INSTALLED", True)
+    monkeypatch.setattr(extras, "IS_INSTALLED", True)
     assert main.main(["train"]) == 3
     assert capsys.readouterr().err == "vac train needs vac-tf: pip install vac-tf.\n"
 
@@ -63,7 +63,7 @@ def test_a_distribution_that_is_missing_is_named(monkeypatch, capsys):
     [(True, "pip install 'vac-scoring[ray]'"), (False, "pip install -r requirements-ray.txt")],
 )
 def test_what_brings_an_extra_fits_the_place(is_installed, install, monkeypatch):
-    monkeypatch.setattr(extras, "_IS_INSTALLED", is_installed)
+    monkeypatch.setattr(extras, "IS_INSTALLED", is_installed)
     assert extras.how_to_install(programs.SCORING, "ray") == install
 
 

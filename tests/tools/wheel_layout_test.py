@@ -6,7 +6,12 @@ import re
 import pytest
 
 from command.programs import LIBRARY, PROGRAMS, SCORING
-from tools.python_imports import REPOSITORY
+from tools.python_imports import (
+    REPOSITORY,
+    imported_names,
+    internal_files,
+    syntax_tree,
+)
 from tools.wheel_layout import (
     PROGRAM_PACKAGE,
     RENAMED,
@@ -108,6 +113,13 @@ def test_every_file_is_in_one_wheel():
         PROGRAM_PACKAGE,
         *RENAMED.values(),
     }
+
+
+def test_the_scoring_distribution_imports_nothing_of_the_other():
+    python = [path for path in FILES[SCORING].values() if path.endswith(".py")]
+    for path in python:
+        used = internal_files(imported_names(syntax_tree(path)), SOURCES)
+        assert used <= set(python) | {"export/__init__.py", "flags/__init__.py"}, path
 
 
 def test_where_things_lie():

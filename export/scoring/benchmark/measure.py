@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from export.scoring import parquet_package
 from export.scoring.benchmark.fast_decode_effect import FastDecodeEffect, measure_fast_decode
 from export.scoring.benchmark.figures import Figures
 from export.scoring.benchmark.hill_climb import Setting, Trial, climb
@@ -112,7 +113,9 @@ class Benchmark:
     def _output(self) -> Iterator[str]:
         """A file that may be written, beside the job's output: on its disk, where one is named."""
         output = self._config.output
-        suffix = check_output(output) if output else ".parquet"
+        suffix = ".parquet" if parquet_package.is_installed() else ".csv"
+        if output:
+            suffix = check_output(output)
         beside = nearest_folder(output) if output else None
         with tempfile.TemporaryDirectory(prefix=".benchmark.", dir=beside) as folder:
             yield os.path.join(folder, f"scores{suffix}")

@@ -17,6 +17,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from export.files.atomic_file import replace_file
+from export.scoring import parquet_package
 from export.scoring.config_checks import STANDARD_OUTPUT
 from export.scoring.output.finished_rows import csv_records, replace_some
 from export.scoring.output.rows import Columns, RowBlock, printable_path
@@ -39,8 +40,8 @@ def open_writer(
         is_part: Whether the file is only for `append_part`: CSV then has no line of names.
 
     Raises:
-        ValueError: for a suffix other than .parquet, .csv, .jsonl, or a folder that does not
-            exist or cannot be written.
+        ValueError: for a suffix other than .parquet, .csv, .jsonl, for .parquet without pyarrow,
+            or a folder that does not exist or cannot be written.
     """
     suffix = check_output(path)
     with replace_file(path) as file, open_rows(file, suffix, columns, properties, is_part) as rows:
@@ -94,6 +95,8 @@ def check_output(path: str) -> str:
             f"Unknown output type {path!r}. Expected a name that ends in"
             f" {', '.join(OUTPUT_SUFFIXES)}."
         )
+    if suffix == ".parquet":
+        parquet_package.require_for(path)
     if not os.path.isdir(folder := nearest_folder(path)):
         raise ValueError(f"The output {path!r} cannot be written: {folder!r} is no folder.")
     if os.path.isdir(path):

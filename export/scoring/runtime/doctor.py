@@ -66,10 +66,16 @@ def _describe(facts: HostFacts) -> list[str]:
     return [
         f"Python     {platform.python_version()} on {platform.platform()}",
         f"packages   {packages}",
+        f"Parquet    {_parquet(facts)}",
         f"providers  {', '.join(facts.providers) or 'none'}",
         f"GPU        {gpus}, {driver}",
         f"CUDA       {cuda}",
     ]
+
+
+def _parquet(facts: HostFacts) -> str:
+    version = facts.packages.get("pyarrow")
+    return f"by pyarrow {version}" if version else "needs pyarrow: pip install pyarrow"
 
 
 def _gpus() -> str:

@@ -18,8 +18,6 @@ def find_problems(facts: HostFacts) -> list[str]:
     A host without a GPU is not wrong. A GPU that cannot be used is.
     """
     problems = runtime_problems(facts)
-    if "pyarrow" not in facts.packages:
-        problems.append("Parquet needs pyarrow. Mend: pip install pyarrow, or write .csv or .jsonl")
     if facts.gpu_visible and not facts.runtime_error:
         problems += gpu_problems(facts)
     return problems

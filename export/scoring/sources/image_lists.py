@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from export.files.remote_files import is_url
+from export.scoring import parquet_package
 from export.scoring.sources.input import BOX_COLUMNS, ScoringInput, Source
 
 LIST_SUFFIXES = (".csv", ".parquet", ".txt")
@@ -129,6 +130,7 @@ def _named_errors(path: str, reader: Any) -> Iterator[None]:
 
 
 def _open_parquet(path: str):
+    parquet_package.require_for(path)
     # Imported here: a folder or a single image needs no pyarrow, and it takes long to load.
     import pyarrow
     from pyarrow import parquet

@@ -1,0 +1,36 @@
+"""What the doctor says of an installation."""
+
+import pytest
+
+from command import extras, installation
+from command.extras import EXTRAS
+
+
+@pytest.fixture
+def without_tensorflow(monkeypatch):
+    there = extras.importlib.util.find_spec
+    monkeypatch.setattr(
+        extras.importlib.util,
+        "find_spec",
+        lambda name: None if name in ("tensorflow", "ray") else there(name),
+    )
+
+
+def test_each_part_has_a_line_and_a_missing_one_its_command(without_tensorflow, monkeypatch):
+    for module in (extras, installation):
+        monkeypatch.setattr(module, "IS_INSTALLED", True)
+    lines = installation.describe_installation().splitlines()
+    parts = {line.split()[0]: line for line in lines}
+    assert {"vac", "vac-scoring", "vac-tf", "tensorflow", *EXTRAS} == parts.keys()
+    assert "missing (ray" in parts["ray"] and "pip install 'vac-scoring[ray]'" in parts["ray"]
+    assert "there" in parts["parquet"] and "pip" not in parts["parquet"]
+    assert "not here" in parts["tensorflow"]
+
+
+def test_a_distribution_that_is_not_installed(monkeypatch):
+    monkeypatch.setattr(installation, "_USES", {"no-such-distribution": "nothing"})
+    assert installation._distribution("no-such-distribution") == "this checkout  - nothing"
+    monkeypatch.setattr(installation, "IS_INSTALLED", True)
+    monkeypatch.setattr(extras, "IS_INSTALLED", True)
+    expected = "missing: pip install no-such-distribution  - nothing"
+    assert installation._distribution("no-such-distribution") == expected
