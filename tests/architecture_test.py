@@ -11,7 +11,7 @@ import sys
 import pytest
 
 from command import programs
-from tools import python_imports
+from tools import python_imports, wheel_layout
 from tools.python_imports import (
     REPOSITORY,
     imported_names,
@@ -191,6 +191,18 @@ def test_programs_of_the_scoring_distribution_reach_neither_tensorflow_nor_the_l
         if path.startswith(("vac_tf/", "export/building/", "export/inspection/"))
     ]
     assert not third_party(reached) & TENSORFLOW
+
+
+def test_packages_that_a_wheel_renames_are_imported_by_from():
+    """The names that `import export.scoring` leaves in the code would not be renamed."""
+
+    def plain(path):
+        imports = [node for node in ast.walk(syntax_tree(path)) if isinstance(node, ast.Import)]
+        aliases = [alias for node in imports for alias in node.names if not alias.asname]
+        tops = {alias.name.split(".")[0] for alias in aliases}
+        return sorted(tops & set(wheel_layout.RENAMED))
+
+    assert offenders([path for path in SOURCES if "/" in path or path in PROGRAMS], plain) == {}
 
 
 def test_flags_know_only_configs():

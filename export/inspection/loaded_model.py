@@ -28,10 +28,10 @@ def open_run(path: str) -> OpenedModel:
 
 def open_bundle(path: str) -> OpenedModel:
     """A `model.onnx`, or the folder of a bundle; ValueError for what is none."""
-    import export.scoring
+    from export import scoring
 
     try:
-        model = export.scoring.load(path)
+        model = scoring.load(path)
     except ValueError as error:
         raise ValueError(
             f"{error} Of an ONNX file by another program give --features, the tensor that its head"

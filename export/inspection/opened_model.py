@@ -22,7 +22,7 @@ def import_libraries(path: str) -> None:
     if is_run(path):
         import vac_tf.inference.model  # noqa: F401
     elif os.path.exists(path):
-        import export.scoring.inference.model  # noqa: F401
+        from export.scoring.inference import model  # noqa: F401
 
 
 def open_model(config: ViewedModelConfig) -> OpenedModel:
