@@ -111,7 +111,8 @@ class _Writer:
             float(self._model.thresholds[label]),
         )
         stem = f"{place}/{label_stem(label, caption.label)}"
-        files = {"overlay": f"{stem}.png", "thumbnail": f"{stem}.jpg", "heatmap": f"{stem}.npy"}
+        files = {"overlay": f"{stem}.jpg", "thumbnail": f"{stem}_small.jpg"}
+        files["heatmap"] = f"{stem}.npy"
         self._save(files["overlay"], draw_overlay(picture.shown, heatmap, caption))
         small = fit_picture(picture.shown, 2 * THUMBNAIL_SIDE)
         self._save(files["thumbnail"], heat_tile(small, heatmap, Scale.of(heatmap)))
@@ -122,7 +123,7 @@ class _Writer:
             files[f"heatmap_{kind}"] = f"{stem}_{kind}.npy"
             np.save(os.path.join(self._folder, files[f"heatmap_{kind}"]), view.heatmap)
         if drawn:
-            files["views"] = f"{stem}_views.png"
+            files["views"] = f"{stem}_views.jpg"
             self._save(files["views"], draw_views(picture.shown, heatmap, drawn, caption))
         return _described(caption, files, drawn)
 
@@ -138,7 +139,7 @@ class _Writer:
         number = len(self._sheets) + 1
         title = f"{self._model.name}: where it looks, sheet {number}"
         sheet = draw_sheet(self._thumbnails, self._columns, title)
-        self._sheets.append(f"sheets/sheet_{number:04}.png")
+        self._sheets.append(f"sheets/sheet_{number:04}.jpg")
         os.makedirs(os.path.join(self._folder, "sheets"), exist_ok=True)
         self._save(self._sheets[-1], sheet)
         self._thumbnails = []
@@ -165,8 +166,8 @@ class _Writer:
         return contents
 
     def _save(self, path: str, image: Image.Image) -> None:
-        options = {"quality": 88} if path.endswith(".jpg") else {}
-        image.save(os.path.join(self._folder, path), **options)
+        # Photographs as PNG take much more room; letters and colours need full chroma.
+        image.save(os.path.join(self._folder, path), quality=90, subsampling=0)
 
 
 def _described(caption: Caption, files: dict, views: Mapping[str, LabelView]) -> dict:
