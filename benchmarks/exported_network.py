@@ -2,14 +2,8 @@
 
 import os
 
-import keras
-
-from export.building.conversion.onnx_writer import write_onnx
-from export.building.serving_network import InferenceNetwork
 from export.bundle.description import ONNX_FILE, ModelDescription
 from export.bundle.preprocessing import Preprocessing
-from vac_tf.models import build_classifier
-from vac_tf.models.saving import save_network
 
 _LABELS = 80
 _OPSET = 18
@@ -29,13 +23,24 @@ def export_network(folder: str, backbone: str, image_size: int) -> tuple[str, st
     os.makedirs(folder, exist_ok=True)
     onnx_file, keras_file = (os.path.join(folder, n) for n in (ONNX_FILE, "network.keras"))
     if not (os.path.exists(onnx_file) and os.path.exists(keras_file)):
-        keras.utils.set_random_seed(0)
-        network = build_classifier(backbone, _LABELS, image_size)
-        labels = tuple(f"label {number}" for number in range(_LABELS))
-        description = ModelDescription(
-            labels, (0.5,) * _LABELS, Preprocessing(image_size, image_size)
-        )
-        save_network(network, keras_file)
-        inference = InferenceNetwork(network, description.preprocessing)
-        write_onnx(onnx_file, inference, description, _OPSET)
+        _export(backbone, image_size, onnx_file, keras_file)
     return onnx_file, keras_file
+
+
+def _export(backbone, image_size, onnx_file, keras_file):
+    # Imported here: what scores a network that is there already needs no TensorFlow.
+    import keras
+
+    from export.building.conversion.onnx_writer import write_onnx
+    from export.building.serving_network import InferenceNetwork
+    from vac_tf.models import build_classifier
+    from vac_tf.models.saving import save_network
+
+    keras.utils.set_random_seed(0)
+    network = build_classifier(backbone, _LABELS, image_size)
+    labels = tuple(f"label {number}" for number in range(_LABELS))
+    preprocessing = Preprocessing(image_size, image_size)
+    description = ModelDescription(labels, (0.5,) * _LABELS, preprocessing)
+    save_network(network, keras_file)
+    inference = InferenceNetwork(network, description.preprocessing)
+    write_onnx(onnx_file, inference, description, _OPSET)

@@ -3,9 +3,9 @@
     python -m experiments.killed_jobs --model=bundles/mine/model.onnx --images=photos
 
 * One job is killed with -9 --kills times and started again each time; then it may finish.
-* The same job with 1, 2 and 4 decoders, and in 2 and 3 shards that are joined.
+* The same job with 1, 2 and 4 --decoders, and in 2 and 3 --shards that are joined.
   All of them must give the bytes of the unbroken job.
-* Batches of 1, 7 and 32: the same decisions, probabilities equal to 1e-6.
+* Batches of 1, 7 and 32 (--batch_sizes): the same decisions, probabilities equal to 1e-6.
 
 Prints a line each; exit code 1 when one of them fails. Five minutes for the small network.
 """
@@ -34,6 +34,9 @@ _IMAGES = flags.DEFINE_string("images", None, "Photographs, repeated.", required
 _ROWS = flags.DEFINE_integer("rows", 20_000, "Rows of the job.")
 _ROWS_PER_PART = flags.DEFINE_integer("rows_per_part", 256, "Rows of a part of the job.")
 _KILLS = flags.DEFINE_integer("kills", 20, "How often the job is killed.")
+_DECODERS = flags.DEFINE_list("decoders", ["1", "2", "4"], "Numbers of decoders.")
+_SHARDS = flags.DEFINE_list("shards", ["2", "3"], "Numbers of shards.")
+_BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "7", "32"], "Sizes of batches, two at least.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 
 _PROGRAM = Path(__file__).resolve().parent.parent / "score.py"
@@ -145,15 +148,16 @@ def main(_) -> int:
         print(f"{_ROWS.value + 1} rows, unbroken in {seconds:.1f} s", flush=True)
         killed, parts = kill_again_and_again(job, seconds)
         say(f"killed {len(parts)} times, parts after each: {parts}", hash_file(killed) == expected)
-        for count in (1, 2, 4):
+        for count in map(int, _DECODERS.value):
             output = job.run(f"{count} decoders", f"--decoders={count}")
             say(f"{count} decoders", hash_file(output) == expected)
-        for count in (2, 3):
+        for count in map(int, _SHARDS.value):
             say(f"{count} shards", hash_file(shards(job, count)) == expected)
-        files = [job.run(f"batch {size}", f"--batch_size={size}") for size in (1, 7, 32)]
+        files = [job.run(f"batch {size}", f"--batch_size={size}") for size in _BATCH_SIZES.value]
         labels = Columns(tuple(describe_model(_MODEL.value)["label_names"])).labels
         changed, largest = compare_batches(files, labels)
-        what = f"batches of 1, 7, 32: {changed} decisions differ, probabilities by {largest:.1e}"
+        sizes = ", ".join(_BATCH_SIZES.value)
+        what = f"batches of {sizes}: {changed} decisions differ, probabilities by {largest:.1e}"
         say(what, changed == 0 and largest <= _TOLERANCE)
     return 1 if failures else 0
 

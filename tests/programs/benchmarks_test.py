@@ -12,6 +12,8 @@ from pyarrow import parquet
 
 from experiments.killed_jobs import compare_batches
 from tests.export.onnx_models import write_channel_mean_model
+from tests.programs.warm_start import start_warm
+from tests.vac_tf.analysis.analysis_runs import write_classifier_run
 from tools.python_imports import REPOSITORY
 
 ROOT = REPOSITORY
@@ -29,14 +31,24 @@ def folder(tmp_path_factory):
     return folder
 
 
-def run(name, folder, *flags):
+def run(name, folder, *flags, start=None):
     arguments = [f"--images={folder / 'photos'}", f"--work_dir={folder / 'work'}"]
-    return run_module(f"benchmarks.{name}", *arguments, *SHRUNK, *flags)
+    start = start or run_warm
+    return start(f"benchmarks.{name}", *arguments, *SHRUNK, *flags)
 
 
 def run_module(module, *arguments):
+    """The lines that a script prints which imports no TensorFlow, started as printed in it."""
     command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    return lines_of(subprocess.run(command, cwd=ROOT, capture_output=True, text=True))
+
+
+def run_warm(module, *arguments):
+    """The same of one that does."""
+    return lines_of(start_warm(f"{module.replace('.', '/')}.py", *arguments))
+
+
+def lines_of(done):
     assert done.returncode == 0, done.stderr or done.stdout
     return done.stdout.splitlines()
 
@@ -58,7 +70,7 @@ def test_end_to_end(folder):
 
 
 def test_scoring_comparison(folder):
-    lines = run("scoring_comparison", folder, "--count=8")
+    lines = run("scoring_comparison", folder, "--count=8", "--rounds=1")
     assert [line.count("|") for line in lines] == [5] * 5
     names, speeds, ratios, pixels = zip(
         *(line.strip("| ").split(" | ") for line in lines[2:]), strict=True
@@ -75,7 +87,7 @@ def test_training_input(folder):
     arguments += ["--image_size=32", "--scaled_size=24", "--box_share=0.5", "--rounds=1"]
     ways = ("none", "memory", "disk rounded")
     arguments += [f"--ways={way}" for way in ways] + ["--batch_size=4"]
-    steps, *table = run_module("benchmarks.training_input", *arguments)
+    steps, *table = run_warm("benchmarks.training_input", *arguments)
     assert re.fullmatch(
         r"CPU ms per image: read \S+, decode \S+, resize to 32 \S+, resize to 24 \S+", steps
     )
@@ -85,7 +97,8 @@ def test_training_input(folder):
 
 
 def test_rows(folder):
-    lines = run("rows", folder, "--rows=100", "--count=16", "--batch_size=4")
+    flags = ("--rows=100", "--count=16", "--batch_size=4", "--rounds=1")
+    lines = run("rows", folder, *flags, start=run_module)
     assert lines[0].startswith("rows/s") and len(lines) == 6
     for line, name in zip(lines[1:4], ("scores", "peaks of 3", "peaks of 80"), strict=True):
         assert line.startswith(name)
@@ -97,9 +110,13 @@ def test_rows(folder):
     assert 3.0 <= few < all_labels == 80.0
 
 
-def test_rounded_inputs(finished_run):
-    arguments = [f"--run_dir={finished_run.run_dir}", "--split=val"]
-    levels, *_, decisions, scores = run_module("experiments.rounded_inputs", *arguments)
+def test_rounded_inputs(tmp_path, tiny_settings, tiny_backbone):
+    del tiny_backbone  # That of the run below.
+    names = ("data_dir", "scenes_train_images", "scenes_image_size", "image_size")
+    settings = {name: tiny_settings[name] for name in names}
+    run_dir = write_classifier_run(tmp_path / "run", settings)
+    arguments = [f"--run_dir={run_dir}", "--split=val"]
+    levels, *_, decisions, scores = run_warm("experiments.rounded_inputs", *arguments)
     mean, largest = map(
         float, re.fullmatch(r"inputs: (\S+) levels off, (\S+) at most", levels).groups()
     )
@@ -109,9 +126,9 @@ def test_rounded_inputs(finished_run):
 
 
 def test_start_and_memory(scoring_flags):
-    few_rows = ("--starts=2", "--few=10", "--many=20")
+    few_rows = ("--starts=1", "--few=10", "--many=20")
     lines = run_module("benchmarks.start_and_memory", *scoring_flags, *few_rows)
-    assert re.match(r"one image: [\d.]+ s \(median of 2, .* s of the processor", lines[0])
+    assert re.match(r"one image: [\d.]+ s \(median of 1, .* s of the processor", lines[0])
     peaks = [int(re.search(r", (\d+) MiB at most", line)[1]) for line in lines[1:3]]
     assert min(peaks) > 10
     ratio = float(re.search(r": ([\d.]+) times that of the short one", lines[3])[1])
@@ -138,11 +155,12 @@ def test_loading(folder):
 
 def test_killed_jobs(scoring_flags):
     small = ("--rows=40", "--rows_per_part=8", "--kills=2")
+    small += ("--decoders=2", "--shards=2", "--batch_sizes=1,7")
     lines = run_module("experiments.killed_jobs", *scoring_flags, *small)
     assert lines[0].startswith("41 rows, unbroken in")
-    assert [line[:6] for line in lines[1:]] == ["ok    "] * 7
+    assert [line[:6] for line in lines[1:]] == ["ok    "] * 4
     assert lines[1].startswith("ok     killed 2 times, parts after each: [")
-    assert lines[-1].startswith("ok     batches of 1, 7, 32: 0 decisions differ, probabilities by")
+    assert lines[-1].startswith("ok     batches of 1, 7: 0 decisions differ, probabilities by")
 
 
 def test_batches_that_differ_are_seen(tmp_path):

@@ -6,13 +6,17 @@ Each program is also started plainly, see `tests/programs/programs_test.py`.
 """
 
 import atexit
+import contextlib
+import dataclasses
 import functools
 import json
 import os
 import runpy
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from flags.console import quiet_imports
@@ -27,26 +31,57 @@ def start_warm(program, *arguments, folder=REPOSITORY) -> subprocess.CompletedPr
         arguments: Of the program.
         folder: Where it runs.
     """
+    with running_warm(program, *arguments, folder=folder) as running:
+        return running.wait()
+
+
+@contextlib.contextmanager
+def running_warm(program, *arguments, folder=REPOSITORY) -> Iterator["RunningProgram"]:
+    """A program that runs meanwhile; the only one at a time. It is killed where it runs on.
+
+    Arguments as of `start_warm`.
+    """
     command = [str(REPOSITORY / program), *map(str, arguments)]
+    server = _server()
     with tempfile.TemporaryDirectory() as written:
         outputs = [os.path.join(written, name) for name in ("out", "error")]
         request = {"command": command, "folder": str(folder), "outputs": outputs}
         request["environment"] = dict(os.environ)
-        exit_code = _ask(request)
-        texts = [Path(path).read_text(encoding="utf-8") for path in outputs]
-    return subprocess.CompletedProcess(command, exit_code, *texts)
+        running = None
+        try:
+            server.stdin.write(json.dumps(request) + "\n")
+            server.stdin.flush()
+            running = RunningProgram(server, command, outputs, int(server.stdout.readline()))
+            yield running
+        finally:
+            # After a time-out its answer would be taken for that of the next start.
+            if running is None or not running.has_answered:
+                if running is not None and running.is_there():
+                    os.kill(running.pid, signal.SIGKILL)
+                server.kill()
+                _server.cache_clear()
 
 
-def _ask(request):
-    server = _server()
-    try:
-        server.stdin.write(json.dumps(request) + "\n")
-        server.stdin.flush()
-        return int(server.stdout.readline())
-    except BaseException:  # After a time-out its answer would be taken for that of the next start.
-        server.kill()
-        _server.cache_clear()
-        raise
+@dataclasses.dataclass
+class RunningProgram:
+    """A program of the server, and where it writes what it says."""
+
+    server: subprocess.Popen
+    command: list[str]
+    outputs: list[str]
+    pid: int
+    has_answered: bool = False
+
+    def is_there(self) -> bool:
+        """Whether it has not ended yet."""
+        return os.path.exists(f"/proc/{self.pid}")
+
+    def wait(self) -> subprocess.CompletedProcess:
+        """Its end, with what it wrote as text."""
+        exit_code = int(self.server.stdout.readline())
+        self.has_answered = True
+        texts = [Path(path).read_text(encoding="utf-8") for path in self.outputs]
+        return subprocess.CompletedProcess(self.command, exit_code, *texts)
 
 
 @functools.cache
@@ -63,12 +98,16 @@ def _server() -> subprocess.Popen:
 
 
 def _become_next_program() -> None:
-    """Answers requests with exit codes; returns in the process of each program, ready to run it."""
+    """Answers requests with the number of the process and, at its end, with its exit code.
+
+    Returns in the process of each program, ready to run it.
+    """
     for line in sys.stdin:
         child = os.fork()
         if not child:
             _become(**json.loads(line))
             return
+        print(child, flush=True)
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
     sys.exit()

@@ -150,6 +150,7 @@ class ImageSource:
                 for view in (self.views(index, sizes) if sizes else [self._decode(index)])
             ],
             input_signature=[tf.TensorSpec((), tf.int64)],
+            autograph=False,
         )
 
         def arrays(index):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from vac_tf.geometry.transforms import Scaling, Transform
 from vac_tf.inputs.augmentation.seeded_layer import derived_seed
 from vac_tf.inputs.augmentation.specification import AugmentLayers
+from vac_tf.inputs.decoding import as_it_is
 from vac_tf.inputs.image_source import ImageSource
 
 # Number of the first layer's decisions: those of the transforms are counted from 0 and from -1.
@@ -153,12 +154,14 @@ class TrainingBatches:
         dataset = None
         for run in _runs(batches) or [[np.zeros((0, 2), "int64")]]:
             examples = tf.data.Dataset.from_tensor_slices(np.concatenate(run)).map(
-                lambda row: self._example(row, epoch, size), tf.data.AUTOTUNE, deterministic=True
+                as_it_is(lambda row: self._example(row, epoch, size)),
+                tf.data.AUTOTUNE,
+                deterministic=True,
             )
             part = examples.batch(max(len(run[0]), 1))
             dataset = part if dataset is None else dataset.concatenate(part)
         if scaling and not from_photograph:
-            dataset = dataset.map(lambda images, labels: (scaling.images(images), labels))
+            dataset = dataset.map(as_it_is(lambda images, labels: (scaling.images(images), labels)))
         return dataset
 
     def _example(self, row, epoch, size):
@@ -198,7 +201,7 @@ class TrainingBatches:
 
         if not layers:
             return dataset
-        return dataset.enumerate().map(mix, tf.data.AUTOTUNE, deterministic=True)
+        return dataset.enumerate().map(as_it_is(mix), tf.data.AUTOTUNE, deterministic=True)
 
     def _scaled_at_random(self, dataset, epoch, start_step, parts_per_step):
         if self.augmentation.mode == "union":
@@ -212,7 +215,7 @@ class TrainingBatches:
                     chosen = _is_chosen(_seed(self.seed, epoch, step, -1 - number))
                     return tf.cond(chosen, lambda: transform.images(images), lambda: images), labels
 
-                dataset = dataset.enumerate().map(scale)
+                dataset = dataset.enumerate().map(as_it_is(scale))
         return dataset
 
 
@@ -245,7 +248,7 @@ def evaluation_batches(
     def example(index):
         return _by_name(source.views(index, sizes), scaled_views), labels[index]
 
-    dataset = indices.map(example, tf.data.AUTOTUNE, deterministic=True)
+    dataset = indices.map(as_it_is(example), tf.data.AUTOTUNE, deterministic=True)
     return _batched(dataset, batch_size, len(labels)).prefetch(2)
 
 

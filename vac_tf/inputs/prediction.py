@@ -13,7 +13,7 @@ def inference(network):
     """
     if not hasattr(network, "_inference"):
         network._inference = tf.function(
-            lambda images: network(images, training=False), reduce_retracing=True
+            lambda images: network(images, training=False), autograph=False, reduce_retracing=True
         )
     return network._inference
 

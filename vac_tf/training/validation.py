@@ -16,7 +16,7 @@ def validate(trainer: keras.Model, batches: tf.data.Dataset) -> tuple[dict, np.n
         The mean of each loss term over the images, and the outputs float32 `[N, ...]` in order.
     """
     if not hasattr(trainer, "_judge_in_graph"):
-        trainer._judge_in_graph = tf.function(trainer.judge, reduce_retracing=True)
+        trainer._judge_in_graph = tf.function(trainer.judge, autograph=False, reduce_retracing=True)
     totals, outputs = {}, []
     for images, targets in batches:
         terms, output = trainer._judge_in_graph(images, targets)

@@ -109,6 +109,6 @@ def _training_pass(network):
     """The pass of a training step as a graph, kept with the network: it is made once for a run."""
     if not hasattr(network, "_training_pass"):
         network._training_pass = tf.function(
-            lambda images: network(images, training=True), reduce_retracing=True
+            lambda images: network(images, training=True), autograph=False, reduce_retracing=True
         )
     return network._training_pass

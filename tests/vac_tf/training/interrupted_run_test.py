@@ -4,34 +4,27 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
+import keras
 import numpy as np
 import pytest
 
-from tools.python_imports import REPOSITORY
+from tests.programs.warm_start import running_warm
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run import run
 
-STEPS_PER_EPOCH = 6
+STEPS_PER_EPOCH, EPOCHS = 12, 3  # Of short steps so many that none runs to its end meanwhile.
+STEPS = STEPS_PER_EPOCH * EPOCHS
 DEADLINE = 240.0
 
 
-def start(config):
-    """train.py with the flags of `config`, saving its state after every step."""
+def flags_of(config):
+    """The flags of train.py for `config`, saving its state after every step."""
     defaults = dataclasses.asdict(TrainConfig())
     values = dataclasses.asdict(config) | {"checkpoint_seconds": 0.0}
-    flags = [f"--{name}={value}" for name, value in values.items() if value != defaults[name]]
-    return subprocess.Popen(
-        [sys.executable, "train.py", *flags],
-        cwd=REPOSITORY,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return [f"--{name}={value}" for name, value in values.items() if value != defaults[name]]
 
 
 def finished_steps(config):
@@ -46,18 +39,15 @@ def finished_steps(config):
 
 def interrupt(config, signal_number, after_steps):
     """Starts the run, ends it once it has done so many steps; exit code and standard error."""
-    process = start(config)
     deadline = time.monotonic() + DEADLINE
-    try:
+    with running_warm("train.py", *flags_of(config)) as process:
         while finished_steps(config) < after_steps:
-            assert process.poll() is None, process.communicate()[1]
+            assert process.is_there(), process.wait().stderr
             assert time.monotonic() < deadline, f"no {after_steps} steps in {DEADLINE} s"
             time.sleep(0.02)
-        process.send_signal(signal_number)
-        _, errors = process.communicate(timeout=DEADLINE)
-    finally:
-        process.kill()
-    return process.returncode, errors
+        os.kill(process.pid, signal_number)
+        done = process.wait()
+    return done.returncode, done.stderr
 
 
 def state(config):
@@ -66,15 +56,34 @@ def state(config):
 
 
 @pytest.fixture(scope="module")
-def interrupted_run(finished_run, tmp_path_factory):
+def unbroken_run(tiny_settings, tmp_path_factory):
+    """The config of a run that nothing interrupts.
+
+    Its backbone is a file, which a process of its own can read, of one convolution.
+    """
+    folder = tmp_path_factory.mktemp("unbroken")
+    images = keras.Input((None, None, 3))
+    features = keras.layers.Rescaling(1 / 128, -1)(images)
+    features = keras.layers.Conv2D(8, 16, strides=16, padding="same")(features)
+    features = keras.layers.BatchNormalization()(features)
+    keras.Model(images, features).save(folder / "backbone.keras")
+    settings = tiny_settings | {"backbone": f"keras:{folder}/backbone.keras", "epochs": EPOCHS}
+    settings["batch_size"] = settings["scenes_train_images"] // STEPS_PER_EPOCH
+    config = TrainConfig(run_dir=str(folder / "run"), **settings)
+    run(config)
+    return config
+
+
+@pytest.fixture(scope="module")
+def interrupted_run(unbroken_run, tmp_path_factory):
     """The config of a run that was interrupted twice and then finished; and what it said."""
     folder = str(tmp_path_factory.mktemp("interrupted") / "run")
-    config = dataclasses.replace(finished_run, run_dir=folder)
+    config = dataclasses.replace(unbroken_run, run_dir=folder)
     reports = []
-    # In the middle of the first epoch, and of the second one.
-    for signal_number, after_steps in ((signal.SIGKILL, 3), (signal.SIGTERM, 8)):
+    # At the earliest in the middle of the first epoch, and of the second one.
+    for signal_number, after_steps in ((signal.SIGKILL, 3), (signal.SIGTERM, 14)):
         reports.append(interrupt(config, signal_number, after_steps))
-        assert after_steps <= finished_steps(config) < 12
+        assert after_steps <= finished_steps(config) < STEPS
         assert not [name for name in os.listdir(folder) if "partial" in name]
     return config, reports, run(config)
 
@@ -89,19 +98,20 @@ def test_the_exit_code_and_the_last_line_say_how_it_ended(interrupted_run):
 
 def test_it_ends_with_the_same_number_of_steps(interrupted_run):
     config, _, account = interrupted_run
-    assert (account["epochs"], account["steps"]) == (2, 12)
+    assert (account["epochs"], account["steps"]) == (EPOCHS, STEPS)
+    rows = [[str(epoch), str(epoch * STEPS_PER_EPOCH)] for epoch in range(1, EPOCHS + 1)]
     with open(os.path.join(config.run_dir, "log.csv")) as stream:
-        assert [line.split(",")[:2] for line in stream][1:] == [["1", "6"], ["2", "12"]]
+        assert [line.split(",")[:2] for line in stream][1:] == rows
 
 
-def test_it_ends_with_the_same_state_bit_for_bit(interrupted_run, finished_run):
-    interrupted, uninterrupted = state(interrupted_run[0]), state(finished_run)
+def test_it_ends_with_the_same_state_bit_for_bit(interrupted_run, unbroken_run):
+    interrupted, uninterrupted = state(interrupted_run[0]), state(unbroken_run)
     assert interrupted.keys() == uninterrupted.keys()
     for name, expected in uninterrupted.items():
         np.testing.assert_array_equal(interrupted[name], expected, err_msg=name)
 
 
-def test_its_log_is_the_same(interrupted_run, finished_run):
+def test_its_log_is_the_same(interrupted_run, unbroken_run):
     def rows(config):
         with open(os.path.join(config.run_dir, "log.csv")) as stream:
             header, *lines = (line.strip().split(",") for line in stream)
@@ -109,4 +119,4 @@ def test_its_log_is_the_same(interrupted_run, finished_run):
         timings = {"seconds", "data_wait_share"}
         return [{k: float(v) for k, v in row.items() if k not in timings} for row in rows]
 
-    assert rows(interrupted_run[0]) == rows(finished_run)
+    assert rows(interrupted_run[0]) == rows(unbroken_run)
