@@ -1,4 +1,4 @@
-"""Evaluates a run: multi-label metrics and heatmap inconsistency, into RUN_DIR/evaluation.json.
+"""Evaluates a run: metrics and heatmap inconsistency, into RUN_DIR/evaluation.json and report.html.
 
     python evaluate.py --run_dir=runs/flip --tune_thresholds --calibrate=platt
     python evaluate.py --run_dir=runs/flip --split=test
@@ -17,10 +17,14 @@ from vac_tf.configs.classification import EvaluationConfig
 def main():
     config = dataclass_flags.from_flags(EvaluationConfig)
     with quiet_imports():
-        from vac_tf.evaluation.classification import evaluate
+        from vac_tf.evaluation.classification import evaluate_run
         from vac_tf.evaluation.classification_table import format_table
+        from vac_tf.report.page import write_report
 
-    print(format_table(evaluate(config)))
+    evaluated = evaluate_run(config)
+    print(format_table(evaluated.results))
+    if config.report and (path := write_report(evaluated)):
+        print(f"page: {path}")
 
 
 if __name__ == "__main__":

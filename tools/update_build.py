@@ -72,6 +72,7 @@ PACKAGES = {
     # Only in the other environment of requirements-tfa.txt, which Bazel does not build.
     "tensorflow_addons": (),
     "tf2onnx": ("tf2onnx",),
+    "markupsafe": ("markupsafe",),
     # Only in the environment of requirements-benchmarks.txt.
     "torch": (),
     # Only in the environment of tests/goldens/write_triton_schema.py.

@@ -217,6 +217,7 @@ class EvaluationConfig:
     save_scores: bool = setting(
         False, "Keep labels and logits of every image in RUN_DIR/scores.npz, to compare runs by."
     )
+    report: bool = setting(True, "Write RUN_DIR/report.html, a page to look at and to pass on.")
     saliency_run: str = setting(
         "",
         "Run folder of train_saliency.py: also evaluate the classifier (of average pooling) with"

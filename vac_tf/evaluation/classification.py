@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from typing import Any
 
 import numpy as np
 import scipy.special
@@ -37,6 +38,33 @@ from vac_tf.runs.saliency_network import read_saliency_network
 _LOGGER = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvaluatedRun:
+    """An evaluation with what it was made of, for whoever shows more than its numbers.
+
+    Attributes:
+        config: of the evaluation; its `split` is filled in.
+        run_config: of the run, with the folder of the data that were read.
+        folder: of the run.
+        network: images -> `logits` and `heatmaps`.
+        source: the N images of the split.
+        labels: float32 `[N, L]`, 0, 1 or NaN (unknown), as the split has them.
+        unknown_labels: what NaN means in the metrics.
+        logits: float32 `[N, L]`.
+        results: the contents of `evaluation.json`.
+    """
+
+    config: EvaluationConfig
+    run_config: TrainConfig
+    folder: RunFolder
+    network: Any
+    source: ImageSource
+    labels: np.ndarray
+    unknown_labels: str
+    logits: np.ndarray
+    results: dict
+
+
 def evaluate(config: EvaluationConfig) -> dict:
     """Evaluates the best network of a run and writes `evaluation.json` into its folder.
 
@@ -51,6 +79,11 @@ def evaluate(config: EvaluationConfig) -> dict:
         ValueError: no such run or split, other labels than the run's, a bad image, thresholds that
             were tuned for another network, or a saliency run that does not fit.
     """
+    return evaluate_run(config).results
+
+
+def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
+    """As `evaluate`, and what the results were made of."""
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config()
     if config.data_dir:
@@ -105,7 +138,9 @@ def evaluate(config: EvaluationConfig) -> dict:
     evaluation["conventions"] |= _describe_selection(folder, run_config, split, config.split)
     evaluation["conventions"] |= _describe_images(config, run_config, skipped, transforms)
     folder.write_json("evaluation.json", evaluation)
-    return evaluation
+    return EvaluatedRun(
+        config, run_config, folder, network, source, split.labels, unknown, logits, evaluation
+    )
 
 
 def _weighted(config, run_config, network):

@@ -1,0 +1,93 @@
+"""The page of an evaluation, RUN_DIR/report.html: one file that shows what a network does."""
+
+import datetime
+import importlib.util
+import logging
+import os
+
+import numpy as np
+import scipy.special
+
+from vac_tf.decisions.calibration import BINNING, calibration_errors
+from vac_tf.decisions.decision_rule import read_decision_rule
+from vac_tf.evaluation.classification import EvaluatedRun
+from vac_tf.pages.charts import FRAME, line_chart
+from vac_tf.pages.rendering import render, write_page
+from vac_tf.report.headlines import judged_labels, measure_headlines
+from vac_tf.report.label_table import label_rows, slider_data
+from vac_tf.report.legend import HEADLINES, LEGEND
+from vac_tf.report.reliability import reliability_chart
+from vac_tf.report.repetition import command, versions
+from vac_tf.report.training_history import history_charts, read_history
+
+REPORT_FILE = "report.html"
+_TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
+_LOGGER = logging.getLogger(__name__)
+
+
+def write_report(evaluated: EvaluatedRun) -> str | None:
+    """Writes the page into the folder of the run, whole or not at all.
+
+    Args:
+        evaluated: the evaluation that the page shows.
+
+    Returns:
+        The path of the page; None, with a warning, where the library that writes pages is missing:
+        the evaluation itself is done and must not be lost for it.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    if importlib.util.find_spec("jinja2") is None:
+        _LOGGER.warning("No %s: jinja2 is missing, pip install -r requirements.txt.", REPORT_FILE)
+        return None
+    path = evaluated.folder.file(REPORT_FILE)
+    write_page(path, render("report.html", _TEMPLATES, **_values(evaluated)))
+    return path
+
+
+def _values(evaluated: EvaluatedRun) -> dict[str, object]:
+    """What the template names."""
+    config, results = evaluated.config, evaluated.results
+    names = list(evaluated.source.split.label_names)
+    data = (evaluated.labels, evaluated.logits)
+    unknown, threshold = evaluated.unknown_labels, config.threshold
+    headlines = measure_headlines(*data, results, unknown, threshold)
+    rule = read_decision_rule(evaluated.folder, names)
+    return {
+        "run": os.path.basename(os.path.abspath(config.run_dir)),
+        "results": results,
+        "conventions": results["conventions"],
+        "headlines": headlines,
+        "headline_names": HEADLINES,
+        "legend": LEGEND,
+        "rows": label_rows(results, headlines, rule),
+        "data": slider_data(names, *data, unknown, threshold),
+        "frame": FRAME,
+        "curve_chart": line_chart(
+            [],
+            "recall",
+            "precision",
+            "Precision-recall curve of the chosen label",
+            x_range=(0.0, 1.0),
+            y_range=(0.0, 1.0),
+        ),
+        **_calibration(evaluated),
+        "history": history_charts(
+            read_history(evaluated.folder), results["conventions"]["selected_epoch"] or 0
+        ),
+        "commands": [command("train.py", evaluated.run_config), command("evaluate.py", config)],
+        "versions": versions(),
+        "seed": evaluated.run_config.seed,
+        "date": datetime.date.today().isoformat(),
+    }
+
+
+def _calibration(evaluated: EvaluatedRun) -> dict[str, object]:
+    _, judged = judged_labels(evaluated.labels, evaluated.unknown_labels)
+    probabilities = scipy.special.expit(evaluated.logits.astype(np.float32))
+    return {
+        "reliability": reliability_chart(judged, probabilities),
+        "calibration": calibration_errors(judged, probabilities),
+        "binning": BINNING,
+    }
