@@ -19,8 +19,9 @@ def main():
     with quiet_imports():
         from vac_tf.evaluation.classification import evaluate_run
         from vac_tf.evaluation.classification_table import format_table
-        from vac_tf.report.page import write_report
+        from vac_tf.report.page import check_report, write_report
 
+    check_report(config)
     evaluated = evaluate_run(config)
     print(format_table(evaluated.results))
     if config.report and (path := write_report(evaluated)):

@@ -218,6 +218,11 @@ class EvaluationConfig:
         False, "Keep labels and logits of every image in RUN_DIR/scores.npz, to compare runs by."
     )
     report: bool = setting(True, "Write RUN_DIR/report.html, a page to look at and to pass on.")
+    report_labels: str = setting(
+        "",
+        "Labels whose images the page shows beside the 40 of the lowest average precision: a,b; or"
+        " all, with the pictures of the others in RUN_DIR/report_files.",
+    )
     saliency_run: str = setting(
         "",
         "Run folder of train_saliency.py: also evaluate the classifier (of average pooling) with"

@@ -8,19 +8,26 @@ import os
 import numpy as np
 import scipy.special
 
+from vac_tf.configs.classification import EvaluationConfig
 from vac_tf.decisions.calibration import BINNING, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.classification import EvaluatedRun
 from vac_tf.pages.charts import FRAME, line_chart
+from vac_tf.pages.inline_pictures import jpeg_address
+from vac_tf.pages.picture_files import PictureFiles, new_folder
 from vac_tf.pages.rendering import render, write_page
+from vac_tf.report.asked_labels import asked_labels
+from vac_tf.report.gallery import color_bar, draw_gallery, is_inside, least_consistent
 from vac_tf.report.headlines import judged_labels, measure_headlines
 from vac_tf.report.label_table import label_rows, slider_data
 from vac_tf.report.legend import HEADLINES, LEGEND
 from vac_tf.report.reliability import reliability_chart
 from vac_tf.report.repetition import command, versions
 from vac_tf.report.training_history import history_charts, read_history
+from vac_tf.runs.folder import RunFolder
 
 REPORT_FILE = "report.html"
+FILES_FOLDER = "report_files"
 _TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
 _LOGGER = logging.getLogger(__name__)
 
@@ -42,11 +49,21 @@ def write_report(evaluated: EvaluatedRun) -> str | None:
         _LOGGER.warning("No %s: jinja2 is missing, pip install -r requirements.txt.", REPORT_FILE)
         return None
     path = evaluated.folder.file(REPORT_FILE)
-    write_page(path, render("report.html", _TEMPLATES, **_values(evaluated)))
+    with new_folder(evaluated.folder.file(FILES_FOLDER)) as files:
+        write_page(path, render("report.html", _TEMPLATES, **_values(evaluated, files)))
     return path
 
 
-def _values(evaluated: EvaluatedRun) -> dict[str, object]:
+def check_report(config: EvaluationConfig) -> None:
+    """Refuses, before hours of predictions, a page that could not be written afterwards.
+
+    Raises:
+        ValueError: no such run, or labels that it does not have.
+    """
+    asked_labels(config.report_labels, RunFolder(config.run_dir).read_label_names())
+
+
+def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
     """What the template names."""
     config, results = evaluated.config, evaluated.results
     names = list(evaluated.source.split.label_names)
@@ -73,6 +90,7 @@ def _values(evaluated: EvaluatedRun) -> dict[str, object]:
             y_range=(0.0, 1.0),
         ),
         **_calibration(evaluated),
+        **_gallery(evaluated, files),
         "history": history_charts(
             read_history(evaluated.folder), results["conventions"]["selected_epoch"] or 0
         ),
@@ -80,6 +98,19 @@ def _values(evaluated: EvaluatedRun) -> dict[str, object]:
         "versions": versions(),
         "seed": evaluated.run_config.seed,
         "date": datetime.date.today().isoformat(),
+    }
+
+
+def _gallery(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
+    asked = evaluated.config.report_labels
+    gallery = draw_gallery(
+        evaluated, lambda number: jpeg_address if is_inside(number, asked) else files.add
+    )
+    return {
+        "gallery": gallery,
+        "has_heatmaps": any(each.mirrored for each in gallery) or not gallery,
+        "least_consistent": least_consistent(gallery),
+        "color_bar": color_bar(),
     }
 
 

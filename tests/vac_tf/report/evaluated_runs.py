@@ -1,11 +1,15 @@
 """Evaluations to show: made of arrays, with whatever names labels may have."""
 
-import types
+import json
 
 import numpy as np
+import tensorflow as tf
+from PIL import Image
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.datasets.split import Split
 from vac_tf.evaluation.classification import EvaluatedRun
+from vac_tf.inputs.image_source import ImageSettings, ImageSource
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.runs.folder import RunFolder
 
@@ -19,10 +23,53 @@ ODD_NAMES = (
 )
 
 
+class Brightness:
+    """A network whose map of every label is the brightness of the image's four quarters."""
+
+    def __init__(self, num_labels, has_heatmaps=True):
+        self._num_labels = num_labels
+        self._has_heatmaps = has_heatmaps
+
+    def __call__(self, images, training):
+        maps = self.maps(images)
+        maps = tf.repeat(maps, self._num_labels, axis=3)
+        outputs = {"logits": tf.reduce_mean(maps, axis=(1, 2))}
+        return outputs | ({"heatmaps": maps} if self._has_heatmaps else {})
+
+    def maps(self, images):
+        """`[B, 2, 2, 1]`."""
+        return tf.nn.avg_pool(tf.reduce_mean(images, 3, keepdims=True), 8, 8, "VALID")
+
+
+class Constant(Brightness):
+    """A network whose maps say nothing."""
+
+    def maps(self, images):
+        return tf.ones((len(images), 2, 2, 1))
+
+
+def _write_images(path, number):
+    """Noise of two sizes and shapes, `number` PNG files."""
+    folder = path / "images"
+    folder.mkdir(exist_ok=True)
+    generator = np.random.default_rng(0)
+    for index in range(number):
+        file = folder / f"{index}.png"
+        if index < 24:
+            pixels = generator.integers(0, 256, (24, 16 + 8 * (index % 2), 3), np.uint8)
+            Image.fromarray(pixels).save(file)
+        elif not file.exists():
+            file.hardlink_to(folder / f"{index % 24}.png")
+        yield str(file)
+
+
 def evaluated_run(
-    path, names=ODD_NAMES, num_images=40, seed=0, threshold=0.5, labels=None, network=None
+    path, names=ODD_NAMES, num_images=12, seed=0, threshold=0.5, labels=None, **settings
 ) -> EvaluatedRun:
-    """An evaluation of made-up labels and logits whose folder is `path`."""
+    """An evaluation of made-up images, labels and logits whose folder is `path`.
+
+    Its network is `Brightness`; `network=` is another one, other settings are the config's.
+    """
     generator = np.random.default_rng(seed)
     if labels is None:
         labels = (generator.random((num_images, len(names))) < 0.3).astype(np.float32)
@@ -37,17 +84,16 @@ def evaluated_run(
         "images_trained_on": 0,
         "images_selected_on": 0,
     }
-    split = types.SimpleNamespace(
-        label_names=tuple(names),
-        image_paths=tuple(f"images/{number}.jpg" for number in range(len(labels))),
-    )
-    config = EvaluationConfig(run_dir=str(path), split="test", threshold=threshold)
+    network = settings.pop("network", None) or Brightness(len(names))
+    split = Split(tuple(_write_images(path, len(labels))), labels, tuple(names))
+    config = EvaluationConfig(run_dir=str(path), split="test", threshold=threshold, **settings)
+    (path / "labels.json").write_text(json.dumps({"label_names": list(names)}))
     return EvaluatedRun(
         config=config,
         run_config=TrainConfig(run_dir=str(path), dataset="table", data_dir="data"),
         folder=RunFolder(str(path)),
         network=network,
-        source=types.SimpleNamespace(split=split),
+        source=ImageSource(split, ImageSettings(image_size=16)),
         labels=labels,
         unknown_labels="ignore",
         logits=logits,

@@ -6,6 +6,7 @@ import re
 import shlex
 
 import numpy as np
+import pytest
 from markupsafe import escape
 
 from flags.dataclass_flags import parse_arguments
@@ -84,7 +85,8 @@ def test_the_command_gives_the_run_again():
     assert parse_arguments(TrainConfig, arguments) == config
 
 
+@pytest.mark.slow
 def test_two_thousand_labels_fit(tmp_path):
     names = [f"label {number}" for number in range(2000)]
-    path = write_report(evaluated_run(tmp_path, names, num_images=60))
+    path = write_report(evaluated_run(tmp_path, names, num_images=600))
     assert os.path.getsize(path) < MOST_BYTES

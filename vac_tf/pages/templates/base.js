@@ -37,6 +37,11 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
   });
 }
 
+// On paper everything is open.
+addEventListener("beforeprint", () => {
+  for (const details of document.querySelectorAll("details")) details.open = true;
+});
+
 // The list of sections marks the one that is being read.
 {
   const links = new Map(
