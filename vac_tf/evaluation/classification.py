@@ -9,6 +9,7 @@ import scipy.special
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
+from vac_tf.datasets.near_duplicates import difference_hashes
 from vac_tf.datasets.run_splits import TEST_SPLITS, VALIDATION_PART, read_named_split
 from vac_tf.decisions.calibration import BINNING, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
@@ -51,6 +52,7 @@ class EvaluatedRun:
         labels: float32 `[N, L]`, 0, 1 or NaN (unknown), as the split has them.
         unknown_labels: what NaN means in the metrics.
         logits: float32 `[N, L]`.
+        hashes: uint64 `[N]` of `difference_hashes`; None where no page is wanted.
         results: the contents of `evaluation.json`.
     """
 
@@ -62,6 +64,7 @@ class EvaluatedRun:
     labels: np.ndarray
     unknown_labels: str
     logits: np.ndarray
+    hashes: np.ndarray | None
     results: dict
 
 
@@ -105,7 +108,9 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
         transforms, stride = table2_transforms(network, size, kernel, strides), min(strides)
     batches = evaluation_batches(source, split.labels, config.batch_size)
     with naming_bad_images(source):
-        logits, inconsistency = predict_and_compare(network, batches, transforms, stride)
+        hashes: list[np.ndarray] = []
+        watched = _watched(batches, hashes) if config.report else batches
+        logits, inconsistency = predict_and_compare(network, watched, transforms, stride)
 
     unknown = config.unknown_labels or run_config.unknown_labels
 
@@ -139,7 +144,16 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     evaluation["conventions"] |= _describe_images(config, run_config, skipped, transforms)
     folder.write_json("evaluation.json", evaluation)
     return EvaluatedRun(
-        config, run_config, folder, network, source, split.labels, unknown, logits, evaluation
+        config,
+        run_config,
+        folder,
+        network,
+        source,
+        split.labels,
+        unknown,
+        logits,
+        np.concatenate(hashes) if hashes else None,
+        evaluation,
     )
 
 
@@ -202,3 +216,10 @@ def _read_split(config: EvaluationConfig, run_config: TrainConfig, label_names) 
     if not config.skip_bad_images:
         return split, []
     return leave_bad_images_out(split, image_settings(run_config))
+
+
+def _watched(batches, hashes: list):
+    """The same batches; on the way the fingerprints of their images are kept."""
+    for images, labels in batches:
+        hashes.append(difference_hashes(images.numpy()))
+        yield images, labels

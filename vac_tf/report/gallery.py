@@ -13,7 +13,7 @@ from vac_tf.pages.inline_pictures import png_address
 from vac_tf.report.asked_labels import asked_labels
 from vac_tf.report.gallery_choice import KINDS, MOST_INSIDE, choose_images, worst_labels
 from vac_tf.report.headlines import judged_labels
-from vac_tf.report.looking import Look, Looks, look_again
+from vac_tf.report.looking import Look, Looks
 
 Place = Callable[[np.ndarray], str]  # Puts pixels somewhere and says at which address.
 
@@ -61,25 +61,53 @@ def shown_labels(evaluated: EvaluatedRun) -> list[int]:
     return list(dict.fromkeys([*worst_labels(precisions), *asked]))
 
 
-def draw_gallery(evaluated: EvaluatedRun, place: Callable[[int], Place]) -> list[LabelGallery]:
-    """Chooses, predicts and draws.
-
-    Args:
-        evaluated: the evaluation.
-        place: number of a shown label -> where its pictures go.
-    """
+def choose_gallery(evaluated: EvaluatedRun) -> dict[int, dict[str, list[int]]]:
+    """Label -> kind -> images, for every label that is shown."""
     _, judged = judged_labels(evaluated.labels, evaluated.unknown_labels)
     probabilities = scipy.special.expit(evaluated.logits.astype(np.float32))
-    chosen = {
+    return {
         label: choose_images(judged[:, label], probabilities[:, label], evaluated.config.threshold)
         for label in shown_labels(evaluated)
     }
-    pairs = [(image, label) for label, kinds in chosen.items() for image in sum(kinds.values(), [])]
-    looks = look_again(evaluated, pairs)
+
+
+def draw_gallery(
+    evaluated: EvaluatedRun,
+    chosen: dict[int, dict[str, list[int]]],
+    looks: Looks,
+    place: Callable[[int], Place],
+) -> list[LabelGallery]:
+    """Draws what was chosen.
+
+    Args:
+        evaluated: the evaluation.
+        chosen: of `choose_gallery`.
+        looks: of all its images.
+        place: number of a shown label -> where its pictures go.
+    """
     return [
-        _label_gallery(evaluated, label, kinds, probabilities[:, label], looks, place(number))
+        _label_gallery(evaluated, label, kinds, looks, place(number))
         for number, (label, kinds) in enumerate(chosen.items())
     ]
+
+
+def show(
+    evaluated: EvaluatedRun,
+    image: int,
+    label: int,
+    looks: Looks,
+    place: Place,
+    scale: tuple[float, float] | None = None,
+) -> Shown:
+    """One image of a label; the colours of its map end at `scale`, by default at its own values."""
+    picture, look = looks.pictures[image], looks.maps.get((image, label))
+    over = None
+    if look is not None:
+        low, high = scale or (float(look.original.min()), float(look.original.max()))
+        over = place(overlay(picture, look.original, low, high))
+    probability = scipy.special.expit(evaluated.logits[image, label].astype(np.float32))
+    file = os.path.basename(evaluated.source.split.image_paths[image])
+    return Shown(place(picture), over, float(probability), file)
 
 
 def least_consistent(galleries: Sequence[LabelGallery], most: int = 6) -> list[Mirrored]:
@@ -99,28 +127,21 @@ def is_inside(number: int, asked: str) -> bool:
     return number < MOST_INSIDE or asked != "all"
 
 
-def _label_gallery(evaluated, label, kinds, probabilities, looks: Looks, place) -> LabelGallery:
+def _label_gallery(evaluated, label, kinds, looks: Looks, place) -> LabelGallery:
     images = sum(kinds.values(), [])
     scale = _scale([looks.maps[image, label] for image in images if (image, label) in looks.maps])
     row = evaluated.results["per_label"][label]
-    files = {image: os.path.basename(evaluated.source.split.image_paths[image]) for image in images}
-
-    def shown(image):
-        picture, look = looks.pictures[image], looks.maps.get((image, label))
-        over = None if look is None else place(overlay(picture, look.original, *scale))
-        return Shown(place(picture), over, float(probabilities[image]), files[image])
-
+    shown = {image: show(evaluated, image, label, looks, place, scale) for image in images}
     mirrored = None
     if images and (images[0], label) in looks.maps:
         look = looks.maps[images[0], label]
-        mirrored = _mirrored(
-            row["name"], looks.pictures[images[0]], look, scale, files[images[0]], place
-        )
+        file = shown[images[0]].file
+        mirrored = _mirrored(row["name"], looks.pictures[images[0]], look, scale, file, place)
     return LabelGallery(
         row["name"],
         row["AP"],
         row["positives"],
-        {KINDS[kind]: [shown(image) for image in chosen] for kind, chosen in kinds.items()},
+        {KINDS[kind]: [shown[image] for image in chosen] for kind, chosen in kinds.items()},
         mirrored,
     )
 

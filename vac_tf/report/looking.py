@@ -49,16 +49,19 @@ class Looks:
     maps: dict[tuple[int, int], Look]
 
 
-def look_again(evaluated: EvaluatedRun, pairs: Iterable[tuple[int, int]]) -> Looks:
+def look_again(
+    evaluated: EvaluatedRun, pairs: Iterable[tuple[int, int]], others: Iterable[int] = ()
+) -> Looks:
     """Decodes the images of some (image, label) pairs and predicts their maps, each image once.
 
     Args:
         evaluated: with its network and images.
         pairs: image and label each. `maps` is empty for a network that gives no heatmaps.
+        others: images of which only the picture is wanted.
     """
-    labels_of: dict[int, list[int]] = {}
+    labels_of: dict[int, set[int]] = {image: set() for image in others}
     for image, label in pairs:
-        labels_of.setdefault(image, []).append(label)
+        labels_of.setdefault(image, set()).add(label)
     images, source = sorted(labels_of), evaluated.source
     looks = Looks({}, {})
     with naming_bad_images(source):

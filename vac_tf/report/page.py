@@ -17,12 +17,26 @@ from vac_tf.pages.inline_pictures import jpeg_address
 from vac_tf.pages.picture_files import PictureFiles, new_folder
 from vac_tf.pages.rendering import render, write_page
 from vac_tf.report.asked_labels import asked_labels
-from vac_tf.report.gallery import color_bar, draw_gallery, is_inside, least_consistent
+from vac_tf.report.confusions import confusion_matrix, taken_for, wrong_together
+from vac_tf.report.gallery import (
+    choose_gallery,
+    color_bar,
+    draw_gallery,
+    is_inside,
+    least_consistent,
+)
 from vac_tf.report.headlines import judged_labels, measure_headlines
 from vac_tf.report.label_table import label_rows, slider_data
 from vac_tf.report.legend import HEADLINES, LEGEND
+from vac_tf.report.looking import look_again
 from vac_tf.report.reliability import reliability_chart
 from vac_tf.report.repetition import command, versions
+from vac_tf.report.suspects import (
+    duplicate_images,
+    show_duplicate,
+    show_suspect,
+    suspect_labels,
+)
 from vac_tf.report.training_history import history_charts, read_history
 from vac_tf.runs.folder import RunFolder
 
@@ -90,7 +104,8 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
             y_range=(0.0, 1.0),
         ),
         **_calibration(evaluated),
-        **_gallery(evaluated, files),
+        **_pictures(evaluated, files),
+        **_errors(evaluated),
         "history": history_charts(
             read_history(evaluated.folder), results["conventions"]["selected_epoch"] or 0
         ),
@@ -101,16 +116,42 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
     }
 
 
-def _gallery(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
+def _errors(evaluated: EvaluatedRun) -> dict[str, object]:
+    _, judged = judged_labels(evaluated.labels, evaluated.unknown_labels)
+    probabilities = scipy.special.expit(evaluated.logits.astype(np.float32))
+    decided = probabilities > np.float32(evaluated.config.threshold)
+    confused, confusion = confusion_matrix(judged, decided)
+    return {
+        "label_names": evaluated.source.split.label_names,
+        "taken_for": taken_for(judged, decided),
+        "wrong_together": wrong_together(judged, decided),
+        "confused": confused,
+        "confusion": confusion,
+    }
+
+
+def _pictures(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
+    """Everything that is drawn; each image is decoded and predicted once."""
     asked = evaluated.config.report_labels
+    chosen = choose_gallery(evaluated)
+    suspects = suspect_labels(evaluated)
+    num_duplicates, duplicates = duplicate_images(evaluated)
+    pairs = [(image, label) for label, kinds in chosen.items() for image in sum(kinds.values(), [])]
+    looks = look_again(evaluated, pairs + suspects, sum(duplicates, ()))
     gallery = draw_gallery(
-        evaluated, lambda number: jpeg_address if is_inside(number, asked) else files.add
+        evaluated,
+        chosen,
+        looks,
+        lambda number: jpeg_address if is_inside(number, asked) else files.add,
     )
     return {
         "gallery": gallery,
-        "has_heatmaps": any(each.mirrored for each in gallery) or not gallery,
+        "has_heatmaps": bool(looks.maps) or not gallery,
         "least_consistent": least_consistent(gallery),
         "color_bar": color_bar(),
+        "suspects": [show_suspect(evaluated, pair, looks, jpeg_address) for pair in suspects],
+        "num_duplicates": num_duplicates,
+        "duplicates": [show_duplicate(evaluated, pair, looks, jpeg_address) for pair in duplicates],
     }
 
 

@@ -97,5 +97,6 @@ def evaluated_run(
         labels=labels,
         unknown_labels="ignore",
         logits=logits,
+        hashes=None,
         results=results,
     )

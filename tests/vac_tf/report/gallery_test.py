@@ -8,7 +8,7 @@ import pytest
 
 from tests.vac_tf.report.evaluated_runs import Brightness, Constant, evaluated_run
 from vac_tf.report.asked_labels import asked_labels
-from vac_tf.report.gallery import draw_gallery, least_consistent, shown_labels
+from vac_tf.report.gallery import choose_gallery, draw_gallery, least_consistent, shown_labels
 from vac_tf.report.gallery_choice import choose_images, worst_labels
 from vac_tf.report.looking import look_again
 from vac_tf.report.page import check_report, write_report
@@ -18,6 +18,12 @@ LABELS = np.array([1, 1, 1, 0, 0, 0, np.nan], np.float32)
 
 def place(number):
     return lambda pixels: f"{number}: {pixels.shape}"
+
+
+def gallery_of(evaluated):
+    chosen = choose_gallery(evaluated)
+    pairs = [(image, label) for label, kinds in chosen.items() for image in sum(kinds.values(), [])]
+    return draw_gallery(evaluated, chosen, look_again(evaluated, pairs), place)
 
 
 def test_images_are_of_their_kind_and_in_order():
@@ -61,7 +67,7 @@ def test_maps_follow_a_mirror_where_the_network_does(tmp_path):
 
 
 def test_a_label_shows_its_images_and_one_mirrored(tmp_path):
-    gallery = draw_gallery(evaluated_run(tmp_path, ("a", "b")), place)
+    gallery = gallery_of(evaluated_run(tmp_path, ("a", "b")))
     assert {each.name for each in gallery} == {"a", "b"}
     for number, each in enumerate(gallery):
         for shown in sum(each.kinds.values(), []):
@@ -74,7 +80,7 @@ def test_a_label_shows_its_images_and_one_mirrored(tmp_path):
 
 
 def test_constant_maps_have_no_inconsistency_and_are_drawn(tmp_path):
-    gallery = draw_gallery(evaluated_run(tmp_path, ("a",), network=Constant(1)), place)
+    gallery = gallery_of(evaluated_run(tmp_path, ("a",), network=Constant(1)))
     assert gallery[0].mirrored.inconsistency is None and least_consistent(gallery) == []
     page = write_report(evaluated_run(tmp_path, ("a",), network=Constant(1)))
     assert "The heatmap is constant" in open(page).read()
@@ -82,7 +88,7 @@ def test_constant_maps_have_no_inconsistency_and_are_drawn(tmp_path):
 
 def test_a_network_without_heatmaps_shows_photographs(tmp_path):
     evaluated = evaluated_run(tmp_path, ("a",), network=Brightness(1, has_heatmaps=False))
-    (each,) = draw_gallery(evaluated, place)
+    (each,) = gallery_of(evaluated)
     assert each.mirrored is None and each.kinds["Right, most confident"][0].overlay is None
     assert "the network gives no heatmaps" in open(write_report(evaluated)).read()
 

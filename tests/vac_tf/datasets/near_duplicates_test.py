@@ -1,0 +1,41 @@
+"""Fingerprints: stable under what makes no other picture, far apart for others."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from vac_tf.datasets.near_duplicates import close_pairs, difference_hashes
+
+
+@pytest.fixture(scope="module")
+def images():
+    generator = np.random.default_rng(0)
+    coarse = generator.integers(0, 256, (20, 10, 10, 3), np.uint8)
+    large = [Image.fromarray(each).resize((72, 72), Image.Resampling.BICUBIC) for each in coarse]
+    return np.stack([np.asarray(each) for each in large])
+
+
+def bits_between(one, other):
+    return int(np.bitwise_count(one ^ other))
+
+
+def test_scaling_and_light_change_few_bits_and_another_image_many(images):
+    hashes = difference_hashes(images)
+    smaller = np.stack([np.asarray(Image.fromarray(each).resize((48, 40))) for each in images])
+    for changed in (difference_hashes(smaller), difference_hashes(images * 0.6 + 20)):
+        assert max(map(bits_between, hashes, changed)) <= 3
+    assert min(bits_between(hashes[0], other) for other in hashes[1:]) > 12
+
+
+def test_pairs_are_all_that_are_close_and_in_order(images):
+    hashes = difference_hashes(np.concatenate([images, images[3:5]]))
+    hashes[21] ^= np.uint64(1)
+    assert close_pairs(hashes, most_bits=2) == [(3, 20, 0), (4, 21, 1)]
+    many = np.random.default_rng(1).integers(1, 2**60, 1100, np.uint64)
+    many[[5, 600, 1099]] = 7
+    assert close_pairs(many, most_bits=0) == [(5, 600, 0), (5, 1099, 0), (600, 1099, 0)]
+
+
+def test_plain_images_are_alike_in_nothing():
+    hashes = difference_hashes(np.full((3, 30, 31, 3), 77.7, np.float32))
+    assert hashes.tolist() == [0, 0, 0] and close_pairs(hashes) == []

@@ -1,0 +1,58 @@
+"""Images that look alike, told by a fingerprint of 64 bits of each. Needs no TensorFlow."""
+
+import numpy as np
+
+_ROWS, _COLUMNS = 8, 9
+_CHUNK = 512
+
+
+def difference_hashes(images: np.ndarray) -> np.ndarray:
+    """Fingerprints that survive scaling, compression and small changes of colour ("dHash").
+
+    Each bit says whether a cell of the image, shrunk to 8 x 9 cells of grey, is brighter than the
+    one left of it.
+
+    Args:
+        images: `[B, H, W, 3]`.
+
+    Returns:
+        uint64 `[B]`.
+    """
+    grey = np.asarray(images, np.float32).mean(axis=3)
+    rows, columns = _shares(_ROWS, grey.shape[1]), _shares(_COLUMNS, grey.shape[2])
+    cells = np.einsum("rh,bhw,cw->brc", rows, grey, columns, optimize=True)
+    bits = cells[:, :, 1:] > cells[:, :, :-1] + 1e-3  # Rounding makes no bit of a plain area.
+    return np.packbits(bits.reshape(len(bits), 64), axis=1).view(np.uint64)[:, 0]
+
+
+def close_pairs(hashes: np.ndarray, most_bits: int = 2) -> list[tuple[int, int, int]]:
+    """Pairs of images whose fingerprints differ in few bits.
+
+    Images without structure, whose fingerprint is 0, are left out: they are alike in nothing.
+
+    Args:
+        hashes: uint64 `[N]`.
+        most_bits: that may differ.
+
+    Returns:
+        The smaller index, the larger, and the number of bits; the closest first.
+    """
+    pairs = []
+    for first in range(0, len(hashes), _CHUNK):
+        rows = hashes[first : first + _CHUNK]
+        bits = np.bitwise_count(rows[:, None] ^ hashes[None, first:])
+        close = (bits <= most_bits) & (rows[:, None] != 0) & (hashes[None, first:] != 0)
+        close &= np.arange(len(rows))[:, None] < np.arange(close.shape[1])[None]
+        pairs += [
+            (int(bits[row, column]), int(first + row), int(first + column))
+            for row, column in np.argwhere(close)
+        ]
+    return [(one, other, bits) for bits, one, other in sorted(pairs)]
+
+
+def _shares(cells: int, pixels: int) -> np.ndarray:
+    """Share of each pixel in each cell, over the cell's size: float32 `[cells, pixels]`."""
+    edges = np.linspace(0, pixels, cells + 1)
+    starts = np.arange(pixels)
+    overlap = np.minimum(edges[1:, None], starts + 1) - np.maximum(edges[:-1, None], starts)
+    return (np.clip(overlap, 0, None) * cells / pixels).astype(np.float32)
