@@ -223,6 +223,11 @@ class EvaluationConfig:
         "Labels whose images the page shows beside the 40 of the lowest average precision: a,b; or"
         " all, with the pictures of the others in RUN_DIR/report_files.",
     )
+    compare_with: str = setting(
+        "",
+        "Run folders, separated by commas, that the page compares this run with on the same images:"
+        " differences with paired intervals, gains per label, heatmaps side by side.",
+    )
     saliency_run: str = setting(
         "",
         "Run folder of train_saliency.py: also evaluate the classifier (of average pooling) with"

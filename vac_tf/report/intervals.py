@@ -43,20 +43,35 @@ def bootstrap_intervals(
         name -> interval for mAP and the names of `decision_metrics`, without `alarm_rate`;
         and L intervals of AP. None where a value is undefined in every resample.
     """
-    known, positive = ~np.isnan(judged), judged == 1
-    decided = decided & known
-    per_image = _per_image(decided, positive, known)
-    draws, precisions = [], []
+    precisions = []
     for counts in resample_counts(len(ranked), samples, seed):
         columns = [_of_label(*column, counts) for column in _columns(ranked, logits)]
         precisions.append(np.stack(columns, axis=1))
-        draws.append(_metrics(precisions[-1], decided, positive, known, per_image, counts))
-    names = draws[0]
-    joined = {name: np.concatenate([part[name] for part in draws]) for name in names}
+    of_labels = np.concatenate(precisions)
+    draws = {"mAP": _mean(of_labels, ~np.isnan(of_labels))}
+    draws |= bootstrap_draws(judged, decided, samples, seed)
     return (
-        {name: percentile_interval(values) for name, values in joined.items()},
-        [percentile_interval(column) for column in np.concatenate(precisions).T],
+        {name: percentile_interval(values) for name, values in draws.items()},
+        [percentile_interval(column) for column in of_labels.T],
     )
+
+
+def bootstrap_draws(
+    judged: np.ndarray, decided: np.ndarray, samples: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """The metrics of decisions in every resample, `[S]` by name, NaN where undefined.
+
+    Equal seeds give equal resamples: differences of two networks' draws are paired. Arguments as of
+    `bootstrap_intervals`.
+    """
+    known, positive = ~np.isnan(judged), judged == 1
+    decided = decided & known
+    per_image = _per_image(decided, positive, known)
+    draws = [
+        _metrics(decided, positive, known, per_image, counts)
+        for counts in resample_counts(len(judged), samples, seed)
+    ]
+    return {name: np.concatenate([part[name] for part in draws]) for name in draws[0]}
 
 
 def chance_average_precision(labels: np.ndarray) -> np.ndarray:
@@ -124,7 +139,7 @@ def _per_image(decided, positive, known) -> dict[str, np.ndarray]:
     }
 
 
-def _metrics(precisions, decided, positive, known, per_image, counts) -> dict[str, np.ndarray]:
+def _metrics(decided, positive, known, per_image, counts) -> dict[str, np.ndarray]:
     """Every metric of each resample, `[S]`; as `decision_metrics` of the repeated images."""
     hits, predicted, positives, total = (
         np.stack([counts[rows].sum(axis=0, dtype=np.float64) for rows in cells.T], axis=1)
@@ -142,7 +157,6 @@ def _metrics(precisions, decided, positive, known, per_image, counts) -> dict[st
         if name != "judged"
     }
     return {
-        "mAP": _mean(precisions, ~np.isnan(precisions)),
         "mA": _mean((recalls + specificities) / 2, counted & (negatives > 0)),
         "F1-C": _mean(_ratio(2 * hits, predicted + positives), counted),
         "P-C": precision,

@@ -17,6 +17,9 @@ from vac_tf.pages.inline_pictures import jpeg_address
 from vac_tf.pages.picture_files import PictureFiles, new_folder
 from vac_tf.pages.rendering import render, write_page
 from vac_tf.report.asked_labels import asked_labels
+from vac_tf.report.comparison.gains import measure_gains
+from vac_tf.report.comparison.panels import draw_panels, panel_examples
+from vac_tf.report.comparison.runs import check_compared, compared_runs, own_run
 from vac_tf.report.confusions import confusion_matrix, taken_for, wrong_together
 from vac_tf.report.gallery import (
     choose_gallery,
@@ -28,7 +31,7 @@ from vac_tf.report.gallery import (
 from vac_tf.report.headlines import judged_labels, measure_headlines
 from vac_tf.report.label_table import label_rows, slider_data
 from vac_tf.report.legend import HEADLINES, LEGEND
-from vac_tf.report.looking import look_again
+from vac_tf.report.looking import Looks, look_again
 from vac_tf.report.reliability import reliability_chart
 from vac_tf.report.repetition import command, versions
 from vac_tf.report.suspects import (
@@ -72,9 +75,11 @@ def check_report(config: EvaluationConfig) -> None:
     """Refuses, before hours of predictions, a page that could not be written afterwards.
 
     Raises:
-        ValueError: no such run, or labels that it does not have.
+        ValueError: no such run, labels that it does not have, or runs that do not compare with it.
     """
-    asked_labels(config.report_labels, RunFolder(config.run_dir).read_label_names())
+    names = RunFolder(config.run_dir).read_label_names()
+    asked_labels(config.report_labels, names)
+    check_compared(config.compare_with, config.run_dir, names)
 
 
 def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
@@ -145,6 +150,7 @@ def _pictures(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]
         lambda number: jpeg_address if is_inside(number, asked) else files.add,
     )
     return {
+        **_comparison(evaluated, looks),
         "gallery": gallery,
         "has_heatmaps": bool(looks.maps) or not gallery,
         "least_consistent": least_consistent(gallery),
@@ -152,6 +158,19 @@ def _pictures(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]
         "suspects": [show_suspect(evaluated, pair, looks, jpeg_address) for pair in suspects],
         "num_duplicates": num_duplicates,
         "duplicates": [show_duplicate(evaluated, pair, looks, jpeg_address) for pair in duplicates],
+    }
+
+
+def _comparison(evaluated: EvaluatedRun, looks: Looks) -> dict[str, object]:
+    if not evaluated.config.compare_with:
+        return {"gains": [], "panels": []}
+    others = compared_runs(evaluated)
+    runs = [own_run(evaluated), *others]
+    examples = panel_examples(evaluated, looks)
+    return {
+        "gains": [measure_gains(evaluated, other) for other in others],
+        "panels": draw_panels(evaluated, runs, examples, jpeg_address),
+        "panel_runs": [run.name for run in runs],
     }
 
 
