@@ -139,3 +139,29 @@ def test_a_head_on_the_maximum_and_a_file_that_is_no_onnx_are_refused(tmp_path):
     (tmp_path / "l.txt").write_text("a\na\nb")
     with pytest.raises(ValueError, match=r"3 names \(2 distinct\), the head 3 labels"):
         opened(tmp_path / "m.onnx", label_file=str(tmp_path / "l.txt"))
+
+
+@pytest.mark.slow
+def test_a_network_exported_by_pytorch(tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(3, 16, 3, 2, 1), torch.nn.BatchNorm2d(16), torch.nn.ReLU()]
+    features = torch.nn.Sequential(*layers, torch.nn.Conv2d(16, 32, 3, 2, 1), torch.nn.ReLU())
+    head = torch.nn.Linear(32, NUM_LABELS)
+    network = torch.nn.Sequential(
+        features, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), head
+    ).eval()
+    file = str(tmp_path / "m.onnx")
+    torch.onnx.export(network, torch.zeros(1, 3, SIZE, SIZE), file, dynamo=False)
+    graph = onnx.load(file).graph
+    (pooled,) = [node.input[0] for node in graph.node if node.op_type == "GlobalAveragePool"]
+    # Its batch is written in: one image at a time.
+    image = pixels()[:1]
+    found = opened(file, features=pooled, pixel_mean="128", pixel_deviation="64")
+    probabilities, heatmaps = found.model.predict(image)
+    with torch.no_grad():
+        given = torch.tensor(((image - 128) / 64).transpose(0, 3, 1, 2).copy())
+        expected = torch.einsum("nchw,lc->nhwl", features(given), head.weight).numpy()
+        logits = network(given)
+    np.testing.assert_allclose(heatmaps, expected, atol=1e-5)
+    np.testing.assert_allclose(probabilities, torch.sigmoid(logits).numpy(), atol=1e-6)
