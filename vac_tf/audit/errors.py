@@ -7,9 +7,9 @@ from vac_tf.audit.measurement import Measurement
 from vac_tf.metrics.roc import roc_auc_interval
 
 PREDICTORS = {
-    "inconsistency": "inconsistency of the heatmap, mean over the views",
-    "decision_change": "share of the views that change the decision",
-    "doubt": "nearness of the probability to its threshold (needs no view; to compare with)",
+    "inconsistency": "inconsistency, mean over the views",
+    "decision_change": "share of views that change the decision",
+    "doubt": "nearness to the threshold, without any view",
 }
 
 
