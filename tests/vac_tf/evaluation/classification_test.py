@@ -224,6 +224,15 @@ def test_sizes_of_a_backbone_with_fewer_cells_than_its_stride_says():
         assert set(transforms) == {"hflip", "rotate"} | kinds
 
 
+def test_a_network_of_one_image_size_is_measured_at_no_other(tmp_path):
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.Conv2D(4, 8, strides=8)(keras.layers.Rescaling(1 / 255)(images))
+    keras.Model(images, features).save(tmp_path / "own.keras")
+    network = build_classifier(f"keras:{tmp_path}/own.keras", 2)
+    transforms = table2_transforms(network, 32, "bilinear", heatmap_strides(network))
+    assert set(transforms) == {"hflip", "rotate", "translate"}
+
+
 @pytest.fixture(scope="module")
 def networks():
     return {name: build_classifier(name, 2) for name in ("mobilenetv2", "small")}
