@@ -10,6 +10,8 @@ import onnx
 import pytest
 import tensorflow as tf
 
+import vac_tf
+from export import scoring
 from export.building.config import ExportConfig
 from export.building.exporter import export_run
 from export.building.provenance import without_paths
@@ -99,6 +101,19 @@ def test_the_file_has_the_heatmaps_of_both_streams_by_name(run, bundle):
     for name, expected in keras_outputs(config, images).items():
         np.testing.assert_allclose(found[name], expected, rtol=1e-3, atol=1e-3)
     assert set(served["serving_default"].structured_outputs) == {"logits", "probabilities"}
+
+
+def test_the_run_and_the_bundle_are_called_with_images(run, bundle):
+    config, split = run
+    results = vac_tf.load(config.run_dir)(split.image_paths[:9], batch_size=4)
+    exported = scoring.load(bundle[0], providers="cpu")(split.image_paths[:9], batch_size=5)
+    for expected, found in zip(results, exported, strict=True):
+        assert found.labels == expected.labels
+        assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-5)
+        np.testing.assert_allclose(found.heatmaps, expected.heatmaps, atol=1e-3)
+    measured = vac_tf.evaluate(config.run_dir, split.select(range(20)))
+    # Whole cells of the coarser stream.
+    assert measured["conventions"]["inconsistency"]["translate"] == "translate:16:0"
 
 
 def test_every_heatmap_is_one_convolution(bundle):
