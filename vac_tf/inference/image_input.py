@@ -149,3 +149,10 @@ class ImageInput:
         if 0.0 < highest <= 1.0:
             raise self.error("its values are in 0..1; expected 0..255: multiply it by 255")
         return values.astype(np.float32, copy=False)
+
+
+def are_several(given: Any) -> bool:
+    """Whether it is a list of images: also a stack `[N, H, W, 3]`, or a column of a table."""
+    if isinstance(given, memoryview):  # Bytes, which have an axis too.
+        return False
+    return isinstance(given, (list, tuple)) or getattr(given, "ndim", 0) in (1, 4)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.geometry.resizing import resize_images
-from vac_tf.inference.image_input import ImageError, ImageInput
+from vac_tf.inference.image_input import ImageError, ImageInput, are_several
 from vac_tf.inference.result import ByLabel, Result
 from vac_tf.inputs.decoding import decode_image, orient
 from vac_tf.inputs.image_source import ImageSettings
@@ -114,9 +114,9 @@ class Model:
 
         Args:
             images: A path, a URL (http, https), the bytes of an image file, a Pillow image, or an
-                array `[H, W, 3]` of RGB in 0..255, whole numbers or floats; or a list of these, or
-                an array `[N, H, W, 3]`; or an iterator over these, which is read as its results
-                are asked for, so that any number of images can pass.
+                array `[H, W, 3]` of RGB in 0..255, whole numbers or floats; or a list of these (a
+                column of a table too), or an array `[N, H, W, 3]`; or an iterator over these,
+                which is read as its results are asked for, so that any number of images can pass.
             batch_size: Images that go through the network at once.
 
         Returns:
@@ -132,7 +132,7 @@ class Model:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         if isinstance(images, Iterator):
             return self._results(images, batch_size)
-        if isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4:
+        if are_several(images):
             return list(self._results(images, batch_size))
         (result,) = self._batch([ImageInput.of(images, self.settings)], map)
         if result.error is not None:

@@ -12,7 +12,7 @@ import numpy as np
 from export.bundle.description import ONNX_FILE
 from export.images.image_header import ImageError
 from export.images.preprocessing import fit, to_input_dtype
-from export.scoring.inference.image_input import ImageInput
+from export.scoring.inference.image_input import ImageInput, are_several
 from export.scoring.inference.result import ByLabel, Result
 from export.scoring.runtime.host_limits import available_cores
 from export.scoring.runtime.session import NetworkSession
@@ -67,9 +67,9 @@ class Model:
 
         Args:
             images: A path, a URL (http, https), the bytes of an image file, a Pillow image, or an
-                array `[H, W, 3]` of RGB in 0..255, whole numbers or floats; or a list of these, or
-                an array `[N, H, W, 3]`; or an iterator over these, which is read as its results
-                are asked for, so that any number of images can pass.
+                array `[H, W, 3]` of RGB in 0..255, whole numbers or floats; or a list of these (a
+                column of a table too), or an array `[N, H, W, 3]`; or an iterator over these,
+                which is read as its results are asked for, so that any number of images can pass.
             batch_size: Images that go through the network at once.
 
         Returns:
@@ -85,7 +85,7 @@ class Model:
             raise ValueError(f"batch_size must be at least 1, got {batch_size}.")
         if isinstance(images, Iterator):
             return self._results(images, batch_size)
-        if isinstance(images, (list, tuple)) or getattr(images, "ndim", 0) == 4:
+        if are_several(images):
             return list(self._results(images, batch_size))
         image, view = self._load(ImageInput.of(images, self.preprocessing))
         if isinstance(view, ImageError):

@@ -137,6 +137,13 @@ def test_a_batch_is_a_list_and_an_iterator_is_read_as_it_is_asked(model):
     assert model([]) == []
 
 
+def test_a_column_of_paths_is_a_list(model, photo_file):
+    paths = [str(photo_file), "nothing.jpg"]
+    for column in (tuple(paths), np.array(paths), np.array(paths, object)):
+        assert [found.error is None for found in model(column)] == [True, False]
+    assert model(memoryview(photo_file.read_bytes())).error is None
+
+
 def test_an_image_is_read_by_its_url(model, photo_file):
     handler = functools.partial(_Quiet, directory=photo_file.parent)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
