@@ -74,5 +74,5 @@ def _describe_verdict(verdict):
     return (
         f"{verdict['file']}: on {verdict['images']} validation images"
         f" {verdict['decisions']['changed']:.3%} of the decisions change, probabilities by at most"
-        f" {verdict['probabilities']['largest']:.1e}; {', '.join(changes)}."
+        f" {verdict['probabilities']['largest']:.1e}{'; ' if changes else ''}{', '.join(changes)}."
     )

@@ -33,9 +33,22 @@ def rebuild_network(
 
     Returns:
         A new functional `keras.Model` with equal weights, none of them frozen.
+
+    Raises:
+        ValueError: a layer that cannot be made again from its config.
     """
 
     def rebuild_layer(layer):
+        try:
+            return remake(layer)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise ValueError(
+                f"Layer {layer.name!r}, a {layer.__class__.__name__}, cannot be made again from its"
+                " config. A layer of your own needs get_config() with its arguments, and **kwargs"
+                f" for those of Keras; a Lambda is to become such a layer. Keras says: {error}"
+            ) from error
+
+    def remake(layer):
         layer_config = layer.get_config()
         layer_class = layer.__class__
         is_layer = isinstance(layer, keras.layers.Layer)  # Plain operations take no dtype.

@@ -70,6 +70,28 @@ def test_what_cannot_be_exported_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+class Scaled(keras.layers.Layer):
+    """A layer that Keras cannot make again: it has arguments and no config."""
+
+    def __init__(self, factor):
+        super().__init__()
+        self.factor = factor
+
+    def call(self, values):
+        return values * self.factor
+
+
+@pytest.mark.parametrize("kind", ["Scaled", "Lambda"])
+def test_a_layer_that_cannot_be_copied_is_named(kind, data_dir, tmp_path):
+    layer = Scaled(2.0) if kind == "Scaled" else keras.layers.Lambda(lambda values: 2 * values)
+    network = tiny_network()
+    outputs = {**network.output, "logits": layer(network.output["logits"])}
+    own = Model(keras.Model(network.inputs[0], outputs), NAMES, 32)
+    with pytest.raises(ValueError, match=f"{layer.name}', a {kind}, cannot be made again.*config"):
+        building.export_network(own, tmp_path / "bundle", images=[data_dir / "val_0.jpg"])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_bundle_needs_a_folder():
     with pytest.raises(ValueError, match="Missing: --bundle_dir"):
         NetworkExportConfig()
