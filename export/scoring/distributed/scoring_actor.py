@@ -1,7 +1,6 @@
 """Scores single parts of a job on any machine: what an actor of a distributed engine runs."""
 
 import contextlib
-import dataclasses
 import json
 import os
 import socket
@@ -29,8 +28,10 @@ from export.scoring.sources.input import ScoringInput
 
 
 def encode_inputs(inputs: Sequence[ScoringInput]) -> str:
-    """Inputs as JSON, with bytes of paths that are not UTF-8 as escapes."""
-    return json.dumps([dataclasses.astuple(value) for value in inputs])
+    """Inputs from files as JSON, with bytes of paths that are not UTF-8 as escapes."""
+    return json.dumps(
+        [(value.image, value.path, value.box, value.problem, value.member) for value in inputs]
+    )
 
 
 def decode_inputs(text: str) -> list[ScoringInput]:
