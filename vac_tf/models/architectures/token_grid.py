@@ -54,6 +54,6 @@ def with_grid(model: keras.Model) -> keras.Model:
     side, others = grid
     patches = model.outputs[0]
     if others:
-        patches = keras.layers.Cropping1D((others, 0), name="patches")(patches)
-    features = keras.layers.Reshape((side, side, channels), name="grid")(patches)
+        patches = keras.layers.Cropping1D((others, 0), name="tokens_of_patches")(patches)
+    features = keras.layers.Reshape((side, side, channels), name="grid_of_patches")(patches)
     return keras.Model(model.inputs[0], features, name=model.name)
