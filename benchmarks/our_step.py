@@ -17,6 +17,7 @@ from vac_tf.models import build_classifier
 from vac_tf.models.architectures.resnet_v1_5 import torch_name
 from vac_tf.models.backbones import heatmap_stride
 from vac_tf.models.cam_head import HEAD_LAYER
+from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.transforms import HorizontalFlip, Scaling
 
@@ -72,7 +73,7 @@ def build_trainer(settings: StepSettings) -> ConsistencyTrainer:
         build_classifier(settings.backbone, settings.num_labels, precision=policy),
         np.full(settings.num_labels, settings.positive_ratio, "float32"),
         (HorizontalFlip(), Scaling(settings.scaled_size)),
-        pairs="grid",
+        Consistency(pairs="grid"),
         stride=heatmap_stride((settings.backbone,)),
         coupled_weight_decay=settings.weight_decay,
     )

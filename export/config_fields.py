@@ -8,9 +8,13 @@ import math
 from typing import Any
 
 
-def setting(default: Any, help_text: str, choices: tuple[str, ...] | None = None) -> Any:
+def setting(
+    default: Any, help_text: str, choices: tuple[str, ...] | None = None, flag: str = ""
+) -> Any:
     """A dataclass field with its help text and, optionally, its closed list of values."""
-    return dataclasses.field(default=default, metadata={"help": help_text, "choices": choices})
+    return dataclasses.field(
+        default=default, metadata={"help": help_text, "choices": choices, "flag": flag}
+    )
 
 
 def check_choices(config: Any) -> None:

@@ -1,6 +1,8 @@
 """Flags derived from a config dataclass: names, defaults and help texts stand only there.
 
-A field's help text is `metadata["help"]`; a closed list of values is `metadata["choices"]`.
+A field's help text is `metadata["help"]`; its values are `metadata["choices"]`: a tuple is closed,
+to a registry modules add names that `--import` names. The flag is called as the field, but for
+`metadata["flag"]`.
 """
 
 import dataclasses
@@ -11,7 +13,9 @@ from typing import Any, TypeVar
 from absl import flags as absl_flags
 
 from flags import flag_files
+from flags.console import quiet_imports
 from flags.program import UsageError
+from vac_tf.configs.extensions import import_extensions
 
 Config = TypeVar("Config")
 
@@ -36,20 +40,28 @@ def define(
     for field in dataclasses.fields(config_class):
         if field.name in skip:
             continue
-        help_text, choices = field.metadata["help"], field.metadata.get("choices")
-        if choices:
+        name, help_text = flag_name(field), field.metadata["help"]
+        choices = field.metadata.get("choices")
+        if isinstance(choices, tuple):
             absl_flags.DEFINE_enum(
-                field.name, field.default, list(choices), help_text, flag_values=flag_values
+                name, field.default, list(choices), help_text, flag_values=flag_values
             )
         elif field.type in _DEFINE:
-            _DEFINE[field.type](field.name, field.default, help_text, flag_values=flag_values)
+            if choices:  # Checked by the config, once all names are there.
+                help_text = f"<{'|'.join(choices)}|one of --import>: {help_text}"
+            _DEFINE[field.type](name, field.default, help_text, flag_values=flag_values)
         else:
             raise ValueError(
                 f"Field {config_class.__name__}.{field.name} has the type {field.type!r}."
                 " Expected one of: bool, int, float, str."
             )
         # A key flag of the program: `--help` shows it, as `--helpfull` would.
-        flag_values.register_key_flag_for_module(sys.argv[0], flag_values[field.name])
+        flag_values.register_key_flag_for_module(sys.argv[0], flag_values[name])
+
+
+def flag_name(field: dataclasses.Field) -> str:
+    """The name of the flag of a field."""
+    return field.metadata.get("flag") or field.name
 
 
 def from_flags(
@@ -57,15 +69,20 @@ def from_flags(
 ) -> Config:
     """A `config_class` with the values of its flags; `fixed` are the fields without a flag.
 
+    The modules of `--import` are imported first.
+
     Raises:
-        UsageError: what the config's own checks say.
+        UsageError: what the config's own checks say, or there is no such module.
     """
     values = {
-        field.name: flag_values[field.name].value
+        field.name: flag_values[flag_name(field)].value
         for field in dataclasses.fields(config_class)
-        if field.name in flag_values and field.name not in fixed
+        if flag_name(field) in flag_values and field.name not in fixed
     }
     try:
+        if values.get("imports"):
+            with quiet_imports():
+                values["imports"] = import_extensions(values["imports"])
         return config_class(**values, **fixed)
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -15,6 +15,10 @@ _PUBLIC = {
     "evaluate": "vac_tf.inference.evaluation",
     "load": "vac_tf.inference.model",
     "read_split": "vac_tf.datasets",
+    "register_backbone": "vac_tf.models.registration",
+    "register_dataset": "vac_tf.datasets",
+    "register_loss": "vac_tf.training.step.classification_loss",
+    "register_transform": "vac_tf.transforms",
 }
 
 __all__ = list(_PUBLIC)

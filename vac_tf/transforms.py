@@ -8,6 +8,7 @@ from vac_tf.geometry.transforms import (
     Translation,
     parse_transforms,
     parse_weights,
+    register_transform,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "Translation",
     "parse_transforms",
     "parse_weights",
+    "register_transform",
 ]

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from export.building.gate.budget import parse_budget, parse_precisions
 from export.config_fields import check_at_least, check_choices, check_needed, setting
+from vac_tf.configs.extensions import IMPORT_HELP
 
 _LIMITS = (
     "a change of the defaults such as decisions:0.02,mAP:0.01, of: probability, mean_probability,"
@@ -19,6 +20,7 @@ class ExportConfig:
 
     _needed: ClassVar[tuple[str, ...]] = ("run_dir", "bundle_dir")
 
+    imports: str = setting("", IMPORT_HELP, flag="import")
     run_dir: str = setting("", "Folder that train.py wrote.")
     bundle_dir: str = setting(
         "",

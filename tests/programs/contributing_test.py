@@ -9,62 +9,57 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from tests.programs.documentation import page
+from tests.programs.warm_start import start_warm
+from tests.vac_tf.registries import own_names  # noqa: F401  (a fixture)
 from vac_tf import datasets
 from vac_tf.configs.classification import DATASETS
 from vac_tf.datasets import read_split
-from vac_tf.datasets.readers import wider
 from vac_tf.datasets.split import DatasetError
 from vac_tf.geometry import transforms
-from vac_tf.losses import asymmetric, multilabel
-from vac_tf.models import backbones, build_classifier
+from vac_tf.losses import multilabel
+from vac_tf.models import build_classifier
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
-from vac_tf.training.step import classification_loss
+
+pytestmark = pytest.mark.usefixtures("own_names")
 
 
-def examples(what):
-    """The Python blocks under "How to add a ..."."""
+def example(what):
+    """The Python block under "How to add a ..."."""
     section = page("CONTRIBUTING.md").split(f"## How to add a {what}\n")[1].split("\n## ")[0]
-    return re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    (block,) = re.findall(r"```python\n(.*?)```", section, flags=re.DOTALL)
+    return block
 
 
-def written_into(module, code):
-    """What a definition is once it stands in a module."""
-    names = dict(vars(module))
-    exec(code, names)
+def imported(what):
+    """The names of an example, once its module is imported."""
+    names = {"__name__": f"example_of_a_{what}"}
+    exec(example(what), names)
     return names
 
 
-def add_line(monkeypatch, registry, line, names):
-    """Adds the line of an example to a registry; what is registered."""
-    ((key, value),) = eval(f"{{{line}}}", names).items()
-    monkeypatch.setitem(registry, key, value)
-    return value
-
-
-def test_a_backbone(monkeypatch):
-    (line,) = examples("backbone")
-    add_line(monkeypatch, backbones.BACKBONES, line, dict(vars(backbones)))
+def test_a_backbone():
+    imported("backbone")
     outputs = build_classifier("vgg16", 3)(np.zeros((1, 64, 96, 3), "float32"))
     assert outputs["heatmaps"].shape == (1, 2, 3, 3)
+    with pytest.raises(ValueError, match="There is a backbone 'vgg16' already"):
+        imported("backbone")
 
 
-def test_a_transform(monkeypatch):
-    definition, line = examples("transform")
-    names = written_into(transforms, definition)
-    add_line(monkeypatch, transforms._TRANSFORMS, line, names)
-    (flip,) = transforms.parse_transforms("vflip")
+def test_a_transform():
+    imported("transform")
+    (transposition,) = transforms.parse_transforms("transpose")
     images = np.random.default_rng(0).random((2, 4, 4, 3)).astype("float32")
-    for moved in (flip.images(images), flip.heatmaps(images)):
-        np.testing.assert_array_equal(moved, images[:, ::-1])
-    assert flip.spec == "vflip" and flip.valid_mask(4, 4).all()
-    assert dataclasses.replace(flip) == flip
+    for moved in (transposition.images(images), transposition.heatmaps(images)):
+        np.testing.assert_array_equal(moved, images.swapaxes(1, 2))
+    assert transposition.spec == "transpose" and transposition.valid_mask(4, 4).all()
+    assert dataclasses.replace(transposition) == transposition
 
 
-def test_a_loss(monkeypatch):
-    definition, line = examples("loss")
-    hill = written_into(asymmetric, definition)["hill_loss"]
+def test_a_loss():
+    hill = imported("loss")["hill_loss"]
     logits = np.array([[-1e4, 1e4, 0.3], [1e4, -1e4, -2.0]], "float32")
     labels = np.array([[1, 1, 0], [1, 0, np.nan]], "float32")
     known = ~np.isnan(labels)
@@ -78,8 +73,6 @@ def test_a_loss(monkeypatch):
     gradient = tape.gradient(loss, variable).numpy()
     assert np.isfinite(gradient).all() and gradient[1, 2] == 0.0 and gradient[0, 0] < 0.0
 
-    names = dict(vars(classification_loss)) | {"hill_loss": hill}
-    add_line(monkeypatch, classification_loss.LOSSES, line, names)
     images = keras.Input((4, 4, 3))
     outputs = {"heatmaps": images, "logits": keras.layers.GlobalAveragePooling2D()(images)}
     network = keras.Model(images, outputs)
@@ -90,10 +83,8 @@ def test_a_loss(monkeypatch):
     assert float(terms["classification_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
-def test_a_dataset(monkeypatch, tmp_path):
-    definition, line = examples("dataset")
-    names = written_into(wider, f"import os\n{definition}")
-    add_line(monkeypatch, datasets._READERS, line, names)
+def test_a_dataset(tmp_path):
+    imported("dataset")
     (tmp_path / "a.jpg").write_bytes(b"")
     rows = {"a.jpg": ["cat"], "b.jpg": [], "c.jpg": ["cow"]}
     (tmp_path / "train.json").write_text(json.dumps(rows))
@@ -109,4 +100,50 @@ def test_a_dataset(monkeypatch, tmp_path):
 
 
 def test_every_reader_is_a_choice_of_the_flag_and_the_reverse():
-    assert tuple(datasets._READERS) == DATASETS
+    assert tuple(datasets._READERS) == tuple(DATASETS)
+
+
+SMALL_BACKBONE = """
+def tiny(input_shape):
+    images = keras.Input(input_shape)
+    features = keras.layers.Conv2D(8, 16, 16, activation="relu")(images)
+    return keras.Model(images, features)
+
+
+vac_tf.register_backbone("my_tiny", tiny, normalization="torch")
+"""
+
+
+@pytest.mark.slow
+def test_a_run_of_registered_names_is_trained_evaluated_and_exported(tmp_path):
+    """The four of them in a file that `--import` names."""
+    blocks = [example(what) for what in ("transform", "loss", "dataset")]
+    (tmp_path / "mine.py").write_text("\n\n".join([*blocks, SMALL_BACKBONE]))
+    generator = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        rows = {}
+        for number in range(8):
+            name = f"{split}_{number}.png"
+            Image.fromarray(generator.integers(0, 255, (32, 32, 3), np.uint8)).save(tmp_path / name)
+            rows[name] = ["cat"] if number % 2 else ["dog"]
+        (tmp_path / f"{split}.json").write_text(json.dumps(rows))
+
+    def start(program, *arguments):
+        return start_warm(program, *arguments, folder=tmp_path)
+
+    settings = ("--dataset=mine", "--data_dir=.", "--backbone=my_tiny", "--loss=hill", "--epochs=1")
+    settings += ("--transforms=transpose", "--image_size=32", "--run_dir=run", "--batch_size=4")
+    refused = start("train.py", *settings)
+    assert refused.returncode == 2 and "Unknown dataset 'mine'" in refused.stderr
+    absent = start("train.py", "--import=absent.py", *settings)
+    assert absent.returncode == 2 and "absent.py: there is no such file" in absent.stderr
+    trained = start("train.py", "--import=mine", *settings)
+    assert trained.returncode == 0, trained.stderr
+    refused = start("evaluate.py", "--run_dir=run")
+    assert refused.returncode == 3 and "was trained with --import=mine" in refused.stderr
+    for program, arguments in {
+        "evaluate.py": ("--run_dir=run",),
+        "export_model.py": ("--run_dir=run", "--bundle_dir=bundle"),
+    }.items():
+        done = start(program, "--import=mine.py", *arguments)
+        assert done.returncode == 0, done.stderr

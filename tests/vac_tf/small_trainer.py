@@ -6,9 +6,11 @@ import tensorflow as tf
 
 from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.models.cam_head import CAMHead
+from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 
 STRIDE = 8
+LOSS = "weighted_sigmoid_cross_entropy"
 RATIO = np.array([0.1, 0.5, 0.8], "float32")
 ALL_TRANSFORMS = "hflip,rotate:1,translate:8:0,scale:16"
 
@@ -26,10 +28,14 @@ def build_network(dtype="float32", is_normalized=True):
     return keras.Model(images, CAMHead(3, name="cam_head")(features))
 
 
-def build_trainer(transforms="", network=None, **options):
-    transforms = parse_transforms(transforms, "nearest")
+def build_trainer(transforms="", network=None, loss=LOSS, coupled_weight_decay=0.0, **consistency):
     return ConsistencyTrainer(
-        network or build_network(), RATIO, transforms, stride=STRIDE, **options
+        network or build_network(),
+        RATIO,
+        parse_transforms(transforms, "nearest"),
+        Consistency(**consistency),
+        loss,
+        coupled_weight_decay=coupled_weight_decay,
     )
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from vac_tf.configs.extensions import IMPORT_HELP
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 
 
@@ -9,6 +10,7 @@ from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 class AnalysisConfig:
     """One analysis: which model, on which images, beside which other model and which attention."""
 
+    imports: str = setting("", IMPORT_HELP, flag="import")
     run_dir: str = setting("", "Folder of the run of train.py to analyse.")
     baseline_run_dir: str = setting("", "Folder of a second run, to compare with.")
     scores: str = setting(

@@ -8,13 +8,15 @@ copy of any default.
 import dataclasses
 
 from vac_tf.configs.dual_stream import DualStreamSettings
+from vac_tf.configs.extensions import IMPORT_HELP
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 from vac_tf.configs.fine_tuning import FineTuningSettings
 from vac_tf.configs.loss import LossSettings
 from vac_tf.configs.method import MethodSettings
 from vac_tf.configs.run import RunConfig
 
-DATASETS = ("scenes", "coco", "wider", "pa100k", "table")
+# Dataset -> the split on which papers report. COCO's test labels are not public.
+DATASETS = {"scenes": "test", "coco": "val", "wider": "test", "pa100k": "test", "table": "test"}
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 
@@ -160,6 +162,7 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
 class EvaluationConfig:
     """One evaluation of a finished (or interrupted) run on one split."""
 
+    imports: str = setting("", IMPORT_HELP, flag="import")
     run_dir: str = setting("", "Folder of the run to evaluate.")
     split: str = setting(
         "",

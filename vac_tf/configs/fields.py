@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from collections.abc import Collection
 from typing import Any
 
 # Larger ones are slips of the keyboard, on which TensorFlow allocates for minutes before it fails.
@@ -12,17 +13,26 @@ LARGEST_SIDE = 8192  # pixels
 def setting(
     default: Any,
     help_text: str,
-    choices: tuple[str, ...] | None = None,
+    choices: Collection[str] | None = None,
     *,
+    flag: str = "",
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
     below: float | None = None,
 ) -> Any:
-    """A dataclass field with its help text and, optionally, its closed list of values or limits."""
+    """A dataclass field with its help text and, optionally, its list of values or limits.
+
+    Args:
+        default: value.
+        help_text: for `--help`.
+        choices: values; a tuple is closed, to a registry (a dict) users add names.
+        flag: its flag, where that has another name than the field.
+        at_least, above, at_most, below: limits of a number.
+    """
     limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     limits = {name: limit for name, limit in limits.items() if limit is not None}
-    metadata = {"help": help_text, "choices": choices, "limits": limits}
+    metadata = {"help": help_text, "choices": choices, "limits": limits, "flag": flag}
     return dataclasses.field(default=default, metadata=metadata)
 
 

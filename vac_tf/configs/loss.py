@@ -4,7 +4,7 @@ import dataclasses
 
 from vac_tf.configs.fields import setting
 
-# Loss -> the settings that are its own; each belongs to one loss.
+# Loss -> the settings that are its own; each belongs to one loss. A registered one has none.
 SETTINGS_OF_A_LOSS = {
     "weighted_sigmoid_cross_entropy": ("label_weights",),
     "sigmoid_cross_entropy": (),
@@ -24,7 +24,7 @@ class LossSettings:
     loss: str = setting(
         "weighted_sigmoid_cross_entropy",
         "Classification loss; multiple_cross_entropy is a two-way softmax per label.",
-        tuple(SETTINGS_OF_A_LOSS),
+        SETTINGS_OF_A_LOSS,
     )
     label_smoothing: float = setting(
         0.0,

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from vac_tf.configs.extensions import IMPORT_HELP
 from vac_tf.configs.fields import LARGEST_BATCH, LARGEST_SIDE, check_fields, setting
 
 
@@ -10,6 +11,7 @@ class RunConfig:
     """The settings that all training runs share: images, backbone, optimiser, run folder."""
 
     run_dir: str = setting("", "Folder of this run; the same command again continues it.")
+    imports: str = setting("", IMPORT_HELP, flag="import")
 
     # Data
     dataset: str = setting("scenes", "Dataset format.")  # A subclass gives the choices.

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from vac_tf.configs.extensions import IMPORT_HELP
 from vac_tf.configs.fields import LARGEST_BATCH, LARGEST_SIDE, check_fields, setting
 from vac_tf.configs.run import RunConfig
 
@@ -72,6 +73,7 @@ class SaliencyConfig(RunConfig):
 class SaliencyEvaluationConfig:
     """One evaluation of a saliency run, a file of maps or a classifier's heatmaps, on one split."""
 
+    imports: str = setting("", IMPORT_HELP, flag="import")
     run_dir: str = setting("", "Folder of the run; saliency_evaluation.json goes there.")
     split: str = setting("val", "Split to evaluate on.")
     data_dir: str = setting("", "Where the data lie now (default: as the run's config says).")

@@ -1,16 +1,21 @@
 """Datasets on disk, in their official formats, as `Split`s. Needs no TensorFlow."""
 
+import inspect
 import os
+from collections.abc import Callable
 from typing import Any
 
+from vac_tf.configs.classification import DATASETS
+from vac_tf.configs.registration import add_name
 from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.readers.pa100k import read_pa100k
 from vac_tf.datasets.readers.table import read_table
 from vac_tf.datasets.readers.wider import read_wider
 from vac_tf.datasets.scenes.reader import read_scenes
-from vac_tf.datasets.split import DatasetError, RejectedRow, Split
+from vac_tf.datasets.split import DatasetError, RejectedRow, Split, UnknownSplitError
 
-__all__ = ["DatasetError", "RejectedRow", "Split", "read_split"]
+__all__ = ["DatasetError", "RejectedRow", "Split", "UnknownSplitError", "read_split"]
+__all__ += ["register_dataset"]
 
 _SCENES = ("image_size", "train_images", "seed", "with_objects")
 _TABLE = ("label_separator", "label_columns", "ignore_columns", "repeated_images", "keep_missing")
@@ -24,6 +29,43 @@ _READERS = {
 }
 
 
+def register_dataset(
+    name: str, reader: Callable[..., Split], *, test_split: str = "test", replace: bool = False
+) -> None:
+    """Makes a dataset known by a name, for `--dataset` and `read_split`.
+
+    Args:
+        name: new.
+        reader: `(data_dir, split)` -> `Split`; raises `UnknownSplitError` for a split that is not
+            there. Where it has them, it also gets the keyword arguments `rejected`, as
+            `read_split` has it, and the options of `read_split`.
+        test_split: the split that evaluations report on.
+        replace: use this one where the name is taken.
+
+    Raises:
+        ValueError: the name is taken, or the reader takes other arguments.
+    """
+    parameters = list(inspect.signature(reader).parameters)
+    options = tuple(option for option in parameters[2:] if option != "rejected")
+    known = {option for _, names in _READERS.values() for option in names}
+    if len(parameters) < 2 or not set(options) <= known:
+        raise ValueError(
+            f"The reader of dataset {name!r} takes {parameters}; expected data_dir and split, then"
+            f" any of rejected, {', '.join(sorted(known))}."
+        )
+
+    def read(data_dir, split, rejected=None, **given):
+        if "rejected" in parameters:
+            given["rejected"] = rejected
+        found = reader(data_dir, split, **given)
+        if not isinstance(found, Split):
+            raise DatasetError(f"The reader of dataset {name!r} gave {type(found)}, not a Split.")
+        return found
+
+    add_name(_READERS, "dataset", name, (read, options), replace)
+    DATASETS[name] = test_split
+
+
 def read_split(
     name: str,
     data_dir: str | os.PathLike,
@@ -35,7 +77,7 @@ def read_split(
     """Reads one split of a dataset.
 
     Args:
-        name: format of the dataset: scenes, coco, wider, pa100k or table.
+        name: format of the dataset: scenes, coco, wider, pa100k, table or a registered one.
         data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
             may be empty).
         split: name of the split; which ones exist depends on the dataset.

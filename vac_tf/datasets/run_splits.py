@@ -12,8 +12,7 @@ from vac_tf.datasets.split import UnknownSplitError
 
 _LOGGER = logging.getLogger(__name__)
 
-# The split on which papers report. COCO's test labels are not public.
-TEST_SPLITS = dict.fromkeys(DATASETS, "test") | {"coco": "val"}
+TEST_SPLITS = DATASETS
 # Name of the images that select a run's best network, where a split's name is asked for.
 VALIDATION_PART = "validation_part"
 # Datasets without a validation split apart from the one that papers report on (wider's official

@@ -5,11 +5,17 @@ of image pixels per heatmap cell. Every transform works eagerly, in `tf.data` an
 """
 
 import dataclasses
+import typing
+from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
+from vac_tf.configs.registration import add_name
 from vac_tf.geometry.resizing import resize_batch
+
+_KNOWN_TO_KERAS = keras.saving.register_keras_serializable(package="vac_tf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +46,16 @@ class Transform:
         del stride
         return np.ones((height, width), "float32")
 
+    def get_config(self) -> dict[str, Any]:
+        """The fields, for Keras to save a trainer by; what Keras must know of are the classes."""
+        return dataclasses.asdict(self)
 
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Transform":
+        return cls(**config)
+
+
+@_KNOWN_TO_KERAS
 @dataclasses.dataclass(frozen=True)
 class HorizontalFlip(Transform):
     """Mirror image: plain reversal of the columns."""
@@ -55,6 +70,7 @@ class HorizontalFlip(Transform):
         return ops.flip(heatmaps, axis=2)
 
 
+@_KNOWN_TO_KERAS
 @dataclasses.dataclass(frozen=True)
 class Rotation(Transform):
     """Rotation by quarter turns (90 degrees each) counter-clockwise; images must be square."""
@@ -82,6 +98,7 @@ class Rotation(Transform):
         return ops.rot90(heatmaps, k=self.quarter_turns, axes=(1, 2))
 
 
+@_KNOWN_TO_KERAS
 @dataclasses.dataclass(frozen=True)
 class Translation(Transform):
     """Shift by pixels, down and right positive; uncovered pixels become 0 (black)."""
@@ -119,6 +136,7 @@ class Translation(Transform):
         return self.rows // stride, self.columns // stride
 
 
+@_KNOWN_TO_KERAS
 @dataclasses.dataclass(frozen=True)
 class Scaling(Transform):
     """Resizing to another input size; heatmaps stay, the loss aligns the two grids."""
@@ -159,13 +177,39 @@ def _padding(shift):
     return max(shift, 0), max(-shift, 0)
 
 
-# kind -> (builder from integer arguments, number of arguments, how it is written)
+# kind -> (builder, types of its arguments, how it is written)
 _TRANSFORMS = {
-    "hflip": (HorizontalFlip, 0, "hflip"),
-    "scale": (Scaling, 1, "scale:PIXELS"),
-    "rotate": (Rotation, 1, "rotate:QUARTER_TURNS"),
-    "translate": (Translation, 2, "translate:ROWS:COLUMNS"),
+    "hflip": (HorizontalFlip, (), "hflip"),
+    "scale": (Scaling, (int,), "scale:PIXELS"),
+    "rotate": (Rotation, (int,), "rotate:QUARTER_TURNS"),
+    "translate": (Translation, (int, int), "translate:ROWS:COLUMNS"),
 }
+
+
+def register_transform(
+    kind: str, transform_class: type[Transform], *, replace: bool = False
+) -> None:
+    """Makes a transform known by its kind, for `--transforms`, `--augment` and saved trainers.
+
+    Args:
+        kind: new; how `spec` begins: `kind:ARGUMENT:...`, an argument per field.
+        transform_class: a frozen dataclass, all of whose fields are int or float.
+        replace: Use this one where the kind is taken.
+
+    Raises:
+        ValueError: the kind is taken, or the class is no such dataclass.
+    """
+    if not (isinstance(transform_class, type) and issubclass(transform_class, Transform)):
+        raise ValueError(f"Transform {kind!r} must be a subclass of Transform: {transform_class}.")
+    hints = typing.get_type_hints(transform_class)
+    fields = [field.name for field in dataclasses.fields(transform_class)]
+    types = tuple(hints[name] for name in fields)
+    if not set(types) <= {int, float}:
+        raise ValueError(f"Transform {kind!r} has the fields {fields}: each must be int or float.")
+    written = ":".join([kind, *(name.upper() for name in fields)])
+    add_name(_TRANSFORMS, "transform", kind, (transform_class, types, written), replace)
+    package = transform_class.__module__
+    keras.saving.register_keras_serializable(package=package)(transform_class)
 
 
 def parse_transforms(text: str, resize_kernel: str = "bilinear") -> tuple[Transform, ...]:
@@ -188,13 +232,14 @@ def _parse_transform(item, resize_kernel):
     if kind not in _TRANSFORMS:
         known = ", ".join(written for _, _, written in _TRANSFORMS.values())
         raise ValueError(f"Unknown transform {item!r}. Known transforms: {known}.")
-    build, num_arguments, written = _TRANSFORMS[kind]
-    try:
-        values = [int(argument) for argument in arguments]
-    except ValueError:
-        raise ValueError(f"{item!r}: expected whole numbers, as in {written}.") from None
-    if len(values) != num_arguments:
+    build, types, written = _TRANSFORMS[kind]
+    if len(arguments) != len(types):
         raise ValueError(f"{item!r}: expected {written}.")
+    try:
+        values = [read(argument) for read, argument in zip(types, arguments, strict=True)]
+    except ValueError:
+        numbers = "whole numbers" if set(types) == {int} else "numbers"
+        raise ValueError(f"{item!r}: expected {numbers}, as in {written}.") from None
     return build(*values, resize_kernel) if build is Scaling else build(*values)
 
 

@@ -1,7 +1,7 @@
 """Losses: pure functions of labels or heatmaps, and of outputs."""
 
 from vac_tf.losses.asymmetric import asymmetric_loss, focal_loss
-from vac_tf.losses.label_terms import smooth_labels
+from vac_tf.losses.label_terms import smooth_labels, sum_over_labels
 from vac_tf.losses.multilabel import (
     attention_consistency,
     multiple_cross_entropy,
@@ -16,5 +16,6 @@ __all__ = [
     "multiple_cross_entropy",
     "sigmoid_cross_entropy",
     "smooth_labels",
+    "sum_over_labels",
     "weighted_sigmoid_cross_entropy",
 ]

@@ -13,7 +13,7 @@ import keras
 from vac_tf.models.architectures.efficientnet_lite import efficientnet_lite
 from vac_tf.models.architectures.hub import STRIDE, check_hub, hub_network, hub_normalization
 from vac_tf.models.architectures.keras_file import (
-    find_stride,
+    as_features,
     image_side,
     read_features,
     scales_images,
@@ -25,6 +25,7 @@ from vac_tf.models.architectures.resnet_v1_5 import (
 )
 from vac_tf.models.architectures.small import small_network
 from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.stride import find_stride
 from vac_tf.models.weights.backbone_file import check_weights_file, load_backbone_weights
 from vac_tf.models.weights.efficientnet_lite import imagenet_weights_file
 from vac_tf.models.weights.torch_backbone import TorchWeights
@@ -70,15 +71,16 @@ _OF_A_FILE = "keras:"
 class Backbone:
     """How one backbone is built.
 
-    `stride` is the nominal one: pixels of the image per heatmap cell. `has_imagenet_weights` says
-    whether such weights are published for it, and `find_imagenet_weights` raises ValueError where
-    they are not installed; without it Keras downloads them. `torch_weights` are those that
+    `stride` is the nominal one: pixels of the image per heatmap cell (None: `get_backbone` finds
+    it). `has_imagenet_weights` says whether such weights are published for it, and
+    `find_imagenet_weights` raises ValueError where they are not installed; without it Keras
+    downloads them. `torch_weights` are those that
     PyTorch's libraries publish as files; `image_size` the only size that it takes (None: any).
     """
 
     build: object
     normalization: Callable[[object], object]
-    stride: int = 32
+    stride: int | None = 32
     options: tuple[tuple[str, object], ...] = ()
     has_imagenet_weights: bool = True
     find_imagenet_weights: Callable[[], object] | None = None
@@ -157,31 +159,43 @@ BACKBONES = {
 }
 
 
-def get_backbone(name: str) -> Backbone:
+def get_backbone(name: str | keras.Model) -> Backbone:
     """The backbone of that name.
 
     Args:
-        name: a key of `BACKBONES` (case and `-_.` do not matter); `hub:PRESET_OR_FOLDER`, one that
-            KerasHub loads; `keras:FILE` or `keras:NORMALIZATION:FILE`, a Keras model (see
+        name: a Keras model as `keras:FILE` has it, of a fixed size too; a key of `BACKBONES` (case
+            and `-_.` do not matter); `hub:PRESET_OR_FOLDER`, one that KerasHub loads;
+            `keras:FILE` or `keras:NORMALIZATION:FILE`, a Keras model (see
             `read_features`) and a key of `NORMALIZATIONS`, for a model without a layer that scales
             its images.
 
     Raises:
         ValueError: an unknown name, with the known ones; a file that is no backbone.
     """
+    if isinstance(name, keras.Model):
+        if not scales_images(name):
+            raise ValueError(
+                f"Backbone {name.name!r} neither scales nor normalises images of 0..255: let it"
+                " begin with keras.layers.Rescaling(...), of 1 where it wants them as they are."
+            )
+        return _backbone_of_model(as_features(name, repr(name.name)), repr(name.name))
     if name.startswith(_HUB):
         preset = name.removeprefix(_HUB)
         normalization = partial(hub_normalization, preset)
         return Backbone(partial(hub_network, preset), normalization, STRIDE)
     if name.startswith(_OF_A_FILE):
         return _backbone_of_file(name)
-    known = {_plain(key): backbone for key, backbone in BACKBONES.items()}
-    if _plain(name) not in known:
+    known = {plain_name(key): backbone for key, backbone in BACKBONES.items()}
+    if plain_name(name) not in known:
         raise ValueError(
             f"Unknown backbone {name!r}. Known backbones: {', '.join(BACKBONES)}, and"
             f" {_HUB}PRESET_OR_FOLDER, {_OF_A_FILE}FILE."
         )
-    return known[_plain(name)]
+    backbone = known[plain_name(name)]
+    if backbone.stride is None:
+        features = backbone.build(input_shape=(None, None, 3), include_top=False, weights=None)
+        object.__setattr__(backbone, "stride", find_stride(features, repr(name)))
+    return backbone
 
 
 def _backbone_of_file(name):
@@ -195,17 +209,22 @@ def _backbone_of_file(name):
             f"{path!r} neither scales nor normalises images of 0..255. Say what it expects, as"
             f" --backbone=keras:NORMALIZATION:{path}, of: {', '.join(NORMALIZATIONS)}."
         )
+    return _backbone_of_model(features, repr(path), given if is_given else "none")
+
+
+def _backbone_of_model(features, name, normalization="none"):
     return Backbone(
         # A copy: what is read is shared.
         lambda **_: rebuild_network(features, fused=False),
-        NORMALIZATIONS[given if is_given else "none"],
-        find_stride(features, path),
+        NORMALIZATIONS[normalization],
+        find_stride(features, name),
         has_imagenet_weights=False,
         image_size=image_side(features),
     )
 
 
-def _plain(name):
+def plain_name(name: str) -> str:
+    """The name without what does not matter in it."""
     return name.lower().translate(dict.fromkeys(map(ord, "-_.")))
 
 
@@ -214,17 +233,17 @@ def heatmap_stride(names: tuple[str, ...]) -> int:
     return min(get_backbone(name).stride for name in names)
 
 
-def check_image_size(name: str, size: int) -> None:
+def check_image_size(name: str | keras.Model, size: int) -> None:
     """Raises ValueError where images of `size` pixels are not what a backbone takes."""
     only = get_backbone(name).image_size
     if only not in (None, size):
         raise ValueError(
-            f"backbone {name!r} takes images of {only} pixels only, not of {size}: use"
+            f"backbone {getattr(name, 'name', name)!r} takes images of {only} pixels only, not of {size}: use"
             f" --image_size={only}, and no scale transform."
         )
 
 
-def check_backbone_weights(name: str, weights: str | None) -> None:
+def check_backbone_weights(name: str | keras.Model, weights: str | None) -> None:
     """Finds out whether a backbone can have these weights, without building it.
 
     Args:
@@ -236,7 +255,7 @@ def check_backbone_weights(name: str, weights: str | None) -> None:
     """
     backbone = get_backbone(name)
     published = backbone.torch_weights
-    if name.startswith(_HUB):
+    if isinstance(name, str) and name.startswith(_HUB):
         check_hub(name.removeprefix(_HUB))
     if weights in ("none", None, ""):
         return
@@ -249,7 +268,7 @@ def check_backbone_weights(name: str, weights: str | None) -> None:
         backbone.find_imagenet_weights()
 
 
-def build_backbone(name: str, image_shape, weights: str | None = None):
+def build_backbone(name: str | keras.Model, image_shape, weights: str | None = None):
     """The feature extractor of a backbone, without normalisation and classifier.
 
     Args:

@@ -8,7 +8,7 @@ from vac_tf.models.features import image_features, network_name
 
 
 def build_classifier(
-    backbone: str,
+    backbone: str | keras.Model,
     num_labels: int,
     image_size: int | None = None,
     pooling: str = "average",
@@ -26,7 +26,9 @@ def build_classifier(
     """A functional Keras model that outputs logits and heatmaps.
 
     Args:
-        backbone: Name of a backbone, see `vac_tf.models.backbones.BACKBONES`.
+        backbone: Name of a backbone, see `vac_tf.models.backbones.BACKBONES`; or a functional
+            Keras model of features `[B, h, w, C]`, which begins with a `Rescaling` or a
+            `Normalization` of images in 0..255; its weights are copied.
         num_labels: Number of labels L.
         image_size: Height and width of the images in pixels; None: any size (as training with
             a scaling transform needs).

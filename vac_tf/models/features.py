@@ -7,7 +7,7 @@ from vac_tf.models.rebuilding import rebuild_network
 
 
 def image_features(
-    backbone: str,
+    backbone: str | keras.Model,
     image_size: int | None = None,
     weights: str | None = None,
     *,
@@ -39,6 +39,6 @@ def image_features(
     return images, body(get_backbone(backbone).normalization(images))
 
 
-def network_name(backbone: str) -> str:
+def network_name(backbone: str | keras.Model) -> str:
     """What a network with this backbone is called: Keras allows no path in a name."""
-    return backbone.partition(":")[0]
+    return backbone.name if isinstance(backbone, keras.Model) else backbone.partition(":")[0]

@@ -12,6 +12,7 @@ SETTINGS_AGAINST_DIVERGENCE = frozenset({"learning_rate", "gradient_clip_norm"})
 _FREE_SETTINGS = frozenset(
     {
         "run_dir",
+        "imports",
         "cache",
         "cache_dir",
         "cache_content",
@@ -32,6 +33,7 @@ _FREE_SETTINGS = frozenset(
 
 # Settings that runs made before them lack, with the value that says what those runs did.
 _YOUNGER_SETTINGS = {
+    "imports": "",
     "label_columns": "",
     "ignore_columns": "",
     "repeated_images": "first",

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Collection, Iterator
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.extensions import missing_extensions
 from vac_tf.runs.changed_settings import (
     SETTINGS_AGAINST_DIVERGENCE,
     changed_settings,
@@ -140,9 +141,16 @@ class RunFolder:
         """The config of the run, a `config_class`.
 
         Raises:
-            ValueError: no run here, or one written by a version with other settings.
+            ValueError: no run here, one written by a version with other settings, or one whose
+                modules (`--import`) this process has not imported.
         """
         values = self.read_json("config.json")
+        missing = missing_extensions(str(values.get("imports", "")))
+        if missing:
+            raise ValueError(
+                f"The run in {self.path!r} was trained with --import={missing}, which registers"
+                " what it uses: give that flag here too (in Python: import it first)."
+            )
         known = {field.name for field in dataclasses.fields(config_class)}
         unknown = sorted(set(values) - known)
         if unknown:

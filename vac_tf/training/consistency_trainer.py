@@ -4,148 +4,144 @@ The network is a plain Keras model; `ConsistencyTrainer` holds it and shows it e
 transforms. Without transforms it is the baseline.
 """
 
+import dataclasses
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from vac_tf.geometry.transforms import Transform
 from vac_tf.losses.consistency import get_form
 from vac_tf.models.classifier import with_features
-from vac_tf.training.consistency.drawing import check_drawing, draw
-from vac_tf.training.consistency.views import (
-    ORIGINAL,
-    PAIRS,
-    check_grid,
-    comparisons,
-    first_views,
-    make_views,
-)
+from vac_tf.models.stride import find_stride
+from vac_tf.training.consistency.drawing import draw
+from vac_tf.training.consistency.settings import Consistency
+from vac_tf.training.consistency.views import ORIGINAL, comparisons, first_views, make_views
 from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
 from vac_tf.training.step.classification_loss import classification_loss
 from vac_tf.training.step.compiled_trainer import CompiledTrainer
 from vac_tf.training.weight_average import computing_with_averages
 
-LEVELS = ("features", "heatmaps", "logits")
-TARGETS = ("both", "stop_gradient", "ema_teacher")
 
-
+@keras.saving.register_keras_serializable(package="vac_tf")
 class ConsistencyTrainer(CompiledTrainer):
     """Trains a network to classify and to move its heatmaps with the image.
 
     `loss = classification_loss + consistency_loss`, the first averaged over all views, the second
     the weighted sum of one term per transform (Equations 6 and 7).
 
+    `fit`, `evaluate` and `predict` are Keras's: batches are (images, labels), or (images, labels,
+    sample weights `[B]`), which what an example costs is multiplied by, its consistency too; the
+    mean is over all B. `compile(metrics=[...])` takes metrics of labels and probabilities
+    `[B, L]`; they see the examples without an unknown (NaN) label. It can be saved and loaded as
+    any Keras model, when the network's layers, the transforms and the loss are known to Keras
+    (`keras.saving.register_keras_serializable`).
+
     Args:
         network: `images` -> `{"heatmaps", "logits"}`, see `vac_tf.models.build_classifier`.
         positive_ratio: `[L]`, proportion of positives in the training set (Equation 3).
         transforms: The second branch's transforms; none: the baseline.
-        weights: Weight of each transform's term, by `Transform.spec`; 0 keeps the view and its
-            classification loss only.
-        pairs: `"star"`: the original against each transform. `"grid"`: the authors' release for
-            one flip and one scaling: four views, flip inside each scale (both terms added), scale
-            across both flips.
-        level: What must be consistent: `"features"`, `"heatmaps"` or `"logits"` (Table 3).
-        form: How two views are compared, see `vac_tf.losses.consistency`.
+        consistency: What must be consistent, and how much it weighs; None: as the paper has it.
         loss: Name of a classification loss with its default settings, or the loss itself, see
             `vac_tf.training.step.classification_loss`. `"multiple_cross_entropy"` equals
             `"sigmoid_cross_entropy"` for a network whose logits are the differences of pairs.
-        stride: Nominal image pixels per heatmap cell.
+        stride: Nominal image pixels per heatmap cell; None: found from the network's shapes.
         coupled_weight_decay: `decay * weight` is added to the gradient of every trainable weight,
             before momentum, as PyTorch's SGD does. It is no part of the reported loss.
-        ramp_steps: Steps of the optimizer over which the weights rise from 0, linearly; 0: they are
-            there from the first one.
-        drawing_seed: Each training step shows one of the transforms, drawn by this seed and the
-            step, and its term counts as often as there are transforms: the mean of the consistency
-            loss over many steps is that of all transforms. None: every step shows all of them.
-        target: Which view of a pair learns from the other in training: `"both"`;
-            `"stop_gradient"`: the second one, the first is given (the side of SimSiam, Chen & He,
-            CVPR 2021); `"ema_teacher"`: the second one, from the first as the averages of the
-            weights that the optimizer keeps see it (Mean Teacher, Tarvainen & Valpola, NeurIPS
-            2017).
 
     Raises:
-        ValueError: an unknown level, form, target, pairs or loss, a form that does not fit the
-            level, `grid` without exactly one flip and one scaling, or transforms that cannot be
-            drawn.
+        ValueError: an unknown loss, `grid` without exactly one flip and one scaling, transforms
+            that cannot be drawn, or a network without a stride.
     """
 
     def __init__(
         self,
-        network,
+        network: keras.Model,
         positive_ratio,
         transforms: tuple[Transform, ...] = (),
-        weights: dict[str, float] | None = None,
-        pairs: str = "star",
-        level: str = "heatmaps",
-        form: str = "squared_error",
+        consistency: Consistency | None = None,
         loss: str | Callable = "weighted_sigmoid_cross_entropy",
-        stride: int = 32,
+        stride: int | None = None,
         coupled_weight_decay: float = 0.0,
-        ramp_steps: float = 0.0,
-        drawing_seed: int | None = None,
-        target: str = "both",
+        **options: Any,
     ):
-        super().__init__()
-        _check(pairs, PAIRS, "pairs")
-        _check(level, LEVELS, "consistency_level")
-        _check(target, TARGETS, "consistency_target")
-        if pairs == "grid":
-            check_grid(transforms)
-        if drawing_seed is not None:
-            check_drawing(transforms, pairs)
+        super().__init__(**options)
+        transforms = tuple(transforms)
+        consistency = consistency or Consistency()
+        consistency.check_transforms(transforms)
         self.network = network
-        self.transforms = tuple(transforms)
-        self.weights_by_spec = weights or {transform.spec: 1.0 for transform in transforms}
-        self.pairs = pairs
-        self.level = level
-        self.stride = stride
+        self.transforms = transforms
+        self.consistency = consistency
+        self.stride = stride or find_stride(network)
         self.coupled_weight_decay = coupled_weight_decay
-        self.ramp_steps = ramp_steps
-        self.drawing_seed = drawing_seed
-        self.target = target
-        self._forward = with_features(network) if level == "features" else network
-        self._positive_ratio = positive_ratio
+        is_of_features = consistency.level == "features"
+        self._forward = with_features(network) if is_of_features else network
+        self._positive_ratio = np.asarray(positive_ratio, np.float64)
+        self._given_loss = loss
         self._loss = classification_loss(loss) if isinstance(loss, str) else loss
-        self._form = get_form(form, level)
+        self._form = get_form(consistency.form, consistency.level)
+        self._weights_by_spec = consistency.weights_of(transforms)
         names = ["loss", "classification_loss", "consistency_loss", "heatmap_size"]
-        names += [transform.term for transform in self.transforms]
-        names += ["consistency_ramp"] if ramp_steps else []
+        names += [transform.term for transform in transforms]
+        names += ["consistency_ramp"] if consistency.ramp_steps else []
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
         self.built = True
 
-    @property
-    def metrics(self):
-        return list(self._means.values())
+    def get_config(self) -> dict[str, Any]:
+        """All arguments, as Keras serializes them."""
+        save = keras.saving.serialize_keras_object
+        return {
+            "name": self.name,
+            "network": save(self.network),
+            "positive_ratio": self._positive_ratio.tolist(),
+            "transforms": [save(transform) for transform in self.transforms],
+            "consistency": dataclasses.asdict(self.consistency),
+            "loss": save(self._given_loss),
+            "stride": self.stride,
+            "coupled_weight_decay": self.coupled_weight_decay,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "ConsistencyTrainer":
+        load = keras.saving.deserialize_keras_object
+        read = {name: load(config[name]) for name in ("network", "loss")}
+        transforms = tuple(load(transform) for transform in config["transforms"])
+        consistency = Consistency(**config["consistency"])
+        return cls(**config | read | {"transforms": transforms, "consistency": consistency})
 
     def call(self, images, training=False):
         return self.network(images, training=training)
 
     def train_step(self, data):
-        return self.update_means(*self.move_weights(data))
+        self.update_means(*self.move_weights(data))
+        return self.get_metrics_result()
 
     def move_weights(self, data):
         """The training step without the running means: its terms, and its number of examples."""
-        terms = take_gradient_step(
-            self,
-            lambda *part: self.loss_terms(*part, training=True),
-            data,
-            self.coupled_weight_decay,
-        )
+        data = _given(data)
+        terms = take_gradient_step(self, self._terms_to_move_by, data, self.coupled_weight_decay)
         return terms, count_examples(data[1])
+
+    def _terms_to_move_by(self, images, labels, sample_weights=None):
+        terms, logits = self._terms_and_logits(images, labels, True, sample_weights)
+        self.update_compiled_metrics(labels, logits)
+        return terms
 
     def update_means(self, terms, num_examples):
         """Adds the terms of a step to the running means, and returns these."""
         return update_means(self._means, terms, num_examples)
 
     def test_step(self, data):
-        images, labels = data
-        terms = self.loss_terms(images, labels, training=False)
-        return self.update_means(terms, count_examples(labels))
+        terms, logits = self.judge(*_given(data))
+        self.update_compiled_metrics(data[1], logits)
+        self.update_means(terms, count_examples(data[1]))
+        return self.get_metrics_result()
 
-    def loss_terms(self, images, labels, training):
+    def loss_terms(self, images, labels, training, sample_weights=None):
         """All terms of the loss of one batch.
 
         Args:
@@ -153,6 +149,7 @@ class ConsistencyTrainer(CompiledTrainer):
                 already by their transform's `spec`.
             labels: `[B, L]` in [0, 1] or NaN; NaN is left out.
             training: Batch statistics and dropout as in training.
+            sample_weights: `[B]`, what each example counts for; None: 1.
 
         Returns:
             dict of float32 scalars: `loss`, `classification_loss`, `consistency_loss`,
@@ -161,62 +158,71 @@ class ConsistencyTrainer(CompiledTrainer):
             `ramp_steps`, of a compiled trainer, also `consistency_ramp`, the part of the weights
             that is there.
         """
-        if training and self.drawing_seed is not None:
-            return self._add_up(self._drawn_terms(_by_name(images), labels))
-        return self._judge(images, labels, training)[0]
+        return self._terms_and_logits(images, labels, training, sample_weights)[0]
 
-    def judge(self, images, labels):
+    def judge(self, images, labels, sample_weights=None):
         """The terms of `loss_terms` outside training, and the logits `[B, L]` of the originals."""
-        terms, outputs = self._judge(images, labels, training=False)
-        return terms, outputs[ORIGINAL]["logits"]
+        return self._terms_and_logits(images, labels, False, sample_weights)
 
     def training_inputs(self, images) -> list:
         """What training steps show to the network, one after the other: `[V * B, H, W, 3]`."""
         given, at_once = _by_name(images), [self.transforms]
-        if self.drawing_seed is not None:
+        if self.consistency.drawing_seed is not None:
             at_once = [(transform,) for transform in self.transforms]
         return [
             ops.concatenate(list(views.values()))
             for transforms in at_once
-            for views in make_views(given, transforms, self.pairs)
+            for views in make_views(given, transforms, self.consistency.pairs)
         ]
 
-    def _judge(self, images, labels, training):
-        terms, outputs = self._terms_of(self.transforms, _by_name(images), labels, training)
-        return self._add_up(terms), outputs
-
-    def _drawn_terms(self, given, labels):
+    def _terms_and_logits(self, images, labels, training, sample_weights):
+        weights = _per_example(sample_weights)
+        given, seed = _by_name(images), self.consistency.drawing_seed
+        if not training or seed is None:
+            terms, logits = self._terms_of(self.transforms, given, labels, training, weights)
+            return self._add_up(terms), logits
         number = len(self.transforms)
 
         def only(transform):
-            terms = self._terms_of((transform,), given, labels, training=True)[0]
+            terms, logits = self._terms_of((transform,), given, labels, True, weights)
             terms[transform.term] *= float(number)
-            return {t.term: ops.zeros(()) for t in self.transforms} | terms
+            return {t.term: ops.zeros(()) for t in self.transforms} | terms, logits
 
-        drawn = draw(self.drawing_seed, self.optimizer.iterations, number)
-        return tf.switch_case(drawn, [partial(only, transform) for transform in self.transforms])
+        drawn = draw(seed, self.optimizer.iterations, number)
+        branches = [partial(only, transform) for transform in self.transforms]
+        terms, logits = tf.switch_case(drawn, branches)
+        return self._add_up(terms), logits
 
-    def _terms_of(self, transforms, given, labels, training):
-        """The terms of some transforms, not yet added up, and the outputs of their views."""
-        groups = make_views(given, transforms, self.pairs)
+    def _terms_of(self, transforms, given, labels, training, weights):
+        """The terms of some transforms, not yet added up, and the logits of the originals."""
+        pairs = self.consistency.pairs
+        groups = make_views(given, transforms, pairs)
         outputs = targets = self._predict(groups, training)
-        if training and self.target != "both":
-            targets = self._targets(first_views(groups, transforms, self.pairs), outputs)
-        terms = self._consistency(transforms, targets, outputs, labels)
-        classification = [self._classify(labels, output["logits"]) for output in outputs.values()]
+        if training and self.consistency.target != "both":
+            targets = self._targets(first_views(groups, transforms, pairs), outputs)
+        terms = {
+            transform.term: sum(
+                share * self._differ(transform, targets[first], outputs[second], labels, weights)
+                for share, first, second in compared
+            )
+            for transform, compared in comparisons(transforms, pairs).items()
+        }
+        classification = [
+            self._classify(labels, output["logits"], weights) for output in outputs.values()
+        ]
         terms["classification_loss"] = ops.mean(ops.stack(classification))
         original = ops.cast(outputs[ORIGINAL]["heatmaps"], "float32")
         terms["heatmap_size"] = ops.sqrt(ops.mean(ops.square(original)))
-        return terms, outputs
+        return terms, outputs[ORIGINAL]["logits"]
 
     def _add_up(self, terms):
         consistency = sum(
-            (self.weights_by_spec[t.spec] * terms[t.term] for t in self.transforms),
+            (self._weights_by_spec[t.spec] * terms[t.term] for t in self.transforms),
             start=ops.zeros(()),
         )
-        if self.ramp_steps:
+        if self.consistency.ramp_steps:
             step = ops.cast(self.optimizer.iterations, "float32")
-            terms["consistency_ramp"] = ops.minimum(step / self.ramp_steps, 1.0)
+            terms["consistency_ramp"] = ops.minimum(step / self.consistency.ramp_steps, 1.0)
             consistency = terms["consistency_ramp"] * consistency
         terms["consistency_loss"] = consistency
         terms["loss"] = terms["classification_loss"] + consistency
@@ -232,39 +238,45 @@ class ConsistencyTrainer(CompiledTrainer):
         return outputs
 
     def _targets(self, groups, outputs):
-        if self.target == "ema_teacher":
+        if self.consistency.target == "ema_teacher":
             with computing_with_averages(self.optimizer):
                 outputs = self._predict(groups, training=True)
         return tf.nest.map_structure(ops.stop_gradient, outputs)
 
-    def _classify(self, labels, logits):
+    def _classify(self, labels, logits, weights):
         known = ops.logical_not(ops.isnan(labels))
-        return ops.mean(self._loss(labels, logits, self._positive_ratio, known))
+        return _mean(self._loss(labels, logits, self._positive_ratio, known), weights)
 
-    def _consistency(self, transforms, targets, outputs, labels):
-        return {
-            transform.term: sum(
-                share * self._differ(transform, targets[first], outputs[second], labels)
-                for share, first, second in compared
-            )
-            for transform, compared in comparisons(transforms, self.pairs).items()
-        }
-
-    def _differ(self, transform, output, transformed, labels):
-        first, second = output[self.level], transformed[self.level]
-        if self.level == "logits":
+    def _differ(self, transform, output, transformed, labels, weights):
+        level = self.consistency.level
+        first, second = output[level], transformed[level]
+        if level == "logits":
             # Maps of one cell, which every transform leaves where it is.
-            return ops.mean(self._form(first[:, None, None], second[:, None, None], labels))
+            return _mean(self._form(first[:, None, None], second[:, None, None], labels), weights)
         mask = transform.valid_mask(*first.shape[1:3], self.stride)
         expected = transform.heatmaps(first, self.stride)
-        labels = None if self.level == "features" else labels
-        return ops.mean(self._form(expected, second, labels, None if mask.all() else mask))
+        labels = None if level == "features" else labels
+        values = self._form(expected, second, labels, None if mask.all() else mask)
+        return _mean(values, weights)
+
+
+def _given(data):
+    """The parts of a batch that are there: Keras says None for no sample weights."""
+    return tuple(part for part in data if part is not None)
 
 
 def _by_name(images):
     return images if isinstance(images, dict) else {"images": images}
 
 
-def _check(value, known, name):
-    if value not in known:
-        raise ValueError(f"Unknown {name} {value!r}. Expected one of: {', '.join(known)}.")
+def _mean(values, weights):
+    return ops.mean(values if weights is None else values * weights)
+
+
+def _per_example(sample_weights):
+    if sample_weights is None:
+        return None
+    shape = tuple(sample_weights.shape)
+    if len(shape) != 1:
+        raise ValueError(f"Sample weights must be one number per example, (B,), got {shape}.")
+    return ops.cast(sample_weights, "float32")

@@ -16,7 +16,7 @@ def take_gradient_step(trainer, loss_terms, batch, coupled_weight_decay: float =
         trainer: compiled `CompiledTrainer`; the loss is scaled as its optimizer asks.
         loss_terms: traced once, under the tape, with the parts of `batch`; returns a dict of
             scalars with `loss`, means over the examples.
-        batch: (images, targets) `[B, ...]` (of this replica).
+        batch: (images, targets) or (images, targets, sample weights), `[B, ...]` (of this replica).
         coupled_weight_decay: `decay * weight` is added to the gradient of every trainable weight,
             before momentum, as PyTorch's SGD does. It is no part of the loss.
 
@@ -26,9 +26,9 @@ def take_gradient_step(trainer, loss_terms, batch, coupled_weight_decay: float =
     weight = replica_weight(count_examples(batch[-1]))
     variables = trainer.trainable_variables
 
-    def gradients_of(images, targets):
+    def gradients_of(*part):
         with tf.GradientTape() as tape:
-            terms = loss_terms(images, targets)
+            terms = loss_terms(*part)
             loss = trainer.optimizer.scale_loss(terms["loss"] * weight)
         return terms, tape.gradient(loss, variables)
 

@@ -13,6 +13,7 @@ from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import heatmap_stride
 from vac_tf.runs.folder import RunFolder
+from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.distributed.start import find_cluster, start_distribution
@@ -147,13 +148,15 @@ def build_trainer(
         network,
         data.positive_ratio,
         transforms,
-        parse_weights(config.consistency_weight, transforms),
-        pairs=config.pairs,
-        level=config.consistency_level,
-        form=config.consistency_form,
-        ramp_steps=config.consistency_ramp * data.training.steps_per_epoch,
-        target=config.consistency_target,
-        drawing_seed=config.seed if config.sampled_transform else None,
+        Consistency(
+            parse_weights(config.consistency_weight, transforms),
+            config.pairs,
+            config.consistency_level,
+            config.consistency_form,
+            config.consistency_target,
+            ramp_steps=config.consistency_ramp * data.training.steps_per_epoch,
+            drawing_seed=config.seed if config.sampled_transform else None,
+        ),
         loss=loss_of_run(config),
         stride=heatmap_stride(config.backbones),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,

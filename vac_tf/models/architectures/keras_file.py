@@ -1,4 +1,4 @@
-"""A backbone from a Keras model that somebody saved: its features, and its stride."""
+"""A backbone from a Keras model that somebody saved, or has made."""
 
 import functools
 import os
@@ -7,9 +7,6 @@ import keras
 
 from vac_tf.models.architectures.token_grid import token_grid, with_grid
 from vac_tf.models.saving import load_network
-
-# Multiples of every stride in use; the second less the first leaves out what a border costs.
-_SIZES = (256, 512)
 
 
 def read_features(path: str) -> keras.Model:
@@ -32,23 +29,36 @@ def read_features(path: str) -> keras.Model:
 
 @functools.lru_cache(maxsize=2)
 def _read(path, _changed):
-    model = load_network(path)
-    if not isinstance(model, keras.Model) or len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError(f"{path!r} holds no Keras model of one input and one output.")
-    takes, gives = tuple(model.inputs[0].shape), tuple(model.outputs[0].shape)
+    return as_features(load_network(path), repr(path))
+
+
+def as_features(model: keras.Model, name: str) -> keras.Model:
+    """A model as one of features `[B, h, w, C]`: itself, or that of its tokens.
+
+    Args:
+        model: as in a file, see `read_features`.
+        name: what an error calls it.
+
+    Raises:
+        ValueError: as `read_features`.
+    """
+    inputs, outputs = (getattr(model, side, None) or [] for side in ("inputs", "outputs"))
+    if not isinstance(model, keras.Model) or len(inputs) != 1 or len(outputs) != 1:
+        raise ValueError(f"{name} holds no Keras model of one input and one output.")
+    takes, gives = tuple(inputs[0].shape), tuple(outputs[0].shape)
     if takes[1:] != (None, None, 3) and not _is_square(takes):
         raise ValueError(
-            f"{path!r} takes {takes}, expected RGB images of any size, (None, None, 3), or square"
+            f"{name} takes {takes}, expected RGB images of any size, (None, None, 3), or square"
             " ones of one size, such as (224, 224, 3)."
         )
     if _are_tokens(gives, takes):
         try:
             return with_grid(model)
         except ValueError as error:
-            raise ValueError(f"{path!r}: {error}") from error
+            raise ValueError(f"{name}: {error}") from error
     if len(gives) != 4:
         raise ValueError(
-            f"{path!r} gives {gives}, which has no place for heatmaps; expected features"
+            f"{name} gives {gives}, which has no place for heatmaps; expected features"
             " (None, height, width, channels), or tokens (None, count, channels) of images of one"
             f" size.{_where_to_cut(model)}"
         )
@@ -74,37 +84,7 @@ def _where_to_cut(model):
     ]
     if not spatial:
         return ""
-    return f" Save keras.Model(model.input, model.get_layer({spatial[-1]!r}).output) instead."
-
-
-def find_stride(model: keras.Model, path: str) -> int:
-    """Nominal image pixels per cell of the features.
-
-    Raises:
-        ValueError: the features do not shrink by the same whole number along height and width.
-    """
-    if image_side(model):
-        return _stride_at(model, image_side(model), path)
-    small, large = (model.compute_output_shape((1, size, size, 3))[1:3] for size in _SIZES)
-    pixels = _SIZES[1] - _SIZES[0]
-    gains = {second - first for first, second in zip(small, large, strict=True)}
-    gain = gains.pop()
-    if gains or gain < 1 or pixels % gain:
-        raise ValueError(
-            f"{path!r} makes {tuple(large)} cells of {_SIZES[1]} pixels and {tuple(small)} of"
-            f" {_SIZES[0]}: expected the same whole stride along height and width."
-        )
-    return pixels // gain
-
-
-def _stride_at(model, side, path):
-    height, width = model.outputs[0].shape[1:3]
-    if height != width or side % height:
-        raise ValueError(
-            f"{path!r} makes {height} x {width} cells of {side} pixels: expected the same whole"
-            " stride along height and width."
-        )
-    return side // height
+    return f" Use keras.Model(model.input, model.get_layer({spatial[-1]!r}).output) instead."
 
 
 def image_side(model: keras.Model) -> int | None:

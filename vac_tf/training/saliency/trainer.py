@@ -32,10 +32,6 @@ class SaliencyTrainer(CompiledTrainer):
         self._means = {n: keras.metrics.Mean(name=n) for n in ("loss", *weights)}
         self.built = True
 
-    @property
-    def metrics(self):
-        return list(self._means.values())
-
     def call(self, images, training=False):
         return self.network(images, training=training)
 

@@ -1,11 +1,15 @@
 """The classification loss of a run, by its name."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from functools import partial
 
 from vac_tf import losses
 from vac_tf.configs.loss import SETTINGS_OF_A_LOSS, LossSettings
+from vac_tf.configs.registration import add_name
+
+_ARGUMENTS = ("labels", "logits", "positive_ratio", "mask")
 
 
 def _unweighted(loss):
@@ -32,6 +36,32 @@ LOSSES = {
     "asymmetric": _unweighted(losses.asymmetric_loss),
     "focal": _unweighted(_focal),
 }
+
+
+def register_loss(name: str, loss: Callable, *, replace: bool = False) -> None:
+    """Makes a classification loss known by a name, for `--loss` and for trainers.
+
+    Args:
+        name: new.
+        loss: `(labels, logits, mask)` or `(labels, logits, positive_ratio, mask)` -> `[B]`, one
+            value per example: labels `[B, L]` in [0, 1] or NaN, logits `[B, L]`, the proportion of
+            positives `[L]` and mask `[B, L]` of the labels that are known.
+        replace: Use this one where the name is taken.
+
+    Raises:
+        ValueError: the name is taken, or the loss takes other arguments.
+    """
+    names = tuple(inspect.signature(loss).parameters)
+    if names[:4] == _ARGUMENTS:
+        add_name(LOSSES, "loss", name, loss, replace)
+    elif names[:3] == (*_ARGUMENTS[:2], _ARGUMENTS[3]):
+        add_name(LOSSES, "loss", name, _unweighted(loss), replace)
+    else:
+        raise ValueError(
+            f"Loss {name!r} takes {names}; expected (labels, logits, mask) or"
+            " (labels, logits, positive_ratio, mask)."
+        )
+    SETTINGS_OF_A_LOSS[name] = ()
 
 
 def classification_loss(name: str, label_smoothing: float = 0.0, **settings) -> Callable:

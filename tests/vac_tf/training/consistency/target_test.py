@@ -1,6 +1,7 @@
 """Which side of a comparison learns: values, gradients, the teacher and its state."""
 
 import contextlib
+import dataclasses
 
 import keras
 import numpy as np
@@ -56,7 +57,7 @@ def test_only_the_transformed_view_learns(trained, target):
         maps = trained.network(scaling.images(images), training=True)["heatmaps"]
         by_hand = tf.reduce_mean(FORMS["hard_pixels"].compare(given, maps, labels))
     gradients = tape.gradient(by_hand, trained.trainable_variables)
-    trained.target = target
+    trained.consistency = dataclasses.replace(trained.consistency, target=target)
     term, found = consistency_gradients(trained)
     assert term == pytest.approx(float(by_hand), rel=1e-5)
     for gradient, expected in zip(found, gradients, strict=True):
@@ -70,7 +71,7 @@ def test_before_the_first_step_the_teacher_is_the_network_and_then_it_is_behind(
     terms = []
     for trainer in (build("both"), trained):
         for target in ("both", *TARGETS):
-            trainer.target = target
+            trainer.consistency = dataclasses.replace(trainer.consistency, target=target)
             terms.append(consistency_gradients(trainer)[0])
     assert terms[0] == terms[1] == pytest.approx(terms[2], rel=1e-6)
     assert terms[3] == terms[4] and abs(terms[5] / terms[3] - 1) > 1e-3
@@ -87,7 +88,7 @@ def test_the_teacher_moves_nothing():
 def test_validation_judges_the_network_alone(trained):
     terms = []
     for target in ("ema_teacher", "both"):
-        trained.target = target
+        trained.consistency = dataclasses.replace(trained.consistency, target=target)
         terms.append(numbers(trained.loss_terms(*build_batch(), training=False)))
     assert terms[0] == terms[1]
 

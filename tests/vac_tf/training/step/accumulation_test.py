@@ -11,6 +11,7 @@ from tests.vac_tf.small_trainer import RATIO, STRIDE, build_batch
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.models.cam_head import CAMHead
+from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.epochs import compile_trainer
 from vac_tf.training.step.accumulation import accumulated_gradients, check_parts
@@ -39,7 +40,7 @@ def build_trainer(config):
         network,
         RATIO,
         parse_transforms("hflip,scale:16"),
-        pairs="grid",
+        Consistency(pairs="grid"),
         stride=STRIDE,
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
     )

@@ -11,6 +11,7 @@ from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.losses.saliency import LOSSES
 from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.fused_batch_norm import BatchNormalization
+from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.resume import load_state, save_state
 from vac_tf.training.run import run
@@ -24,7 +25,9 @@ def build_trainer(transforms, pairs, level="heatmaps", kernel="bilinear", precis
     """A trainer that is not compiled, always with the same weights."""
     transforms = parse_transforms(transforms, kernel)
     network = build_network(precision)
-    return ConsistencyTrainer(network, RATIO, transforms, pairs=pairs, level=level, stride=STRIDE)
+    return ConsistencyTrainer(
+        network, RATIO, transforms, Consistency(pairs=pairs, level=level), stride=STRIDE
+    )
 
 
 def fit(trainer, batch, steps, rate, **options):
@@ -56,7 +59,7 @@ def build_large(backbone, stride):
     keras.utils.set_random_seed(0)
     network = build_classifier(backbone, 3)
     transforms = parse_transforms("hflip,scale:64")
-    return ConsistencyTrainer(network, RATIO, transforms, pairs="grid", stride=stride)
+    return ConsistencyTrainer(network, RATIO, transforms, Consistency(pairs="grid"), stride=stride)
 
 
 @pytest.fixture
@@ -114,7 +117,7 @@ def test_streams_of_two_grids_compile(level):
         keras.utils.set_random_seed(0)
         network = build_dual_stream(build_stream(5, 4), build_stream(7, 8), 3)
         transforms = parse_transforms("hflip,scale:16")
-        return ConsistencyTrainer(network, RATIO, transforms, level=level, stride=4)
+        return ConsistencyTrainer(network, RATIO, transforms, Consistency(level=level), stride=4)
 
     assert_equal([build(), build()], steps=2, tolerance=1e-5)
 
