@@ -5,6 +5,7 @@ to a registry modules add names that `--import` names. The flag is called as the
 `metadata["flag"]`.
 """
 
+import contextlib
 import dataclasses
 import sys
 from collections.abc import Collection, Sequence
@@ -15,7 +16,6 @@ from absl import flags as absl_flags
 from flags import flag_files
 from flags.console import quiet_imports
 from flags.program import UsageError
-from vac_tf.configs.extensions import import_extensions
 
 Config = TypeVar("Config")
 
@@ -69,8 +69,6 @@ def from_flags(
 ) -> Config:
     """A `config_class` with the values of its flags; `fixed` are the fields without a flag.
 
-    The modules of `--import` are imported first.
-
     Raises:
         UsageError: what the config's own checks say, or there is no such module.
     """
@@ -80,10 +78,9 @@ def from_flags(
         if flag_name(field) in flag_values and field.name not in fixed
     }
     try:
-        if values.get("imports"):
-            with quiet_imports():
-                values["imports"] = import_extensions(values["imports"])
-        return config_class(**values, **fixed)
+        # The modules of `--import`, which the config imports, may load TensorFlow.
+        with quiet_imports() if values.get("imports") else contextlib.nullcontext():
+            return config_class(**values, **fixed)
     except ValueError as error:
         raise UsageError(str(error)) from error
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from export.building.gate.budget import parse_budget, parse_precisions
 from export.config_fields import check_at_least, check_choices, check_needed, setting
-from vac_tf.configs.extensions import IMPORT_HELP
+from vac_tf.configs.extensions import IMPORT_HELP, import_extensions
 
 _LIMITS = (
     "a change of the defaults such as decisions:0.02,mAP:0.01, of: probability, mean_probability,"
@@ -81,6 +81,7 @@ class ExportConfig:
     )
 
     def __post_init__(self):
+        import_extensions(self.imports)
         check_choices(self)
         check_needed(self, self._needed)
         check_at_least(-1, self, ("int8_float_convolutions",))

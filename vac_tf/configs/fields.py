@@ -5,6 +5,8 @@ import math
 from collections.abc import Collection
 from typing import Any
 
+from vac_tf.configs.extensions import import_extensions
+
 # Larger ones are slips of the keyboard, on which TensorFlow allocates for minutes before it fails.
 LARGEST_BATCH = 2**20
 LARGEST_SIDE = 8192  # pixels
@@ -39,10 +41,14 @@ def setting(
 def check_fields(config: Any) -> None:
     """Checks every field of a config against its choices and limits.
 
+    Modules that the field `imports` names are imported first: they register choices.
+
     Raises:
         ValueError: naming the first field that holds none of its choices, a number outside of its
             limits, or one that is not finite.
     """
+    if getattr(config, "imports", ""):
+        object.__setattr__(config, "imports", import_extensions(config.imports))
     for field in dataclasses.fields(config):
         value, choices = getattr(config, field.name), field.metadata.get("choices")
         if choices and value not in choices:

@@ -1,6 +1,6 @@
 """Backbones by name: Keras applications with their own normalisation, and networks of ours.
 
-All constants of image normalisation live here. `resnet50` is Keras's (v1, BGR means),
+`resnet50` is Keras's (v1, BGR means),
 `resnet50_v1_5` PyTorch's (RGB mean and standard deviation), which the papers' authors used.
 """
 
@@ -24,46 +24,22 @@ from vac_tf.models.architectures.resnet_v1_5 import (
     torch_name,
 )
 from vac_tf.models.architectures.small import small_network
+from vac_tf.models.normalization import (
+    CAFFE,
+    EFFICIENTNET_LITE,
+    EFFICIENTNET_V2,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    MINUS_ONE_TO_ONE,
+    NORMALIZATIONS,
+    TORCH,
+)
 from vac_tf.models.rebuilding import rebuild_network
 from vac_tf.models.stride import find_stride
 from vac_tf.models.weights.backbone_file import check_weights_file, load_backbone_weights
 from vac_tf.models.weights.efficientnet_lite import imagenet_weights_file
 from vac_tf.models.weights.torch_backbone import TorchWeights
 
-IMAGENET_MEAN = (0.485 * 255.0, 0.456 * 255.0, 0.406 * 255.0)
-IMAGENET_STD = (0.229 * 255.0, 0.224 * 255.0, 0.225 * 255.0)
-CAFFE_MEAN_BGR = (103.939, 116.779, 123.68)
-
-
-@dataclasses.dataclass(frozen=True)
-class Normalization:
-    """`(x - mean) / std` per channel on 0..255 values, after an optional RGB -> BGR."""
-
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
-    reverse_channels: bool = False
-
-    def __call__(self, images):
-        if self.reverse_channels:
-            # Not a flip: ONNX has none, and gets two transposes and a ReverseSequence in its place.
-            images = keras.ops.take(images, [2, 1, 0], axis=-1)
-        scale = [1.0 / std for std in self.std]
-        offset = [-mean / std for mean, std in zip(self.mean, self.std, strict=True)]
-        return keras.layers.Rescaling(scale, offset, dtype="float32", name="normalization")(images)
-
-
-CAFFE = Normalization(CAFFE_MEAN_BGR, (1.0, 1.0, 1.0), reverse_channels=True)
-TORCH = Normalization(IMAGENET_MEAN, IMAGENET_STD)
-MINUS_ONE_TO_ONE = Normalization((127.5,) * 3, (127.5,) * 3)
-EFFICIENTNET_V2 = Normalization((128.0,) * 3, (128.0,) * 3)
-EFFICIENTNET_LITE = Normalization((127.0,) * 3, (128.0,) * 3)
-# What a Keras model of somebody else may have been trained with, by name; none: images in 0..255.
-NORMALIZATIONS = {
-    "none": Normalization((0.0,) * 3, (1.0,) * 3),
-    "torch": TORCH,
-    "caffe": CAFFE,
-    "minus_one_to_one": MINUS_ONE_TO_ONE,
-}
 _OF_A_FILE = "keras:"
 
 
@@ -238,8 +214,8 @@ def check_image_size(name: str | keras.Model, size: int) -> None:
     only = get_backbone(name).image_size
     if only not in (None, size):
         raise ValueError(
-            f"backbone {getattr(name, 'name', name)!r} takes images of {only} pixels only, not of {size}: use"
-            f" --image_size={only}, and no scale transform."
+            f"backbone {getattr(name, 'name', name)!r} takes images of {only} pixels only, not of"
+            f" {size}: use --image_size={only}, and no scale transform."
         )
 
 

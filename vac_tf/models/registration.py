@@ -6,7 +6,8 @@ from collections.abc import Callable
 import keras
 
 from vac_tf.configs.registration import add_name
-from vac_tf.models.backbones import BACKBONES, NORMALIZATIONS, Backbone, plain_name
+from vac_tf.models.backbones import BACKBONES, Backbone, plain_name
+from vac_tf.models.normalization import NORMALIZATIONS
 
 
 def register_backbone(
@@ -26,7 +27,7 @@ def register_backbone(
             it has them, `include_top=False` and `weights`, `"imagenet"` or None, as the functions
             of `keras.applications` are; without `weights` there are none of ImageNet.
         normalization: what images of 0..255 go through first: a key of
-            `vac_tf.models.backbones.NORMALIZATIONS` (`"none"`: the model scales them itself), or a
+            `vac_tf.models.normalization.NORMALIZATIONS` (`"none"`: the model scales them itself), or a
             function of Keras tensors.
         stride: nominal image pixels per cell of the features; None: found by building one.
         replace: use this one where the name is taken.
