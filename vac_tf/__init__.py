@@ -19,6 +19,7 @@ _PUBLIC = {
     "register_dataset": "vac_tf.datasets",
     "register_loss": "vac_tf.training.step.classification_loss",
     "register_transform": "vac_tf.transforms",
+    "train": "vac_tf.training.custom.train",
 }
 
 __all__ = list(_PUBLIC)

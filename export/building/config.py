@@ -34,6 +34,9 @@ class ExportConfig:
     remove_older_versions: bool = setting(
         False, "Remove the older versions of the model in --triton_repository."
     )
+    dataset: str = setting(
+        "", "Dataset format of other data than the run's (default: as the run's config says)."
+    )
     data_dir: str = setting("", "Where the dataset lies now (default: as the run's config says).")
     input_dtype: str = setting(
         "float32",

@@ -8,7 +8,7 @@ from export.building.config import ExportConfig
 from export.building.gate.budget import parse_precisions
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import Split
-from vac_tf.datasets.run_splits import read_run_splits
+from vac_tf.datasets.run_splits import read_run_splits, with_data
 from vac_tf.inputs.image_source import ImageSettings
 from vac_tf.inputs.settings import leave_bad_images_out
 
@@ -35,9 +35,7 @@ def read_export_splits(
     label_names: tuple[str, ...],
 ) -> ExportSplits:
     """Validation images spread evenly over the split, training images chosen by the seed."""
-    if config.data_dir:
-        train_config = dataclasses.replace(train_config, data_dir=config.data_dir)
-    splits = read_run_splits(train_config)
+    splits = read_run_splits(with_data(train_config, config.dataset, config.data_dir))
 
     def usable(split, indices):
         chosen = split.select(indices).with_labels(label_names)

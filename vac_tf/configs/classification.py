@@ -17,6 +17,7 @@ from vac_tf.configs.run import RunConfig
 
 # Dataset -> the split on which papers report. COCO's test labels are not public.
 DATASETS = {"scenes": "test", "coco": "val", "wider": "test", "pa100k": "test", "table": "test"}
+DATASETS |= {"folder": "test", "jsonl": "test"}
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 
@@ -25,7 +26,7 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
     """Everything that decides the outcome of a training run, and where it is written."""
 
     # Data
-    dataset: str = setting("scenes", "Dataset format.", DATASETS)
+    dataset: str = setting("scenes", "Dataset format.", DATASETS, may_be_given=True)
     validation_split: str = setting("val", "Split that selects the best network.")
     validation_fraction: float = setting(
         0.0,
@@ -169,6 +170,9 @@ class EvaluationConfig:
         "Split to evaluate on, as --train_split names splits; or validation_part, the images that"
         " selected the best network. Default: the split that papers report on (test; val of coco);"
         " to tune and to calibrate: validation_part.",
+    )
+    dataset: str = setting(
+        "", "Dataset format of other data than the run's (default: as the run's config says)."
     )
     data_dir: str = setting("", "Where the dataset lies now (default: as the run's config says).")
     average_precision: str = setting(

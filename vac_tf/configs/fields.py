@@ -10,6 +10,8 @@ from vac_tf.configs.extensions import import_extensions
 # Larger ones are slips of the keyboard, on which TensorFlow allocates for minutes before it fails.
 LARGEST_BATCH = 2**20
 LARGEST_SIDE = 8192  # pixels
+# What the config of a run says where `vac_tf.train` was given an object that has no name.
+GIVEN = "given"
 
 
 def setting(
@@ -18,6 +20,7 @@ def setting(
     choices: Collection[str] | None = None,
     *,
     flag: str = "",
+    may_be_given: bool = False,
     at_least: float | None = None,
     above: float | None = None,
     at_most: float | None = None,
@@ -30,11 +33,13 @@ def setting(
         help_text: for `--help`.
         choices: values; a tuple is closed, to a registry (a dict) users add names.
         flag: its flag, where that has another name than the field.
+        may_be_given: whether it may be `GIVEN` too, in Python.
         at_least, above, at_most, below: limits of a number.
     """
     limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
     limits = {name: limit for name, limit in limits.items() if limit is not None}
     metadata = {"help": help_text, "choices": choices, "limits": limits, "flag": flag}
+    metadata["may_be_given"] = may_be_given
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -51,7 +56,8 @@ def check_fields(config: Any) -> None:
         object.__setattr__(config, "imports", import_extensions(config.imports))
     for field in dataclasses.fields(config):
         value, choices = getattr(config, field.name), field.metadata.get("choices")
-        if choices and value not in choices:
+        is_given = value == GIVEN and field.metadata.get("may_be_given")
+        if choices and value not in choices and not is_given:
             raise ValueError(
                 f"Unknown {field.name} {value!r}. Expected one of: {', '.join(choices)}."
             )

@@ -25,6 +25,7 @@ class LossSettings:
         "weighted_sigmoid_cross_entropy",
         "Classification loss; multiple_cross_entropy is a two-way softmax per label.",
         SETTINGS_OF_A_LOSS,
+        may_be_given=True,
     )
     label_smoothing: float = setting(
         0.0,

@@ -10,7 +10,10 @@ class MethodSettings:
     """Visual Attention Consistency, and plain augmentation by the same transforms."""
 
     transforms: str = setting(
-        "", "Transforms of the second branch, such as hflip,scale:192,rotate:1,translate:32:0."
+        "",
+        "Transforms of the second branch, such as hflip,scale:192; of hflip, vflip, scale:PIXELS,"
+        " rotate:QUARTER_TURNS, translate:ROWS:COLUMNS (pixels) and"
+        " affine:DEGREES:SCALE_ROWS:SCALE_COLUMNS:SHEAR:ROWS:COLUMNS (shifts as parts of a side).",
     )
     consistency_weight: str = setting(
         "1", "Weight of the consistency loss: one number, or per transform: hflip:0.6,scale:0.8."

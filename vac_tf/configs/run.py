@@ -3,7 +3,7 @@
 import dataclasses
 
 from vac_tf.configs.extensions import IMPORT_HELP
-from vac_tf.configs.fields import LARGEST_BATCH, LARGEST_SIDE, check_fields, setting
+from vac_tf.configs.fields import GIVEN, LARGEST_BATCH, LARGEST_SIDE, check_fields, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +106,7 @@ class RunConfig:
     )
 
     # Optimisation
-    optimizer: str = setting("adamw", "Optimizer.", ("sgd", "adamw"))
+    optimizer: str = setting("adamw", "Optimizer.", ("sgd", "adamw"), may_be_given=True)
     learning_rate: float = setting(2e-3, "Peak learning rate.", above=0)
     momentum: float = setting(0.9, "Momentum of sgd.", at_least=0, below=1)
     nesterov: bool = setting(False, "Nesterov momentum of sgd.")
@@ -160,5 +160,5 @@ class RunConfig:
                 f"accumulate_steps {self.accumulate_steps} must divide batch_size"
                 f" {self.batch_size}, which it computes in so many parts of equal size."
             )
-        if self.dataset != "scenes" and not self.data_dir:
+        if self.dataset not in ("scenes", GIVEN) and not self.data_dir:
             raise ValueError(f"dataset {self.dataset!r} needs data_dir, the folder it lies in.")

@@ -3,6 +3,7 @@
 import dataclasses
 import os
 
+from vac_tf.configs.extensions import IMPORT_HELP
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 
 VIEWS = ("hflip", "scale", "rotate", "translate")
@@ -12,6 +13,7 @@ VIEWS = ("hflip", "scale", "rotate", "translate")
 class ViewedModelConfig:
     """A model, images, and the views that it is shown."""
 
+    imports: str = setting("", IMPORT_HELP, flag="import")
     model: str = setting(
         "",
         "The folder of a run of train.py, the model.onnx of a bundle, or any other ONNX file with"

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from vac_tf.configs.classification import DATASETS
+from vac_tf.configs.fields import GIVEN
 from vac_tf.configs.registration import add_name
 from vac_tf.datasets.readers.coco import read_coco
+from vac_tf.datasets.readers.folder import read_folder
+from vac_tf.datasets.readers.jsonl import read_jsonl
 from vac_tf.datasets.readers.pa100k import read_pa100k
 from vac_tf.datasets.readers.table import read_table
 from vac_tf.datasets.readers.wider import read_wider
@@ -26,6 +29,8 @@ _READERS = {
     "wider": (read_wider, ("keep_missing",)),
     "pa100k": (read_pa100k, ("keep_missing",)),
     "table": (read_table, _TABLE),
+    "folder": (read_folder, ()),
+    "jsonl": (read_jsonl, ("keep_missing",)),
 }
 
 
@@ -77,7 +82,7 @@ def read_split(
     """Reads one split of a dataset.
 
     Args:
-        name: format of the dataset: scenes, coco, wider, pa100k, table or a registered one.
+        name: scenes, coco, wider, pa100k, table, folder, jsonl or a registered name.
         data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
             may be empty).
         split: name of the split; which ones exist depends on the dataset.
@@ -91,6 +96,11 @@ def read_split(
         DatasetError: when the dataset is unknown, missing, damaged or inconsistent.
         TypeError: for an option that no dataset has.
     """
+    if name == GIVEN:
+        raise DatasetError(
+            "The data of this run was given in Python, as a tf.data.Dataset: say where to read"
+            " images from with --dataset and --data_dir, or use vac_tf.evaluate(model, data)."
+        )
     if name not in _READERS:
         raise DatasetError(f"Unknown dataset {name!r}. Known: {', '.join(_READERS)}.")
     known = {option for _, names in _READERS.values() for option in names}

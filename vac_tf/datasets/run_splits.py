@@ -13,6 +13,19 @@ from vac_tf.datasets.split import UnknownSplitError
 _LOGGER = logging.getLogger(__name__)
 
 TEST_SPLITS = DATASETS
+
+
+def with_data(config: TrainConfig, dataset: str, data_dir: str) -> TrainConfig:
+    """The config of a run whose data lies elsewhere, or of other data; "" leaves what it says.
+
+    Raises:
+        ValueError: an unknown dataset, or one without a folder.
+    """
+    if dataset and dataset != config.dataset:
+        return dataclasses.replace(config, dataset=dataset, data_dir=data_dir)
+    return dataclasses.replace(config, data_dir=data_dir or config.data_dir)
+
+
 # Name of the images that select a run's best network, where a split's name is asked for.
 VALIDATION_PART = "validation_part"
 # Datasets without a validation split apart from the one that papers report on (wider's official

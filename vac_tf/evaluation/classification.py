@@ -10,7 +10,7 @@ import scipy.special
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.near_duplicates import difference_hashes
-from vac_tf.datasets.run_splits import TEST_SPLITS, VALIDATION_PART, read_named_split
+from vac_tf.datasets.run_splits import TEST_SPLITS, VALIDATION_PART, read_named_split, with_data
 from vac_tf.decisions.calibration import BINNING, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.heatmap_consistency import (
@@ -88,9 +88,10 @@ def evaluate(config: EvaluationConfig) -> dict:
 def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     """As `evaluate`, and what the results were made of."""
     folder = RunFolder(config.run_dir)
-    run_config = folder.read_config()
-    if config.data_dir:
-        run_config = dataclasses.replace(run_config, data_dir=config.data_dir)
+    own_config = folder.read_config()
+    run_config = with_data(own_config, config.dataset, config.data_dir)
+    if not config.dataset:  # What it has seen is of its own data.
+        own_config = run_config
     config = _with_split(config, run_config)
     label_names = folder.read_label_names()
     network = load_network(folder.network_file)
@@ -140,7 +141,7 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
         evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
     elif rule:
         evaluation["tuned_thresholds"] = measure_run(config, run_config, rule, split, known, logits)
-    evaluation["conventions"] |= _describe_selection(folder, run_config, split, config.split)
+    evaluation["conventions"] |= _describe_selection(folder, own_config, split, config.split)
     evaluation["conventions"] |= _describe_images(config, run_config, skipped, transforms)
     folder.write_json("evaluation.json", evaluation)
     return EvaluatedRun(
@@ -204,7 +205,7 @@ def _describe_selection(folder, run_config, split, split_name):
 
 
 def _with_split(config: EvaluationConfig, run_config: TrainConfig) -> EvaluationConfig:
-    default = VALIDATION_PART if config.tunes else TEST_SPLITS[run_config.dataset]
+    default = VALIDATION_PART if config.tunes else TEST_SPLITS.get(run_config.dataset, "test")
     return dataclasses.replace(config, split=config.split or default)
 
 

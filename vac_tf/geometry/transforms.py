@@ -6,53 +6,17 @@ of image pixels per heatmap cell. Every transform works eagerly, in `tf.data` an
 
 import dataclasses
 import typing
-from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from vac_tf.configs.registration import add_name
+from vac_tf.geometry.affine import Affine
 from vac_tf.geometry.resizing import resize_batch
+from vac_tf.geometry.transform import Transform
 
 _KNOWN_TO_KERAS = keras.saving.register_keras_serializable(package="vac_tf")
-
-
-@dataclasses.dataclass(frozen=True)
-class Transform:
-    """What all transforms share.
-
-    Each also has `images(images)`, the transformed `[B, H, W, C]`, and
-    `heatmaps(heatmaps, stride)`, where the cells of `[B, h, w, L]`, `stride` pixels wide, go.
-    """
-
-    @property
-    def spec(self) -> str:
-        """The text that `parse_transforms` reads."""
-        raise TypeError(f"{type(self).__name__} must define spec.")
-
-    @property
-    def kind(self) -> str:
-        """The part of `spec` before the first colon."""
-        return self.spec.split(":")[0]
-
-    @property
-    def term(self) -> str:
-        """Name of this transform's loss term, such as `consistency_scale_192`."""
-        return "consistency_" + self.spec.replace(":", "_")
-
-    def valid_mask(self, height: int, width: int, stride: int = 32) -> np.ndarray:
-        """float32 `[height, width]`: 1 for the heatmap cells that the transform leaves covered."""
-        del stride
-        return np.ones((height, width), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        """The fields, for Keras to save a trainer by; what Keras must know of are the classes."""
-        return dataclasses.asdict(self)
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "Transform":
-        return cls(**config)
 
 
 @_KNOWN_TO_KERAS
@@ -68,6 +32,21 @@ class HorizontalFlip(Transform):
     def heatmaps(self, heatmaps, stride: int = 32):
         del stride
         return ops.flip(heatmaps, axis=2)
+
+
+@_KNOWN_TO_KERAS
+@dataclasses.dataclass(frozen=True)
+class VerticalFlip(Transform):
+    """Upside down: plain reversal of the rows."""
+
+    spec = "vflip"
+
+    def images(self, images):
+        return ops.flip(images, axis=1)
+
+    def heatmaps(self, heatmaps, stride: int = 32):
+        del stride
+        return ops.flip(heatmaps, axis=1)
 
 
 @_KNOWN_TO_KERAS
@@ -180,9 +159,15 @@ def _padding(shift):
 # kind -> (builder, types of its arguments, how it is written)
 _TRANSFORMS = {
     "hflip": (HorizontalFlip, (), "hflip"),
+    "vflip": (VerticalFlip, (), "vflip"),
     "scale": (Scaling, (int,), "scale:PIXELS"),
     "rotate": (Rotation, (int,), "rotate:QUARTER_TURNS"),
     "translate": (Translation, (int, int), "translate:ROWS:COLUMNS"),
+    "affine": (
+        Affine,
+        (float,) * 6,
+        "affine:DEGREES:SCALE_ROWS:SCALE_COLUMNS:SHEAR:ROWS:COLUMNS",
+    ),
 }
 
 

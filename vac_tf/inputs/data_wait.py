@@ -5,6 +5,8 @@ import time
 import keras
 import tensorflow as tf
 
+from vac_tf.configs.fields import GIVEN
+
 # Waiting for less than this is not worth a line of advice.
 _MUCH = 0.3
 
@@ -61,11 +63,17 @@ def advice(config, share: float) -> str:
     """What makes the steps wait less, in a sentence; empty where nothing is known to.
 
     Args:
-        config: of the run; has `cache` and `cache_content`.
+        config: of the run; has `dataset`, `cache` and `cache_content`.
         share: see `DataWait`.
     """
     if share < _MUCH or (config.cache != "none" and config.cache_content == "inputs"):
         return ""
+    if config.dataset == GIVEN:
+        return (
+            f"The steps waited {share:.0%} of their time for batches: let your tf.data load in"
+            " parallel (num_parallel_calls=tf.data.AUTOTUNE), and cache() what is the same each"
+            " epoch."
+        )
     what = "--cache_content=inputs resizes"
     if config.cache == "none":
         what = "--cache=memory (or disk) with --cache_content=inputs decodes and resizes"

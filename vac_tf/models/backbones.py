@@ -10,6 +10,7 @@ from functools import partial
 
 import keras
 
+from vac_tf.configs.fields import GIVEN
 from vac_tf.models.architectures.efficientnet_lite import efficientnet_lite
 from vac_tf.models.architectures.hub import STRIDE, check_hub, hub_network, hub_normalization
 from vac_tf.models.architectures.keras_file import (
@@ -217,6 +218,13 @@ def check_image_size(name: str | keras.Model, size: int) -> None:
             f"backbone {getattr(name, 'name', name)!r} takes images of {only} pixels only, not of"
             f" {size}: use --image_size={only}, and no scale transform."
         )
+
+
+def strides_of(names: tuple[str, ...], network: keras.Model) -> tuple[int, ...]:
+    """The strides of a network's backbones, or its own where one was given without a name."""
+    return (
+        (find_stride(network),) if GIVEN in names else tuple(get_backbone(n).stride for n in names)
+    )
 
 
 def check_backbone_weights(name: str | keras.Model, weights: str | None) -> None:

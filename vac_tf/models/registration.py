@@ -26,9 +26,9 @@ def register_backbone(
             Called by keyword with `input_shape`, `(H, W, 3)` with H and W perhaps None, and, where
             it has them, `include_top=False` and `weights`, `"imagenet"` or None, as the functions
             of `keras.applications` are; without `weights` there are none of ImageNet.
-        normalization: what images of 0..255 go through first: a key of
-            `vac_tf.models.normalization.NORMALIZATIONS` (`"none"`: the model scales them itself), or a
-            function of Keras tensors.
+        normalization: what images of 0..255 go through first: a function of Keras tensors, or a
+            key of `vac_tf.models.normalization.NORMALIZATIONS` (`"none"`: the model scales them
+            itself).
         stride: nominal image pixels per cell of the features; None: found by building one.
         replace: use this one where the name is taken.
 

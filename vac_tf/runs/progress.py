@@ -6,7 +6,8 @@ import zipfile
 import numpy as np
 
 PROGRESS = "progress"  # Its name in the file.
-# What every version has written; a run adds `networks`, `first_loss` and `settings`.
+# What every version has written; a run adds `networks`, `first_loss`, `settings` and `is_stopped`
+# (by a callback of the caller).
 _TYPES = {"epoch": int, "step": int, "history": list, "best": dict, "best_epoch": int}
 _TYPES |= {"winner": str}
 
@@ -38,7 +39,9 @@ def has_stopped_early(progress: dict, early_stopping_epochs: int) -> bool:
 
 def is_finished(progress: dict, epochs: int, early_stopping_epochs: int) -> bool:
     """Whether a run with these settings trains no more."""
-    return progress["epoch"] >= epochs or has_stopped_early(progress, early_stopping_epochs)
+    if progress["epoch"] >= epochs or progress.get("is_stopped", False):
+        return True
+    return has_stopped_early(progress, early_stopping_epochs)
 
 
 def damaged_state(path: str, reason) -> ValueError:

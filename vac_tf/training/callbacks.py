@@ -88,7 +88,9 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         steps = (self.params or {}).get("steps") or batch + 1
         last = self._first_step + min(batch + 1, steps)
         where = f"at step {last}" if first == last else f"in steps {first} to {last}"
-        check_finite(logs, where)
+        # A metric of the caller may have no value yet.
+        names = getattr(self.model, "term_names", logs)
+        check_finite({name: logs[name] for name in names}, where)
         if first == 1:
             self._progress["first_loss"] = float(logs["loss"])
 

@@ -20,6 +20,7 @@ from vac_tf.training.callbacks import (
     StopOnNonFiniteLoss,
     TraceSteps,
 )
+from vac_tf.training.custom.run_callbacks import RunCallbacks
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.divergence import (
     check_finite,
@@ -28,39 +29,13 @@ from vac_tf.training.divergence import (
     falling_back,
     keep_as_good,
 )
-from vac_tf.training.fine_tuning.backbone_rate import BackboneRate
 from vac_tf.training.kept_networks import check_networks, keep_epoch_network
 from vac_tf.training.resume import every_variable, load_state, save_state
-from vac_tf.training.schedules import build_optimizer, leave_undecayed
-from vac_tf.training.step.compiled_trainer import naming_jit_compile, uses_xla
-from vac_tf.training.weight_average import keep_weights_apart
+from vac_tf.training.step.compiled_trainer import naming_jit_compile
 
 _LOGGER = logging.getLogger(__name__)
 # Settings that a run may go on with changed, see `RunFolder.check`.
 _CHANGEABLE = ("epochs", "early_stopping_epochs", "learning_rate", "gradient_clip_norm")
-
-
-def compile_trainer(
-    config,
-    trainer,
-    steps_per_epoch: int,
-    distribution: Distribution = ONE_DEVICE,
-    backbone: BackboneRate | None = None,
-) -> None:
-    """Gives a trainer the optimizer of its run, with every variable made, ready to be restored."""
-    with distribution.scope():
-        optimizer = build_optimizer(config, steps_per_epoch, backbone)
-        if config.optimizer == "adamw" and not config.decay_all_weights:
-            leave_undecayed(optimizer, trainer.trainable_variables)
-        optimizer.build(trainer.trainable_variables)
-    if config.ema_decay:
-        keep_weights_apart(optimizer)
-    trainer.compile(
-        optimizer=optimizer,
-        jit_compile=uses_xla(config.jit_compile),
-        steps_per_execution=config.steps_per_execution,
-        accumulate_steps=config.accumulate_steps,
-    )
 
 
 def run_epochs(
@@ -73,6 +48,7 @@ def run_epochs(
     rate_flag: str = "--learning_rate",
     distribution: Distribution = ONE_DEVICE,
     before_epoch: Callable[[int], None] = lambda epoch: None,
+    callbacks: RunCallbacks | None = None,
 ) -> dict:
     """Trains to the last epoch, from where an earlier process stopped.
 
@@ -87,6 +63,7 @@ def run_epochs(
         rate_flag: what sets the learning rate, for the advice after a divergence.
         distribution: the devices, in whose scope the network and the optimizer were made.
         before_epoch: called with the number of every epoch, from 0, that begins or goes on.
+        callbacks: of the caller; one of them may end the run after an epoch.
 
     Returns:
         The progress: `epoch`, `best` (score per kind of weights), `winner`, `best_epoch`,
@@ -111,7 +88,9 @@ def run_epochs(
         while not _is_finished(config, progress):
             start = time.monotonic()
             before_epoch(progress["epoch"])
-            logs = _train_epoch(config, folder, trainer, data, progress, stop_request, distribution)
+            logs = _train_epoch(
+                config, folder, trainer, data, progress, stop_request, distribution, callbacks
+            )
             logs, progress = distribution.from_chief(
                 lambda logs=logs, progress=progress: (logs | validate(progress), progress)
             )
@@ -120,10 +99,14 @@ def run_epochs(
             )
             logs["seconds"] = round(time.monotonic() - start, 1)
             row = _add_epoch(trainer, progress, logs)
+            if callbacks:
+                progress["is_stopped"] = callbacks.end_epoch(row)
             if is_chief:
                 _record(config, folder, trainer, progress, row, describe)
             is_advised = is_advised or _has_advised(config, logs)
             stop_request.raise_if_any()
+    if callbacks:
+        callbacks.end()
     if is_chief:
         check_networks(folder, progress)
     return progress
@@ -143,6 +126,8 @@ def _restore(config, folder, trainer):
     except FileNotFoundError:
         progress = {"epoch": 0, "step": 0, "history": [], "best": {}, "best_epoch": 0, "winner": ""}
         return progress | {"settings": _settings(config)}
+    if progress.get("settings", {}).get("epochs") != config.epochs:
+        progress["is_stopped"] = False  # Asked to go on.
     # After a divergence the state is older than the networks may be.
     is_pending = progress["step"] > 0 or os.path.exists(folder.divergence_file)
     check_networks(folder, progress, is_pending)
@@ -181,7 +166,9 @@ def _summary_writer(folder):
     return tf.summary.create_file_writer(path)
 
 
-def _train_epoch(config, folder, trainer, data, progress, stop_request, distribution):
+def _train_epoch(
+    config, folder, trainer, data, progress, stop_request, distribution, callbacks_of_caller
+):
     """The rest of the current epoch; returns its mean loss terms and its data wait."""
     start_step = progress["step"]
     steps = data.training.steps_per_epoch
@@ -207,6 +194,8 @@ def _train_epoch(config, folder, trainer, data, progress, stop_request, distribu
         callbacks.append(RestoreMeans(trainer))
     if config.profile_steps and not TraceSteps.is_traced(folder.file("tensorboard")):
         callbacks.append(TraceSteps(folder.file("tensorboard"), config.profile_steps))
+    if callbacks_of_caller:
+        callbacks.append(callbacks_of_caller)
     if start_step < steps:
         with data.naming_bad_images(), naming_jit_compile(config.jit_compile):
             history = trainer.fit(
@@ -276,7 +265,9 @@ def _is_finished(config, progress):
 
 
 def _say_finished(config, folder, progress):
-    if has_stopped_early(progress, config.early_stopping_epochs):
+    if progress.get("is_stopped"):
+        end, larger = "was ended by a callback", "number of epochs"
+    elif has_stopped_early(progress, config.early_stopping_epochs):
         end, larger = "has stopped early", "--early_stopping_epochs (0: never)"
     else:
         end, larger = "is finished", "--epochs"

@@ -4,9 +4,11 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+import keras
+
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.dual_stream import DUAL_STREAM_SETTINGS
-from vac_tf.configs.fields import LARGEST_SIDE
+from vac_tf.configs.fields import GIVEN, LARGEST_SIDE
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
@@ -20,8 +22,12 @@ from vac_tf.training.dual_stream.given_runs import check_saliency_run
 from vac_tf.training.step.classification_loss import check_loss
 
 
-def check_method(config: TrainConfig) -> None:
+def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | None = None) -> None:
     """Checks sizes, warm-up, loss, transforms, weights, pairs, augmentation and backbone of a run.
+
+    Args:
+        config: of the run.
+        strides: of its networks, where they were given as models; None: of the named backbones.
 
     Raises:
         ValueError: a misspelt transform or backbone, settings of consistency that do not fit each
@@ -31,7 +37,8 @@ def check_method(config: TrainConfig) -> None:
             loss, or of a dual-stream training in that of a classifier, or backbone weights that are
             not there.
     """
-    check_size_and_warmup(config, config.backbones)
+    strides = strides or _strides(config.backbones)
+    _check_size_and_warmup(config, strides)
     check_loss(config)
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     _check_consistency(config, transforms)
@@ -46,10 +53,10 @@ def check_method(config: TrainConfig) -> None:
     for transform in (*transforms, *augmentation):
         _check_changes_something(transform, config.image_size)
         if isinstance(transform, Scaling):
-            _check_side(transform.spec, transform.size, config.backbones)
+            _check_side(transform.spec, transform.size, strides)
     if config.scaled_view == "photograph":
         _check_views_from_photographs(config, transforms, augmentation)
-    for stride in {get_backbone(name).stride for name in config.backbones}:
+    for stride in set(strides.values()):
         cells = math.ceil(config.image_size / stride)
         if config.consistency_level != "logits":
             for transform in transforms:
@@ -72,7 +79,15 @@ def check_size_and_warmup(config: RunConfig, backbones: Sequence[str]) -> None:
         ValueError: images smaller than a heatmap cell of a backbone, or a warm-up longer than the
             run, which would never reach its learning rate.
     """
-    _check_side(f"image_size {config.image_size}", config.image_size, backbones)
+    _check_size_and_warmup(config, _strides(backbones))
+
+
+def _strides(backbones):
+    return {name: get_backbone(name).stride for name in backbones}
+
+
+def _check_size_and_warmup(config, strides):
+    _check_side(f"image_size {config.image_size}", config.image_size, strides)
     if config.warmup_epochs > config.epochs:
         raise ValueError(
             f"warmup_epochs {config.warmup_epochs:g} is longer than the run of {config.epochs}"
@@ -80,14 +95,19 @@ def check_size_and_warmup(config: RunConfig, backbones: Sequence[str]) -> None:
         )
 
 
-def _check_side(name, side, backbones):
-    for backbone in backbones:
-        check_image_size(backbone, side)
-        stride = get_backbone(backbone).stride
+def _check_side(name, side, strides):
+    for backbone, stride in strides.items():
+        if isinstance(backbone, str):
+            check_image_size(backbone, side)
+        elif backbone.inputs[0].shape[1] not in (None, side):
+            raise ValueError(
+                f"{name}: network {backbone.name!r} takes images of {backbone.inputs[0].shape[1]}"
+                " pixels only; build it for (None, None, 3), or change the size."
+            )
         if side < stride:
             raise ValueError(
-                f"{name} is less than one heatmap cell of backbone {backbone!r}, of {stride}"
-                " pixels; use a larger size."
+                f"{name} is less than one heatmap cell of backbone"
+                f" {getattr(backbone, 'name', backbone)!r}, of {stride} pixels; use a larger size."
             )
     if side > LARGEST_SIDE:
         raise ValueError(f"{name} is too large: images have at most {LARGEST_SIDE} pixels a side.")
@@ -159,4 +179,5 @@ def _check_single_network(config):
         )
     if config.saliency_run:
         check_saliency_run(config)
-    check_backbone_weights(config.backbone, config.backbone_weights)
+    if config.backbone != GIVEN:
+        check_backbone_weights(config.backbone, config.backbone_weights)

@@ -2,7 +2,7 @@
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 
@@ -11,15 +11,16 @@ from vac_tf.geometry.transforms import parse_transforms, parse_weights
 from vac_tf.inputs.prediction import predict
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models import build_classifier
-from vac_tf.models.backbones import heatmap_stride
+from vac_tf.models.backbones import strides_of
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
+from vac_tf.training.custom.run_callbacks import RunCallbacks
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.distributed.start import find_cluster, start_distribution
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.dual_stream.given_runs import start_from_saliency
-from vac_tf.training.epochs import compile_trainer, run_epochs
+from vac_tf.training.epochs import run_epochs
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
 from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
 from vac_tf.training.kept_networks import Selection, keep_best
@@ -33,17 +34,21 @@ from vac_tf.training.run_data import (
 )
 from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.classification_loss import loss_of_run
+from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.step.precision_check import check_precision
 from vac_tf.training.validation import validate
 
 _LOGGER = logging.getLogger(__name__)
 
 
-def start_classifier(config: TrainConfig, label_names: tuple[str, ...]) -> keras.Model:
-    """The network that a classifier's run starts with."""
+def start_classifier(
+    config: TrainConfig, label_names: tuple[str, ...], backbone: keras.Model | None = None
+) -> keras.Model:
+    """The network that a classifier's run starts with; with `backbone` on that model."""
     network = build_classifier(
-        config.backbone,
+        backbone or config.backbone,
         len(label_names),
+        backbone.inputs[0].shape[1] if backbone else None,
         pooling=config.pooling,
         weights=config.backbone_weights,
         detach_heatmap_kernel=config.detach_heatmap_kernel,
@@ -111,25 +116,7 @@ def _train(config, folder, distribution, start_network, rate_flag):
         distribution.synchronize_batch_norm(network)
     trainer = build_trainer(config, data, network, distribution)
 
-    # ---- Run folder, state of an earlier process
-    is_chief = distribution.is_chief
-    with folder.claimed(config) if is_chief else contextlib.nullcontext():
-        if is_chief:
-            data.check_unchanged(folder)
-            folder.write_json("labels.json", data.labels_description())
-
-        # ---- Epochs
-        progress = run_epochs(
-            config,
-            folder,
-            trainer,
-            data,
-            validate=lambda progress: _validate(config, folder, trainer, data, progress),
-            describe=_in_words,
-            rate_flag=rate_flag,
-            distribution=distribution,
-            before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
-        )
+    progress = train_network(config, folder, data, trainer, distribution, rate_flag)
     return {
         "best": progress["best"],
         "winner": progress["winner"],
@@ -139,10 +126,58 @@ def _train(config, folder, distribution, start_network, rate_flag):
     }
 
 
+def train_network(
+    config: TrainConfig,
+    folder: RunFolder,
+    data: RunData,
+    trainer: ConsistencyTrainer,
+    distribution: Distribution = ONE_DEVICE,
+    rate_flag: str = "--learning_rate",
+    callbacks: RunCallbacks | None = None,
+) -> dict:
+    """Trains a compiled trainer into the folder of its run, from where an earlier process stopped.
+
+    Returns:
+        The progress, see `run_epochs`.
+    """
+    is_chief = distribution.is_chief
+    with folder.claimed(config) if is_chief else contextlib.nullcontext():
+        if is_chief:
+            data.check_unchanged(folder)
+            data.record(folder)
+        return run_epochs(
+            config,
+            folder,
+            trainer,
+            data,
+            validate=lambda progress: _validate(config, folder, trainer, data, progress),
+            describe=_in_words,
+            rate_flag=rate_flag,
+            distribution=distribution,
+            before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
+            callbacks=callbacks,
+        )
+
+
 def build_trainer(
-    config: TrainConfig, data: RunData, network, distribution: Distribution = ONE_DEVICE
+    config: TrainConfig,
+    data: RunData,
+    network,
+    distribution: Distribution = ONE_DEVICE,
+    loss: Callable | None = None,
+    optimizer: keras.optimizers.Optimizer | None = None,
+    metrics: Sequence[keras.metrics.Metric] = (),
 ) -> ConsistencyTrainer:
-    """The compiled trainer of a run, every variable of which exists."""
+    """The compiled trainer of a run, every variable of which exists.
+
+    Args:
+        config: of the run.
+        data: of the run.
+        network: of the run.
+        distribution: the devices that it was made for.
+        loss, optimizer: in place of those that the config names.
+        metrics: see `ConsistencyTrainer`.
+    """
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     trainer = ConsistencyTrainer(
         network,
@@ -157,12 +192,13 @@ def build_trainer(
             ramp_steps=config.consistency_ramp * data.training.steps_per_epoch,
             drawing_seed=config.seed if config.sampled_transform else None,
         ),
-        loss=loss_of_run(config),
-        stride=heatmap_stride(config.backbones),
+        loss=loss or loss_of_run(config),
+        stride=min(strides_of(config.backbones, network)),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
     )
     steps = data.training.steps_per_epoch
-    compile_trainer(config, trainer, steps, distribution, backbone_rate(config, network, steps))
+    rate = backbone_rate(config, network, steps)
+    compile_trainer(config, trainer, steps, distribution, rate, optimizer, metrics)
     return trainer
 
 
@@ -176,9 +212,11 @@ def _validate(config, folder, trainer, data, progress):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
     where = f"after epoch {progress['epoch'] + 1}"
     with data.naming_bad_images():
-        terms, logits = validate(trainer, data.validation_for_loss)
+        terms, logits = validate(trainer, data.validation_for_loss, data.validation_labels)
         logs = {f"validation_{name}": value for name, value in terms.items()}
         check_finite(logs, where)
+        measured = trainer.metrics_of(data.validation_labels, logits)
+        logs |= {f"validation_{name}": value for name, value in measured.items()}
 
         def score(kind):
             scored = logits if kind == "raw" else predict(trainer.network, data.validation)[1]
@@ -191,7 +229,7 @@ def _validate(config, folder, trainer, data, progress):
 
 def _mean_average_precision(config, data, logits, where):
     check_finite({"validation_scores": logits}, where)
-    labels = data.validation_source.split.labels
+    labels = data.validation_labels
     evaluation = evaluate_logits(labels, logits, data.label_names, unknown=config.unknown_labels)
     return evaluation["label_based"]["mAP"]
 

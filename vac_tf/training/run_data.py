@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -16,7 +16,8 @@ from vac_tf.datasets.run_splits import TEST_SPLITS, RunSplits, read_run_split, r
 from vac_tf.datasets.same_images import same_images
 from vac_tf.evaluation.seen_images import SeenImages
 from vac_tf.geometry.transforms import Scaling, parse_transforms
-from vac_tf.inputs.augmentation.specification import parse_layers
+from vac_tf.inputs.augmentation.image_layers import ImageLayer
+from vac_tf.inputs.augmentation.specification import AugmentLayers, parse_layers
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import (
     Augmentation,
@@ -62,6 +63,11 @@ class RunData:
     selected_on: str
     skipped: list[tuple[str, str]]
 
+    @property
+    def validation_labels(self) -> np.ndarray:
+        """float32 `[N, L]`, NaN where unknown, in the order of `validation`."""
+        return self.validation_source.split.labels
+
     def labels_description(self) -> dict:
         """The contents of labels.json."""
         return {
@@ -70,6 +76,10 @@ class RunData:
             "selected_on": self.selected_on,
             "skipped_images": [list(row) for row in self.skipped],
         }
+
+    def record(self, folder: RunFolder) -> None:
+        """Writes what the run keeps of its data into its folder."""
+        folder.write_json("labels.json", self.labels_description())
 
     def check_unchanged(self, folder: RunFolder) -> None:
         """Raises ValueError when the run in `folder` has begun with other labels or rows.
@@ -103,13 +113,17 @@ class UsableSplits(RunSplits):
     skipped: list[tuple[str, str]]
 
 
-def read_usable_splits(config: TrainConfig) -> UsableSplits:
-    """Reads the splits of a run, without the bad images where those are skipped.
+def read_usable_splits(config: TrainConfig, splits: RunSplits | None = None) -> UsableSplits:
+    """The splits of a run, read by its config, without the bad images where those are skipped.
+
+    Args:
+        config: of the run.
+        splits: those that were given; None: they are read.
 
     Raises:
         ValueError: unusable settings, or data that is missing or bad.
     """
-    splits = read_run_splits(config)
+    splits = splits or read_run_splits(config)
     train, validation, skipped = usable_parts(config, splits.train, splits.validation)
     check_step_memory(min(config.batch_size, len(train)), _sides_of_views(config))
     if config.drop_remainder:
@@ -123,13 +137,17 @@ def check_selection(splits: RunSplits, unknown_labels: str) -> None:
     The average precision of a label is 1 when all its images are positive, and undefined when none
     is.
     """
-    labels = splits.validation.labels
+    check_validation_labels(splits.validation.labels, splits.selected_on, unknown_labels)
+
+
+def check_validation_labels(labels: np.ndarray, selected_on: str, unknown_labels: str) -> None:
+    """`check_selection` of labels `[N, L]` of the validation part, which is `selected_on`."""
     if unknown_labels == "negative":
         labels = known_labels(labels, unknown_labels)
     if not ((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).any():
         raise ValueError(
             f"No label has both a positive and a negative among the {len(labels)} images of the"
-            f" validation part ({splits.selected_on}): every network would have the same mAP, and"
+            f" validation part ({selected_on}): every network would have the same mAP, and"
             " none could be selected. Use a larger --validation_fraction or another"
             " --validation_split."
         )
@@ -175,12 +193,17 @@ def shared_images(
     ]
 
 
-def read_run_data(config: TrainConfig, splits: UsableSplits | None = None) -> RunData:
+def read_run_data(
+    config: TrainConfig,
+    splits: UsableSplits | None = None,
+    layers: Sequence[ImageLayer] = (),
+) -> RunData:
     """The batches of a run; where asked for, decoded images are cached, in its folder by default.
 
     Args:
         config: of the run.
         splits: what it trains on; None: they are read.
+        layers: change single training images, before those of `augment_layers`.
 
     Raises:
         ValueError: as `read_usable_splits`; DatasetError for the first unreadable image when a
@@ -201,7 +224,7 @@ def read_run_data(config: TrainConfig, splits: UsableSplits | None = None) -> Ru
             known_labels(train.labels, config.unknown_labels),
             config.batch_size,
             config.seed,
-            _augmentation(config),
+            _augmentation(config, layers),
             config.drop_remainder,
             scaled_views,
         ),
@@ -224,12 +247,13 @@ def _name_one_sided_labels(label_names, positive_ratio):
             _LOGGER.warning("Label %r has no %s in the training images.", name, absent)
 
 
-def _augmentation(config):
+def _augmentation(config, layers=()):
+    named = parse_layers(config.augment_layers)
     return Augmentation(
         parse_transforms(config.augment, config.resize_kernel),
         config.augment_mode,
         from_photograph=config.scaled_view == "photograph",
-        layers=parse_layers(config.augment_layers),
+        layers=AugmentLayers((*layers, *named.of_image), named.of_batch),
     )
 
 

@@ -5,23 +5,40 @@ import numpy as np
 import tensorflow as tf
 
 
-def validate(trainer: keras.Model, batches: tf.data.Dataset) -> tuple[dict, np.ndarray]:
+def validate(
+    trainer: keras.Model, batches: tf.data.Dataset, labels: np.ndarray | None = None
+) -> tuple[dict, np.ndarray]:
     """Shows every image once to a trainer's network.
 
     Args:
         trainer: has `judge(*batch)`, which returns loss terms and an output per image.
         batches: (images, targets) or (images, targets, sample weights), in order.
 
+        labels: what the targets must be, `[N, L]`, NaN for unknown; None: they are not compared.
+
     Returns:
         The mean of each loss term over the images, and the outputs float32 `[N, ...]` in order.
+
+    Raises:
+        ValueError: the targets come in another order than `labels`.
     """
     if not hasattr(trainer, "_judge_in_graph"):
         trainer._judge_in_graph = tf.function(trainer.judge, autograph=False, reduce_retracing=True)
     totals, outputs = {}, []
     for batch in batches:
         terms, output = trainer._judge_in_graph(*batch)
+        if labels is not None:
+            _check_order(batch[1].numpy(), labels[sum(map(len, outputs)) :])
         outputs.append(output.numpy())
         for name, value in terms.items():
             totals[name] = totals.get(name, 0.0) + float(value) * len(output)
     outputs = np.concatenate(outputs).astype(np.float32)
     return {name: total / len(outputs) for name, total in totals.items()}, outputs
+
+
+def _check_order(targets, labels):
+    if not np.array_equal(np.nan_to_num(targets), np.nan_to_num(labels[: len(targets)])):
+        raise ValueError(
+            "The validation data comes in another order than before, so that its labels would be"
+            " those of other images: give it without shuffling (shuffle=False)."
+        )

@@ -6,11 +6,13 @@ import pytest
 import tensorflow as tf
 
 from vac_tf.geometry.transforms import (
+    Affine,
     HorizontalFlip,
     Rotation,
     Scaling,
     Transform,
     Translation,
+    VerticalFlip,
     parse_transforms,
     parse_weights,
 )
@@ -24,6 +26,10 @@ EVERY = [
     Rotation(3),
     Translation(STRIDE, 0),
     Translation(-STRIDE, 2 * STRIDE),
+    VerticalFlip(),
+    Affine(90),
+    Affine(degrees=-90, scale_columns=-1, rows=0.25),
+    Affine(columns=-0.5),
     Scaling(24),
     Scaling(24, "nearest"),
 ]
@@ -59,13 +65,15 @@ def test_eager_graph_and_dataset_give_equal_images(transform, images):
     assert dataset.element_spec.shape[1:] == eager.shape[1:]
 
 
-@pytest.mark.parametrize("transform", EVERY[:6], ids=lambda t: t.spec)
+@pytest.mark.parametrize("transform", EVERY[:10], ids=lambda t: t.spec)
 def test_heatmaps_of_a_pointwise_network_follow_exactly(transform, images, pointwise_network):
     heatmaps = pointwise_network(images)
     expected = transform.heatmaps(heatmaps, STRIDE)
     transformed = pointwise_network(transform.images(images))
     mask = transform.valid_mask(*heatmaps.shape[1:3], STRIDE)
-    assert mask.sum() == {"translate:8:0": 12, "translate:-8:16": 6}.get(transform.spec, 16)
+    covered = {"translate:8:0": 12, "translate:-8:16": 6, "affine:-90:1:-1:0:0.25:0": 12}
+    covered["affine:0:1:1:0:0:-0.5"] = 8
+    assert mask.sum() == covered.get(transform.spec, 16)
     np.testing.assert_array_equal(attention_consistency(expected, transformed, mask), [0.0] * 3)
     # The test can fail: heatmaps that stay where they were are far off.
     assert (attention_consistency(heatmaps, transformed, mask).numpy() > 1.0).all()
@@ -158,7 +166,7 @@ def test_parsed_transforms_say_how_they_are_written():
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("hlfip", r"Unknown transform 'hlfip'. Known transforms: hflip, scale:PIXELS"),
+        ("hlfip", r"Unknown transform 'hlfip'. Known transforms: hflip, vflip, scale:PIXELS"),
         ("hflip:1", "'hflip:1': expected hflip"),
         ("scale", "'scale': expected scale:PIXELS"),
         ("rotate:1:2", "expected rotate:QUARTER_TURNS"),

@@ -59,10 +59,12 @@ def test_the_share_is_that_of_the_time_since_the_first_step(monkeypatch):
 
 
 def test_a_long_wait_gets_the_advice_that_still_helps():
-    config = types.SimpleNamespace(cache="none", cache_content="photographs")
+    config = types.SimpleNamespace(cache="none", cache_content="photographs", dataset="coco")
     assert advice(config, 0.29) == ""
     assert "waited 31% of their time" in advice(config, 0.31)
     assert "--cache=memory (or disk) with --cache_content=inputs" in advice(config, 0.31)
+    given = types.SimpleNamespace(**vars(config) | {"dataset": "given"})
+    assert "--cache" not in advice(given, 0.31) and "cache()" in advice(given, 0.31)
     config.cache = "disk"
     assert "--cache=" not in advice(config, 0.31)
     assert "--cache_content=inputs" in advice(config, 0.31)

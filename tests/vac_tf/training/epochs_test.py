@@ -23,9 +23,10 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training import kept_networks
 from vac_tf.training.callbacks import TrainingInterrupted
 from vac_tf.training.divergence import check_finite
-from vac_tf.training.epochs import compile_trainer, run_epochs
+from vac_tf.training.epochs import run_epochs
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.step.compiled_trainer import CompiledTrainer
+from vac_tf.training.step.compiling import compile_trainer
 
 STEPS = 4
 

@@ -10,8 +10,8 @@ import pytest
 from tests.vac_tf.small_trainer import build_network
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
-from vac_tf.training.epochs import compile_trainer
 from vac_tf.training.schedules import Schedule, build_optimizer, build_schedule
+from vac_tf.training.step.compiling import compile_trainer
 
 STEPS = 40
 

@@ -14,7 +14,7 @@ from vac_tf.metrics.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.divergence import check_finite
-from vac_tf.training.epochs import compile_trainer, run_epochs
+from vac_tf.training.epochs import run_epochs
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_saliency_method
 from vac_tf.training.saliency.data import (
@@ -25,6 +25,7 @@ from vac_tf.training.saliency.data import (
 )
 from vac_tf.training.saliency.trainer import SaliencyTrainer
 from vac_tf.training.step.accumulation import check_parts
+from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.step.precision_check import check_precision
 from vac_tf.training.validation import validate
 

@@ -5,6 +5,8 @@ import inspect
 from collections.abc import Callable
 from functools import partial
 
+import keras
+
 from vac_tf import losses
 from vac_tf.configs.loss import SETTINGS_OF_A_LOSS, LossSettings
 from vac_tf.configs.registration import add_name
@@ -51,17 +53,34 @@ def register_loss(name: str, loss: Callable, *, replace: bool = False) -> None:
     Raises:
         ValueError: the name is taken, or the loss takes other arguments.
     """
+    add_name(LOSSES, "loss", name, as_classification_loss(loss, repr(name)), replace)
+    SETTINGS_OF_A_LOSS[name] = ()
+
+
+def as_classification_loss(loss: Callable, name: str = "") -> Callable:
+    """A loss as trainers take it, of what `register_loss` or Keras takes.
+
+    Args:
+        loss: see `register_loss`; or a `keras.losses.Loss` of logits, which knows no unknown label.
+        name: for the error.
+
+    Raises:
+        ValueError: it takes other arguments, or probabilities.
+    """
+    name = name or getattr(loss, "__name__", type(loss).__name__)
+    if isinstance(loss, keras.losses.Loss):
+        if not getattr(loss, "from_logits", True):
+            raise ValueError(f"Loss {name} is given logits: make it with from_logits=True.")
+        return lambda labels, logits, positive_ratio, mask: loss.call(labels, logits)
     names = tuple(inspect.signature(loss).parameters)
     if names[:4] == _ARGUMENTS:
-        add_name(LOSSES, "loss", name, loss, replace)
-    elif names[:3] == (*_ARGUMENTS[:2], _ARGUMENTS[3]):
-        add_name(LOSSES, "loss", name, _unweighted(loss), replace)
-    else:
-        raise ValueError(
-            f"Loss {name!r} takes {names}; expected (labels, logits, mask) or"
-            " (labels, logits, positive_ratio, mask)."
-        )
-    SETTINGS_OF_A_LOSS[name] = ()
+        return loss
+    if names[:3] == (*_ARGUMENTS[:2], _ARGUMENTS[3]):
+        return _unweighted(loss)
+    raise ValueError(
+        f"Loss {name} takes {names}; expected (labels, logits, mask) or"
+        " (labels, logits, positive_ratio, mask)."
+    )
 
 
 def classification_loss(name: str, label_smoothing: float = 0.0, **settings) -> Callable:
@@ -77,7 +96,11 @@ def classification_loss(name: str, label_smoothing: float = 0.0, **settings) -> 
     """
     if name not in LOSSES:
         raise ValueError(f"Unknown loss {name!r}. Expected one of: {', '.join(LOSSES)}.")
-    loss = partial(LOSSES[name], **settings)
+    return smoothed(partial(LOSSES[name], **settings), label_smoothing)
+
+
+def smoothed(loss: Callable, label_smoothing: float) -> Callable:
+    """The loss of labels that are drawn towards 1/2; see `vac_tf.losses.smooth_labels`."""
     if not label_smoothing:
         return loss
 

@@ -87,6 +87,21 @@ class CompiledTrainer(keras.Model):
                 *(tf.boolean_mask(values, known) for values in (labels, probabilities))
             )
 
+    def metrics_of(self, labels, logits) -> dict[str, float]:
+        """The metrics of `compile` of other examples, whose labels and logits are `[N, L]`."""
+        if not self._compile_metrics:
+            return {}
+        self._compile_metrics.reset_state()
+        self.update_compiled_metrics(labels, logits)
+        values = {name: float(value) for name, value in self._compile_metrics.result().items()}
+        self._compile_metrics.reset_state()
+        return values
+
+    @property
+    def term_names(self) -> tuple[str, ...]:
+        """The names of the loss terms."""
+        return tuple(self._means)
+
     def get_compile_config(self) -> dict[str, Any]:
         return {**super().get_compile_config(), "accumulate_steps": self.accumulate_steps}
 

@@ -19,9 +19,9 @@ from vac_tf.inputs.pipeline import TrainingBatches
 from vac_tf.models.rebuilding import rebuild_network
 from vac_tf.training.distributed.cluster import read_cluster
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
-from vac_tf.training.epochs import compile_trainer
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
 from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
+from vac_tf.training.step.compiling import compile_trainer
 
 BATCH_SIZE = 4
 # 18 images: the last batch of an epoch gives each of two replicas one image, the others two.

@@ -6,9 +6,9 @@ import pytest
 
 from tests.vac_tf.small_trainer import build_network, build_trainer
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.training.epochs import compile_trainer
 from vac_tf.training.fine_tuning.backbone_rate import BackboneRate, backbone_rate
 from vac_tf.training.schedules import build_optimizer
+from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.weight_average import weight_keeper
 
 STEPS, SCALE = 3, 0.1

@@ -12,11 +12,12 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.models.rebuilding import rebuild_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.dual_stream.phases import phase_config
-from vac_tf.training.epochs import compile_trainer, run_epochs
+from vac_tf.training.epochs import run_epochs
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
 from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
 from vac_tf.training.resume import every_variable
 from vac_tf.training.run import _freeze_or_release
+from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.weight_average import averaged_weights
 
 STEPS = 3

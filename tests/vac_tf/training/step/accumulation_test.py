@@ -13,8 +13,8 @@ from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
-from vac_tf.training.epochs import compile_trainer
 from vac_tf.training.step.accumulation import accumulated_gradients, check_parts
+from vac_tf.training.step.compiling import compile_trainer
 
 CONFIG = TrainConfig(
     optimizer="sgd",

@@ -8,7 +8,7 @@ from tests.vac_tf.small_trainer import build_batch, build_network, build_trainer
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.training.callbacks import StopOnNonFiniteLoss
 from vac_tf.training.divergence import check_weights
-from vac_tf.training.epochs import compile_trainer
+from vac_tf.training.step.compiling import compile_trainer
 
 
 def test_a_step_that_overflows_is_left_out():

@@ -1,0 +1,131 @@
+"""Training from Python with one's own parts, into a run folder like any other."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import vac_tf
+from vac_tf.losses import sigmoid_cross_entropy
+from vac_tf.runs.folder import RunFolder
+
+SIDE = 32
+
+
+def own_backbone(side=SIDE):
+    images = keras.Input((side, side, 3))
+    features = keras.layers.Rescaling(1 / 255)(images)
+    return keras.Model(images, keras.layers.Conv2D(8, 16, 16, activation="relu")(features))
+
+
+def own_batches(seed=0, num_images=12, has_weights=True):
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 255, (num_images, SIDE, SIDE, 3), np.uint8)
+    labels = (np.arange(num_images)[:, None] % np.array([2, 3]) == 0).astype("float32")
+    parts = (images, labels, np.ones(num_images, "float32"))
+    return tf.data.Dataset.from_tensor_slices(parts if has_weights else parts[:2]).batch(4)
+
+
+class Told(keras.callbacks.Callback):
+    """Notes what it is told."""
+
+    def __init__(self):
+        super().__init__()
+        self.events, self.logs = [], []
+
+    def on_train_begin(self, logs=None):
+        self.events.append("begin")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.events.append(epoch)
+        self.logs.append(logs)
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.events.append("batch")
+
+    def on_train_end(self, logs=None):
+        self.events.append("end")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of own parts, what its callback was told, and the arguments."""
+    keras.utils.set_random_seed(0)
+    told = Told()
+    arguments = {
+        "network": own_backbone(),
+        "data": own_batches(),
+        "validation": own_batches(1, has_weights=False),
+        "label_names": ["even", "third"],
+        "transforms": ["hflip"],
+        "augmentation": [keras.layers.RandomBrightness(0.2), lambda images: images[:, ::-1]],
+        "loss": sigmoid_cross_entropy,
+        "optimizer": keras.optimizers.Adam(1e-3),
+        "metrics": [keras.metrics.BinaryAccuracy()],
+        "run_dir": str(tmp_path_factory.mktemp("runs") / "own"),
+        "epochs": 2,
+    }
+    return vac_tf.train(**arguments, callbacks=[told]), told, arguments
+
+
+def test_the_history_holds_terms_metrics_and_validation(trained):
+    history, told, arguments = trained
+    assert {"loss", "consistency_hflip", "binary_accuracy"} <= set(history.history)
+    assert {"validation_mAP", "validation_binary_accuracy"} <= set(history.history)
+    assert all(len(values) == 2 for values in history.history.values())
+    assert told.events == ["begin", *["batch"] * 3, 0, *["batch"] * 3, 1, "end"]
+    assert told.logs[1]["val_mAP"] == history.history["validation_mAP"][1]
+    network = history.load_network()
+    logits = network(np.zeros((1, SIDE, SIDE, 3), "float32"))["logits"]
+    probabilities = network.predict(arguments["validation"].map(lambda x, y: x), verbose=0)
+    assert logits.shape == (1, 2) and probabilities["heatmaps"].shape == (12, 2, 2, 2)
+
+
+def test_the_folder_is_one_of_a_run(trained):
+    history, _, _ = trained
+    folder = RunFolder(history.run_dir)
+    config = folder.read_config()
+    assert (config.dataset, config.backbone, config.loss, config.optimizer) == ("given",) * 4
+    assert config.image_size == SIDE and config.learning_rate == pytest.approx(1e-3)
+    assert folder.read_label_names() == ["even", "third"]
+
+
+def test_the_same_call_again_trains_no_more(trained):
+    history, _, arguments = trained
+    assert vac_tf.train(**arguments) == history
+
+
+def test_other_arguments_are_refused(trained, tmp_path):
+    _, _, arguments = trained
+    with pytest.raises(ValueError, match="transforms: 'hflip' there, '' now"):
+        vac_tf.train(**arguments | {"transforms": []})
+    new = arguments | {"run_dir": str(tmp_path / "new")}
+    images, labels = next(iter(arguments["validation"]))
+    plain = tf.data.Dataset.from_tensors((images, labels))
+    for changed, message in [
+        ({"epoch": 3}, "Unknown setting 'epoch'. Did you mean epochs"),
+        ({"strategy": "mirrored"}, "strategy='mirrored' is for train.py"),
+        ({"batch_size": 3}, "batch_size is a setting of images in files"),
+        ({"learning_rate": 3.0}, "learning_rate is a setting of 'sgd' and 'adamw'"),
+        ({"transforms": ["scale:16"]}, "scale:16: network .* takes images of 32 pixels only"),
+        ({"image_size": 64}, "image_size is 64, but the batches have 32"),
+        ({"network": keras.Sequential()}, "must be a functional Keras model or the name of"),
+        ({"network": 3}, "must be a functional Keras model or the name of"),
+        ({"data": None}, "data must be a Split"),
+        ({"data": "photos"}, "data must be a Split, a tf.data.Dataset of batches.* got 'photos'"),
+        ({"data": plain.unbatch()}, "Batch it."),
+        ({"data": plain.repeat()}, "has no end"),
+        ({"data": plain.map(lambda x, y: (x / 255, y))}, "got at most 1: multiply them by 255"),
+        ({"data": plain.map(lambda x, y: (x, y[:, 0]))}, "label_mode='categorical'"),
+        ({"data": plain.map(lambda x, y: (x, y + 1.0))}, "Labels of data must lie in 0..1"),
+        ({"data": plain.map(lambda x, y: (x[:, 1:], y))}, "Images must be squares of one size"),
+        ({"validation": 0.5}, "validation must be a tf.data.Dataset"),
+        ({"label_names": ["one"]}, "label_names must name 2 labels"),
+        ({"loss": lambda a, b: a}, "expected .labels, logits, mask. or"),
+        ({"loss": keras.losses.BinaryCrossentropy()}, "make it with from_logits=True"),
+        ({"metrics": [keras.metrics.F1Score()]}, "Metric 'f1_score' gives 2 values"),
+        ({"augmentation": ["flip"]}, "takes Keras layers and functions of images"),
+        ({"transforms": "hflip"}, "transforms must be a list"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            vac_tf.train(**new | changed)

@@ -1,0 +1,43 @@
+"""What all spatial transforms share."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Transform:
+    """What all transforms share.
+
+    Each also has `images(images)`, the transformed `[B, H, W, C]`, and
+    `heatmaps(heatmaps, stride)`, where the cells of `[B, h, w, L]`, `stride` pixels wide, go.
+    """
+
+    @property
+    def spec(self) -> str:
+        """The text that `parse_transforms` reads."""
+        raise TypeError(f"{type(self).__name__} must define spec.")
+
+    @property
+    def kind(self) -> str:
+        """The part of `spec` before the first colon."""
+        return self.spec.split(":")[0]
+
+    @property
+    def term(self) -> str:
+        """Name of this transform's loss term, such as `consistency_scale_192`."""
+        return "consistency_" + self.spec.replace(":", "_")
+
+    def valid_mask(self, height: int, width: int, stride: int = 32) -> np.ndarray:
+        """float32 `[height, width]`: 1 for the heatmap cells that the transform leaves covered."""
+        del stride
+        return np.ones((height, width), "float32")
+
+    def get_config(self) -> dict[str, Any]:
+        """The fields, for Keras to save a trainer by; what Keras must know of are the classes."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Transform":
+        return cls(**config)
