@@ -40,7 +40,7 @@ def load(run_dir: str | os.PathLike) -> "Model":
     if path.endswith(".onnx") or os.path.exists(os.path.join(path, "bundle.json")):
         raise ValueError(
             f"{path!r} is an exported network. Expected the folder of a run; open the export with"
-            " export.scoring.load, which needs no TensorFlow."
+            " export.scoring.load (installed with pip: vac_export.scoring.load)."
         )
     folder = RunFolder(path)
     label_names, config = folder.read_label_names(), folder.read_config()
