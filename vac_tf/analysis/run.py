@@ -20,10 +20,10 @@ from vac_tf.analysis.objects.table import (
     object_table,
     write_object_table,
 )
-from vac_tf.analysis.page import render_page
 from vac_tf.analysis.sections import analysis_sections
 from vac_tf.configs.analysis import AnalysisConfig
 from vac_tf.metrics.average_precision import average_precision_per_label
+from vac_tf.pages.sections import render_page
 from vac_tf.runs.folder import RunFolder, write_atomically
 
 

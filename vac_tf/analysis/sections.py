@@ -16,7 +16,7 @@ from vac_tf.analysis.objects.figures import (
 )
 from vac_tf.analysis.objects.localization_section import localization_section
 from vac_tf.analysis.objects.section import objects_section
-from vac_tf.analysis.page import Section
+from vac_tf.pages.sections import Section
 
 
 def analysis_sections(analysis: dict, folder: str) -> list[Section]:

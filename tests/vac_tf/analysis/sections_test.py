@@ -6,7 +6,6 @@ import pytest
 from vac_tf.analysis.attention.section import attention_section
 from vac_tf.analysis.objects.section import objects_section
 from vac_tf.analysis.objects.statistics import class_correlations, found_against_missed
-from vac_tf.analysis.page import Section, Table, render_page
 
 
 def readings(found, missed, precisions=(0.1, 0.2)):
@@ -97,16 +96,3 @@ def test_heatmaps_are_judged_by_every_metric(intervals, verdict):
     section = attention_section(agreement(0.5, 0.4, *intervals), {})
     assert f"against the centre bias: {verdict}" in section.readings[1]
     assert "no difference between labels found and missed is shown" in section.readings[2]
-
-
-def test_the_page_escapes_names_and_says_what_is_left_out():
-    table = Table("a <caption>", ["name", "n"], [["cat & <dog>", "1"]])
-    sections = [
-        Section("One", "why?", ["a < b"], [table], {'figures/a"b.png': "a figure"}),
-        Section("Two", "why?", left_out="there is no <model>."),
-    ]
-    page = render_page("Title", ["first & last"], sections)
-    for text in ("cat &amp; &lt;dog&gt;", "a &lt; b", "Left out: there is no &lt;model&gt;."):
-        assert text in page
-    assert 'src="figures/a&quot;b.png"' in page and "first &amp; last" in page
-    assert "<dog>" not in page and "<model>" not in page

@@ -12,8 +12,8 @@ from vac_tf.analysis.attention.figures import (
 )
 from vac_tf.analysis.attention.run import main_metric
 from vac_tf.analysis.inputs import FIXATIONS
-from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import excludes_zero, interval, number
+from vac_tf.pages.sections import Section, Table
 
 TITLE = "Attention: do the heatmaps look where people look?"
 QUESTION = (

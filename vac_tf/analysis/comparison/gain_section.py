@@ -1,8 +1,8 @@
 """Section 5.4 of the dual-stream paper: which labels gain, and what their objects are like."""
 
 from vac_tf.analysis.comparison.average_precision_gain import LEAST_POSITIVES
-from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import correlation_in_words, is_correlation_shown, listed, number, signed
+from vac_tf.pages.sections import Section, Table
 
 TITLE = "Labels: what one model gains over the other"
 QUESTION = (

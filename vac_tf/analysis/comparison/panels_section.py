@@ -4,8 +4,8 @@ import os
 
 from vac_tf.analysis.comparison.model_panels import changed_examples, compared_panels, draw_panels
 from vac_tf.analysis.inputs import AnalysisInputs
-from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import number
+from vac_tf.pages.sections import Section, Table
 
 TITLE = "Images that one model gets wrong and the other right"
 QUESTION = (

@@ -1,8 +1,8 @@
 """Section 5.3 of the dual-stream paper: performance by the number of objects in an image."""
 
 from vac_tf.analysis.objects.object_count_bins import bin_name, clutter_bins
-from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import number
+from vac_tf.pages.sections import Section, Table
 
 TITLE = "Clutter: performance by the number of objects"
 QUESTION = (

@@ -1,8 +1,8 @@
 """Where the heatmaps look, in words and a table."""
 
 from vac_tf.analysis.objects.localization import CENTRE
-from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import interval, number
+from vac_tf.pages.sections import Section, Table
 
 TITLE = "Where it looks: heatmaps against the masks of objects"
 QUESTION = (

@@ -1,6 +1,5 @@
 """Section 3.2 of the dual-stream paper: what found objects have that missed ones lack."""
 
-from vac_tf.analysis.page import Section, Table
 from vac_tf.analysis.text import (
     FEWEST,
     SIGNIFICANT,
@@ -12,6 +11,7 @@ from vac_tf.analysis.text import (
     p_value,
     signed,
 )
+from vac_tf.pages.sections import Section, Table
 
 TITLE = "Objects: what distinguishes found from missed ones?"
 QUESTION = (
