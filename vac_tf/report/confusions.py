@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+from scipy.sparse import csr_array
 
 _FEWEST = 2  # Images that a pair must have to be shown.
 
@@ -50,9 +51,15 @@ def wrong_together(judged: np.ndarray, decided: np.ndarray, most: int = 15) -> l
     return [pair for pair in pairs if pair.first < pair.second][:most]
 
 
+def _together(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """In how many images both are true, int64 `[L, L]`; sparse, since errors are few."""
+    first, second = (csr_array(cells.astype(np.int64)) for cells in (rows.T, columns))
+    return (first @ second).toarray()
+
+
 def _most_frequent(rows, columns, most):
     """Pairs by falling excess over what independence would give, more often than that."""
-    counts = rows.T.astype(np.float32) @ columns.astype(np.float32)
+    counts = _together(rows, columns)
     expected = np.outer(rows.sum(axis=0), columns.sum(axis=0)) / len(rows)
     excess = np.where(counts >= _FEWEST, counts - expected, 0.0)
     np.fill_diagonal(excess, 0.0)
@@ -78,7 +85,7 @@ def confusion_matrix(
         empty without any confusion.
     """
     missed, wrong = (judged == 1) & ~decided, (judged == 0) & decided
-    counts = (missed.T.astype(np.float32) @ wrong.astype(np.float32)).astype(int)
+    counts = _together(missed, wrong)
     involved = counts.sum(axis=0) + counts.sum(axis=1)
     labels = [
         int(label) for label in np.argsort(-involved, kind="stable")[:most] if involved[label]
