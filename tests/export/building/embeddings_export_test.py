@@ -12,6 +12,8 @@ from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from tests.export.building.tiny_run import LABELS, SIZE, tiny_network
 from tests.export.onnx_models import random_images
+from tests.vac_tf.models.dual_stream_test import stream
+from vac_tf.models import build_dual_stream
 
 
 def test_logits_are_a_layer_on_the_embeddings():
@@ -27,6 +29,13 @@ def test_logits_are_a_layer_on_the_embeddings():
     plain = InferenceNetwork(network, preprocessing).predict(images)
     assert set(plain) == {"logits", "probabilities", "heatmaps"}
     np.testing.assert_array_equal(plain["logits"], outputs["logits"])
+
+
+def test_those_of_a_dual_stream_network_are_of_both_streams():
+    network = build_dual_stream(stream(5, 8), stream(7, 16), len(LABELS))
+    inference = InferenceNetwork(network, Preprocessing(32, 32), gives_embeddings=True)
+    outputs = inference.predict(random_images(2, 32))
+    assert tuple(outputs["embeddings"].shape) == (2, 12) and inference.embedding_size == 12
 
 
 def test_a_network_of_another_head_is_refused():
