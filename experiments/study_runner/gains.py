@@ -3,7 +3,6 @@
 import statistics
 from collections.abc import Sequence
 
-from vac_tf.analysis.objects.object_count_bins import bin_name, clutter_bins
 from vac_tf.analysis.text import number, signed
 
 
@@ -52,24 +51,16 @@ def precision_by_objects(clutter: dict) -> list[dict]:
     """mAP by the number of objects, in the bins of `vac_tf.analysis.objects.object_count_bins`.
 
     Args:
-        clutter: of one model, as `vac_tf.analysis.objects.clutter.map_by_object_count`.
+        clutter: of one model, as in `analysis.json`.
 
     Returns:
-        Of every bin with images `objects` (its name), `images` and `mAP`: the mean over its numbers
-        of objects, each weighted by its images.
+        Of every bin `objects` (its name), `images`, `chance` and `mAP`.
     """
-    (precisions,) = (model["mAP"] for model in clutter["models"].values())
     rows = []
-    for low, high in clutter_bins():
-        inside = [
-            (group["images"], value)
-            for group, value in zip(clutter["groups"], precisions, strict=True)
-            if low <= group["object_count"] <= high
-        ]
-        images = sum(count for count, _ in inside)
-        if images:
-            value = sum(count * value for count, value in inside) / images
-            rows.append({"objects": bin_name(low, high), "images": images, "mAP": value})
+    for row in clutter["bins"]:
+        (precision,) = row["mAP"].values()
+        rows.append({name: row[name] for name in ("objects", "images", "chance")})
+        rows[-1]["mAP"] = precision
     return rows
 
 
@@ -104,7 +95,7 @@ def by_objects_table(rows: list[dict]) -> list[str]:
         seeds = [[each["mAP"] for each in result] for result in row["by_objects"]]
         means = (statistics.mean(values) for values in zip(*seeds, strict=True))
         lines.append(table_line([row["name"], *map(number, means)]))
-    return lines
+    return [*lines, table_line(["chance", *(number(each["chance"]) for each in bins)])]
 
 
 def table_line(cells: Sequence[str]) -> str:

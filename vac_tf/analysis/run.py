@@ -12,7 +12,7 @@ from vac_tf.analysis.comparison.panels_section import NO_SECOND_MODEL, analyze_p
 from vac_tf.analysis.description import describe, introduction
 from vac_tf.analysis.inputs import AnalysisInputs, read_inputs
 from vac_tf.analysis.localized import analyze_localization
-from vac_tf.analysis.objects.clutter import map_by_object_count
+from vac_tf.analysis.objects.clutter import map_by_object_bins, map_by_object_count
 from vac_tf.analysis.objects.statistics import class_correlations, class_means, found_against_missed
 from vac_tf.analysis.objects.table import (
     count_objects,
@@ -62,6 +62,7 @@ def analyze(config: AnalysisConfig) -> dict:
     # ---- Clutter (Section 5.3)
     rankings = {outputs.name: outputs.ranking for outputs in (baseline, model) if outputs}
     analysis["clutter"] = map_by_object_count(split.labels, rankings, object_counts)
+    analysis["clutter"]["bins"] = map_by_object_bins(split.labels, rankings, object_counts)
 
     # ---- What one model gains over the other (Sections 5.4 and 5.5)
     analysis["gain"] = _gain(config, inputs, class_means(table, len(split.label_names)))

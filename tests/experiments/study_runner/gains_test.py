@@ -29,12 +29,8 @@ def test_gains_are_paired_by_seed_and_sorted():
     assert gains_by_label(["other_seed"], "one", finished) == []
 
 
-def test_images_are_binned_by_their_objects():
-    groups = [(1, 10), (2, 6), (3, 2), (9, 1)]
-    clutter = {
-        "groups": [{"object_count": count, "images": images} for count, images in groups],
-        "models": {"run": {"mAP": [0.5, 0.4, 0.8, 0.1]}},
-    }
-    rows = precision_by_objects(clutter)
-    assert [row["images"] for row in rows] == [10, 8, 1]
-    assert [row["mAP"] for row in rows] == pytest.approx([0.5, 0.5, 0.1])
+def test_bins_of_objects_are_those_of_the_analysis():
+    row = {"objects": "2 to 3", "images": 8, "labels": 3, "chance": 0.2, "mAP": {"run": 0.5}}
+    assert precision_by_objects({"bins": [row]}) == [
+        {"objects": "2 to 3", "images": 8, "chance": 0.2, "mAP": 0.5}
+    ]

@@ -51,7 +51,7 @@ def test_tables_choices_and_differences(folder, tmp_path):
     assert "| label | positives | AP, control | weight 0.1 | weight 1 |" in page
     assert "| label 3 | 3 | 0.335 | +0.170 (0.000) | +0.000 |" in page
     assert "| mAP by the number of objects | 1 (20 images) |" in page
-    assert "| weight 0.1 | 1.050 |" in page
+    assert "| weight 0.1 | 1.050 |" in page and "| chance | 0.250 |" in page
     assert "![small/differences.png](small/differences.png)" in page
     assert (folder.folder / "differences.png").read_bytes().startswith(b"\x89PNG")
     folder.write_report(tmp_path / "RESULTS.md")

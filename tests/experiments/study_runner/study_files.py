@@ -81,7 +81,9 @@ def raw_result(study, key, seed, quality, held_out, labels=None):
             ],
         },
         "bootstrap": draws,
-        "by_objects": [{"objects": "1", "images": 20, "mAP": quality / 2 + seed / 10}],
+        "by_objects": [
+            {"objects": "1", "images": 20, "chance": 0.25, "mAP": quality / 2 + seed / 10}
+        ],
         "localization": {
             "pairs": 9,
             "models": {f"{key}_seed{seed}": _looks(0.6), "centre of the image": _looks(0.3)},

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from vac_tf.analysis.objects.object_count_bins import bin_name, clutter_bins
 from vac_tf.metrics.average_precision import average_precision_per_label
 
 SMOOTHING = np.full(3, 1 / 3)
@@ -69,6 +70,33 @@ def map_by_object_count(
         },
         "undefined": undefined,
     }
+
+
+def map_by_object_bins(
+    labels: np.ndarray, scores_by_model: dict[str, np.ndarray], object_counts: np.ndarray
+) -> list[dict]:
+    """mAP in the bins of `object_count_bins`, the images of a bin ranked together.
+
+    Arguments and errors as of `map_by_object_count`; images without objects are left out.
+
+    Returns:
+        Of every bin with a positive label `objects` (its name), `images`, `labels`, `chance`, and
+        `mAP`: name of a model -> value.
+    """
+    bins, object_counts = clutter_bins(), np.asarray(object_counts)
+    has_objects = object_counts > 0
+    if not has_objects.any():
+        return []
+    numbers = np.searchsorted([high for _, high in bins], object_counts[has_objects])
+    scores = {name: values[has_objects] for name, values in scores_by_model.items()}
+    found = map_by_object_count(np.asarray(labels)[has_objects], scores, numbers)
+    rows = []
+    for index, group in enumerate(found["groups"]):
+        row = {"objects": bin_name(*bins[group["object_count"]])}
+        row |= {name: group[name] for name in ("images", "labels", "chance")}
+        values = {name: model["mAP"][index] for name, model in found["models"].items()}
+        rows.append(row | {"mAP": values})
+    return rows
 
 
 def smoothed(values: list[float]) -> list[float]:

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from vac_tf.analysis.objects.clutter import map_by_object_count, random_average_precision, smoothed
+from vac_tf.analysis.objects.clutter import (
+    map_by_object_bins,
+    map_by_object_count,
+    random_average_precision,
+    smoothed,
+)
 from vac_tf.metrics.multilabel import evaluate_multilabel
 
 
@@ -33,6 +38,21 @@ def test_each_group_is_evaluated_by_itself():
             assert value == pytest.approx(expected["label_based"]["mAP"], rel=1e-12)
         assert group["labels"] == 5 - expected["conventions"]["num_labels_without_positives"]
     json.dumps(result, allow_nan=False)
+
+
+def test_images_of_a_bin_are_ranked_together():
+    labels, scores, counts = example()
+    rows = map_by_object_bins(labels, scores, counts)
+    limits = {"1": (1, 1), "2 to 3": (2, 3), "4 to 7": (4, 7), "8 to 15": (8, 15)}
+    assert [row["objects"] for row in rows] == [*limits][: len(rows)] and len(rows) >= 3
+    for row in rows:
+        low, high = limits[row["objects"]]
+        chosen = (counts >= low) & (counts <= high)
+        assert row["images"] == chosen.sum() and 0 < row["chance"] < 1
+        for name in scores:
+            expected = evaluate_multilabel(labels[chosen], scores[name][chosen])
+            assert row["mAP"][name] == pytest.approx(expected["label_based"]["mAP"], rel=1e-12)
+    assert map_by_object_bins(labels, scores, np.zeros_like(counts)) == []
 
 
 def test_groups_without_positives_are_named_and_skipped():
