@@ -92,8 +92,17 @@ class ConsistencyTrainer(CompiledTrainer):
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        """All arguments, as Keras serializes them."""
+        """All arguments, as Keras serializes them.
+
+        Raises:
+            ValueError: the loss has no name that Keras could save.
+        """
         save = keras.saving.serialize_keras_object
+        if not isinstance(self._given_loss, str) and not hasattr(self._given_loss, "__name__"):
+            raise ValueError(
+                f"A trainer with the loss {self._given_loss} cannot be saved: give the loss by its"
+                " name (vac_tf.register_loss), or save the network alone."
+            )
         return {
             "name": self.name,
             "network": save(self.network),

@@ -164,7 +164,7 @@ def build_trainer(
     data: RunData,
     network,
     distribution: Distribution = ONE_DEVICE,
-    loss: Callable | None = None,
+    loss: str | Callable | None = None,
     optimizer: keras.optimizers.Optimizer | None = None,
     metrics: Sequence[keras.metrics.Metric] = (),
 ) -> ConsistencyTrainer:

@@ -101,6 +101,7 @@ def read_given_data(
     """
     check_batches(validation, "validation")
     facts = _facts_of_run(config, batches)
+    _check_length(_of_epoch(batches, 0), facts, config.run_dir)
     names = tuple(label_names or (f"label_{n}" for n in range(len(facts["positive_ratio"]))))
     if len(names) != len(facts["positive_ratio"]) or len(set(names)) < len(names):
         raise ValueError(
@@ -193,6 +194,15 @@ def _facts_of_run(config, batches):
     }
 
 
+def _check_length(dataset, facts, run_dir):
+    steps, known = facts["steps_per_epoch"], int(dataset.cardinality())
+    if known >= 0 and known != steps:
+        raise ValueError(
+            f"data has {known} batches, but had {steps} when the run in {run_dir!r} began: restore"
+            " it, or start in a new run_dir."
+        )
+
+
 def _check_labels(labels, name, num_labels, is_soft=False):
     if labels.ndim != 2 or labels.shape[1] != num_labels:
         raise ValueError(f"{name} has labels {labels.shape}, expected {num_labels} columns.")
@@ -203,7 +213,10 @@ def _check_labels(labels, name, num_labels, is_soft=False):
 
 
 def _of_epoch(batches, epoch):
-    return batches(epoch) if callable(batches) else batches
+    dataset = batches(epoch) if callable(batches) else batches
+    if not isinstance(dataset, tf.data.Dataset):
+        raise ValueError(f"data must give a tf.data.Dataset for epoch {epoch}, got {dataset!r}.")
+    return dataset
 
 
 def _as_floats(*batch):

@@ -49,7 +49,6 @@ class RunCallbacks(keras.callbacks.Callback):
         """
         self.on_train_begin()
         logs = {_name_in_keras(name): value for name, value in row.items() if name != "epoch"}
-        self._trainer.stop_training = False
         self._list.on_epoch_end(row["epoch"] - 1, logs)
         return self._trainer.stop_training
 

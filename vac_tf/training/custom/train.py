@@ -5,8 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from vac_tf.configs.fields import GIVEN
+from vac_tf.configs.loss import LossSettings
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.run_splits import RunSplits, check_disjoint
 from vac_tf.datasets.split import Split
@@ -70,7 +72,8 @@ def train(
 ) -> TrainingHistory:
     """Trains a network into a run folder, or continues the run that lies there.
 
-    The same call again continues an interrupted run; the folder is one as `train.py` writes.
+    The same call again continues an interrupted run; the folder is one as `train.py` writes. The
+    random numbers of Python, NumPy and TensorFlow begin anew from `seed`.
 
     Args:
         network: name of a backbone; or a functional Keras model of RGB images `[B, H, W, 3]` in
@@ -140,8 +143,8 @@ def _read(config, data, validation, label_names, layers) -> RunData:
     if label_names is not None and not is_of_batches:
         raise ValueError("label_names are of batches; a Split has its own.")
     if is_of_batches:
-        if validation is None or isinstance(validation, (Split, float)):
-            raise ValueError("validation must be a tf.data.Dataset, as data is.")
+        if not isinstance(validation, tf.data.Dataset):
+            raise ValueError(f"validation must be a tf.data.Dataset, as data is: {validation!r}.")
         return read_given_data(config, data, validation, label_names, layers)
     splits = read_usable_splits(config, _splits(config, data, validation))
     check_selection(splits, config.unknown_labels)
@@ -165,7 +168,10 @@ def _splits(config, data: Split | None, validation) -> RunSplits | None:
 
 def _loss(config, loss):
     if loss is None or isinstance(loss, str):
-        return None
+        settings = [field for field in dataclasses.fields(LossSettings) if field.name != "loss"]
+        is_plain = all(getattr(config, each.name) == each.default for each in settings)
+        # By its name a callback can save the trainer.
+        return config.loss if is_plain else None
     return smoothed(as_classification_loss(loss), config.label_smoothing)
 
 

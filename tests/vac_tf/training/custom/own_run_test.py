@@ -57,9 +57,11 @@ def test_a_continued_run_is_the_one_that_was_not_stopped(tmp_path):
 @pytest.mark.slow
 def test_a_callback_ends_the_run_and_more_epochs_go_on(tmp_path):
     patience = keras.callbacks.EarlyStopping("val_mAP", mode="max", patience=0)
-    first = train(str(tmp_path / "run"), callbacks=[patience], epochs=9)
+    kept = keras.callbacks.ModelCheckpoint(tmp_path / "last.keras")
+    first = train(str(tmp_path / "run"), callbacks=[patience, kept], epochs=9)
     done = len(first.history["loss"])
     assert done < 9
+    assert int(keras.models.load_model(tmp_path / "last.keras").optimizer.iterations) == 3 * done
     assert train(str(tmp_path / "run"), epochs=9) == first
     assert len(train(str(tmp_path / "run"), epochs=10).history["loss"]) == 10
 

@@ -99,6 +99,8 @@ def test_other_arguments_are_refused(trained, tmp_path):
     _, _, arguments = trained
     with pytest.raises(ValueError, match="transforms: 'hflip' there, '' now"):
         vac_tf.train(**arguments | {"transforms": []})
+    with pytest.raises(ValueError, match="data has 1 batches, but had 3 when the run in"):
+        vac_tf.train(**arguments | {"data": own_batches(num_images=4)})
     new = arguments | {"run_dir": str(tmp_path / "new")}
     images, labels = next(iter(arguments["validation"]))
     plain = tf.data.Dataset.from_tensors((images, labels))
@@ -113,6 +115,7 @@ def test_other_arguments_are_refused(trained, tmp_path):
         ({"network": 3}, "must be a functional Keras model or the name of"),
         ({"data": None}, "data must be a Split"),
         ({"data": "photos"}, "data must be a Split, a tf.data.Dataset of batches.* got 'photos'"),
+        ({"data": lambda epoch: images}, "must give a tf.data.Dataset for epoch 0"),
         ({"data": plain.unbatch()}, "Batch it."),
         ({"data": plain.repeat()}, "has no end"),
         ({"data": plain.map(lambda x, y: (x / 255, y))}, "got at most 1: multiply them by 255"),
