@@ -77,7 +77,9 @@ def check_report(config: EvaluationConfig) -> None:
     Raises:
         ValueError: no such run, labels that it does not have, or runs that do not compare with it.
     """
-    names = RunFolder(config.run_dir).read_label_names()
+    folder = RunFolder(config.run_dir)
+    folder.read_config()  # A folder that is no run is told of by what makes it one.
+    names = folder.read_label_names()
     asked_labels(config.report_labels, names)
     check_compared(config.compare_with, config.run_dir, names)
 

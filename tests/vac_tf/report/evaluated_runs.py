@@ -1,5 +1,6 @@
 """Evaluations to show: made of arrays, with whatever names labels may have."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -45,7 +46,7 @@ class Constant(Brightness):
     """A network whose maps say nothing."""
 
     def maps(self, images):
-        return tf.ones((len(images), 2, 2, 1))
+        return tf.ones((tf.shape(images)[0], 2, 2, 1))
 
 
 def _write_images(path, number):
@@ -87,10 +88,12 @@ def evaluated_run(
     network = settings.pop("network", None) or Brightness(len(names))
     split = Split(tuple(_write_images(path, len(labels))), labels, tuple(names))
     config = EvaluationConfig(run_dir=str(path), split="test", threshold=threshold, **settings)
+    run_config = TrainConfig(run_dir=str(path), dataset="table", data_dir="data")
+    (path / "config.json").write_text(json.dumps(dataclasses.asdict(run_config)))
     (path / "labels.json").write_text(json.dumps({"label_names": list(names)}))
     return EvaluatedRun(
         config=config,
-        run_config=TrainConfig(run_dir=str(path), dataset="table", data_dir="data"),
+        run_config=run_config,
         folder=RunFolder(str(path)),
         network=network,
         source=ImageSource(split, ImageSettings(image_size=16)),
