@@ -20,7 +20,6 @@ class ExportConfig:
 
     _needed: ClassVar[tuple[str, ...]] = ("run_dir", "bundle_dir")
 
-    imports: str = setting("", IMPORT_HELP, flag="import")
     run_dir: str = setting("", "Folder that train.py wrote.")
     bundle_dir: str = setting(
         "",
@@ -82,6 +81,7 @@ class ExportConfig:
         "Largest difference of a probability from the Keras network (of logits and heatmaps:"
         " relative to their largest value).",
     )
+    imports: str = setting("", IMPORT_HELP, flag="import")
 
     def __post_init__(self):
         import_extensions(self.imports)

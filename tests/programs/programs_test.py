@@ -45,7 +45,7 @@ def test_a_wrong_flag_and_a_wrong_input_end_with_different_exit_codes(tmp_path):
 @pytest.mark.parametrize(
     "program, flags",
     [
-        ("train.py", ("--run_dir", "--consistency_weight", "hflip,scale:192,rotate:1")),
+        ("train.py", ("--run_dir", "--consistency_weight", "affine:DEGREES:")),
         ("evaluate.py", ("--run_dir", "--[no]inconsistency", "<step|voc12|voc07>")),
         ("analyze.py", ("--baseline_run_dir", "--saliency_run", "--fixations_dir", "train+val")),
     ],
@@ -71,7 +71,7 @@ def test_leftover_words_are_refused():
 
 def test_misspelt_transform_ends_with_one_line(tmp_path):
     result = start_warm("train.py", f"--run_dir={tmp_path / 'run'}", "--transforms=hlfip")
-    assert_one_line(result, 3, "Unknown transform 'hlfip'. Known transforms: hflip, scale:PIXELS")
+    assert_one_line(result, 3, "Unknown transform 'hlfip'. Known transforms: hflip, vflip, scale:")
     assert not (tmp_path / "run").exists()
 
 

@@ -85,8 +85,8 @@ class ConsistencyTrainer(CompiledTrainer):
         self._loss = classification_loss(loss) if isinstance(loss, str) else loss
         self._form = get_form(consistency.form, consistency.level)
         self._weights_by_spec = consistency.weights_of(transforms)
-        names = ["loss", "classification_loss", "consistency_loss", "heatmap_size"]
-        names += [transform.term for transform in transforms]
+        names = ["loss", "classification_loss", "consistency_loss"]
+        names += [transform.term for transform in transforms] + ["heatmap_size"]
         names += ["consistency_ramp"] if consistency.ramp_steps else []
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
         self.built = True

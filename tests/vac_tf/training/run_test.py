@@ -162,9 +162,9 @@ def test_early_stopping_keeps_the_best_network(config, monkeypatch):
 
 
 def test_ctrl_c_during_validation_ends_after_the_epoch(config, monkeypatch):
-    def validate_and_interrupt(trainer, batches):
+    def validate_and_interrupt(*given):
         signal.raise_signal(signal.SIGINT)
-        return validate(trainer, batches)
+        return validate(*given)
 
     config = with_two_steps(config, epochs=2)
     before = signal.getsignal(signal.SIGINT)  # Ignored in a job that a shell put aside.
@@ -257,8 +257,7 @@ def test_missing_data_is_refused_without_a_run_folder(config):
 
 def selecting_data(labels):
     """What of `RunData` scores logits."""
-    source = SimpleNamespace(split=SimpleNamespace(labels=labels))
-    return SimpleNamespace(validation_source=source, label_names=("cat",))
+    return SimpleNamespace(validation_labels=labels, label_names=("cat",))
 
 
 def test_networks_are_selected_by_the_order_of_their_logits(config):

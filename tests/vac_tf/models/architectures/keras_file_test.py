@@ -90,7 +90,7 @@ def test_a_normalisation_may_be_given(tmp_path):
         (
             (convolution(strides=(4, 8)),),
             (32, 32, 3),
-            "8 x 4 cells of 32 pixels: expected",
+            r"\(8, 4\) cells of \(32, 32\) pixels: expected",
         ),
         ((convolution(),), (None, None, 1), r"takes \(None, None, None, 1\)"),
         ((convolution(strides=(4, 8)),), (None, None, 3), "the same whole stride"),

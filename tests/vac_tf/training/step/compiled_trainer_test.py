@@ -54,6 +54,7 @@ class Uncompilable(CompiledTrainer):
     def __init__(self):
         super().__init__()
         self.w = self.add_weight(name="w", shape=())
+        self._means = {}
         self.built = True
 
     def train_step(self, images):
