@@ -29,7 +29,7 @@ _BACKBONE = flags.DEFINE_string("backbone", "efficientnet_lite0", "Backbone.")
 _WEIGHTS = flags.DEFINE_string("backbone_weights", "imagenet", "Its weights.")
 _SIZE = flags.DEFINE_integer("image_size", 128, "Side of the inputs in pixels.")
 _BATCH = 32
-_LEARNING_RATE = 3e-4
+_LEARNING_RATE = 1e-3
 
 
 def read_table(name: str) -> Split:
