@@ -101,15 +101,13 @@ class Batcher:
             except Exception as error:  # Raised again in those who wait.
                 self.is_well = False
                 _LOGGER.error("%s cannot compute the network: %s", device.name, error)
-                failure = DeviceError(f"{device.name} cannot compute the network: {error}")
-                for image in batch:
-                    image.answer.set_exception(failure)
+                results = DeviceError(f"{device.name} cannot compute the network: {error}")
             else:
                 self.is_well = True
                 self._seconds_per_image = (time.monotonic() - start) / len(batch)
-                for image, result in zip(batch, results, strict=True):
-                    image.answer.set_result(result)
+            # Before the answers: who asks for the metrics after one finds its batch counted.
             self._metrics.observe_batch(len(batch), time.monotonic() - start)
+            _answer(batch, results)
 
     def _collect(self) -> list[WaitingImage]:
         batch = [self._images.get()]
@@ -132,6 +130,16 @@ class Batcher:
         values = device.run(loaded, outputs)
         rows = make_rows(loaded, values, self._thresholds)
         return describe_rows(rows, loaded, values, wanted, self._label_names)
+
+
+def _answer(batch: Sequence[WaitingImage], results: list[dict[str, Any]] | DeviceError) -> None:
+    """Gives each image its result, or all of them the error."""
+    if isinstance(results, DeviceError):
+        for image in batch:
+            image.answer.set_exception(results)
+    else:
+        for image, result in zip(batch, results, strict=True):
+            image.answer.set_result(result)
 
 
 class _Device:
