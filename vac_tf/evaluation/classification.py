@@ -101,18 +101,8 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     if config.tunes:
         check_tuning(config, run_config, split)
 
-    source = ImageSource(split, image_settings(run_config))
-    transforms, stride = {}, 1
-    if config.inconsistency:
-        size, kernel = run_config.image_size, run_config.resize_kernel
-        strides = heatmap_strides(network)
-        transforms, stride = table2_transforms(network, size, kernel, strides), min(strides)
-    batches = evaluation_batches(source, split.labels, config.batch_size)
-    with naming_bad_images(source):
-        hashes: list[np.ndarray] = []
-        watched = _watched(batches, hashes) if config.report else batches
-        logits, inconsistency = predict_and_compare(network, watched, transforms, stride)
-
+    predicted = _predict(config, run_config, network, split)
+    logits = predicted.logits
     unknown = config.unknown_labels or run_config.unknown_labels
 
     def measure(logits):
@@ -127,14 +117,14 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
 
     evaluation = measure(logits)
     if weighted:
-        weighted_logits, _ = predict_and_compare(weighted, batches, {})
+        weighted_logits, _ = predict_and_compare(weighted, predicted.batches, {})
         evaluation["saliency_weighted"] = measure(weighted_logits)
         evaluation["saliency_weighted"]["saliency_run"] = config.saliency_run
     if config.inconsistency:
-        evaluation["inconsistency"] = inconsistency
+        evaluation["inconsistency"] = predicted.inconsistency
     known = known_labels(split.labels, unknown)
     if config.robustness:
-        evaluation |= _robustness(network, batches, logits, known, measure, config.threshold)
+        evaluation |= _robustness(network, predicted, known, measure, config.threshold)
     if config.save_scores:
         save_scores(folder, split, logits)
     if config.tunes:
@@ -142,20 +132,48 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     elif rule:
         evaluation["tuned_thresholds"] = measure_run(config, run_config, rule, split, known, logits)
     evaluation["conventions"] |= _describe_selection(folder, own_config, split, config.split)
-    evaluation["conventions"] |= _describe_images(config, run_config, skipped, transforms)
+    evaluation["conventions"] |= _describe_images(config, run_config, skipped, predicted.transforms)
     folder.write_json("evaluation.json", evaluation)
     return EvaluatedRun(
         config,
         run_config,
         folder,
         network,
-        source,
+        predicted.source,
         split.labels,
         unknown,
         logits,
-        np.concatenate(hashes) if hashes else None,
+        predicted.hashes,
         evaluation,
     )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Predicted:
+    """A split as a network sees it: its batches, logits, and what their views differ by."""
+
+    source: ImageSource
+    batches: Any
+    transforms: dict[str, Any]
+    logits: np.ndarray
+    inconsistency: dict
+    hashes: np.ndarray | None
+
+
+def _predict(config, run_config, network, split: Split) -> _Predicted:
+    source = ImageSource(split, image_settings(run_config))
+    transforms, stride = {}, 1
+    if config.inconsistency:
+        size, kernel = run_config.image_size, run_config.resize_kernel
+        strides = heatmap_strides(network)
+        transforms, stride = table2_transforms(network, size, kernel, strides), min(strides)
+    batches = evaluation_batches(source, split.labels, config.batch_size)
+    hashes: list[np.ndarray] = []
+    watched = _watched(batches, hashes) if config.report else batches
+    with naming_bad_images(source):
+        logits, inconsistency = predict_and_compare(network, watched, transforms, stride)
+    fingerprints = np.concatenate(hashes) if hashes else None
+    return _Predicted(source, batches, transforms, logits, inconsistency, fingerprints)
 
 
 def _weighted(config, run_config, network):
@@ -165,9 +183,9 @@ def _weighted(config, run_config, network):
     return weight_by_saliency(network, saliency)
 
 
-def _robustness(network, batches, logits, known, measure, threshold):
+def _robustness(network, predicted: _Predicted, known, measure, threshold):
     """What distorted images change, and how well probabilities say how often they are right."""
-    distorted = distorted_logits(network, batches)
+    logits, distorted = predicted.logits, distorted_logits(network, predicted.batches)
     probabilities = scipy.special.expit(logits.astype(np.float32))
 
     def mean_average_precision(values):
