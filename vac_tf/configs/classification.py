@@ -55,6 +55,16 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
         " them out and count them (first), or use them all.",
         ("error", "first", "all"),
     )
+    group_column: str = setting(
+        "",
+        "Column (key of jsonl) of the person, video or patient of each image: no group has images"
+        " in the part that --validation_fraction holds out and in training.",
+    )
+    group_file: str = setting(
+        "",
+        "Table of images and --group_column beside any data set, relative to --data_dir; empty:"
+        " the column is in the data set's own tables.",
+    )
     split_seed: int = setting(
         -1, "Seed of the part that --validation_fraction holds out; -1: as --seed.", at_least=-1
     )
@@ -111,6 +121,10 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
         super().__post_init__()
         if self.label_columns and self.ignore_columns:
             raise ValueError("Give either label_columns or ignore_columns, not both.")
+        if self.group_file and not self.group_column:
+            raise ValueError(
+                f"group_file {self.group_file!r} needs --group_column: the name of its column."
+            )
         if self.strategy != "none":
             self._check_step_of_replicas()
         self._check_pooling()

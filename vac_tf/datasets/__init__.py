@@ -22,6 +22,7 @@ __all__ += ["register_dataset"]
 
 _SCENES = ("image_size", "train_images", "seed", "with_objects")
 _TABLE = ("label_separator", "label_columns", "ignore_columns", "repeated_images", "keep_missing")
+_TABLE += ("group_column",)
 # Name -> its reader, and the options that this has; callers may give all of them for any dataset.
 _READERS = {
     "scenes": (read_scenes, _SCENES),
@@ -30,7 +31,7 @@ _READERS = {
     "pa100k": (read_pa100k, ("keep_missing",)),
     "table": (read_table, _TABLE),
     "folder": (read_folder, ()),
-    "jsonl": (read_jsonl, ("keep_missing",)),
+    "jsonl": (read_jsonl, ("keep_missing", "group_column")),
 }
 
 
@@ -90,7 +91,8 @@ def read_split(
             appended for every row that is left out.
         **options: `label_separator`, `label_columns`, `ignore_columns`, `repeated_images`
             (table), `image_size`, `train_images`, `seed` (scenes), `with_objects` (coco, scenes),
-            `keep_missing` (all but scenes). Those meant for another dataset are ignored.
+            `group_column` (table, jsonl), `keep_missing` (all but scenes). Those meant for another
+            dataset are ignored.
 
     Raises:
         DatasetError: when the dataset is unknown, missing, damaged or inconsistent.

@@ -6,6 +6,7 @@ import os
 
 import numpy as np
 
+from vac_tf.datasets.group_hold_out import hold_out_groups
 from vac_tf.datasets.split import Split
 
 
@@ -14,7 +15,8 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
 
     Whole images are taken, with all their boxes: the same photograph on both sides would make
     the selection look better than it is. Which images depends on their file names and the seed
-    only, not on the order of the rows or on where the dataset lies; rows keep their order.
+    only, not on the order of the rows or on where the dataset lies; rows keep their order. Where
+    the split has groups, whole groups are taken (`hold_out_groups`).
 
     Args:
         split: the examples to divide.
@@ -26,16 +28,23 @@ def hold_out(split: Split, fraction: float, seed: int) -> tuple[Split, Split]:
         The examples to train on and those held out (named "held_out").
 
     Raises:
-        ValueError: when the fraction is out of range or there are fewer than two images.
+        ValueError: when the fraction is out of range, or there are fewer than two images or
+            groups.
     """
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"The held-out fraction must lie between 0 and 1, got {fraction}.")
     images = sorted(set(split.image_paths))
     if len(images) < 2:
         raise ValueError(f"Need at least two images to hold one out, got {len(images)}.")
+    if isinstance(split, Split) and split.groups is not None:
+        is_held_out = hold_out_groups(split.groups, split.image_paths, split.labels, fraction, seed)
+        return _parted(split, is_held_out)
     count = min(max(round(fraction * len(images)), 1), len(images) - 1)
     chosen = set(_in_drawn_order(images, seed)[:count])
-    is_held_out = np.array([path in chosen for path in split.image_paths])
+    return _parted(split, np.array([path in chosen for path in split.image_paths]))
+
+
+def _parted(split: Split, is_held_out: np.ndarray) -> tuple[Split, Split]:
     held_out = dataclasses.replace(split.select(is_held_out), name="held_out")
     return split.select(~is_held_out), held_out
 

@@ -37,6 +37,7 @@ def join_splits(splits: Sequence[Split]) -> Split:
         return first
     parts = [split.with_labels(first.label_names) for split in splits]
     whole = {"boxes": all(p.boxes is not None for p in parts)}
+    whole["groups"] = all(p.groups is not None for p in parts)
     whole["objects"] = all(p.objects is not None for p in parts)
     return dataclasses.replace(
         first,
@@ -44,6 +45,7 @@ def join_splits(splits: Sequence[Split]) -> Split:
         labels=np.concatenate([part.labels for part in parts]),
         boxes=np.concatenate([part.boxes for part in parts]) if whole["boxes"] else None,
         objects=_chained(part.objects for part in parts) if whole["objects"] else None,
+        groups=_chained(part.groups for part in parts) if whole["groups"] else None,
         name=_joined_name(splits),
     )
 

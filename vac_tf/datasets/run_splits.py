@@ -8,6 +8,7 @@ from collections.abc import Callable
 from vac_tf.configs.classification import DATASETS, TrainConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.held_out import draw_images, hold_out
+from vac_tf.datasets.shared_groups import grouped_train_split
 from vac_tf.datasets.split import UnknownSplitError
 
 _LOGGER = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def dataset_options(config: TrainConfig) -> dict:
         "label_columns": config.label_columns,
         "ignore_columns": config.ignore_columns,
         "repeated_images": config.repeated_images,
+        "group_column": "" if config.group_file else config.group_column,
         "image_size": config.scenes_image_size,
         "train_images": config.scenes_train_images,
         "seed": config.scenes_seed,
@@ -106,8 +108,12 @@ def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = N
     if config.paper_protocol:
         validation, selected_on = read(test), f"{test} split (paper protocol)"
     elif fraction:
+        if config.group_column:
+            train = grouped_train_split(train, config)
         train, validation = hold_out(train, fraction, config.held_out_seed)
         selected_on = f"held-out {fraction:g} of the {config.train_split} split"
+        if config.group_column:
+            selected_on += f" (no {config.group_column} on both sides)"
     else:
         validation = _read_validation(config.validation_split, read)
         selected_on = f"{config.validation_split} split"

@@ -94,6 +94,8 @@ class Split:
         boxes: float64 [N, 4] of x, y, width, height in pixels, each example being the crop of
             its box; or None when examples are whole images. A box may stick out of the image.
         objects: for each example the tuple of its annotated objects, for analysis; or None.
+        groups: for each example its person, video or patient, say, which a held-out part never
+            shares with training; or None.
         name: name of the split, such as "train".
         dataset: name of the dataset, such as "coco".
 
@@ -106,6 +108,7 @@ class Split:
     label_names: tuple[str, ...]
     boxes: np.ndarray | None = None
     objects: tuple[tuple[ObjectAnnotation, ...], ...] | None = None
+    groups: tuple[str, ...] | None = None
     name: str = ""
     dataset: str = ""
 
@@ -123,6 +126,9 @@ class Split:
         if self.objects is not None:
             set_field(self, "objects", tuple(tuple(objects) for objects in self.objects))
             _check_objects(self.objects, shape)
+        if self.groups is not None:
+            set_field(self, "groups", tuple(self.groups))
+            _check_groups(self.groups, len(self))
 
     def __len__(self) -> int:
         return len(self.image_paths)
@@ -145,13 +151,14 @@ class Split:
             raise ValueError(
                 f"Indices must lie in 0..{len(self) - 1}, got {indices.min()}..{indices.max()}."
             )
-        objects = self.objects
+        objects, groups = self.objects, self.groups
         return dataclasses.replace(
             self,
             image_paths=tuple(self.image_paths[i] for i in indices),
             labels=self.labels[indices],
             boxes=None if self.boxes is None else self.boxes[indices],
             objects=None if objects is None else tuple(objects[i] for i in indices),
+            groups=None if groups is None else tuple(groups[i] for i in indices),
         )
 
     def with_labels(self, label_names: Sequence[str]) -> "Split":
@@ -261,3 +268,13 @@ def _check_objects(objects: tuple, shape: tuple[int, int]) -> None:
                     f"Object categories must lie in 0..{num_labels - 1},"
                     f" got {annotation.category} in row {row}."
                 )
+
+
+def _check_groups(groups: tuple, count: int) -> None:
+    if len(groups) != count:
+        raise ValueError(f"Expected the groups of {count} examples, got {len(groups)}.")
+    bad = [row for row, group in enumerate(groups) if not isinstance(group, str) or not group]
+    if bad:
+        raise ValueError(
+            f"Groups must be non-empty strings, got {groups[bad[0]]!r} in row {bad[0]}."
+        )

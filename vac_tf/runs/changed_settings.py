@@ -37,6 +37,8 @@ _YOUNGER_SETTINGS = {
     "label_columns": "",
     "ignore_columns": "",
     "repeated_images": "first",
+    "group_column": "",
+    "group_file": "",
     "scaled_view": "view",
     "consistency_form": "squared_error",
     "consistency_ramp": 0.0,

@@ -8,6 +8,7 @@ from typing import Any
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.description import describe
 from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_splits
+from vac_tf.datasets.shared_groups import held_out_shares
 from vac_tf.datasets.split import DatasetError, RejectedRow
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import image_settings
@@ -41,6 +42,8 @@ def _selected_on(config, read):
     check_method(config)
     splits = read_run_splits(config, read)
     check_selection(splits, config.unknown_labels)
+    if splits.validation.groups is not None and splits.train.groups is not None:
+        print(held_out_shares(splits.train, splits.validation, config.group_column))
     for sentence in shared_images(config, splits, read):
         print(sentence)
     return splits.selected_on

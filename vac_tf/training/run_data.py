@@ -14,6 +14,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.run_splits import TEST_SPLITS, RunSplits, read_run_split, read_run_splits
 from vac_tf.datasets.same_images import same_images
+from vac_tf.datasets.shared_groups import shared_groups
 from vac_tf.evaluation.seen_images import SeenImages
 from vac_tf.geometry.transforms import Scaling, parse_transforms
 from vac_tf.inputs.augmentation.image_layers import ImageLayer
@@ -169,7 +170,7 @@ def shared_images(
     if config.dataset == "scenes":
         return []  # Drawn anew for each split.
     train, validation = splits.train.image_paths, splits.validation.image_paths
-    shared, sentences = int(same_images(validation, train).sum()), []
+    sentences, shared = [], int(same_images(validation, train).sum())
     if shared:
         sentences.append(
             f"{shared} of the {len(validation)} images that select the best network"
@@ -177,10 +178,14 @@ def shared_images(
             " learnt by heart is taken for its best."
         )
     reported = TEST_SPLITS[config.dataset]
+    selecting = {f"part that selects the best network ({splits.selected_on})": splits.validation}
     try:
         test = (read or partial(read_run_split, config))(reported)
     except (ValueError, OSError):
-        return sentences  # Not there, or not yet whole; an evaluation will say so.
+        return sentences + shared_groups(
+            config, splits.train, selecting
+        )  # Not there, or not yet whole; an evaluation will say so.
+    sentences += shared_groups(config, splits.train, selecting | {f"{reported} split": test})
     seen = SeenImages.count(test.image_paths, train, validation)
     counts = {"trained": seen.trained_on}
     if not config.paper_protocol:  # Which says so itself.

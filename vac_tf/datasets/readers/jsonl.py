@@ -29,6 +29,7 @@ def read_jsonl(
     *,
     rejected: list[RejectedRow] | None = None,
     keep_missing: bool = False,
+    group_column: str = "",
 ) -> Split:
     """Reads `data_dir/SPLIT.jsonl`.
 
@@ -43,6 +44,8 @@ def read_jsonl(
         split: name of the file, without `.jsonl`.
         rejected: as `vac_tf.datasets.read_split`.
         keep_missing: keep rows whose image file is missing.
+        group_column: key of each example's group (`Split.groups`), a text or a number; empty: they
+            have none.
 
     Raises:
         DatasetError: no such file, no usable row, or a bad one; file and line are named.
@@ -53,8 +56,9 @@ def read_jsonl(
     names = _label_names(data_dir)
     index = {name: number for number, name in enumerate(names)}
     listings, paths, labels, boxes = FolderListings(keep_missing), [], [], []
+    groups = []
     for line, row in _rows(path, rejected):
-        fault = _fault(row, index)
+        fault = _fault(row, index) or _group_fault(row, group_column)
         image = os.path.join(data_dir, row["image"]) if not fault else ""
         if not fault and not listings.is_usable(image):
             fault = f"image file {image} is missing."
@@ -67,10 +71,17 @@ def read_jsonl(
         paths.append(image)
         labels.append(values)
         boxes.append(row.get("box"))
+        groups.append(str(row.get(group_column)))
     if not paths:
         raise nothing_usable(f"{path} has no usable line.", rejected)
     return Split(
-        tuple(paths), np.stack(labels), names, _boxes(path, boxes), name=split, dataset="jsonl"
+        tuple(paths),
+        np.stack(labels),
+        names,
+        _boxes(path, boxes),
+        groups=tuple(groups) if group_column else None,
+        name=split,
+        dataset="jsonl",
     )
 
 
@@ -165,6 +176,13 @@ def _fault(row, index):
     if box is not None and not (is_box(box) and box[2] > 0 and box[3] > 0):
         return f"`box` must be [x, y, width, height] in pixels, got {json.dumps(box)[:60]}."
     return ""
+
+
+def _group_fault(row, key):
+    group = row.get(key)
+    if not key or _is_name(group) or (isinstance(group, int) and not isinstance(group, bool)):
+        return ""
+    return f"`{key}` (--group_column) must be a text or a number, got {json.dumps(group)[:60]}."
 
 
 def _is_name(name):

@@ -45,6 +45,7 @@ def read_table(
     ignore_columns: str = "",
     repeated_images: str = "first",
     keep_missing: bool = False,
+    group_column: str = "",
 ) -> Split:
     """Reads one split of a dataset given as tables.
 
@@ -73,13 +74,17 @@ def read_table(
         repeated_images: what becomes of a row with the image (and box) of an earlier one: "error",
             "first" (it is left out and counted) or "all" (it is one more example).
         keep_missing: keep rows whose image is missing, to be left out with the unreadable ones.
+        group_column: the column of the examples' groups (`Split.groups`), which is no label; empty:
+            they have none. A split that lacks a column which another one has is read without.
 
     Raises:
         DatasetError: when a table is missing or damaged, or a row is bad.
     """
-    settings = LabelSettings(label_separator, label_columns, ignore_columns)
+    settings = LabelSettings(label_separator, label_columns, ignore_columns, group_column)
     file, tables = _find_table(Path(data_dir), split)
-    columns = settings.without_ignored(file, column_names(file), tables)
+    names = column_names(file)
+    groups = _GroupColumn(names, group_column)
+    columns = settings.without_ignored(file, names, tables)
     image_column = _image_column(file, columns)
     box_columns = _box_columns(file, columns)
     label_names, parse_labels = label_reader(file, columns, image_column, tables, settings)
@@ -91,16 +96,17 @@ def read_table(
         row_labels = parse_labels(row)
         name, path = images.read(row)
         is_kept = repeated.keeps((path, box), name, row.line, row_labels)
-        return (path, row_labels, box) if is_kept else None
+        return (path, row_labels, box, groups.read(row)) if is_kept else None
 
     rows = _usable_rows(file, columns, split, read_row, rejected)
     repeated.report(rejected)
-    paths, labels, boxes = zip(*rows, strict=True)
+    paths, labels, boxes, row_groups = zip(*rows, strict=True)
     return Split(
         image_paths=paths,
         labels=np.array(labels, np.float32),
         label_names=label_names,
         boxes=np.array(boxes, np.float64) if box_columns else None,
+        groups=row_groups if groups.is_there else None,
         name=split,
         dataset="table",
     )
@@ -224,3 +230,21 @@ class _ImageColumn:
         if not self._listings.is_usable(path):
             raise BadRowError(f"image file {path} is missing.", "missing image")
         return name, path
+
+
+class _GroupColumn:
+    """Reads the cells of the column of groups, where the table has it."""
+
+    def __init__(self, columns: list[str], name: str):
+        self._name = name
+        self._index = columns.index(name) if name in columns else None
+        self.is_there = self._index is not None
+
+    def read(self, row: TableRow) -> str | None:
+        """The group of a row; None without the column."""
+        if self._index is None:
+            return None
+        group = cell_text(row.values[self._index])
+        if not group:
+            raise BadRowError(f"column {self._name!r} (--group_column) is empty.", "no group")
+        return group

@@ -33,11 +33,13 @@ class LabelSettings:
         separator: what separates names in the `labels` column.
         label_columns: the columns that are labels, separated by commas; empty: all that are left.
         ignore_columns: columns to leave out, separated by commas.
+        group_column: one more column that is no label, or empty.
     """
 
     separator: str = "|"
     label_columns: str = ""
     ignore_columns: str = ""
+    group_column: str = ""
 
     def __post_init__(self):
         if not self.separator:
@@ -52,16 +54,22 @@ class LabelSettings:
             DatasetError: when no table of the data set has a column to leave out.
         """
         ignored = _names(self.ignore_columns)
-        absent = set(ignored) - set(columns)
+        self._check_exist("ignore_columns", ignored, file, columns, tables)
+        if self.group_column:
+            self._check_exist("group_column", [self.group_column], file, columns, tables)
+            ignored.append(self.group_column)
+        return ["" if name in ignored else name for name in columns]
+
+    def _check_exist(self, flag, names, file, columns, tables):
+        absent = set(names) - set(columns)
         if absent:
             # Splits may have other columns: captions of the training images alone, say.
             found = {name for table in tables for name in column_names(table)} | set(columns)
             if absent - found:
                 raise DatasetError(
-                    f"ignore_columns names {sorted(absent - found)}, but {file} has no such"
+                    f"{flag} names {sorted(absent - found)}, but {file} has no such"
                     f" column; found {columns}."
                 )
-        return ["" if name in ignored else name for name in columns]
 
 
 def label_reader(

@@ -17,7 +17,7 @@ _LOGGER = logging.getLogger(__name__)
 
 # What decides which images a run trains on, and which select its best network.
 _SPLIT_SETTINGS = ("dataset", "train_split", "validation_split", "validation_fraction")
-_SPLIT_SETTINGS += ("paper_protocol", "max_images")
+_SPLIT_SETTINGS += ("paper_protocol", "max_images", "group_column", "group_file")
 
 
 def check_saliency_run(config: TrainConfig) -> None:
