@@ -5,7 +5,8 @@
 reads the table with Python's csv, decodes and resizes with TensorFlow, compiles the network with
 Keras's own binary cross entropy and calls `fit`: nothing of `vac_tf/training` and `vac_tf/inputs`
 takes part. Trained are the images of the row `one_view_unweighted` of experiments/study/peta.toml,
-with its settings; the last epoch is evaluated. Prints mAP and mA of the test images as JSON.
+with its settings (without the people of `people.csv`, where there is one, that are held out); the
+last epoch is evaluated. Prints mAP and mA of the test images as JSON.
 """
 
 import csv
@@ -18,6 +19,7 @@ import tensorflow as tf
 from absl import app, flags
 
 from vac_tf.datasets import Split
+from vac_tf.datasets.group_file import with_groups
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models import build_classifier
@@ -54,7 +56,10 @@ def batches(split: Split, shuffled: bool) -> tf.data.Dataset:
 
 def main(_) -> None:
     keras.utils.set_random_seed(_SEED.value)
-    train, _ = hold_out(read_table("train"), 0.1, seed=0)
+    train, people = read_table("train"), os.path.join(_DATA_DIR.value, "people.csv")
+    if os.path.exists(people):
+        train = with_groups(train, people, "person")
+    train, _ = hold_out(train, 0.1, seed=0)
     test = read_table("test")
     network = build_classifier(
         _BACKBONE.value, len(train.label_names), weights=_WEIGHTS.value, dropout=0.0

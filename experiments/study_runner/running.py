@@ -139,7 +139,7 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
 
     start = time.monotonic()
     folder = RunFolder(str(run_dir / row.evaluated))
-    evaluation_flags = ("--save_scores", *as_flags(study.evaluation))
+    evaluation_flags = ("--save_scores", *as_flags({"report": False} | study.evaluation))
     _start(log, "evaluate.py", *evaluation_flags, f"--run_dir={folder.path}")
     seconds["evaluate"] = round(time.monotonic() - start, 1)
     if row.analyze:
