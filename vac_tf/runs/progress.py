@@ -6,8 +6,8 @@ import zipfile
 import numpy as np
 
 PROGRESS = "progress"  # Its name in the file.
-# What every version has written; a run adds `networks`, `first_loss`, `settings` and `is_stopped`
-# (by a callback of the caller).
+# What every version has written; a run adds `networks`, `first_loss`, `settings` and, where it has
+# callbacks of a caller, `is_stopped` (by one of them) and `callbacks` (what they remember).
 _TYPES = {"epoch": int, "step": int, "history": list, "best": dict, "best_epoch": int}
 _TYPES |= {"winner": str}
 

@@ -81,6 +81,8 @@ def run_epochs(
     if _is_finished(config, progress):
         _say_finished(config, folder, progress)
         return progress
+    if callbacks:
+        callbacks.go_on_from(progress.get("callbacks"))
     is_chief, is_advised = distribution.is_chief, False
     writer = _summary_writer(folder) if is_chief else tf.summary.create_noop_writer()
     guard = falling_back(config, folder, rate_flag) if is_chief else contextlib.nullcontext()
@@ -101,6 +103,7 @@ def run_epochs(
             row = _add_epoch(trainer, progress, logs)
             if callbacks:
                 progress["is_stopped"] = callbacks.end_epoch(row)
+                progress["callbacks"] = callbacks.states()
             if is_chief:
                 _record(config, folder, trainer, progress, row, describe)
             is_advised = is_advised or _has_advised(config, logs)

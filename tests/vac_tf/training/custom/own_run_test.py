@@ -67,6 +67,18 @@ def test_a_callback_ends_the_run_and_more_epochs_go_on(tmp_path):
 
 
 @pytest.mark.slow
+def test_patience_is_that_of_the_whole_run(tmp_path):
+    def patience():
+        # Nothing improves by 1: the first epoch stays the best.
+        return keras.callbacks.EarlyStopping("val_mAP", mode="max", patience=2, min_delta=1.0)
+
+    run_dir = str(tmp_path / "run")
+    with pytest.raises(RuntimeError, match="stopped"):
+        train(run_dir, callbacks=[patience(), Stop()], epochs=9)
+    assert len(train(run_dir, callbacks=[patience()], epochs=9).history["loss"]) == 3
+
+
+@pytest.mark.slow
 def test_shuffled_validation_data_is_refused(tmp_path):
     shuffled = own_batches(7, has_weights=False).unbatch().shuffle(12).batch(4)
     with pytest.raises(ValueError, match="another order than before.*shuffle=False"):
