@@ -5,7 +5,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 
-.PHONY: environment lint test test-slow wheels demo demo-dual clean
+.PHONY: environment lint test test-slow docs wheels demo demo-dual clean
 
 environment: $(INSTALLED)
 
@@ -28,6 +28,11 @@ test: environment lint
 test-slow: environment
 	$(VENV_PYTHON) -m pytest -m slow
 
+# The pages and the reference of the library as a site, in build/site; a broken link ends it. To
+# look at it with its search: .venv/bin/python -m http.server --directory build/site
+docs: environment
+	$(VENV_PYTHON) -m mkdocs build --quiet
+
 # Both distributions, to install anywhere: pip install dist/*.whl (docs/install.md).
 wheels: environment
 	rm -rf dist
@@ -42,5 +47,5 @@ demo-dual: environment
 
 # Back to a fresh clone; training runs (runs/) stay.
 clean:
-	rm -rf .venv .ray-venv .pytest_cache .ruff_cache dist demo_output demo_dual_output
+	rm -rf .venv .ray-venv .pytest_cache .ruff_cache build dist demo_output demo_dual_output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -83,7 +83,7 @@ def test_the_wheels_hold_what_the_layout_says(wheels):
             assert found == set(FILES[name])
             for target in sorted(found)[::40]:
                 text = (REPOSITORY / FILES[name][target]).read_text(encoding="utf-8")
-                if target.endswith(".py"):
+                if target.endswith((".py", ".pyi")):
                     text = rewritten(text, source_modules(REPOSITORY))
                 assert archive.read(target).decode() == text
 

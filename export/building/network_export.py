@@ -47,6 +47,9 @@ def export_network(
         **options: Those of `ExportConfig`: `precisions`, `input_dtype`, `opset`, `tolerance`,
             `triton_repository` ...
 
+    Returns:
+        What was written, and how far it is from the Keras network.
+
     Raises:
         ValueError: another kind of network or number of labels, INT8 without images, and as
             `write_bundle`.

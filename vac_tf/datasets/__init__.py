@@ -94,6 +94,9 @@ def read_split(
             `group_column` (table, jsonl), `keep_missing` (all but scenes). Those meant for another
             dataset are ignored.
 
+    Returns:
+        Paths and labels; no image is opened.
+
     Raises:
         DatasetError: when the dataset is unknown, missing, damaged or inconsistent.
         TypeError: for an option that no dataset has.

@@ -22,9 +22,11 @@ class Affine(Transform):
 
     Args:
         degrees: rotation, counter-clockwise.
-        scale_rows, scale_columns: 2 makes all twice as high or wide; -1 reflects.
+        scale_rows: 2 makes all twice as high; -1 reflects.
+        scale_columns: 2 makes all twice as wide; -1 reflects.
         shear: columns that a point moves to the right per row that it is below the centre.
-        rows, columns: shift down and right, as parts of height and width.
+        rows: shift down, as a part of the height.
+        columns: shift to the right, as a part of the width.
 
     Raises:
         ValueError: a number that is not finite, a scale of 0, or a transform that changes nothing.

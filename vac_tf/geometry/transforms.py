@@ -200,6 +200,13 @@ def register_transform(
 def parse_transforms(text: str, resize_kernel: str = "bilinear") -> tuple[Transform, ...]:
     """Transforms from text such as `"hflip,scale:192,rotate:1,translate:32:0"`.
 
+    Args:
+        text: as above; of each transform what its `spec` says.
+        resize_kernel: of `scale`: `"bilinear"`, or another of `vac_tf.geometry.resizing`.
+
+    Returns:
+        One a name, in the order of the text; none for an empty text.
+
     Raises:
         ValueError: an unknown kind, wrong arguments or a transform named twice.
     """
@@ -229,7 +236,14 @@ def _parse_transform(item, resize_kernel):
 
 
 def parse_weights(text: str, transforms: tuple[Transform, ...]) -> dict[str, float]:
-    """Weight of each transform's loss term, by `spec`, from `"1"` or `"hflip:0.6,scale:0.8"`.
+    """Weight of each transform's loss term, from `"1"` or `"hflip:0.6,scale:0.8"`.
+
+    Args:
+        text: one number for all, or one for each kind of transform.
+        transforms: of which every kind needs a weight.
+
+    Returns:
+        `spec` of each transform -> its weight, finite and not negative.
 
     Raises:
         ValueError: not a number, a negative number, a kind named twice, or kinds that do not

@@ -33,6 +33,9 @@ def load(run_dir: str | os.PathLike) -> "Model":
         run_dir: The folder that train.py (or `vac_tf.train`) wrote, of any kind of network that
             has logits and heatmaps.
 
+    Returns:
+        The network, to be called with images.
+
     Raises:
         ValueError: no run there, a damaged one, or thresholds that are of another network.
     """
@@ -71,9 +74,11 @@ class Model:
 
     Args:
         network: As above, or with its outputs as a pair of tensors, see `with_named_outputs`.
-        label_names, unknown_labels, name: As above.
+        label_names: As above.
         settings: As above, or the images' size in pixels; None: the size that the network takes.
         rule: None: labels are decided above 0.5 by the network's own probabilities.
+        unknown_labels: As above.
+        name: As above.
 
     Raises:
         ValueError: another network, another number of labels, or a size is needed.

@@ -58,7 +58,8 @@ def asymmetric_loss(
         labels: `[B, L]` in [0, 1]; where `mask` is 0 anything, NaN included.
         logits: `[B, L]`.
         mask: Optional `[B, L]`, 0 where a label is unknown and 1 elsewhere.
-        focusing_positive, focusing_negative: gamma+ and gamma-, not negative.
+        focusing_positive: gamma+, not negative.
+        focusing_negative: gamma-, not negative.
         probability_margin: m, in [0, 1). With both gammas and m at 0: the cross entropy.
         detach_focusing: The focusing factors are constants to the gradient, as in the training
             script of the authors' release; the paper's equations have the whole gradient.

@@ -9,7 +9,8 @@ def sum_over_labels(labels, if_positive, if_negative, mask=None):
     Args:
         labels: `[B, L]` in [0, 1]; a soft label (of smoothing or mixing) is that share of a
             positive and the rest of a negative. Where `mask` is 0 anything, NaN included.
-        if_positive, if_negative: float32 `[B, L]`, finite: the loss of a positive, of a negative.
+        if_positive: float32 `[B, L]`, finite: the loss of a positive.
+        if_negative: float32 `[B, L]`, finite: the loss of a negative.
         mask: Optional `[B, L]`, 0 where a label is unknown and 1 elsewhere.
 
     Returns:
@@ -26,9 +27,16 @@ def sum_over_labels(labels, if_positive, if_negative, mask=None):
 
 
 def smooth_labels(labels, smoothing: float):
-    """Labels `[B, L]` drawn towards 1/2: `(1 - smoothing) * labels + smoothing / 2`; NaN stays NaN.
+    """Labels drawn towards 1/2: `(1 - smoothing) * labels + smoothing / 2`; NaN stays NaN.
 
     Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, Section 7, with the two
     answers of each label as its classes. A positive becomes `1 - smoothing / 2`.
+
+    Args:
+        labels: `[B, L]` in [0, 1] or NaN (unknown).
+        smoothing: In [0, 1); 0 returns the labels as they are.
+
+    Returns:
+        `[B, L]`, of the dtype of the labels.
     """
     return labels if not smoothing else (1.0 - smoothing) * labels + 0.5 * smoothing

@@ -26,13 +26,25 @@ def weighted_sigmoid_cross_entropy(
 
     Returns:
         float32 `[B]`: the sum over labels.
+
+    Raises:
+        KeyError: an unknown name of weights.
     """
     weights = LABEL_WEIGHTS[label_weights](ops.cast(positive_ratio, "float32"))
     return _cross_entropy(labels, logits, *weights, mask)
 
 
 def sigmoid_cross_entropy(labels, logits, mask=None):
-    """The same without weights: sum over labels `[B]` of the sigmoid cross entropy."""
+    """Sigmoid cross entropy, every label of the same weight.
+
+    Args:
+        labels: `[B, L]` in [0, 1]; where `mask` is 0 anything, NaN included.
+        logits: `[B, L]`.
+        mask: Optional `[B, L]`, 0 where a label is unknown and 1 elsewhere.
+
+    Returns:
+        float32 `[B]`: the sum over labels.
+    """
     return _cross_entropy(labels, logits, 1.0, 1.0, mask)
 
 

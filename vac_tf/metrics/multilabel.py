@@ -124,7 +124,13 @@ def evaluate_logits(labels, logits, label_names=None, **options) -> dict:
         labels: [N, L], values 0, 1 or NaN (unknown).
         logits: [N, L], finite.
         label_names: L different names; default "0", "1", ...
-        options: `threshold`, `unknown` and `average_precision` of `evaluate_multilabel`.
+        **options: `threshold`, `unknown` and `average_precision` of `evaluate_multilabel`.
+
+    Returns:
+        As `evaluate_multilabel`.
+
+    Raises:
+        ValueError: as `evaluate_multilabel`.
     """
     logits = np.asarray(logits)
     probabilities = scipy.special.expit(logits.astype(np.float32))

@@ -26,6 +26,13 @@ def auc_judd(saliency: np.ndarray, mask: np.ndarray) -> float:
     these with equal probability, as under the jitter of the benchmark's AUC_Judd.m. A constant
     map is 0.5 by definition (the jitter would give 1/2 + 1/(2 (P + 1))).
 
+    Args:
+        saliency: `[H, W]`, any finite numbers: only their order counts.
+        mask: `[H, W]`, nonzero where fixated; a pixel counts once.
+
+    Returns:
+        0 to 1; 0.5 is chance. NaN where no pixel or every pixel is fixated.
+
     Raises:
         ValueError: for arrays that are no maps, or of different shapes.
     """
@@ -54,10 +61,13 @@ def auc_borji(saliency: np.ndarray, mask: np.ndarray, seed: int = 0, splits: int
     MATLAB program would round the score of peaked maps.
 
     Args:
-        saliency: `[H, W]`.
-        mask: `[H, W]`, nonzero where fixated.
+        saliency: `[H, W]`, any finite numbers: only their order counts.
+        mask: `[H, W]`, nonzero where fixated; a pixel counts once.
         seed: equal seeds draw equal pixels.
         splits: number of draws.
+
+    Returns:
+        0 to 1; 0.5 is chance. NaN without fixations.
 
     Raises:
         ValueError: for arrays that are no maps, or of different shapes.
@@ -85,12 +95,15 @@ def shuffled_auc(
     there are fewer; the result is the mean over the splits.
 
     Args:
-        saliency: `[H, W]`.
-        mask: `[H, W]`, nonzero where fixated.
+        saliency: `[H, W]`, any finite numbers: only their order counts.
+        mask: `[H, W]`, nonzero where fixated; a pixel counts once.
         other_mask: `[H, W]`, number of fixations of other images on each pixel (a boolean mask
             will do: each pixel once).
         seed: equal seeds draw equal fixations.
         splits: number of draws.
+
+    Returns:
+        0 to 1; 0.5 is chance. NaN without fixations, on this image or on others.
 
     Raises:
         ValueError: for arrays that are no maps, or of different shapes.

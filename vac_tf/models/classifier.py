@@ -36,7 +36,8 @@ def build_classifier(
         weights: `"imagenet"`, `"none"`/None, or a file of backbone weights.
         detach_heatmap_kernel: Heatmaps give no gradient to the head's kernel.
         paired: The head has two columns per label, see `CAMHead`.
-        attention_weight, attention_temperature: Of pooling `"csra"`.
+        attention_weight: Of pooling `"csra"`, see `CAMHead`.
+        attention_temperature: Of pooling `"csra"`, see `CAMHead`.
         dropout: Rate of every dropout layer (stochastic depth included); None keeps the
             backbone's own. 0 by default: different masks in two views would be punished as
             inconsistency.

@@ -135,13 +135,14 @@ def build_dual_stream(
     """A functional Keras model that joins two feature networks.
 
     Args:
-        trunk, branch: Feature networks, `images` `[B, H, W, 3]` -> features `[B, h, w, C]`: a
-            classifier or saliency network without its head (`without_head`). Copied, not changed.
-            They may have different backbones and grids.
+        trunk: Feature network, `images` `[B, H, W, 3]` -> features `[B, h, w, C]`: a classifier or
+            saliency network without its head (`without_head`). Copied, not changed.
+        branch: The other one, of perhaps another backbone and grid.
         num_labels: Number of labels L.
         pooling: `"max"` (the paper) or `"average"`, of each stream apart.
         detach_heatmap_kernel: Heatmaps give no gradient to the head's kernel.
-        dropout, batch_norm_momentum: Of every such layer of both streams; None keeps each.
+        dropout: Rate of every dropout layer of both streams; None keeps each.
+        batch_norm_momentum: Of every batch normalisation of both streams; None keeps each.
         fused_batch_norm: Batch normalisation on TensorFlow's fused op.
         precision: Policy of both streams; normalisation and head compute in float32.
 

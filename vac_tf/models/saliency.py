@@ -69,7 +69,10 @@ def build_saliency_network(
         image_size: Height and width of the images in pixels; None: any size.
         weights: `"imagenet"`, `"none"`/None, or a file of backbone weights.
         centre_prior: Add a learned Gaussian, see `CentrePrior`.
-        dropout, batch_norm_momentum, fused_batch_norm, precision: As of `build_classifier`.
+        dropout: As of `build_classifier`.
+        batch_norm_momentum: As of `build_classifier`.
+        fused_batch_norm: As of `build_classifier`.
+        precision: As of `build_classifier`.
 
     Returns:
         `keras.Model`: `images` float32 RGB in 0..255 `[B, H, W, 3]` ->

@@ -27,8 +27,12 @@ def load(path: str | os.PathLike, providers: str = "auto") -> "Model":
         path: `model.onnx` of a bundle (or the file of another precision), or the bundle's folder.
         providers: `auto` (a GPU where there is one), `cuda`, `tensorrt` or `cpu`.
 
+    Returns:
+        The network, to be called with images.
+
     Raises:
-        ValueError: as `NetworkSession`.
+        ValueError: no such file, no bundle of this project, a damaged one, or a provider that this
+            host does not have.
     """
     path = os.fspath(path)
     if os.path.exists(os.path.join(path, "network.keras")):

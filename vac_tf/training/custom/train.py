@@ -104,6 +104,9 @@ def train(
         **settings: fields of `vac_tf.configs.classification.TrainConfig`, the flags of `train.py`:
             `epochs`, `batch_size`, `image_size`, `consistency_weight`, `ema_decay`, `seed`, ...
 
+    Returns:
+        The values of every epoch, and which was the best.
+
     Raises:
         ValueError: unusable arguments, data or run folder.
         DivergenceError: naming what is not finite; the last good state is kept.
