@@ -19,6 +19,7 @@ $(INSTALLED): requirements.txt requirements-dev.txt
 lint: environment
 	$(VENV_PYTHON) -m ruff check
 	$(VENV_PYTHON) -m ruff format --check
+	$(VENV_PYTHON) -m mypy
 
 # Two files of tests at a time: most of the work of a test runs on one core.
 test: environment lint
@@ -47,5 +48,5 @@ demo-dual: environment
 
 # Back to a fresh clone; training runs (runs/) stay.
 clean:
-	rm -rf .venv .ray-venv .pytest_cache .ruff_cache build dist demo_output demo_dual_output
+	rm -rf .venv .ray-venv .pytest_cache .ruff_cache .mypy_cache build dist demo_output demo_dual_output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

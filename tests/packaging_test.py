@@ -19,7 +19,7 @@ from command.version import VERSION
 from tools.build_hook import RELEASE
 from tools.python_imports import REPOSITORY, imported_names, syntax_tree, third_party_modules
 from tools.update_build import PACKAGES
-from tools.wheel_layout import module_name, rewritten, source_modules, wheel_files
+from tools.wheel_layout import module_name, path_in_wheel, rewritten, source_modules, wheel_files
 
 FOLDERS = {LIBRARY: REPOSITORY, SCORING: REPOSITORY / "distributions" / "scoring"}
 SETTINGS = {
@@ -86,6 +86,28 @@ def test_the_wheels_hold_what_the_layout_says(wheels):
                 if target.endswith((".py", ".pyi")):
                     text = rewritten(text, source_modules(REPOSITORY))
                 assert archive.read(target).decode() == text
+
+
+def test_type_checkers_are_told_of_types_where_they_are_checked():
+    packages = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    marked = {path for files in FILES.values() for path in files if path.endswith("/py.typed")}
+    folders = {path.removesuffix("py.typed") for path in marked}
+    for package in packages["tool"]["mypy"]["packages"]:
+        path = path_in_wheel(package.replace(".", "/") + "/")
+        assert any(path.startswith(folder) for folder in folders), package
+    # A marker in a package without __init__.py would speak for both distributions.
+    assert marked == {
+        "vac_tf/py.typed",
+        "vac_export/building/py.typed",
+        "vac_export/bundle/py.typed",
+        "vac_export/scoring/py.typed",
+    }
+
+
+def test_stubs_name_the_packages_of_an_installation(wheels):
+    with zipfile.ZipFile(wheels[SCORING]) as archive:
+        text = archive.read("vac_export/scoring/__init__.pyi").decode()
+    assert "from vac_export.scoring.inference.model import load as load\n" in text
 
 
 def test_messages_of_the_library_are_those_of_an_installation(wheels):

@@ -71,7 +71,7 @@ class ModelDescription:
     precision: str = "fp32"
     verdict: Mapping[str, Any] | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not self.label_names or len(self.label_names) != len(self.thresholds):
             raise ValueError(
                 "Expected one threshold per label and at least one label, got"
@@ -183,11 +183,12 @@ def _read_preprocessing(values: Properties) -> Preprocessing:
 
 
 def _read_calibration(values: Mapping[str, Any], labels: int) -> OutputCalibration:
-    method, columns = values.get("method"), [values.get(name) for name in ("scales", "offsets")]
-    fits = all(isinstance(column, list) and len(column) == labels for column in columns)
+    columns = [values.get(name) for name in ("scales", "offsets")]
+    scales, offsets = (column if isinstance(column, list) else [] for column in columns)
+    method, fits = values.get("method"), len(scales) == len(offsets) == labels
     if not isinstance(method, str) or not fits:
         raise ValueError(
             f"calibration is {str(values)[:40]!r}, expected a method and {labels} scales and"
             " offsets."
         )
-    return OutputCalibration(method, *map(tuple, columns))
+    return OutputCalibration(method, tuple(scales), tuple(offsets))

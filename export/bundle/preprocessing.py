@@ -5,6 +5,8 @@ import dataclasses
 from PIL import Image
 
 RESIZE_KERNELS = ("bilinear", "nearest")
+# Pillow's own limit, also where a program has switched Pillow's off.
+_MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 1024**3 // 4 // 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,12 +27,12 @@ class Preprocessing:
     height: int
     width: int
     resize_kernel: str = "bilinear"
-    max_pixels: int = Image.MAX_IMAGE_PIXELS
+    max_pixels: int = _MAX_PIXELS
     apply_exif_orientation: bool = False
     input_dtype: str = "float32"
     fast_decode: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.resize_kernel not in RESIZE_KERNELS:
             raise ValueError(
                 f"Unknown resize_kernel {self.resize_kernel!r}."

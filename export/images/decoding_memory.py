@@ -3,6 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Protocol
 
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_header import ImageError
@@ -49,6 +50,17 @@ def check_fits(count: int, most_bytes: int) -> None:
             f"Decoding it takes up to {count / _MIB:.0f} MiB, more than --decoding_memory_mb of"
             f" {most_bytes / _MIB:.0f} MiB.",
         )
+
+
+class Budget(Protocol):
+    """Bytes that decoders share: threads (`MemoryBudget`) or processes."""
+
+    def hold(self, count: int) -> contextlib.AbstractContextManager[None]:
+        """Holds `count` bytes while the body runs.
+
+        Raises:
+            ImageError: `out_of_memory` for more than there are in all.
+        """
 
 
 class MemoryBudget:

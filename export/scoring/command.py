@@ -1,8 +1,13 @@
 """What score.py does, by its flags; each job is imported where it starts."""
 
 import json
+from typing import TYPE_CHECKING
 
 from export.scoring.config import ScoringConfig
+
+if TYPE_CHECKING:
+    from export.scoring.conversion import ConversionReport
+    from export.scoring.report import ScoringReport
 
 
 def run_command(config: ScoringConfig) -> tuple[str, int]:
@@ -29,7 +34,7 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
     if config.merge:
         from export.scoring.engine.assembly import merge
 
-        report = merge(config.output, config.overwrite)
+        report: ScoringReport | ConversionReport = merge(config.output, config.overwrite)
     elif config.convert:
         from export.scoring.conversion import convert
 

@@ -211,7 +211,7 @@ class ScoringConfig:
         " how to mend what is wrong; score nothing.",
     )
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_choices(self)
         check_jobs(self)
         check_needed(self, self._needed)

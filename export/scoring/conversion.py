@@ -56,7 +56,7 @@ def convert(config: ScoringConfig) -> ConversionReport:
     return ConversionReport(path, counter.images, counter.left_out)
 
 
-def _write(path: str, pieces) -> None:
+def _write(path: str, pieces: Iterator[str] | list[str]) -> None:
     with replace_file(path) as file:
         for piece in pieces:
             file.write(piece.encode())
@@ -65,7 +65,7 @@ def _write(path: str, pieces) -> None:
 class _ScoredRows:
     """Passes rows with scores on, and counts them and the others."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.images = self.left_out = 0
 
     def scored(self, rows: Iterator[ReadRow]) -> Iterator[ReadRow]:

@@ -67,7 +67,7 @@ def retry_errors(config: ScoringConfig) -> ScoringReport:
     )
 
 
-def _replaced(counts: Counter, wanted: Sequence[str], new: Counter) -> Counter:
+def _replaced(counts: Counter[str], wanted: Sequence[str], new: Counter[str]) -> Counter[str]:
     """Number of rows by status, `ok` first, when those with a status of `wanted` became `new`."""
     names = dict.fromkeys(["ok", *counts, *new])
     total = {name: new[name] + (0 if name in wanted else counts[name]) for name in names}

@@ -15,6 +15,7 @@ from export.scoring.engine.shard_scorer import ShardScorer
 from export.scoring.job import OpenJob
 from export.scoring.output.writers import STREAM_SUFFIX, open_rows
 from export.scoring.progress.line import Progress
+from export.scoring.progress.metrics import JobMetrics
 from export.scoring.report import ScoringReport
 
 
@@ -50,7 +51,7 @@ def stream(config: ScoringConfig, file: BinaryIO | None = None) -> ScoringReport
     )
 
 
-def _write_rows(opened: OpenJob, file: BinaryIO, counts: Counter, metrics) -> None:
+def _write_rows(opened: OpenJob, file: BinaryIO, counts: Counter[str], metrics: JobMetrics) -> None:
     config, rows = opened.config, range(opened.job.rows)
     # Within a job that is one part, as long as it is: nothing of it can be done again.
     error_share = ErrorShare(config.max_error_share, "--max_error_share=1 goes on whatever fails.")

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from vac_tf.geometry.tensors import Tensor
 from vac_tf.geometry.transform import Transform
 
 
@@ -39,7 +40,7 @@ class Affine(Transform):
     rows: float = 0.0
     columns: float = 0.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         numbers = dataclasses.astuple(self)
         if not all(map(math.isfinite, numbers)):
             raise ValueError(f"affine takes finite numbers, got {numbers}.")
@@ -49,17 +50,17 @@ class Affine(Transform):
             raise ValueError("affine:0:1:1:0:0:0 changes nothing; leave it out or change it.")
 
     @property
-    def spec(self):
+    def spec(self) -> str:
         return ":".join(["affine", *map(_written, dataclasses.astuple(self))])
 
-    def images(self, images):
+    def images(self, images: Tensor) -> Tensor:
         return self._moved(images)
 
-    def heatmaps(self, heatmaps, stride: int = 32):
+    def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         del stride  # Shifts are parts of the side.
         return self._moved(heatmaps)
 
-    def valid_mask(self, height, width, stride: int = 32):
+    def valid_mask(self, height: int, width: int, stride: int = 32) -> np.ndarray:
         del stride
         _, weights = _sources(self, height, width)
         mask = (weights.sum(axis=0) > 1 - 1e-4).astype("float32").reshape(height, width)
@@ -70,7 +71,7 @@ class Affine(Transform):
             )
         return mask
 
-    def _moved(self, values):
+    def _moved(self, values: Tensor) -> Tensor:
         height, width, channels = values.shape[1:]
         indices, weights = _sources(self, height, width)
         flat = ops.reshape(values, (-1, height * width, channels))
@@ -81,13 +82,13 @@ class Affine(Transform):
         return ops.reshape(moved, (-1, height, width, channels))
 
 
-def _written(number):
+def _written(number: float) -> str:
     short = f"{number:g}"
     return short if float(short) == number else repr(number)
 
 
 @functools.lru_cache(maxsize=16)
-def _sources(affine, height, width):
+def _sources(affine: Affine, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Where each target pixel comes from: flat indices and weights `[4, height * width]`."""
     angle = math.radians(affine.degrees)
     rotation = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]

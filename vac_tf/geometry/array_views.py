@@ -39,7 +39,10 @@ class View:
     """What all views share: `kind`, its `spec` as `vac_tf.transforms` has it, `title` in words."""
 
     kind = ""
-    title = ""
+
+    @property
+    def title(self) -> str:
+        raise NotImplementedError
 
     @property
     def spec(self) -> str:
@@ -63,10 +66,10 @@ class Mirrored(View):
 
     kind, title = "hflip", "mirrored"
 
-    def images(self, images):
+    def images(self, images: np.ndarray) -> np.ndarray:
         return images[:, :, ::-1]
 
-    def back(self, heatmaps):
+    def back(self, heatmaps: np.ndarray) -> np.ndarray:
         return heatmaps[:, :, ::-1]
 
 
@@ -76,13 +79,13 @@ class Turned(View):
     kind, title = "rotate", "turned by 90°"
 
     @property
-    def spec(self):
+    def spec(self) -> str:
         return "rotate:1"
 
-    def images(self, images):
+    def images(self, images: np.ndarray) -> np.ndarray:
         return np.rot90(images, 1, (1, 2))
 
-    def back(self, heatmaps):
+    def back(self, heatmaps: np.ndarray) -> np.ndarray:
         return np.rot90(heatmaps, -1, (1, 2))
 
 
@@ -94,19 +97,19 @@ class Lowered(View):
     kind, title = "translate", "shifted by a cell"
 
     @property
-    def spec(self):
+    def spec(self) -> str:
         return f"translate:{self.stride}:0"
 
-    def images(self, images):
+    def images(self, images: np.ndarray) -> np.ndarray:
         views = np.zeros_like(images)
         views[:, self.stride :] = images[:, : -self.stride]
         return views
 
-    def back(self, heatmaps):
+    def back(self, heatmaps: np.ndarray) -> np.ndarray:
         # The last row is none that the view shows: `seen` leaves it out.
         return np.concatenate([heatmaps[:, 1:], heatmaps[:, -1:]], axis=1)
 
-    def seen(self, height, width):
+    def seen(self, height: int, width: int) -> np.ndarray:
         return np.repeat(np.arange(height)[:, None] < height - 1, width, axis=1)
 
 
@@ -133,14 +136,14 @@ class Scaled(View):
     kind = "scale"
 
     @property
-    def title(self):
+    def title(self) -> str:
         return f"at {self.columns} px" + (", on black" if self.on_black else "")
 
     @property
-    def spec(self):
+    def spec(self) -> str:
         return f"scale:{self.rows}"
 
-    def images(self, images):
+    def images(self, images: np.ndarray) -> np.ndarray:
         small = _resize(images, self.rows, self.columns, self.kernel)
         if not self.on_black:
             return small
@@ -148,7 +151,7 @@ class Scaled(View):
         views[:, : self.rows, : self.columns] = small
         return views
 
-    def back(self, heatmaps):
+    def back(self, heatmaps: np.ndarray) -> np.ndarray:
         if not self.on_black:
             return heatmaps
         return heatmaps[:, : self.rows // self.stride, : self.columns // self.stride]

@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def common_pieces(first_cells: int, second_cells: int):
+def common_pieces(first_cells: int, second_cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cuts an axis at the borders of both grids.
 
     Up-sampled to their least common multiple by repeating cells (7 and 6 cells become 42), both

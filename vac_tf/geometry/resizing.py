@@ -4,11 +4,12 @@ import tensorflow as tf
 from keras import ops
 
 from vac_tf.geometry.resampling import nearest_places, resize_matrix
+from vac_tf.geometry.tensors import Tensor
 
 RESIZE_KERNELS = ("bilinear", "nearest")
 
 
-def resize_images(images, size: int, kernel: str = "bilinear"):
+def resize_images(images: Tensor, size: int, kernel: str = "bilinear") -> Tensor:
     """Resizes images to `size` x `size` pixels.
 
     `bilinear` is antialiased and equals Pillow's bilinear filter on float images (how exactly:
@@ -44,7 +45,7 @@ def resize_images(images, size: int, kernel: str = "bilinear"):
     return _take_nearest(images, size)
 
 
-def resize_batch(images, size: int, kernel: str = "bilinear"):
+def resize_batch(images: Tensor, size: int, kernel: str = "bilinear") -> Tensor:
     """`resize_images` for a graph that XLA compiles, where the height and width are known.
 
     XLA has no kernel for the antialiased resize. With known sizes it is a product with a constant
@@ -63,13 +64,13 @@ def resize_batch(images, size: int, kernel: str = "bilinear"):
     return ops.einsum("...hwc,vw->...hvc", rows, resize_matrix(width, size))
 
 
-def _take_nearest(images, size):
+def _take_nearest(images: Tensor, size: int) -> Tensor:
     rows = nearest_indices(ops.shape(images)[-3], size)
     columns = nearest_indices(ops.shape(images)[-2], size)
     return ops.take(ops.take(images, rows, axis=-3), columns, axis=-2)
 
 
-def nearest_indices(num_inputs, num_outputs: int):
+def nearest_indices(num_inputs: Tensor, num_outputs: int) -> Tensor:
     """int32 `[num_outputs]`: what `nearest_places` says, also for a size known only in a graph.
 
     Args:

@@ -6,6 +6,7 @@ of image pixels per heatmap cell. Every transform works eagerly, in `tf.data` an
 
 import dataclasses
 import typing
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from keras import ops
 from vac_tf.configs.registration import add_name
 from vac_tf.geometry.affine import Affine
 from vac_tf.geometry.resizing import resize_batch
+from vac_tf.geometry.tensors import Tensor
 from vac_tf.geometry.transform import Transform
 
 _KNOWN_TO_KERAS = keras.saving.register_keras_serializable(package="vac_tf")
@@ -26,10 +28,10 @@ class HorizontalFlip(Transform):
 
     spec = "hflip"
 
-    def images(self, images):
+    def images(self, images: Tensor) -> Tensor:
         return ops.flip(images, axis=2)
 
-    def heatmaps(self, heatmaps, stride: int = 32):
+    def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         del stride
         return ops.flip(heatmaps, axis=2)
 
@@ -41,10 +43,10 @@ class VerticalFlip(Transform):
 
     spec = "vflip"
 
-    def images(self, images):
+    def images(self, images: Tensor) -> Tensor:
         return ops.flip(images, axis=1)
 
-    def heatmaps(self, heatmaps, stride: int = 32):
+    def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         del stride
         return ops.flip(heatmaps, axis=1)
 
@@ -56,23 +58,23 @@ class Rotation(Transform):
 
     quarter_turns: int = 1
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.quarter_turns not in (1, 2, 3):
             raise ValueError(
                 f"rotate takes 1, 2 or 3 quarter turns counter-clockwise, got {self.quarter_turns}."
             )
 
     @property
-    def spec(self):
+    def spec(self) -> str:
         return f"rotate:{self.quarter_turns}"
 
-    def images(self, images):
+    def images(self, images: Tensor) -> Tensor:
         height, width = images.shape[1:3]
         if height != width:
             raise ValueError(f"Rotation needs square images, got {height}x{width} pixels.")
         return ops.rot90(images, k=self.quarter_turns, axes=(1, 2))
 
-    def heatmaps(self, heatmaps, stride: int = 32):
+    def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         del stride
         return ops.rot90(heatmaps, k=self.quarter_turns, axes=(1, 2))
 
@@ -86,16 +88,16 @@ class Translation(Transform):
     columns: int = 0
 
     @property
-    def spec(self):
+    def spec(self) -> str:
         return f"translate:{self.rows}:{self.columns}"
 
-    def images(self, images):
+    def images(self, images: Tensor) -> Tensor:
         return _shift(images, self.rows, self.columns)
 
-    def heatmaps(self, heatmaps, stride: int = 32):
+    def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         return _shift(heatmaps, *self._cells(stride))
 
-    def valid_mask(self, height, width, stride: int = 32):
+    def valid_mask(self, height: int, width: int, stride: int = 32) -> np.ndarray:
         rows, columns = self._cells(stride)
         mask = np.zeros((height, width), "float32")
         mask[_covered(rows, height), _covered(columns, width)] = 1.0
@@ -106,7 +108,7 @@ class Translation(Transform):
             )
         return mask
 
-    def _cells(self, stride):
+    def _cells(self, stride: int) -> tuple[int, int]:
         if self.rows % stride or self.columns % stride:
             raise ValueError(
                 f"{self.spec} must shift by multiples of the backbone's stride, {stride} pixels,"
@@ -123,27 +125,27 @@ class Scaling(Transform):
     size: int = 192
     kernel: str = "bilinear"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.size < 1:
             raise ValueError(f"scale needs a size of at least 1 pixel, got {self.size}.")
 
     @property
-    def spec(self):
+    def spec(self) -> str:
         return f"scale:{self.size}"
 
-    def images(self, images):
+    def images(self, images: Tensor) -> Tensor:
         return resize_batch(images, self.size, self.kernel)
 
-    def heatmaps(self, heatmaps, stride: int = 32):
+    def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         del stride
         return heatmaps
 
 
-def _covered(shift, length):
+def _covered(shift: int, length: int) -> slice:
     return slice(max(shift, 0), length + min(shift, 0))
 
 
-def _shift(values, rows, columns):
+def _shift(values: Tensor, rows: int, columns: int) -> Tensor:
     height, width = values.shape[1:3]
     if abs(rows) >= height or abs(columns) >= width:
         return ops.zeros_like(values)
@@ -152,12 +154,12 @@ def _shift(values, rows, columns):
     return ops.pad(kept, padding)
 
 
-def _padding(shift):
+def _padding(shift: int) -> tuple[int, int]:
     return max(shift, 0), max(-shift, 0)
 
 
 # kind -> (builder, types of its arguments, how it is written)
-_TRANSFORMS = {
+_TRANSFORMS: dict[str, tuple[Callable[..., Transform], tuple[type, ...], str]] = {
     "hflip": (HorizontalFlip, (), "hflip"),
     "vflip": (VerticalFlip, (), "vflip"),
     "scale": (Scaling, (int,), "scale:PIXELS"),
@@ -219,7 +221,7 @@ def parse_transforms(text: str, resize_kernel: str = "bilinear") -> tuple[Transf
     return tuple(transforms)
 
 
-def _parse_transform(item, resize_kernel):
+def _parse_transform(item: str, resize_kernel: str) -> Transform:
     kind, *arguments = item.split(":")
     if kind not in _TRANSFORMS:
         known = ", ".join(written for _, _, written in _TRANSFORMS.values())
@@ -232,7 +234,8 @@ def _parse_transform(item, resize_kernel):
     except ValueError:
         numbers = "whole numbers" if set(types) == {int} else "numbers"
         raise ValueError(f"{item!r}: expected {numbers}, as in {written}.") from None
-    return build(*values, resize_kernel) if build is Scaling else build(*values)
+    of_scaling = {"kernel": resize_kernel} if build is Scaling else {}
+    return build(*values, **of_scaling)
 
 
 def parse_weights(text: str, transforms: tuple[Transform, ...]) -> dict[str, float]:

@@ -10,6 +10,7 @@ import html
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 from PIL import Image
@@ -129,7 +130,7 @@ class Result:
         high = float(heatmap.max()) if high is None else high
         return overlay(picture, heatmap, low, high, opacity)
 
-    def save(self, path: str | os.PathLike, label: str | None = None, **options) -> None:
+    def save(self, path: str | os.PathLike[str], label: str | None = None, **options: Any) -> None:
         """Writes `overlay(label, **options)` as a picture, whose folder is made where missing.
 
         Args:
@@ -150,15 +151,15 @@ class Result:
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
         write_file(path, stream.getvalue())
 
-    def _output(self, name):
+    def _output(self, name: str) -> np.ndarray:
         if self._outputs is None:
             raise ValueError(self.error)
         return self._outputs[name]
 
-    def _by_label(self, name):
+    def _by_label(self, name: str) -> dict[str, float]:
         return ByLabel(zip(self.label_names, self._output(name).tolist(), strict=True))
 
-    def _index(self, label):
+    def _index(self, label: str) -> int:
         if label not in self.label_names:
             raise ValueError(unknown_label(label, self.label_names))
         return self.label_names.index(label)
@@ -194,16 +195,16 @@ class Result:
     def _repr_png_(self) -> bytes | None:
         return None if self.error is not None else self._encoded("PNG")
 
-    def _encoded(self, image_format):
+    def _encoded(self, image_format: str) -> bytes:
         stream = io.BytesIO()
         Image.fromarray(self.overlay(max_side=_SHOWN_SIDE)).save(stream, image_format)
         return stream.getvalue()
 
 
-class ByLabel(dict):
+class ByLabel(dict[str, float]):
     """Values by label; asking for an unknown one tells the nearest names."""
 
-    def __missing__(self, label):
+    def __missing__(self, label: str) -> NoReturn:
         raise KeyError(unknown_label(label, self))
 
 

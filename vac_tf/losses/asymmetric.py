@@ -6,13 +6,20 @@ gradient that is not finite, and return float32 `[B]`: the sum over labels.
 
 from keras import ops
 
+from vac_tf.geometry.tensors import Tensor
 from vac_tf.losses.label_terms import sum_over_labels
 
 # Keeps the slope of a root finite where the shifted probability of a negative is 0.
 _SMALLEST = 1e-7
 
 
-def focal_loss(labels, logits, mask=None, focusing: float = 2.0, balance: float | None = 0.25):
+def focal_loss(
+    labels: Tensor,
+    logits: Tensor,
+    mask: Tensor | None = None,
+    focusing: float = 2.0,
+    balance: float | None = 0.25,
+) -> Tensor:
     """Focal loss (Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, Equation 5).
 
     A positive costs `-balance * (1 - p)^focusing * log(p)`, a negative
@@ -39,14 +46,14 @@ def focal_loss(labels, logits, mask=None, focusing: float = 2.0, balance: float 
 
 
 def asymmetric_loss(
-    labels,
-    logits,
-    mask=None,
+    labels: Tensor,
+    logits: Tensor,
+    mask: Tensor | None = None,
     focusing_positive: float = 0.0,
     focusing_negative: float = 4.0,
     probability_margin: float = 0.05,
     detach_focusing: bool = False,
-):
+) -> Tensor:
     """Asymmetric loss (Ridnik et al., "Asymmetric Loss For Multi-Label Classification", ICCV 2021).
 
     A positive costs `-(1 - p)^focusing_positive * log(p)`, a negative
@@ -78,7 +85,7 @@ def asymmetric_loss(
     return sum_over_labels(labels, if_positive, if_negative, mask)
 
 
-def _focused_cross_entropy(logits, focusing, detach_focusing):
+def _focused_cross_entropy(logits: Tensor, focusing: float, detach_focusing: bool) -> Tensor:
     """`-(1 - p)^focusing * log(p)`: of positives; of negatives with minus the logits."""
     cross_entropy = -ops.log_sigmoid(logits)
     if not focusing:
@@ -89,7 +96,9 @@ def _focused_cross_entropy(logits, focusing, detach_focusing):
     )
 
 
-def _shifted_negative(logits, focusing, margin, detach_focusing):
+def _shifted_negative(
+    logits: Tensor, focusing: float, margin: float, detach_focusing: bool
+) -> Tensor:
     # 1 - q; exact for large logits, whose 1 - p a subtraction would round away.
     rest = ops.minimum(ops.sigmoid(-logits) + margin, 1.0)
     cross_entropy = -ops.log(rest)
@@ -99,5 +108,5 @@ def _shifted_negative(logits, focusing, margin, detach_focusing):
     return _constant_if(detach_focusing, ops.power(shifted, focusing)) * cross_entropy
 
 
-def _constant_if(is_constant, values):
+def _constant_if(is_constant: bool, values: Tensor) -> Tensor:
     return ops.stop_gradient(values) if is_constant else values

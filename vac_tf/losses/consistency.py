@@ -26,6 +26,7 @@ from collections.abc import Callable
 
 from keras import ops
 
+from vac_tf.geometry.tensors import Tensor
 from vac_tf.losses.grid_pieces import on_common_pieces
 from vac_tf.losses.multilabel import attention_consistency
 
@@ -36,13 +37,17 @@ _ABSENT_LABELS = 3
 _LOG_2 = math.log(2.0)
 
 
-def squared_error(first, second, labels=None, mask=None):
+def squared_error(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean squared difference of the raw maps, over all labels (VAC, Equation 5)."""
     del labels
     return attention_consistency(first, second, mask)
 
 
-def variance_normalized(first, second, labels=None, mask=None):
+def variance_normalized(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """The same, divided by the maps' own variance: shrinking all maps of an image gains nothing.
 
     The unit is the mean over labels and both sides of each map's variance over its cells, as of
@@ -56,12 +61,16 @@ def variance_normalized(first, second, labels=None, mask=None):
     return error / (ops.mean(variance, axis=-1) + _SMALLEST_VARIANCE)
 
 
-def positive_squared_error(first, second, labels=None, mask=None):
+def positive_squared_error(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean squared difference over the maps of the labels that are present; 0 without any."""
     return _mean_over(_present(labels, first), _squared_errors(first, second, mask))
 
 
-def balanced_squared_error(first, second, labels=None, mask=None):
+def balanced_squared_error(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean squared difference over known labels, present ones weighted up.
 
     Those that are present count as much, together, as those that are absent; where all are of one
@@ -73,7 +82,9 @@ def balanced_squared_error(first, second, labels=None, mask=None):
     return sum(_mean_over(kind, errors) for kind in kinds) / ops.maximum(num_kinds, 1.0)
 
 
-def positive_absolute_error(first, second, labels=None, mask=None):
+def positive_absolute_error(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean absolute difference over the maps of the labels that are present; 0 without any.
 
     The reconstruction loss of Puzzle-CAM (Jo & Yu, ICIP 2021) as its release masks it; there, the
@@ -85,7 +96,9 @@ def positive_absolute_error(first, second, labels=None, mask=None):
     return _mean_over(present, _map_mean(ops.abs(first - second), area))
 
 
-def hard_pixels(first, second, labels=None, mask=None):
+def hard_pixels(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean absolute difference of max-normalised maps over the hardest fifth of their area.
 
     The equivariant cross regularisation of SEAM (Wang et al., CVPR 2020, Section 3.4) without its
@@ -100,7 +113,9 @@ def hard_pixels(first, second, labels=None, mask=None):
     return _mean_over(present, _hardest_mean(errors, area))
 
 
-def jensen_shannon(first, second, labels=None, mask=None):
+def jensen_shannon(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Jensen-Shannon divergence in nats (at most log 2) of spatial softmaxes, over all labels.
 
     Each map is a distribution over its cells, so that its offset is nothing.
@@ -109,7 +124,9 @@ def jensen_shannon(first, second, labels=None, mask=None):
     return ops.mean(_divergence(*on_common_pieces(first, second, mask)), axis=-1)
 
 
-def acvc(first, second, labels=None, mask=None):
+def acvc(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Present labels look at one place, the likeliest absent ones at none.
 
     Attention Consistency on Visual Corruptions (Cugu et al., CVPR Workshops 2022), as its release
@@ -131,7 +148,9 @@ def acvc(first, second, labels=None, mask=None):
     return positive + ops.sum(ops.take_along_axis(absent * peaked, indices, axis=-1), axis=-1)
 
 
-def sigmoid_cells(first, second, labels=None, mask=None):
+def sigmoid_cells(
+    first: Tensor, second: Tensor, labels: Tensor | None = None, mask: Tensor | None = None
+) -> Tensor:
     """Mean squared difference of the cells' probabilities, the sigmoids of the raw maps.
 
     Cells that are sure agree, whatever their size. The maps have no bias: with average pooling, the
@@ -150,7 +169,7 @@ class Form:
             maps of one cell.
     """
 
-    compare: Callable
+    compare: Callable[..., Tensor]
     levels: tuple[str, ...]
 
 
@@ -167,7 +186,7 @@ FORMS = {
 }
 
 
-def get_form(name: str, level: str) -> Callable:
+def get_form(name: str, level: str) -> Callable[..., Tensor]:
     """The form of a name, for maps of a level.
 
     Raises:
@@ -189,24 +208,24 @@ def get_form(name: str, level: str) -> Callable:
 # Labels
 
 
-def _present(labels, maps):
+def _present(labels: Tensor, maps: Tensor) -> Tensor:
     """float32 `[B, L]`: how much a label is present; 0 where it is unknown."""
     if labels is None:
         return ops.ones((ops.shape(maps)[0], maps.shape[-1]), "float32")
     return _known(ops.cast(labels, "float32"))
 
 
-def _absent(labels, maps):
+def _absent(labels: Tensor, maps: Tensor) -> Tensor:
     if labels is None:
         return 1.0 - _present(labels, maps)
     return _known(1.0 - ops.cast(labels, "float32"))
 
 
-def _known(labels):
+def _known(labels: Tensor) -> Tensor:
     return ops.where(ops.isnan(labels), 0.0, labels)
 
 
-def _mean_over(weights, values):
+def _mean_over(weights: Tensor, values: Tensor) -> Tensor:
     """Mean `[B]` of `values` `[B, L]` by the weights of labels; 0 without any."""
     return ops.sum(weights * values, axis=-1) / ops.maximum(ops.sum(weights, axis=-1), 1.0)
 
@@ -214,21 +233,21 @@ def _mean_over(weights, values):
 # Maps on common pieces `[B, rows, columns, L]` of areas `[1, rows, columns, 1]`, which sum to 1
 
 
-def _map_mean(values, area):
+def _map_mean(values: Tensor, area: Tensor) -> Tensor:
     return ops.sum(values * area, axis=(1, 2))
 
 
-def _squared_errors(first, second, mask):
+def _squared_errors(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
     first, second, area = on_common_pieces(first, second, mask)
     return _map_mean(ops.square(first - second), area)
 
 
-def _variance(maps, area):
+def _variance(maps: Tensor, area: Tensor) -> Tensor:
     centred = maps - ops.sum(maps * area, axis=(1, 2), keepdims=True)
     return _map_mean(ops.square(centred), area)
 
 
-def _max_normalized(maps, area):
+def _max_normalized(maps: Tensor, area: Tensor) -> Tensor:
     maps, is_counted = ops.relu(maps), area > 0
     largest = ops.max(ops.where(is_counted, maps, 0.0), axis=(1, 2), keepdims=True)
     smallest = ops.where(is_counted, maps, largest)
@@ -236,7 +255,7 @@ def _max_normalized(maps, area):
     return (maps - smallest) / (largest - smallest + _SMALLEST_RANGE)
 
 
-def _hardest_mean(errors, area):
+def _hardest_mean(errors: Tensor, area: Tensor) -> Tensor:
     """Mean over the part of the area, a fifth of it, in which the errors are largest."""
     errors, area = _flat(errors), _flat(ops.broadcast_to(area, ops.shape(errors)))
     # Pieces that are masked out come last, and have no area.
@@ -247,13 +266,13 @@ def _hardest_mean(errors, area):
     return ops.sum(errors * share, axis=-1) / _HARD_SHARE
 
 
-def _flat(maps):
+def _flat(maps: Tensor) -> Tensor:
     """`[B, L, rows * columns]`."""
     pieces = maps.shape[1] * maps.shape[2]
     return ops.reshape(ops.transpose(maps, (0, 3, 1, 2)), (-1, maps.shape[3], pieces))
 
 
-def _log_softmax(maps, area):
+def _log_softmax(maps: Tensor, area: Tensor) -> Tensor:
     """Logarithm of the density of the spatial softmax, relative to the uniform one."""
     largest = ops.where(area > 0, maps, -float("inf"))
     largest = ops.stop_gradient(ops.max(largest, axis=(1, 2), keepdims=True))
@@ -262,7 +281,7 @@ def _log_softmax(maps, area):
     return maps - ops.log(ops.sum(ops.exp(maps) * area, axis=(1, 2), keepdims=True))
 
 
-def _divergence(first, second, area):
+def _divergence(first: Tensor, second: Tensor, area: Tensor) -> Tensor:
     """Jensen-Shannon divergence `[B, L]` of the spatial softmaxes."""
     first, second = _log_softmax(first, area), _log_softmax(second, area)
     # log(p / mixture) = log 2 - softplus(log q - log p); logaddexp has no gradient at p = q.
@@ -271,10 +290,10 @@ def _divergence(first, second, area):
     return ops.maximum(_map_mean(terms, area) / 2.0, 0.0)
 
 
-def _divergence_from_uniform(maps, area):
+def _divergence_from_uniform(maps: Tensor, area: Tensor) -> Tensor:
     """Kullback-Leibler divergence `[B, L]` of the spatial softmax from the uniform distribution."""
     return ops.maximum(-_map_mean(_log_softmax(maps, area), area), 0.0)
 
 
-def _sigmoid(maps):
+def _sigmoid(maps: Tensor) -> Tensor:
     return ops.sigmoid(ops.cast(maps, "float32"))

@@ -4,9 +4,12 @@ import numpy as np
 from keras import ops
 
 from vac_tf.geometry.grids import common_pieces
+from vac_tf.geometry.tensors import Tensor
 
 
-def on_common_pieces(first, second, mask=None):
+def on_common_pieces(
+    first: Tensor, second: Tensor, mask: Tensor | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Both stacks on the pieces into which the borders of either grid cut the area.
 
     Grids of different sizes (7x7 and 6x6) are compared as if both were up-sampled to their least
@@ -39,7 +42,9 @@ def on_common_pieces(first, second, mask=None):
     return first, _take_cells(second, second_rows, second_columns), area
 
 
-def _pieces(first_cells, second_cells):
+def _pieces(
+    first_cells: int | None, second_cells: int | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     if first_cells is None or second_cells is None:
         raise ValueError(
             "The heatmap grids must have known sizes; resize the images to a fixed size first."
@@ -47,7 +52,7 @@ def _pieces(first_cells, second_cells):
     return common_pieces(first_cells, second_cells)
 
 
-def _take_cells(heatmaps, rows, columns):
+def _take_cells(heatmaps: Tensor, rows: np.ndarray, columns: np.ndarray) -> Tensor:
     heatmaps = ops.cast(heatmaps, "float32")
     if len(rows) != heatmaps.shape[1]:
         heatmaps = ops.take(heatmaps, rows, axis=1)

@@ -2,8 +2,12 @@
 
 from keras import ops
 
+from vac_tf.geometry.tensors import Tensor
 
-def sum_over_labels(labels, if_positive, if_negative, mask=None):
+
+def sum_over_labels(
+    labels: Tensor, if_positive: Tensor, if_negative: Tensor, mask: Tensor | None = None
+) -> Tensor:
     """Sum over labels of the loss, which a label y takes y times from that of a positive.
 
     Args:
@@ -26,7 +30,7 @@ def sum_over_labels(labels, if_positive, if_negative, mask=None):
     return ops.sum(losses, axis=-1)
 
 
-def smooth_labels(labels, smoothing: float):
+def smooth_labels(labels: Tensor, smoothing: float) -> Tensor:
     """Labels drawn towards 1/2: `(1 - smoothing) * labels + smoothing / 2`; NaN stays NaN.
 
     Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, Section 7, with the two

@@ -6,14 +6,19 @@ Multi-Label Image Classification (2019) as the dual-stream paper.
 
 from keras import ops
 
+from vac_tf.geometry.tensors import Tensor
 from vac_tf.losses.grid_pieces import on_common_pieces
 from vac_tf.losses.label_terms import sum_over_labels
 from vac_tf.losses.label_weights import LABEL_WEIGHTS
 
 
 def weighted_sigmoid_cross_entropy(
-    labels, logits, positive_ratio, mask=None, label_weights: str = "exponential"
-):
+    labels: Tensor,
+    logits: Tensor,
+    positive_ratio: Tensor,
+    mask: Tensor | None = None,
+    label_weights: str = "exponential",
+) -> Tensor:
     """Sigmoid cross entropy weighted by how rare a label is (VAC, Equations 2 and 3).
 
     Args:
@@ -34,7 +39,7 @@ def weighted_sigmoid_cross_entropy(
     return _cross_entropy(labels, logits, *weights, mask)
 
 
-def sigmoid_cross_entropy(labels, logits, mask=None):
+def sigmoid_cross_entropy(labels: Tensor, logits: Tensor, mask: Tensor | None = None) -> Tensor:
     """Sigmoid cross entropy, every label of the same weight.
 
     Args:
@@ -48,7 +53,7 @@ def sigmoid_cross_entropy(labels, logits, mask=None):
     return _cross_entropy(labels, logits, 1.0, 1.0, mask)
 
 
-def multiple_cross_entropy(labels, logit_pairs):
+def multiple_cross_entropy(labels: Tensor, logit_pairs: Tensor) -> Tensor:
     """Two-way softmax cross entropy per label (dual-stream paper, Equations 4 and 5).
 
     Equals `sigmoid_cross_entropy(labels, positive - negative)`, gradients included.
@@ -66,7 +71,7 @@ def multiple_cross_entropy(labels, logit_pairs):
     return -ops.sum(losses, axis=-1)
 
 
-def attention_consistency(first, second, mask=None):
+def attention_consistency(first: Tensor, second: Tensor, mask: Tensor | None = None) -> Tensor:
     """Mean squared difference of two stacks of heatmaps (VAC, Equation 5).
 
     Grids of different sizes are compared as by `vac_tf.losses.grid_pieces.on_common_pieces`.
@@ -86,7 +91,9 @@ def attention_consistency(first, second, mask=None):
     return ops.mean(ops.sum(ops.square(first - second) * area, axis=(1, 2)), axis=-1)
 
 
-def _cross_entropy(labels, logits, positive_weight, negative_weight, mask):
+def _cross_entropy(
+    labels: Tensor, logits: Tensor, positive_weight: Tensor, negative_weight: Tensor, mask: Tensor
+) -> Tensor:
     logits = ops.cast(logits, "float32")
     # log(1 - sigmoid(x)) = log_sigmoid(-x); the textbook form is infinite below x = -88.
     if_positive = -positive_weight * ops.log_sigmoid(logits)

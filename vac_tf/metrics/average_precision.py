@@ -5,11 +5,12 @@ together, so that the result does not depend on the order of the images. NumPy o
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 CONVENTIONS = ("step", "voc12", "voc07")
 
 
-def average_precision(labels, scores, convention: str = "step") -> float:
+def average_precision(labels: ArrayLike, scores: ArrayLike, convention: str = "step") -> float:
     """Average precision of one label.
 
     Args:
@@ -35,7 +36,9 @@ def average_precision(labels, scores, convention: str = "step") -> float:
     return float(average_precision_per_label(labels[:, None], scores[:, None], convention)[0])
 
 
-def average_precision_per_label(labels, scores, convention: str = "step") -> np.ndarray:
+def average_precision_per_label(
+    labels: ArrayLike, scores: ArrayLike, convention: str = "step"
+) -> np.ndarray:
     """Average precision of every label, as `average_precision` on each column, in one sort.
 
     Args:
@@ -78,7 +81,9 @@ def average_precision_per_label(labels, scores, convention: str = "step") -> np.
     return np.where(positives > 0, result, np.nan)
 
 
-def _step(precision, true_positives, ends_tie_group):
+def _step(
+    precision: np.ndarray, true_positives: np.ndarray, ends_tie_group: np.ndarray
+) -> np.ndarray:
     """Sum over the thresholds of precision times the newly found positives, [L]."""
     label, rank = np.nonzero(ends_tie_group)
     found = true_positives[label, rank]
@@ -88,13 +93,17 @@ def _step(precision, true_positives, ends_tie_group):
     )
 
 
-def _voc12(precision, true_positives, ends_tie_group):
+def _voc12(
+    precision: np.ndarray, true_positives: np.ndarray, ends_tie_group: np.ndarray
+) -> np.ndarray:
     """Sum over the positives of the best precision at their recall or above, [L]."""
     is_positive = np.diff(true_positives, axis=1, prepend=0)
     return np.sum(is_positive * _envelope(precision), axis=1)
 
 
-def _voc07(precision, true_positives, ends_tie_group):
+def _voc07(
+    precision: np.ndarray, true_positives: np.ndarray, ends_tie_group: np.ndarray
+) -> np.ndarray:
     """Mean of the envelope at eleven recalls, times the number of positives, [L]."""
     envelope = _envelope(precision)
     positives = true_positives[:, -1]
@@ -106,12 +115,12 @@ def _voc07(precision, true_positives, ends_tie_group):
     return total / 11 * positives
 
 
-def _envelope(precision):
+def _envelope(precision: np.ndarray) -> np.ndarray:
     """The highest precision at each rank or any later one, [L, N]."""
     return np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
 
 
-def _check(labels, scores):
+def _check(labels: np.ndarray, scores: np.ndarray) -> None:
     if labels.ndim != 2 or scores.shape != labels.shape:
         raise ValueError(
             f"Got labels of shape {labels.shape} and scores of shape {scores.shape}. Expected"

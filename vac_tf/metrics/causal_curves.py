@@ -51,8 +51,8 @@ def insertion_deletion(
     changed = rank.reshape(1, *heatmap.shape, 1) <= np.arange(steps + 1).reshape(-1, 1, 1, 1)
     mean = image.mean(axis=(0, 1))
     return {
-        "insertion": np.float64(predict(np.where(changed, image, _blurred(image)))),
-        "deletion": np.float64(predict(np.where(changed, mean, image))),
+        "insertion": np.asarray(predict(np.where(changed, image, _blurred(image))), np.float64),
+        "deletion": np.asarray(predict(np.where(changed, mean, image)), np.float64),
     }
 
 
@@ -61,6 +61,6 @@ def area_under_curve(scores: np.ndarray) -> float:
     return float(np.trapezoid(scores, dx=1.0 / (len(scores) - 1)))
 
 
-def _blurred(image):
+def _blurred(image: np.ndarray) -> np.ndarray:
     width = _BLUR * max(image.shape[:2]) / _BLURRED_SIDE
     return ndimage.gaussian_filter(image, (width, width, 0), mode="nearest")

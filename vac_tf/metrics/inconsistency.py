@@ -5,6 +5,7 @@ Classification", CVPR 2019, Equation 5 and Table 2. NumPy only.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vac_tf.geometry.grids import common_pieces
 
@@ -12,12 +13,18 @@ from vac_tf.geometry.grids import common_pieces
 class InconsistencyAccumulator:
     """Collects one transform's inconsistency over the batches of a data set."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._num_maps = 0
         self._squared_difference = 0.0
         self._variance = 0.0
 
-    def update(self, first, second, mask=None, original=None) -> None:
+    def update(
+        self,
+        first: ArrayLike,
+        second: ArrayLike,
+        mask: ArrayLike | None = None,
+        original: ArrayLike | None = None,
+    ) -> None:
         """Adds a batch.
 
         Args:
@@ -74,7 +81,9 @@ class InconsistencyAccumulator:
         return {"raw": raw, "relative": raw / variance if variance > 0 else None}
 
 
-def mean_squared_map_difference(first, second, mask=None) -> np.ndarray:
+def mean_squared_map_difference(
+    first: ArrayLike, second: ArrayLike, mask: ArrayLike | None = None
+) -> np.ndarray:
     """Mean squared difference of two stacks of heatmaps, whose grids may differ.
 
     Both grids cover the same area. The paper up-samples both to their least common multiple by
@@ -102,7 +111,7 @@ def mean_squared_map_difference(first, second, mask=None) -> np.ndarray:
     return np.einsum("nhwl,hw->nl", difference**2, area / area.sum())
 
 
-def _check_shapes(first, second, mask):
+def _check_shapes(first: np.ndarray, second: np.ndarray, mask: np.ndarray) -> None:
     fits = first.ndim == second.ndim == 4 and first.size and second.size
     if not fits or (first.shape[0], first.shape[-1]) != (second.shape[0], second.shape[-1]):
         raise ValueError(
@@ -116,7 +125,7 @@ def _check_shapes(first, second, mask):
         )
 
 
-def _check_finite(heatmaps, name: str):
+def _check_finite(heatmaps: np.ndarray, name: str) -> None:
     if not np.isfinite(heatmaps).all():
         image = np.argwhere(~np.isfinite(heatmaps))[0][0]
         raise ValueError(

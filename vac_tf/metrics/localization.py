@@ -13,6 +13,7 @@ Heatmaps are float `[H, W]`, already enlarged to the image; masks are bool `[H, 
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 POINTING_TOLERANCE = 15.0  # Pixels, as Zhang et al.
@@ -187,7 +188,7 @@ def unit_scale(heatmap: np.ndarray) -> np.ndarray:
     return (heatmap - least) / span if span > 0 else np.zeros_like(heatmap)
 
 
-def _checked(heatmap, mask):
+def _checked(heatmap: ArrayLike, mask: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     heatmap, mask = np.asarray(heatmap), np.asarray(mask)
     if heatmap.shape != mask.shape or mask.ndim != 2 or mask.dtype != bool or not mask.any():
         raise ValueError(

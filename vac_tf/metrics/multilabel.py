@@ -8,9 +8,12 @@ mean precision and the mean recall (ML-GCN, visual attention dual stream).
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.special
+from numpy.typing import ArrayLike
 
 from vac_tf.metrics.average_precision import average_precision, average_precision_per_label
 from vac_tf.metrics.multilabel_arrays import check_arrays, check_ranking
@@ -28,14 +31,14 @@ UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 
 def evaluate_multilabel(
-    labels,
-    scores,
-    label_names=None,
+    labels: ArrayLike,
+    scores: ArrayLike,
+    label_names: Sequence[str] | None = None,
     threshold: float = 0.5,
     unknown: str = "ignore",
     average_precision: str = "step",
-    ranking=None,
-) -> dict:
+    ranking: ArrayLike | None = None,
+) -> dict[str, Any]:
     """Evaluates the scores of N images and L labels.
 
     A label is predicted when its float32 probability is above `threshold`. Conventions:
@@ -117,7 +120,9 @@ def evaluate_multilabel(
     }
 
 
-def evaluate_logits(labels, logits, label_names=None, **options) -> dict:
+def evaluate_logits(
+    labels: ArrayLike, logits: ArrayLike, label_names: Sequence[str] | None = None, **options: Any
+) -> dict[str, Any]:
     """`evaluate_multilabel` of logits [N, L]: they rank, their float32 sigmoid decides.
 
     Args:
@@ -159,7 +164,7 @@ def decision_metrics(labels: np.ndarray, decided: np.ndarray) -> dict[str, float
     }
 
 
-def _highest(scores, count: int):
+def _highest(scores: np.ndarray, count: int) -> np.ndarray:
     """Marks the `count` highest scores of each row, the lower index first among equals, [N, L]."""
     chosen = np.zeros(scores.shape, bool)
     remaining = scores.copy()
@@ -171,7 +176,7 @@ def _highest(scores, count: int):
     return chosen
 
 
-def _count(predicted, positive, known) -> dict:
+def _count(predicted: np.ndarray, positive: np.ndarray, known: np.ndarray) -> dict[str, Any]:
     """Counts per label, each int64 [L]; `predicted` and `positive` hold known cells only."""
     return {
         "true_positives": np.sum(predicted & positive, axis=0),
@@ -181,7 +186,7 @@ def _count(predicted, positive, known) -> dict:
     }
 
 
-def _precision_recall(counts: dict) -> dict:
+def _precision_recall(counts: dict[str, np.ndarray]) -> dict[str, Any]:
     """The seven label-based precisions, recalls and F1, from the counts per label."""
     hits, predicted, positives = (
         counts[name] for name in ("true_positives", "predicted", "positives")
@@ -202,7 +207,7 @@ def _precision_recall(counts: dict) -> dict:
     }
 
 
-def _mean_accuracy(counts: dict) -> float | None:
+def _mean_accuracy(counts: dict[str, np.ndarray]) -> float | None:
     """Mean over labels of (true positive rate + true negative rate) / 2."""
     negatives = counts["known"] - counts["positives"]
     false_positives = counts["predicted"] - counts["true_positives"]
@@ -212,7 +217,9 @@ def _mean_accuracy(counts: dict) -> float | None:
     return _mean((true_positive_rate + true_negative_rate)[counted] / 2)
 
 
-def _example_based(predicted, positive, known) -> dict:
+def _example_based(
+    predicted: np.ndarray, positive: np.ndarray, known: np.ndarray
+) -> dict[str, Any]:
     """Means over the images that have known labels."""
     judged = known.any(axis=1)
     hits = np.sum(predicted & positive, axis=1)[judged]
@@ -229,7 +236,12 @@ def _example_based(predicted, positive, known) -> dict:
     }
 
 
-def _per_label(names, average_precisions, counts: dict, num_unknown) -> list[dict]:
+def _per_label(
+    names: Sequence[str],
+    average_precisions: np.ndarray,
+    counts: dict[str, np.ndarray],
+    num_unknown: np.ndarray,
+) -> list[dict[str, Any]]:
     hits, predicted, positives = (
         counts[name] for name in ("true_positives", "predicted", "positives")
     )
@@ -250,7 +262,7 @@ def _per_label(names, average_precisions, counts: dict, num_unknown) -> list[dic
     ]
 
 
-def _conventions(unknown: str, threshold: float, average_precision: str) -> dict:
+def _conventions(unknown: str, threshold: float, average_precision: str) -> dict[str, Any]:
     return {
         "average_precision": average_precision,
         "F1-C": "mean of per-label F1",
@@ -262,10 +274,16 @@ def _conventions(unknown: str, threshold: float, average_precision: str) -> dict
     }
 
 
-def _dataset_counts(names, predicted, positive, known, is_unknown) -> dict:
+def _dataset_counts(
+    names: Sequence[str],
+    predicted: np.ndarray,
+    positive: np.ndarray,
+    known: np.ndarray,
+    is_unknown: np.ndarray,
+) -> dict[str, Any]:
     positives, negatives = positive.sum(axis=0), (known & ~positive).sum(axis=0)
-    without_positives = [names[index] for index in np.flatnonzero(positives == 0)]
-    without_negatives = [names[index] for index in np.flatnonzero(negatives == 0)]
+    without_positives = [names[index] for index in np.flatnonzero(positives == 0).tolist()]
+    without_negatives = [names[index] for index in np.flatnonzero(negatives == 0).tolist()]
     return {
         "images": len(positive),
         "labels": len(names),
@@ -281,7 +299,7 @@ def _dataset_counts(names, predicted, positive, known, is_unknown) -> dict:
     }
 
 
-def _ratio(numerator, denominator):
+def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """numerator / denominator in float64, and 0 where the denominator is 0."""
     return np.where(denominator > 0, numerator / np.maximum(denominator, 1), 0.0)
 
@@ -292,9 +310,9 @@ def _harmonic_mean(precision: float | None, recall: float | None) -> float | Non
     return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
 
 
-def _mean(values) -> float | None:
+def _mean(values: np.ndarray) -> float | None:
     return float(np.mean(values)) if len(values) else None
 
 
-def _plain(value) -> float | None:
+def _plain(value: float) -> float | None:
     return None if math.isnan(value) else float(value)

@@ -1,9 +1,14 @@
 """Checks the label and score arrays of an evaluation. NumPy only."""
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def check_arrays(labels, scores, label_names=None) -> tuple[np.ndarray, np.ndarray, tuple]:
+def check_arrays(
+    labels: ArrayLike, scores: ArrayLike, label_names: Sequence[str] | None = None
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Checks one evaluation's arrays and gives them their types.
 
     Args:
@@ -36,7 +41,7 @@ def check_arrays(labels, scores, label_names=None) -> tuple[np.ndarray, np.ndarr
     return labels, scores, names
 
 
-def check_ranking(ranking, shape: tuple[int, int]) -> np.ndarray:
+def check_ranking(ranking: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
     """The numbers `[N, L]` to rank by, at least float32.
 
     Raises:
@@ -58,7 +63,7 @@ def check_ranking(ranking, shape: tuple[int, int]) -> np.ndarray:
     return ranking
 
 
-def _check_names(label_names, num_labels: int) -> tuple[str, ...]:
+def _check_names(label_names: Sequence[str] | None, num_labels: int) -> tuple[str, ...]:
     if label_names is None:
         return tuple(str(index) for index in range(num_labels))
     names = tuple(str(name) for name in label_names)
@@ -75,7 +80,9 @@ def _check_names(label_names, num_labels: int) -> tuple[str, ...]:
     return names
 
 
-def _check_all(is_good, values, kind: str, names, expected: str):
+def _check_all(
+    is_good: np.ndarray, values: np.ndarray, kind: str, names: Sequence[str], expected: str
+) -> None:
     if is_good.all():
         return
     row, column = np.argwhere(~is_good)[0]

@@ -5,11 +5,17 @@ of Mann and Whitney. NumPy only.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vac_tf.metrics.bootstrap import percentile_interval, resample_counts
 
 
-def roc_auc(positive, scores, weights=None, strata=None) -> float | None:
+def roc_auc(
+    positive: ArrayLike,
+    scores: ArrayLike,
+    weights: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+) -> float | None:
     """The probability that a positive has a higher score than a negative.
 
     Args:
@@ -26,7 +32,13 @@ def roc_auc(positive, scores, weights=None, strata=None) -> float | None:
 
 
 def roc_auc_interval(
-    positive, scores, images, num_images: int, samples: int, seed: int, strata=None
+    positive: ArrayLike,
+    scores: ArrayLike,
+    images: ArrayLike,
+    num_images: int,
+    samples: int,
+    seed: int,
+    strata: ArrayLike | None = None,
 ) -> dict[str, float | int | None]:
     """The AUC over everything, and 95 % of those over resampled images.
 
@@ -60,7 +72,9 @@ def roc_auc_interval(
 class _Ranked:
     """Scores sorted once, for many weights."""
 
-    def __init__(self, positive, scores, strata=None):
+    def __init__(
+        self, positive: ArrayLike, scores: ArrayLike, strata: ArrayLike | None = None
+    ) -> None:
         positive, scores = np.asarray(positive, bool), np.asarray(scores, np.float64)
         if positive.ndim != 1 or positive.shape != scores.shape or not np.isfinite(scores).all():
             raise ValueError(
@@ -78,7 +92,7 @@ class _Ranked:
         self._starts = np.flatnonzero(is_next | is_higher)  # Of equal scores of one stratum.
         self._strata = np.flatnonzero(is_next[self._starts])  # Among those.
 
-    def auc(self, weights=None) -> float | None:
+    def auc(self, weights: ArrayLike | None = None) -> float | None:
         if not self.positives or not self.negatives:
             return None
         weights = np.ones(len(self.order)) if weights is None else np.asarray(weights, np.float64)

@@ -11,6 +11,7 @@ metric without any fixation to score is NaN.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from vac_tf.metrics.saliency_arrays import as_distribution, checked_map, checked_mask
 from vac_tf.metrics.saliency_auc import auc_borji, auc_judd, shuffled_auc
@@ -149,20 +150,22 @@ def _standardised(values: np.ndarray) -> np.ndarray:
     return centred / deviation if deviation > 0 else np.zeros_like(values)
 
 
-def _pair(saliency, density):
+def _pair(saliency: ArrayLike, density: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     first = checked_map(saliency, "saliency").astype(np.float64)
     second = checked_map(density, "density").astype(np.float64)
     _check_shapes(first, second, "density")
     return first, second
 
 
-def _distributions(saliency, other, name="density"):
+def _distributions(
+    saliency: ArrayLike, other: ArrayLike, name: str = "density"
+) -> tuple[np.ndarray, np.ndarray]:
     first, second = as_distribution(saliency, "saliency"), as_distribution(other, name)
     _check_shapes(first, second, name)
     return first, second
 
 
-def _check_shapes(first, second, name):
+def _check_shapes(first: np.ndarray, second: np.ndarray, name: str) -> None:
     if first.shape != second.shape:
         raise ValueError(
             f"{name} must have the shape of the saliency map, {first.shape}, got {second.shape}."

@@ -1,9 +1,10 @@
 """Checks and normalisation of the arrays that saliency metrics take."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
-def checked_map(values: np.ndarray, name: str) -> np.ndarray:
+def checked_map(values: ArrayLike, name: str) -> np.ndarray:
     """`values` as a float array `[H, W]`.
 
     Raises:
@@ -18,7 +19,7 @@ def checked_map(values: np.ndarray, name: str) -> np.ndarray:
     return values
 
 
-def checked_mask(mask: np.ndarray, shape: tuple[int, int], name: str) -> np.ndarray:
+def checked_mask(mask: ArrayLike, shape: tuple[int, int], name: str) -> np.ndarray:
     """Where `mask` is not zero, bool `[H, W]`.
 
     Raises:
@@ -33,20 +34,20 @@ def checked_mask(mask: np.ndarray, shape: tuple[int, int], name: str) -> np.ndar
     return mask != 0
 
 
-def as_distribution(values: np.ndarray, name: str) -> np.ndarray:
+def as_distribution(values: ArrayLike, name: str) -> np.ndarray:
     """A map divided by its sum, float64 `[H, W]`; an all-zero map becomes the uniform one.
 
     Raises:
         ValueError: naming the argument, when it is no map or has negative values.
     """
-    values = checked_map(values, name).astype(np.float64)
-    if values.min() < 0:
+    checked = checked_map(values, name).astype(np.float64)
+    if checked.min() < 0:
         raise ValueError(
-            f"{name} must not be negative to be a distribution, got {values.min():g}; turn logits"
+            f"{name} must not be negative to be a distribution, got {checked.min():g}; turn logits"
             " into one with a softmax over all pixels."
         )
-    if not values.any():
-        return np.full(values.shape, 1.0 / values.size)
+    if not checked.any():
+        return np.full(checked.shape, 1.0 / checked.size)
     # Dividing by the largest value first keeps the sum finite and not denormal.
-    values = values / values.max()
-    return values / values.sum()
+    scaled = checked / checked.max()
+    return scaled / scaled.sum()

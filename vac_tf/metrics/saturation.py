@@ -28,7 +28,7 @@ def lost_order(labels: np.ndarray, scores: np.ndarray) -> np.ndarray:
     """
     rounded_to = scores.dtype
     if np.array_equal(scores, scores.astype(np.float32)):
-        rounded_to = np.float32
+        rounded_to = np.dtype(np.float32)
     highest = 1 - _STEPS_BELOW_1 * np.finfo(rounded_to).eps
     saturated = (scores == 0) | (scores >= highest)
     found = np.zeros(labels.shape[1], bool)

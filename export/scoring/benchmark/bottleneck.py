@@ -79,7 +79,7 @@ def _limiting_step(figures: Figures) -> str:
     in_main = _limit_in_main(figures)
     ceiling = 1.0 / max(figures.main_seconds, 1e-9)
     rates[in_main] = min(ceiling, rates.get(in_main, ceiling))
-    return min(rates, key=rates.get)
+    return min(rates, key=rates.__getitem__)
 
 
 def _limit_of_loading(figures: Figures) -> str:
@@ -105,7 +105,7 @@ def _largest_share(figures: Figures) -> str:
         NETWORK: figures.job.processor_seconds - in_decoders - in_main,
         _limit_in_main(figures): in_main,
     }
-    return max(seconds, key=seconds.get)
+    return max(seconds, key=seconds.__getitem__)
 
 
 def _decoding(figures: Figures, fast_decode_gain: float) -> tuple[str, str]:

@@ -67,7 +67,9 @@ def measure_fast_decode(
     exact = session.description.preprocessing
     thresholds = np.array(session.description.thresholds, np.float32)
     ways = (exact, dataclasses.replace(exact, fast_decode=True))
-    decisions, probabilities, seconds = ([], []), ([], []), [0.0, 0.0]
+    decisions: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    probabilities: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+    seconds = [0.0, 0.0]
     for first in range(0, len(inputs), batch_size):
         for way, preprocessing in enumerate(ways):
             start = clock()

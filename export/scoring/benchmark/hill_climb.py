@@ -1,7 +1,7 @@
 """Looks for the best batch size and number of decoders by trying."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 _WORTH = 1.05  # Less is noise.
 
@@ -87,7 +87,7 @@ def _neighbours(setting: Setting, most: Setting) -> list[Setting]:
     return [candidate for candidate in candidates if candidate != setting]
 
 
-def _foreseen_bytes(tried, best: Setting, setting: Setting) -> float:
+def _foreseen_bytes(tried: Mapping[Setting, Trial], best: Setting, setting: Setting) -> float:
     """What a setting will need, if memory grows with the batch as it did so far."""
     peak = tried[best].peak_bytes
     others = [s for s in tried if s.batch_size != best.batch_size]

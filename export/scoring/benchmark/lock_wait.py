@@ -27,7 +27,7 @@ class LockWait:
         ready_seconds: In which measuring waited for a core.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.share = 0.0
         self.processor_seconds = 0.0
         self.ready_seconds = 0.0
@@ -40,7 +40,7 @@ class LockWait:
         self._thread.start()
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._is_over.set()
         self._thread.join()
 

@@ -4,7 +4,7 @@ import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import numpy as np
 
@@ -139,7 +139,7 @@ class Benchmark:
             config.model, config.providers, config.devices, config.gpu_memory_mb, config.threads
         )
 
-    def _open_loader(self, job: SampleJob):
+    def _open_loader(self, job: SampleJob) -> AbstractContextManager[BatchLoader]:
         """Of the same decoders as the whole job has, however small the sample is."""
         preprocessing = job.session.description.preprocessing
         return open_loader(job.config, preprocessing, self._source.count, self._devices)

@@ -40,9 +40,12 @@ def time_between(before: dict[str, ThreadTime], after: dict[str, ThreadTime]) ->
     """The sum over the threads that were there both times."""
     pairs = [(before[folder], after[folder]) for folder in before.keys() & after.keys()]
     used = sum(end.used - start.used for start, end in pairs)
-    if any(end.ready is None for _, end in pairs):
-        return ThreadTime(used, None)
-    return ThreadTime(used, sum(end.ready - start.ready for start, end in pairs))
+    ready = 0.0
+    for start, end in pairs:
+        if start.ready is None or end.ready is None:
+            return ThreadTime(used, None)
+        ready += end.ready - start.ready
+    return ThreadTime(used, ready)
 
 
 def _thread_time(folder: str) -> ThreadTime:

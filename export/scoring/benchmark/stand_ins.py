@@ -3,6 +3,7 @@
 import dataclasses
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import cast
 
 import numpy as np
 
@@ -74,9 +75,9 @@ class TimedNetwork:
 
     def __init__(self, devices: NetworkDevices):
         self.calls: list[tuple[float, float]] = []
-        sessions = devices.sessions.items()
+        sessions = devices.sessions.items()  # Of each, only what `run_ahead` calls is replaced.
         self.devices = NetworkDevices(
-            {name: _TimedSession(session, self.calls) for name, session in sessions}
+            {name: cast(NetworkSession, _TimedSession(s, self.calls)) for name, s in sessions}
         )
 
     @property

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 from export.files.remote_files import is_url, local_path
 from export.scoring.benchmark.figures import (
@@ -20,7 +21,7 @@ from export.scoring.benchmark.lock_wait import LockWait
 from export.scoring.benchmark.processor_time import ThreadTime, thread_times, time_between
 from export.scoring.benchmark.stand_ins import LoadedAlready, RecordedNetwork, TimedNetwork
 from export.scoring.config import ScoringConfig
-from export.scoring.decoding.batch_loader import BatchLoader, LoadedBatch
+from export.scoring.decoding.batch_loader import BatchLoader, LoadedBatch, Loader
 from export.scoring.decoding.loading import SlotInputs
 from export.scoring.engine.assembly import assemble
 from export.scoring.engine.heatmap_rows import HeatmapRows
@@ -70,7 +71,7 @@ class SampleJob:
         size = self.config.batch_size
         return max(-(-int(images) // size), 1) * size
 
-    def run(self, devices: NetworkDevices, loader: BatchLoader | LoadedAlready, count: int) -> None:
+    def run(self, devices: NetworkDevices, loader: Loader, count: int) -> None:
         """Scores `count` images, from the loader over the parts to the output."""
         config = self.config
         source = Source(count, "", lambda: self.repeated(count), self.has_boxes)
@@ -159,7 +160,9 @@ def measure_rows(job: SampleJob, batch: LoadedBatch) -> RowFigures:
     outputs = job.session.run(batch.images, wanted_outputs(job.config))
     count = job.whole_batches(ROWS)
     start, main_start = _now(), time.process_time()
-    job.run(NetworkDevices({"recorded": RecordedNetwork(outputs)}), LoadedAlready(batch), count)
+    # Of a session, it has what `run_ahead` calls.
+    recorded = cast(NetworkSession, RecordedNetwork(outputs))
+    job.run(NetworkDevices({"recorded": recorded}), LoadedAlready(batch), count)
     seconds, main = _now() - start, time.process_time() - main_start
     return RowFigures(count / seconds, main / count)
 

@@ -6,7 +6,8 @@ import dataclasses
 import itertools
 import logging
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -53,6 +54,20 @@ class LoadedBatch:
         return all(loaded.view is None for loaded in self.inputs)
 
 
+class Loader(Protocol):
+    """What the network needs of a `BatchLoader`, whose attributes and method these are."""
+
+    images: np.ndarray
+    kept: int
+
+    def load(self, batches: Iterable[SlotInputs]) -> Iterator[LoadedBatch]:
+        """As `BatchLoader.load`."""
+
+
+# Slots of a batch, and what they will hold.
+_Loading = list[tuple[list[int], Future[list[LoadedInput]]]]
+
+
 class BatchLoader:
     """Loads batches, some ahead, in order.
 
@@ -83,7 +98,8 @@ class BatchLoader:
             batches: Slot and input of each image of a batch, by ascending slot.
         """
         batches, places = iter(batches), itertools.cycle(range(len(self.images)))
-        waiting, most = collections.deque(), len(self.images) - self.kept + 1
+        waiting: collections.deque[tuple[int, _Loading]] = collections.deque()
+        most = len(self.images) - self.kept + 1
         while True:
             for inputs in itertools.islice(batches, most - len(waiting)):
                 waiting.append(self._submit(next(places), inputs))
@@ -92,7 +108,7 @@ class BatchLoader:
             place, futures = waiting.popleft()
             yield LoadedBatch(self._collect(futures), self.images[place])
 
-    def _submit(self, place: int, inputs: SlotInputs):
+    def _submit(self, place: int, inputs: SlotInputs) -> tuple[int, _Loading]:
         slots, size = [slot for slot, _ in inputs], self.decoders.piece_size
         if len(slots) < self.images.shape[1]:
             self.images[place, np.delete(np.arange(self.images.shape[1]), slots)] = 0
@@ -103,7 +119,7 @@ class BatchLoader:
         return place, futures
 
     @staticmethod
-    def _collect(futures) -> list[LoadedInput]:
+    def _collect(futures: _Loading) -> list[LoadedInput]:
         loaded = [NOT_SCORED] * (futures[-1][0][-1] + 1)
         for slots, future in futures:
             for slot, value in zip(slots, future.result(), strict=True):
@@ -131,7 +147,9 @@ def open_loader(
         decoders.close()
 
 
-def _start_decoders(config, preprocessing, rows, kept):
+def _start_decoders(
+    config: ScoringConfig, preprocessing: Preprocessing, rows: int, kept: int
+) -> "DecoderThreads | DecoderProcesses":
     settings = LoadingSettings(
         dataclasses.replace(preprocessing, fast_decode=config.fast_decode),
         config.heatmaps == "overlays",

@@ -36,7 +36,9 @@ class _Task:
 
     batch: int
     count: int
-    future: concurrent.futures.Future = dataclasses.field(default_factory=concurrent.futures.Future)
+    future: concurrent.futures.Future[list[LoadedInput]] = dataclasses.field(
+        default_factory=concurrent.futures.Future
+    )
     loaded: dict[int, LoadedInput] = dataclasses.field(default_factory=dict)
 
     def add(self, loaded: dict[int, LoadedInput]) -> None:
@@ -127,7 +129,9 @@ class DecoderProcesses:
         """The system's numbers of the processes that are at work."""
         return [worker.process for worker in self._workers]
 
-    def submit(self, batch: int, inputs: SlotInputs) -> concurrent.futures.Future:
+    def submit(
+        self, batch: int, inputs: SlotInputs
+    ) -> concurrent.futures.Future[list[LoadedInput]]:
         """Loads inputs into slots of a batch; the future has them, by ascending slot."""
         task = _Task(batch, len(inputs))
         with self._lock:
@@ -166,13 +170,16 @@ class DecoderProcesses:
         try:
             while not self._is_closed:
                 workers = {worker.connection: worker for worker in self._workers}
-                for ready in connection.wait(list(workers)):
+                ready = set(connection.wait(list(workers)))
+                for link, worker in workers.items():
+                    if link not in ready:
+                        continue
                     try:
-                        answer = ready.recv()
+                        answer = link.recv()
                     except (EOFError, OSError):
-                        self._replace(workers[ready])
+                        self._replace(worker)
                     else:
-                        self._take(workers[ready], answer)
+                        self._take(worker, answer)
         except BaseException as error:  # Raised again in those who wait.
             self._fail(error)
         finally:
@@ -211,7 +218,8 @@ class DecoderProcesses:
         except OSError:  # The server, which forks them, may have died too.
             if self._is_closed:
                 return
-            self._server.close()
+            if self._server:
+                self._server.close()
             self._server = ForkServer()
             (worker,) = self._start([dead.place])
         with self._lock:
@@ -240,6 +248,8 @@ class DecoderProcesses:
 
     def _start(self, places: Sequence[int]) -> list[_Worker]:
         """New processes; returns when they are ready."""
+        if self._server is None:
+            raise OSError("the server that forks decoder processes was not started")
         workers = []
         for place in places:
             ours, theirs = socket.socketpair()

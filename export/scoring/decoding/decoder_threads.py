@@ -35,7 +35,9 @@ class DecoderThreads:
         """Of other processes: none."""
         return []
 
-    def submit(self, batch: int, inputs: SlotInputs) -> concurrent.futures.Future:
+    def submit(
+        self, batch: int, inputs: SlotInputs
+    ) -> concurrent.futures.Future[list[LoadedInput]]:
         """Loads inputs into slots of a batch; the future has them in order."""
         return self._pool.submit(self._load, batch, inputs)
 

@@ -39,7 +39,7 @@ class ForkServer:
         OSError: when no process can be started.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._control, theirs = socket.socketpair()
         source = (
             f"import sys; sys.path[:] = {sys.path!r};"

@@ -7,7 +7,7 @@ import numpy as np
 
 from export.bundle.preprocessing import Preprocessing
 from export.files.read_limits import DEFAULT_LIMITS, ReadLimits
-from export.images.decoding_memory import MemoryBudget
+from export.images.decoding_memory import Budget
 from export.images.image_header import ImageError
 from export.scoring.sources.image_file import ImageView, load_view
 from export.scoring.sources.input import ScoringInput
@@ -46,7 +46,7 @@ def load(
     scoring_input: ScoringInput,
     preprocessing: Preprocessing,
     with_picture: bool = False,
-    budget: MemoryBudget | None = None,
+    budget: Budget | None = None,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> LoadedInput:
     """`load_view`, whose arguments these are; a bad input gets its error instead of pixels."""
@@ -58,7 +58,7 @@ def load(
 
 
 def load_with_settings(
-    scoring_input: ScoringInput, settings: LoadingSettings, budget: MemoryBudget
+    scoring_input: ScoringInput, settings: LoadingSettings, budget: Budget
 ) -> LoadedInput:
     """`load` as the settings say."""
     return load(
@@ -67,7 +67,7 @@ def load_with_settings(
 
 
 def load_into(
-    slot: np.ndarray, scoring_input: ScoringInput, settings: LoadingSettings, budget: MemoryBudget
+    slot: np.ndarray, scoring_input: ScoringInput, settings: LoadingSettings, budget: Budget
 ) -> LoadedInput:
     """Loads an input into its slot of a batch; a bad input leaves a black image there.
 

@@ -44,9 +44,11 @@ Outcome = tuple[bool, Any, Any]
 
 def encode(loaded: LoadedInput) -> Outcome:
     """What is sent of a loaded input."""
-    if loaded.error is not None:
-        return False, loaded.error.status, str(loaded.error)
-    return True, loaded.view.corners, loaded.view.picture
+    if loaded.view is not None:
+        return True, loaded.view.corners, loaded.view.picture
+    if loaded.error is None:
+        raise ValueError(f"{loaded.scoring_input} has neither a view nor an error.")
+    return False, loaded.error.status, str(loaded.error)
 
 
 def decode(outcome: Outcome, scoring_input: ScoringInput, slot: np.ndarray) -> LoadedInput:
@@ -76,6 +78,7 @@ def work(connection_descriptor: int, ring_descriptor: int, budget_descriptor: in
         connection.send(os.getpid())  # Ready.
         while True:
             batch, inputs = connection.recv()
+            answer: list[Outcome] | str
             try:
                 answer = [
                     encode(load_into(ring[batch, slot], value, settings.loading, budget))

@@ -58,7 +58,7 @@ def score_with_ray(config: ScoringConfig) -> ScoringReport:
         resumed = sum(_rows(record) for record in records.values())
         if len(records) < number_of_parts(job):
             _run_parts(ray, config, job, source, records)
-        counts = Counter({"ok": 0})
+        counts: Counter[str] = Counter({"ok": 0})
         for record in records.values():
             counts.update(record["counts"])
         folder.finish(job, counts)
@@ -91,7 +91,7 @@ def _run_parts(
     records: dict[int, dict[str, Any]],
 ) -> None:
     """Scores the missing parts and adds their records."""
-    done = Counter()
+    done: Counter[str] = Counter()
     for record in records.values():
         done.update(record["counts"])
     facts = {"output": config.output, "model_sha256": job.settings["model_sha256"]}
@@ -112,7 +112,9 @@ def _run_parts(
             metrics.update(Counter(record["counts"]))
 
 
-def _dataset(ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[tuple[int, str]]):
+def _dataset(
+    ray: ModuleType, config: ScoringConfig, job: Job, parts: Iterator[tuple[int, str]]
+) -> Any:
     """A dataset with one block per part, scored when it is iterated."""
     import pyarrow
 

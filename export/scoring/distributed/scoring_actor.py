@@ -37,7 +37,7 @@ def encode_inputs(inputs: Sequence[ScoringInput]) -> str:
 def decode_inputs(text: str) -> list[ScoringInput]:
     """Reads `encode_inputs` back."""
 
-    def decode(image, path, box, problem, member):
+    def decode(image: str, path: str, box: Any, problem: str | None, member: Any) -> ScoringInput:
         box, member = (None if value is None else tuple(value) for value in (box, member))
         return ScoringInput(image, path, box, problem, member)
 
@@ -100,7 +100,7 @@ class ScoringActor:
     def _score(self, number: int, inputs: list[ScoringInput]) -> dict[str, Any]:
         if problem := self._problem or self._misses_start_folder(inputs):
             return {"number": number, "stopped": problem}
-        counts = Counter()
+        counts: Counter[str] = Counter()
         error_share = ErrorShare(self._config.max_error_share)
 
         def watch(block: RowBlock) -> None:

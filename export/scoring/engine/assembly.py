@@ -107,7 +107,7 @@ def remove_state(output: str, is_old: Callable[[Job], bool]) -> None:
             _remove_job_folder(output)
 
 
-def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter:
+def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter[str]:
     """Writes the output and its manifest from all parts of a job, and removes the parts.
 
     The caller holds the locks of all shards.
@@ -123,7 +123,7 @@ def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter:
 
 
 def assemble_retried(
-    output: str, job: Job, rows: Sequence[int], parts: Sequence[Part], counts: Counter
+    output: str, job: Job, rows: Sequence[int], parts: Sequence[Part], counts: Counter[str]
 ) -> None:
     """Replaces some rows of a finished output by those of the parts, and removes the parts.
 
@@ -140,7 +140,7 @@ def assemble_retried(
 
 @contextlib.contextmanager
 def _new_output(
-    output: str, job: Job, counts: Counter, take_heatmaps: Callable[[str], None]
+    output: str, job: Job, counts: Counter[str], take_heatmaps: Callable[[str], None]
 ) -> Iterator[Any]:
     remove_partial_files(output)  # Of a process that was killed here; all locks are ours.
     properties = {key: job.settings[key] for key in ("model_sha256", "label_names_sha256")}

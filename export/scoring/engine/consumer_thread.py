@@ -5,7 +5,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from export.files.daemon_threads import DaemonThreadPool
 
@@ -32,7 +32,7 @@ def consume_behind(
         consume: Takes all items.
         ahead: How many items wait at most.
     """
-    items: queue.SimpleQueue = queue.SimpleQueue()
+    items: queue.SimpleQueue[Any] = queue.SimpleQueue()
     room = threading.Semaphore(ahead)
     pool = DaemonThreadPool(1)
 

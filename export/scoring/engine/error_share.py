@@ -26,7 +26,7 @@ class ErrorShare:
     def __init__(self, most: float, advice: str = _KEPT):
         self._most = most
         self._advice = advice
-        self._counts: Counter = Counter()
+        self._counts: Counter[str] = Counter()
         self._first_error = ""
 
     def begin_part(self) -> None:

@@ -46,7 +46,7 @@ class Manifest:
         """Whether the output is there as it was written."""
         return os.path.isfile(output) and hash_file(output) == self.sha256
 
-    def row_counts(self) -> Counter:
+    def row_counts(self) -> Counter[str]:
         """Number of rows by status, `ok` first."""
         return Counter({"ok": 0, **self.counts})
 

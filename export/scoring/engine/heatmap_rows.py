@@ -71,7 +71,7 @@ def cut_maps(
         heatmaps: float32 `[N, h, w, L]`; not looked at where no label is shown.
     """
     rows, labels = np.nonzero(is_shown)
-    if not len(rows):
+    if heatmaps is None or not len(rows):
         return ShownMaps(rows, labels, np.zeros((1, 1, 0)), np.zeros((0, 4)))
     views = [loaded.view for loaded in batch]
     corners = np.array([(0, 0, 0, 0) if view is None else view.corners for view in views])
@@ -138,7 +138,7 @@ class HeatmapRows:
         shown = cut_maps(self._shown(block), batch, heatmaps)
         if self._mode != "overlays":
             return shown
-        pictures = [loaded.view and loaded.view.picture for loaded in batch]
+        pictures = [None if loaded.view is None else loaded.view.picture for loaded in batch]
         return dataclasses.replace(shown, pictures=pictures)
 
     def peaks(self, block: RowBlock, shown: ShownMaps, first_row: int) -> Peaks:

@@ -45,9 +45,9 @@ class Part:
         return sum(self.counts.values())
 
 
-def count_rows(parts: Iterable[Part]) -> Counter:
+def count_rows(parts: Iterable[Part]) -> Counter[str]:
     """Number of rows by status, `ok` first."""
-    counts = Counter({"ok": 0})
+    counts: Counter[str] = Counter({"ok": 0})
     for part in parts:
         counts.update(part.counts)
     return counts
@@ -59,16 +59,31 @@ class ShardFolder:
     Attributes:
         path: The folder.
         shard: Which shard it is.
-        job: What its parts belong to, or None for a folder without a job.
     """
 
     def __init__(self, path: str, shard: Shard):
         self.path = path
         self.shard = shard
-        self.job: Job | None = None
+        self._job: Job | None = None
         if os.path.exists(self._job_file):
             with open(self._job_file, "rb") as file:
-                self.job = parse_job(file.read(), self._job_file)
+                self._job = parse_job(file.read(), self._job_file)
+
+    @property
+    def has_job(self) -> bool:
+        """Whether its parts belong to a job."""
+        return self._job is not None
+
+    @property
+    def job(self) -> Job:
+        """What its parts belong to.
+
+        Raises:
+            ValueError: the folder has no job.
+        """
+        if self._job is None:
+            raise ValueError(f"{self.path!r} has no {JOB_FILE}: it is the folder of no job.")
+        return self._job
 
     @property
     def _job_file(self) -> str:
@@ -76,12 +91,12 @@ class ShardFolder:
 
     def begin(self, job: Job) -> None:
         """Makes the folder that of `job`."""
-        self.job = job
+        self._job = job
         write_json(self._job_file, job.to_json())
 
     def forget(self) -> None:
         """Makes it a folder without a job again."""
-        self.job = None
+        self._job = None
         os.remove(self._job_file)
 
     def remove_parts(self, first: int = 0) -> None:
@@ -132,7 +147,7 @@ class ShardFolder:
         return parts
 
     @contextlib.contextmanager
-    def new_part(self, number: int, counts: Counter) -> Iterator[Any]:
+    def new_part(self, number: int, counts: Counter[str]) -> Iterator[Any]:
         """A writer for a part; it is finished when the body ends without exception.
 
         Args:
@@ -180,7 +195,7 @@ def find_shards(output: str) -> list[ShardFolder]:
         ShardFolder(os.path.join(folder, match[0]), Shard(int(match[1]), int(match[2])))
         for match in matches
     ]
-    return sorted((s for s in shards if s.job), key=lambda s: (s.shard.count, s.shard.number))
+    return sorted((s for s in shards if s.has_job), key=lambda s: (s.shard.count, s.shard.number))
 
 
 def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
@@ -189,7 +204,7 @@ def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
     Raises:
         ValueError: when the output has parts of another job; the message says what differs.
     """
-    is_new = folder.job is None or not folder.has_parts
+    is_new = not folder.has_job or not folder.has_parts
     if is_new:
         folder.begin(job)
     for other in find_shards(output):

@@ -5,12 +5,12 @@ import contextlib
 import dataclasses
 import queue
 import threading
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from export.scoring.decoding.batch_loader import BatchLoader, LoadedBatch
+from export.scoring.decoding.batch_loader import LoadedBatch, Loader
 from export.scoring.decoding.loading import LoadedInput, SlotInputs
 from export.scoring.engine.batch import run_network
 from export.scoring.runtime.input_buffer import InputBuffer
@@ -31,10 +31,10 @@ class _Lane:
 
 def run_ahead(
     devices: NetworkDevices,
-    loader: BatchLoader,
+    loader: Loader,
     batches: Iterable[SlotInputs],
     outputs: tuple[str, ...],
-) -> Iterator[tuple[list[LoadedInput], dict[str, np.ndarray]]]:
+) -> Generator[tuple[list[LoadedInput], dict[str, np.ndarray]], None, None]:
     """Loaded batches with the network's outputs for them, in order, as `run_network` gives them.
 
     While a device computes one batch, the next is uploaded from a second buffer, and the caller
@@ -63,6 +63,7 @@ def run_ahead(
         finally:
             free.put(lane)
 
+    waiting: collections.deque[tuple[list[LoadedInput], Future[dict[str, np.ndarray]]]]
     waiting = collections.deque()
     with _threads(len(lanes)) as pool:
         for batch in loader.load(batches):

@@ -6,10 +6,10 @@ import dataclasses
 import functools
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from export.scoring.config import ScoringConfig
-from export.scoring.decoding.batch_loader import BatchLoader
+from export.scoring.decoding.batch_loader import Loader
 from export.scoring.decoding.loading import SlotInputs
 from export.scoring.engine.batch import make_rows
 from export.scoring.engine.consumer_thread import consume_behind
@@ -88,7 +88,7 @@ class ShardScorer:
         folder: ShardFolder,
         rows: Sequence[int],
         inputs: Iterator[ScoringInput],
-        loader: BatchLoader,
+        loader: Loader,
         finished: Sequence[Part],
         metrics: JobMetrics,
     ) -> None:
@@ -130,7 +130,7 @@ class ShardScorer:
         number, done = len(finished), sum(part.rows for part in finished)
         with Progress(total, done, self._devices.images) as progress:
             while done < total:
-                counts = collections.Counter()
+                counts: collections.Counter[str] = collections.Counter()
                 error_share.begin_part()
                 with folder.new_part(number, counts) as writer:
                     for block in self._blocks_of_part(scored):
@@ -155,8 +155,8 @@ class ShardScorer:
                 return
 
     def blocks(
-        self, rows: Sequence[int], inputs: Iterator[ScoringInput], loader: BatchLoader
-    ) -> Iterator[RowBlock]:
+        self, rows: Sequence[int], inputs: Iterator[ScoringInput], loader: Loader
+    ) -> Generator[RowBlock, None, None]:
         """The scores of the rows with these ascending numbers, whose inputs these are.
 
         Each row is computed in the slot of the batch where the whole job has it, whether its
@@ -166,8 +166,8 @@ class ShardScorer:
             yield from map(self._rows, scored)
 
     def _scored(
-        self, rows: Sequence[int], inputs: Iterator[ScoringInput], loader: BatchLoader
-    ) -> Iterator[ScoredBatch]:
+        self, rows: Sequence[int], inputs: Iterator[ScoringInput], loader: Loader
+    ) -> Generator[ScoredBatch, None, None]:
         size = self._config.batch_size
         batches = self._batches(rows, inputs)
         outputs = run_ahead(self._devices, loader, batches, self._outputs)

@@ -70,7 +70,7 @@ class ImageInput:
         """The error of this image."""
         return ImageError(status, f"{self.name} cannot be used: {reason}")
 
-    def _read_file(self):
+    def _read_file(self) -> bytes:
         if os.path.isdir(self.given):
             reason = f"it is a folder; give a list: sorted(Path({self.given!r}).glob('*.jpg'))"
             raise self.error(reason)
@@ -79,7 +79,7 @@ class ImageInput:
         except ImageError as error:
             raise self.error(str(error), error.status) from error
 
-    def _picture_pixels(self, picture):
+    def _picture_pixels(self, picture: Image.Image) -> np.ndarray:
         if picture.mode == "F" or picture.mode.startswith("I"):
             reason = f"a Pillow image of mode {picture.mode}; expected 8 bits per channel"
             raise self.error(reason, "unsupported")
@@ -90,7 +90,7 @@ class ImageInput:
         except (OSError, ValueError, SyntaxError) as error:  # Pillow reads a file only now.
             raise self.error(str(error)) from error
 
-    def _array_pixels(self):
+    def _array_pixels(self) -> np.ndarray:
         if not hasattr(self.given, "__array__"):
             raise self.error(
                 f"got {type(self.given).__name__}; expected a path, a URL, bytes, a Pillow image,"

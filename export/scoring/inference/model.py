@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -17,10 +17,12 @@ from export.scoring.inference.result import ByLabel, Result
 from export.scoring.runtime.host_limits import available_cores
 from export.scoring.runtime.session import NetworkSession
 
+# An image, and its view `[height, width, 3]` or the error that it has.
+_Loaded = tuple[ImageInput, "np.ndarray | ImageError"]
 _OUTPUTS = ("logits", "probabilities", "heatmaps")
 
 
-def load(path: str | os.PathLike, providers: str = "auto") -> "Model":
+def load(path: str | os.PathLike[str], providers: str = "auto") -> "Model":
     """An exported network, ready to be called with images.
 
     Args:
@@ -66,7 +68,9 @@ class Model:
         self._thresholds = np.array(described.thresholds, np.float32)
         self.thresholds = ByLabel(zip(self.label_names, self._thresholds.tolist(), strict=True))
 
-    def __call__(self, images: Any, batch_size: int = 32) -> "Result | list[Result] | Iterator":
+    def __call__(
+        self, images: Any, batch_size: int = 32
+    ) -> "Result | list[Result] | Iterator[Result]":
         """What the network says of an image, or of several.
 
         Args:
@@ -111,12 +115,14 @@ class Model:
         images = to_input_dtype(np.asarray(images), self.preprocessing.input_dtype)
         return self.session.run(np.ascontiguousarray(images), _OUTPUTS)
 
-    def _results(self, images: Iterable, batch_size: int) -> Iterator[Result]:
+    def _results(self, images: Iterable[Any], batch_size: int) -> Iterator[Result]:
         with contextlib.closing(self._loaded(images, batch_size)) as batches:
             for batch in batches:
                 yield from self._batch(batch)
 
-    def _loaded(self, images, batch_size):
+    def _loaded(
+        self, images: Iterable[Any], batch_size: int
+    ) -> Generator[list[_Loaded], None, None]:
         """Batches of `_load`, one of them ahead of the network."""
         inputs = (ImageInput.of(image, self.preprocessing, i) for i, image in enumerate(images))
         with ThreadPoolExecutor(available_cores()) as pool:
@@ -129,7 +135,7 @@ class Model:
             if ahead:
                 yield [future.result() for future in ahead]
 
-    def _batch(self, loaded) -> list[Result]:
+    def _batch(self, loaded: Sequence[_Loaded]) -> list[Result]:
         views = [view for _, view in loaded if isinstance(view, np.ndarray)]
         outputs = self.predict(np.stack(views)) if views else {}
         rows = itertools.count()
@@ -148,10 +154,15 @@ class Model:
                 results.append(self._result(image, error=error))
         return results
 
-    def _result(self, image, outputs=None, error=None):
+    def _result(
+        self,
+        image: ImageInput,
+        outputs: dict[str, np.ndarray] | None = None,
+        error: str | None = None,
+    ) -> Result:
         return Result(image, self.label_names, self._thresholds, outputs, error)
 
-    def _load(self, image: ImageInput):
+    def _load(self, image: ImageInput) -> _Loaded:
         """The image, fetched, and its view `[height, width, 3]` or the ImageError that it has."""
         try:
             image = image.fetched()

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
@@ -33,7 +34,7 @@ def fiftyone_labels(
     yield "\n}}\n"
 
 
-def _classification(label: int, probability: float | None) -> dict:
+def _classification(label: int, probability: float | None) -> dict[str, Any]:
     confidence = {} if probability is None else {"confidence": probability}
     return {"label": label, **confidence}
 
@@ -62,7 +63,10 @@ def label_studio_tasks(
             "type": "choices",
             "value": {"choices": list(row.decided)},
         }
-        prediction = {"model_version": model_version, "result": [choices] if row.decided else []}
+        prediction: dict[str, Any] = {
+            "model_version": model_version,
+            "result": [choices] if row.decided else [],
+        }
         probabilities = [p for p in row.decided.values() if p is not None]
         if probabilities:
             # That of the label that is least sure: what Label Studio sorts tasks by.
@@ -86,5 +90,5 @@ def label_studio_interface(label_names: Sequence[str]) -> str:
     )
 
 
-def _json(value) -> str:
+def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)

@@ -23,7 +23,11 @@ def read_statuses(path: str, suffix: str) -> Iterator[str]:
             records = csv_records(file)
             next(records)  # The names of the columns.
             for record in records:
-                yield _CSV_STATUS.match(record)[1].decode()
+                if (match := _CSV_STATUS.match(record)) is None:
+                    raise ValueError(
+                        f"{path!r} has the record {record[:80]!r}, expected an image and a status."
+                    )
+                yield match[1].decode()
         else:
             for line in file:
                 yield json.loads(line)["status"]

@@ -47,27 +47,30 @@ class Peaks:
         wanted = np.zeros(len(self.counts), bool)
         wanted[rows] = True
         index = np.flatnonzero(wanted.repeat(self.counts))
-        files = None if self.files is None else [self.files[number] for number in index]
-        columns = (self.labels, self.values, self.places)
-        return Peaks(self.counts[rows], *(column[index] for column in columns), files)
+        files = None if self.files is None else [self.files[number] for number in index.tolist()]
+        labels, values, places = (c[index] for c in (self.labels, self.values, self.places))
+        return Peaks(self.counts[rows], labels, values, places, files)
 
     @classmethod
     def join(cls, pieces: Sequence["Peaks"]) -> "Peaks":
         """The rows of several, one behind the other; all of them have files, or none."""
         names = ("counts", "labels", "values", "places")
-        columns = (np.concatenate([getattr(piece, name) for piece in pieces]) for name in names)
+        counts, labels, values, places = (
+            np.concatenate([getattr(piece, name) for piece in pieces]) for name in names
+        )
         has_files = pieces[0].files is not None
-        files = [name for piece in pieces for name in piece.files] if has_files else None
-        return cls(*columns, files)
+        files = [name for piece in pieces for name in piece.files or ()] if has_files else None
+        return cls(counts, labels, values, places, files)
 
     def objects(self, label_names: Sequence[str]) -> list[list[dict[str, Any]]]:
         """One list per row: a dictionary per heatmap, with None for what there is not."""
         numbers = np.column_stack([self.values, self.places])
-        numbers = np.where(np.isnan(numbers), None, numbers.astype(object)).tolist()
+        known = numbers.astype(object)
+        known[np.isnan(numbers)] = None
         files = self.files or itertools.repeat(None)
         entries = [
             {"label": label_names[label], **dict(zip(_NUMBERS, values, strict=True)), "file": file}
-            for label, values, file in zip(self.labels, numbers, files, strict=False)
+            for label, values, file in zip(self.labels, known.tolist(), files, strict=False)
         ]
         return [entries[first:last] for first, last in itertools.pairwise(self.offsets)]
 
@@ -139,7 +142,7 @@ def _regions(inside: np.ndarray, peaks: np.ndarray) -> np.ndarray:
 
 def _boxes(region: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First row and column of K regions, and those behind the last, int `[K, 2]` each."""
-    lines = (region.any(axis=1), region.any(axis=0))
+    lines = [np.logical_or.reduce(region, axis=axis) for axis in (1, 0)]
     first = [line.argmax(axis=0) for line in lines]
     last = [len(line) - line[::-1].argmax(axis=0) for line in lines]
     return np.stack(first, axis=1), np.stack(last, axis=1)

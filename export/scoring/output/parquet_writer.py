@@ -30,7 +30,7 @@ class ParquetRows:
         properties: What it stores about itself as a whole.
     """
 
-    def __init__(self, file, columns: Columns, properties: Mapping[str, str] | None = None):
+    def __init__(self, file: Any, columns: Columns, properties: Mapping[str, str] | None = None):
         self._columns = columns
         fields = [(name, pyarrow.string()) for name in ("image", "status", "error")]
         fields += [(name, pyarrow.float64()) for name in columns.leading[3:]]
@@ -89,7 +89,7 @@ class ParquetRows:
                 self._add(table)
                 first += batch.num_rows
 
-    def _add(self, table) -> None:
+    def _add(self, table: Any) -> None:
         self._waiting.append(table)
         self._rows_waiting += table.num_rows
         if self._rows_waiting >= self._rows_per_group:
@@ -99,7 +99,7 @@ class ParquetRows:
             self._waiting = [table.slice(whole)]
             self._rows_waiting -= whole
 
-    def _write(self, table) -> None:
+    def _write(self, table: Any) -> None:
         # In one piece: pages could end where the pieces end.
         self._writer.write_table(table.combine_chunks(), self._rows_per_group)
 
@@ -113,7 +113,7 @@ class ParquetRows:
         """Writes no more: pyarrow would try when it is collected, and hide why writing failed."""
         self._writer.is_open = False
 
-    def _table(self, block: RowBlock):
+    def _table(self, block: RowBlock) -> Any:
         failed = np.array([status != "ok" for status in block.statuses])
         images = [printable_path(value.image) for value in block.inputs]
         errors = [None if text is None else printable_path(text) for text in block.errors]
@@ -132,11 +132,15 @@ class ParquetRows:
         decided = names.take(pyarrow.array(np.nonzero(block.decisions)[1]))
         arrays += [pyarrow.ListArray.from_arrays(offsets, decided, mask=pyarrow.array(failed))]
         if self._columns.has_logits:
-            arrays += [pyarrow.array(column, mask=failed) for column in block.logits.T.copy()]
+            arrays += [
+                pyarrow.array(column, mask=failed) for column in block.asked("logits").T.copy()
+            ]
         if self._columns.has_peaks:
-            arrays.append(_peak_lists(block.peaks, names, failed))
+            arrays.append(_peak_lists(block.asked("peaks"), names, failed))
         if self._columns.embedding_size:
-            values = pyarrow.array(np.where(failed[:, None], 0.0, block.embeddings).ravel())
+            values = pyarrow.array(
+                np.where(failed[:, None], 0.0, block.asked("embeddings")).ravel()
+            )
             size, mask = self._columns.embedding_size, pyarrow.array(failed)
             arrays.append(
                 pyarrow.FixedSizeListArray.from_arrays(
@@ -151,9 +155,9 @@ class _Rows:
 
     def __init__(self, paths: Sequence[str]):
         self._tables = itertools.chain.from_iterable(map(_row_groups, paths))
-        self._rest = None
+        self._rest: Any = None
 
-    def take(self, count: int):
+    def take(self, count: int) -> Any:
         """The next `count` rows."""
         tables = [] if self._rest is None else [self._rest]
         while sum(table.num_rows for table in tables) < count:
@@ -169,7 +173,7 @@ def _row_groups(path: str) -> Iterator[Any]:
             yield file.read_row_group(group)
 
 
-def _peak_lists(peaks: Peaks, label_names, failed: np.ndarray):
+def _peak_lists(peaks: Peaks, label_names: Any, failed: np.ndarray) -> Any:
     """The column `peaks`; null for rows that failed."""
     columns = [label_names.take(pyarrow.array(peaks.labels))]
     numbers = (peaks.values, *peaks.places.T)
@@ -181,7 +185,7 @@ def _peak_lists(peaks: Peaks, label_names, failed: np.ndarray):
     return pyarrow.ListArray.from_arrays(peaks.offsets, structs, mask=pyarrow.array(failed))
 
 
-def _top_lists(block: RowBlock, count: int, label_names, failed: np.ndarray):
+def _top_lists(block: RowBlock, count: int, label_names: Any, failed: np.ndarray) -> Any:
     """The column `top`; null for rows that failed."""
     labels = block.top_labels(count)
     probabilities = np.take_along_axis(block.probabilities, labels, axis=1)
@@ -194,11 +198,11 @@ def _top_lists(block: RowBlock, count: int, label_names, failed: np.ndarray):
     return pyarrow.ListArray.from_arrays(offsets, structs, mask=pyarrow.array(failed))
 
 
-def _top_type():
+def _top_type() -> Any:
     return pyarrow.struct([("label", pyarrow.string()), ("probability", pyarrow.float32())])
 
 
-def _peak_type():
+def _peak_type() -> Any:
     fields = [("label", pyarrow.string()), ("value", pyarrow.float64())]
     fields += [(name, pyarrow.float64()) for name in PIXEL_FIELDS]
     return pyarrow.struct([*fields, ("file", pyarrow.string())])

@@ -9,7 +9,7 @@ the name of another column gets the prefix `label:`.
 import dataclasses
 import itertools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -43,6 +43,16 @@ class RowBlock:
     logits: np.ndarray | None = None
     peaks: Peaks | None = None
     embeddings: np.ndarray | None = None
+
+    def asked(self, name: str) -> Any:
+        """`logits`, `peaks` or `embeddings`, of a job that asked for them.
+
+        Raises:
+            ValueError: the rows have none.
+        """
+        if (values := getattr(self, name)) is None:
+            raise ValueError(f"These rows have no {name}: the job did not ask for them.")
+        return values
 
     def top_labels(self, count: int) -> np.ndarray:
         """int `[N, K]`: the most probable labels, the first first; of equal ones the earlier."""
@@ -78,6 +88,25 @@ class RowBlock:
 
         names = [field.name for field in dataclasses.fields(cls)]
         return cls(*(joined([getattr(block, name) for block in blocks]) for name in names))
+
+
+class RowWriter(Protocol):
+    """A writer of rows, into a file that the caller opened and closes."""
+
+    def write(self, block: RowBlock) -> None:
+        """Adds rows."""
+
+    def append_part(self, path: str) -> None:
+        """Adds the rows of a finished part."""
+
+    def append_replaced(self, path: str, rows: Sequence[int], parts: Sequence[str]) -> None:
+        """Adds the rows of a finished output, some of them replaced by those of parts."""
+
+    def close(self) -> None:
+        """Writes what waits."""
+
+    def abandon(self) -> None:
+        """Writes no more."""
 
 
 @dataclasses.dataclass(frozen=True)

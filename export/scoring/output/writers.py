@@ -11,7 +11,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -20,7 +20,7 @@ from export.files.atomic_file import replace_file
 from export.scoring import parquet_package
 from export.scoring.config_checks import STANDARD_OUTPUT
 from export.scoring.output.finished_rows import csv_records, replace_some
-from export.scoring.output.rows import Columns, RowBlock, printable_path
+from export.scoring.output.rows import Columns, RowBlock, RowWriter, printable_path
 from export.scoring.sources.input import BOX_COLUMNS
 
 OUTPUT_SUFFIXES = (".parquet", ".csv", ".jsonl")
@@ -30,7 +30,7 @@ STREAM_SUFFIX = ".jsonl"  # Of rows on the standard output.
 @contextlib.contextmanager
 def open_writer(
     path: str, columns: Columns, properties: Mapping[str, str] | None = None, is_part: bool = False
-) -> Iterator[Any]:
+) -> Iterator[RowWriter]:
     """A writer with `write(block)`; `path` is replaced when the body ends without exception.
 
     Args:
@@ -55,13 +55,13 @@ def open_rows(
     columns: Columns,
     properties: Mapping[str, str] | None = None,
     is_part: bool = False,
-) -> Iterator[Any]:
+) -> Iterator[RowWriter]:
     """A writer as `open_writer` has it, into a file that the caller opened and closes."""
     if suffix == ".parquet":
         # Imported here: the other formats need no pyarrow, and it takes long to load.
         from export.scoring.output.parquet_writer import ParquetRows
 
-        rows = ParquetRows(file, columns, properties)
+        rows: RowWriter = ParquetRows(file, columns, properties)
     elif suffix == ".csv":
         rows = _CsvRows(file, columns, header=not is_part)
     else:
@@ -109,24 +109,43 @@ class _TextRows:
 
     _header_records = 0
 
-    def __init__(self, file, columns: Columns):
+    def _write_row(self, values: Sequence[Any]) -> None:
+        """Adds a row: one value per column, None for an empty field."""
+        raise NotImplementedError
+
+    def _records(self, file: BinaryIO) -> Iterator[bytes]:
+        """The records of a file of the format, each with its end."""
+        raise NotImplementedError
+
+    def _numbers(self, texts: Iterable[str]) -> Iterable[Any]:
+        """Numbers as the format has them."""
+        raise NotImplementedError
+
+    def _list_of_names(self, names: Iterable[str]) -> Any:
+        """Names of labels in one field."""
+        raise NotImplementedError
+
+    def _list_of_objects(self, objects: list[Any]) -> Any:
+        """Objects in one field."""
+        raise NotImplementedError
+
+    def __init__(self, file: BinaryIO, columns: Columns):
         self._file = file
         self._columns = columns
         self._label_names = np.array(columns.label_names, dtype=object)
 
     def write(self, block: RowBlock) -> None:
         texts = block.probabilities.astype(str)
-        logits = block.logits.astype(str) if self._columns.has_logits else None
+        logits = block.asked("logits").astype(str) if self._columns.has_logits else None
         has_peaks = self._columns.has_peaks
-        peaks = block.peaks.objects(self._columns.label_names) if has_peaks else None
+        peaks = block.asked("peaks").objects(self._columns.label_names) if has_peaks else None
         top = block.top_labels(self._columns.top_k) if self._columns.top_k else None
-        embeddings = block.embeddings.astype(str) if self._columns.embedding_size else None
+        has_embeddings = self._columns.embedding_size > 0
+        embeddings = block.asked("embeddings").astype(str) if has_embeddings else None
         for row, scoring_input in enumerate(block.inputs):
-            leading = [
-                printable_path(scoring_input.image),
-                block.statuses[row],
-                None if block.errors[row] is None else printable_path(block.errors[row]),
-            ]
+            error = block.errors[row]
+            error = None if error is None else printable_path(error)
+            leading: list[Any] = [printable_path(scoring_input.image), block.statuses[row], error]
             if self._columns.has_boxes:
                 leading += scoring_input.box or [None] * len(BOX_COLUMNS)
             scored = block.statuses[row] == "ok"
@@ -148,7 +167,7 @@ class _TextRows:
                 values.append(self._list_of_objects(list(map(float, embeddings[row]))))
             self._write_row([*leading, *values])
 
-    def _top(self, texts, labels) -> list[dict[str, Any]]:
+    def _top(self, texts: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
         return [
             {"label": self._label_names[label], "probability": float(texts[label])}
             for label in labels
@@ -187,7 +206,7 @@ class _CsvRows(_TextRows):
 
     _header_records = 1
 
-    def __init__(self, file, columns: Columns, header: bool):
+    def __init__(self, file: BinaryIO, columns: Columns, header: bool):
         super().__init__(file, columns)
         self._text = _Utf8(file)
         # The module quotes the characters of its line terminator only.
@@ -195,26 +214,26 @@ class _CsvRows(_TextRows):
         if header:
             self._csv.writerow(columns.all)
 
-    def _write_row(self, values) -> None:
+    def _write_row(self, values: Sequence[Any]) -> None:
         self._csv.writerow(values)
 
     def _records(self, file: BinaryIO) -> Iterator[bytes]:
         return csv_records(file)
 
-    def _numbers(self, texts):
+    def _numbers(self, texts: Iterable[str]) -> Iterable[Any]:
         return texts
 
-    def _list_of_names(self, names):
+    def _list_of_names(self, names: Iterable[str]) -> Any:
         return "|".join(re.sub(r"([\\|])", r"\\\1", name) for name in names)
 
-    def _list_of_objects(self, objects):
+    def _list_of_objects(self, objects: list[Any]) -> Any:
         return json.dumps(objects, ensure_ascii=False)
 
 
 class _Utf8:
     """Lets the csv module write to a binary file, in lines that end with a line feed."""
 
-    def __init__(self, file):
+    def __init__(self, file: Any) -> None:
         self._file = file
 
     def write(self, text: str) -> None:
@@ -222,20 +241,20 @@ class _Utf8:
 
 
 class _JsonLinesRows(_TextRows):
-    def _write_row(self, values) -> None:
+    def _write_row(self, values: Sequence[Any]) -> None:
         row = dict(zip(self._columns.all, map(_finite, values), strict=True))
         self._file.write(json.dumps(row, ensure_ascii=False, allow_nan=False).encode() + b"\n")
 
     def _records(self, file: BinaryIO) -> Iterator[bytes]:
         return iter(file)
 
-    def _numbers(self, texts):
+    def _numbers(self, texts: Iterable[str]) -> Iterable[Any]:
         return map(float, texts)
 
-    def _list_of_names(self, names):
+    def _list_of_names(self, names: Iterable[str]) -> Any:
         return list(names)
 
-    def _list_of_objects(self, objects):
+    def _list_of_objects(self, objects: list[Any]) -> Any:
         return objects
 
 

@@ -40,7 +40,7 @@ class Progress:
     def __enter__(self) -> "Progress":
         return self
 
-    def __exit__(self, *exception) -> None:
+    def __exit__(self, *exception: object) -> None:
         self._report()
         if self._on_terminal:
             self._stream.write("\n")

@@ -58,7 +58,7 @@ class JobMetrics:
         self._finished = False
         self._start = self._last = time.monotonic()
         self._is_warned = False
-        self._client = import_client() if path or port else None
+        self._client: Any = import_client() if path or port else None
 
     def __enter__(self) -> "JobMetrics":
         self._write()
@@ -66,7 +66,7 @@ class JobMetrics:
             self._open.enter_context(self._serve())
         return self
 
-    def __exit__(self, kind, *exception) -> None:
+    def __exit__(self, kind: object, *exception: object) -> None:
         self._open.close()
         self._finished = kind is None
         self._write_or_warn()

@@ -72,7 +72,7 @@ def examine_host() -> HostFacts:
     except (ImportError, AttributeError) as error:  # Two packages mixed give either.
         return HostFacts(packages, str(error), (), gpu_visible, driver)
     facts = HostFacts(packages, "", providers, gpu_visible, driver)
-    folder = os.path.join(os.path.dirname(onnxruntime.__file__), "capi")
+    folder = os.path.join(os.path.dirname(onnxruntime.__file__ or ""), "capi")
     if CUDA not in providers or not os.path.exists(_provider_library(folder, "cuda")):
         return facts
     preload_libraries(onnxruntime)

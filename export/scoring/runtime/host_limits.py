@@ -11,13 +11,13 @@ _SIBLINGS = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
 
 def available_cores() -> int:
     """Logical cores: those of the process's affinity, within the CPU quota of its cgroup (v2)."""
-    return min(len(_affinity()), _quota())
+    return _within_quota(len(_affinity()))
 
 
 def physical_cores() -> int:
     """The same, counting hardware threads of one core once."""
     cores = {_first_line(_SIBLINGS.format(core)) or str(core) for core in _affinity()}
-    return min(len(cores), _quota())
+    return _within_quota(len(cores))
 
 
 def available_memory() -> int:
@@ -41,11 +41,11 @@ def _affinity() -> set[int]:
     return set(range(os.cpu_count() or 1))  # Not Linux.
 
 
-def _quota() -> float:
-    """Cores that the quota keeps busy, rounded up to whole ones; infinite without a quota."""
+def _within_quota(cores: int) -> int:
+    """So many cores, or those that the quota keeps busy, rounded up to whole ones."""
     quotas = [text.split() for text in _cgroup_values("cpu.max")]
     whole = [-(-int(time) // int(period)) for time, period in quotas if time != "max"]
-    return min(whole, default=float("inf"))
+    return min([cores, *whole])
 
 
 def _cgroup_values(name: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -62,6 +63,7 @@ class NetworkDevices:
                 start, which is named.
         """
         choice = DeviceChoice.parse(devices)
+        arguments: dict[str, tuple[Any, ...]]
         if choice.cpu_workers:
             shares = choice.threads(threads or physical_cores())
             arguments = {f"cpu-{n}": ("cpu", 0, share) for n, share in enumerate(shares, 1)}

@@ -23,7 +23,7 @@ def read_placement(session: Any) -> list[tuple[str, str]]:
     ]
 
 
-def count_convolutions(nodes: Iterable[tuple[str, str]]) -> Counter:
+def count_convolutions(nodes: Iterable[tuple[str, str]]) -> Counter[str]:
     """Number of convolutions by provider; of all nodes, for a network without convolutions."""
     nodes = list(nodes)
     # Conv, ConvTranspose, FusedConv, NhwcConv, QLinearConv, ConvInteger.
@@ -31,14 +31,14 @@ def count_convolutions(nodes: Iterable[tuple[str, str]]) -> Counter:
     return convolutions or Counter(provider for provider, _ in nodes)
 
 
-def describe_placement(counts: Counter) -> str:
+def describe_placement(counts: Counter[str]) -> str:
     """Such as `53 of 53 convolutions on CUDAExecutionProvider`."""
     total = sum(counts.values())
     parts = (f"{count} of {total} convolutions on {name}" for name, count in counts.most_common())
     return ", ".join(parts)
 
 
-def check_placement(wanted: Sequence[str], counts: Counter) -> None:
+def check_placement(wanted: Sequence[str], counts: Counter[str]) -> None:
     """Checks that a GPU computes all convolutions.
 
     Args:

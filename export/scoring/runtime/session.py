@@ -3,6 +3,7 @@
 import os
 import re
 import time
+from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -87,7 +88,7 @@ class NetworkSession:
         )
         self.provider = self._session.get_providers()[0]
 
-    def run(self, images: np.ndarray, outputs: tuple[str, ...] = ()) -> dict:
+    def run(self, images: np.ndarray, outputs: tuple[str, ...] = ()) -> dict[str, np.ndarray]:
         """Outputs by name.
 
         Args:
@@ -163,12 +164,12 @@ class NetworkSession:
         return self.output_shapes[EMBEDDINGS][1]
 
     @property
-    def input_shapes(self) -> dict[str, list]:
+    def input_shapes(self) -> dict[str, list[Any]]:
         """Declared shapes of the inputs by name; a dynamic axis is its name."""
         return {value.name: value.shape for value in self._session.get_inputs()}
 
     @property
-    def output_shapes(self) -> dict[str, list]:
+    def output_shapes(self) -> dict[str, list[Any]]:
         """Declared shapes of the outputs by name; a dynamic axis is its name."""
         return {value.name: value.shape for value in self._session.get_outputs()}
 

@@ -11,7 +11,7 @@ from export.bundle.preprocessing import Preprocessing
 from export.files.read_limits import DEFAULT_LIMITS, FileTooLargeError, ReadLimits
 from export.files.remote_files import is_url, local_path
 from export.files.url_file import read_url
-from export.images.decoding_memory import MemoryBudget, decoding_bytes
+from export.images.decoding_memory import Budget, decoding_bytes
 from export.images.image_header import ImageError
 from export.images.picture import shrink_picture
 from export.images.preprocessing import cut_out, fit
@@ -38,7 +38,7 @@ def load_view(
     scoring_input: ScoringInput,
     preprocessing: Preprocessing,
     with_picture: bool = False,
-    budget: MemoryBudget | None = None,
+    budget: Budget | None = None,
     limits: ReadLimits = DEFAULT_LIMITS,
 ) -> ImageView:
     """Reads, decodes, crops and resizes one input.

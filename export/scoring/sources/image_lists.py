@@ -9,7 +9,7 @@ import csv
 import dataclasses
 import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from export.files.remote_files import is_url
@@ -57,8 +57,12 @@ class _ListRow:
 
     place: str
     image: str | None
-    box: Sequence | None
+    box: Sequence[Any] | None
     has_more: bool = False
+
+
+# A new pass over the rows, and whether they may have boxes.
+_OpenList = tuple[Callable[[], Iterator[_ListRow]], bool]
 
 
 def _scoring_input(row: _ListRow, root: str, name: str) -> ScoringInput:
@@ -78,7 +82,7 @@ def _scoring_input(row: _ListRow, root: str, name: str) -> ScoringInput:
         box = ()
     if len(box) != len(BOX_COLUMNS):
         columns = ", ".join(BOX_COLUMNS)
-        problem = f"{place}: the columns {columns} need four numbers, got {list(row.box)}."
+        problem = f"{place}: the columns {columns} need four numbers, got {list(row.box or ())}."
         return ScoringInput(row.image, path, problem=problem)
     return ScoringInput(row.image, path, box)
 
@@ -95,7 +99,7 @@ def _box_columns(path: str, columns: Sequence[str]) -> bool:
     return not missing
 
 
-def _open_csv(path: str):
+def _open_csv(path: str) -> _OpenList:
     # Bytes that are not UTF-8 are kept, as in file names.
     opened = functools.partial(
         open, path, newline="", encoding="utf-8-sig", errors="surrogateescape"
@@ -129,14 +133,14 @@ def _named_errors(path: str, reader: Any) -> Iterator[None]:
         ) from error
 
 
-def _open_parquet(path: str):
+def _open_parquet(path: str) -> _OpenList:
     parquet_package.require_for(path)
     # Imported here: a folder or a single image needs no pyarrow, and it takes long to load.
     import pyarrow
     from pyarrow import parquet
 
     @contextlib.contextmanager
-    def named_errors():
+    def named_errors() -> Iterator[None]:
         try:
             yield
         except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
@@ -162,7 +166,7 @@ def _open_parquet(path: str):
     return read, has_boxes
 
 
-def _open_text(path: str):
+def _open_text(path: str) -> _OpenList:
     def read() -> Iterator[_ListRow]:
         # A carriage return alone ends no line: file names may hold it.
         with open(path, newline="\n", encoding="utf-8-sig", errors="surrogateescape") as file:

@@ -78,7 +78,7 @@ def matches(path: Sequence[str], pattern: Sequence[str]) -> bool:
     return fnmatch.fnmatchcase(path[0], pattern[0]) and matches(path[1:], pattern[1:])
 
 
-def _is_folder(entry: os.DirEntry) -> bool:
+def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:  # A link to itself, or into a folder without access: its row will say so.

@@ -50,7 +50,8 @@ def _members(path: str) -> Iterator[tarfile.TarInfo]:
     try:
         with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as tar:
             while (member := tar.next()) is not None:
-                tar.members = []  # It would keep every member for later calls.
+                # It would keep every member for later calls.
+                tar.members = []  # type: ignore[attr-defined]  # Typeshed leaves it out.
                 if not member.isdir():
                     yield member
             # tarfile takes a damaged header for the end; the real end is a block of zeros.
