@@ -16,7 +16,7 @@ import scipy.special
 from numpy.typing import ArrayLike
 
 from vac_tf.metrics.average_precision import average_precision, average_precision_per_label
-from vac_tf.metrics.multilabel_arrays import check_arrays, check_ranking
+from vac_tf.metrics.multilabel_arrays import check_arrays, check_ranking, count_dataset
 from vac_tf.metrics.saturation import warn_of_lost_order
 
 __all__ = [
@@ -116,7 +116,7 @@ def evaluate_multilabel(
         "example_based": _example_based(above & known, positive, known),
         "per_label": _per_label(names, precisions, by_label, is_unknown.sum(axis=0)),
         "conventions": _conventions(unknown, threshold, average_precision)
-        | _dataset_counts(names, above & known, positive, known, is_unknown),
+        | count_dataset(names, above & known, positive, known, is_unknown),
     }
 
 
@@ -271,31 +271,6 @@ def _conventions(unknown: str, threshold: float, average_precision: str) -> dict
         "unknown_labels": unknown,
         "threshold": float(threshold),
         "decision": "float32 probability > threshold",
-    }
-
-
-def _dataset_counts(
-    names: Sequence[str],
-    predicted: np.ndarray,
-    positive: np.ndarray,
-    known: np.ndarray,
-    is_unknown: np.ndarray,
-) -> dict[str, Any]:
-    positives, negatives = positive.sum(axis=0), (known & ~positive).sum(axis=0)
-    without_positives = [names[index] for index in np.flatnonzero(positives == 0).tolist()]
-    without_negatives = [names[index] for index in np.flatnonzero(negatives == 0).tolist()]
-    return {
-        "images": len(positive),
-        "labels": len(names),
-        "positives": int(positives.sum()),
-        "unknown": int(is_unknown.sum()),
-        "num_labels_without_positives": len(without_positives),
-        "labels_without_positives": without_positives,
-        "labels_without_negatives": without_negatives,
-        "images_without_known_labels": int(np.sum(~known.any(axis=1))),
-        "images_with_neither_predictions_nor_positives": int(
-            np.sum(known.any(axis=1) & ~(predicted | positive).any(axis=1))
-        ),
     }
 
 

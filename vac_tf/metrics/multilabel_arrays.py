@@ -1,6 +1,7 @@
-"""Checks the label and score arrays of an evaluation. NumPy only."""
+"""Checks the label and score arrays of an evaluation, and says what they hold. NumPy only."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,6 +62,43 @@ def check_ranking(ranking: ArrayLike, shape: tuple[int, int]) -> np.ndarray:
             " non-finite weight or input of the network."
         )
     return ranking
+
+
+def count_dataset(
+    names: Sequence[str],
+    predicted: np.ndarray,
+    positive: np.ndarray,
+    known: np.ndarray,
+    is_unknown: np.ndarray,
+) -> dict[str, Any]:
+    """What an evaluation reports of its data.
+
+    Args:
+        names: L labels.
+        predicted: bool [N, L], of known labels only.
+        positive: bool [N, L].
+        known: bool [N, L], the labels that count.
+        is_unknown: bool [N, L], the labels that are unknown in the data.
+
+    Returns:
+        A dict that `json.dump` takes.
+    """
+    positives, negatives = positive.sum(axis=0), (known & ~positive).sum(axis=0)
+    without_positives = [names[index] for index in np.flatnonzero(positives == 0).tolist()]
+    without_negatives = [names[index] for index in np.flatnonzero(negatives == 0).tolist()]
+    return {
+        "images": len(positive),
+        "labels": len(names),
+        "positives": int(positives.sum()),
+        "unknown": int(is_unknown.sum()),
+        "num_labels_without_positives": len(without_positives),
+        "labels_without_positives": without_positives,
+        "labels_without_negatives": without_negatives,
+        "images_without_known_labels": int(np.sum(~known.any(axis=1))),
+        "images_with_neither_predictions_nor_positives": int(
+            np.sum(known.any(axis=1) & ~(predicted | positive).any(axis=1))
+        ),
+    }
 
 
 def _check_names(label_names: Sequence[str] | None, num_labels: int) -> tuple[str, ...]:
