@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from tests.browser import open_watched, start_browser
+
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _LONGEST = (
     "journey_test.py",
@@ -76,3 +78,24 @@ def tiny_backbone(monkeypatch) -> str:
 
     add_tiny_backbones(monkeypatch)
     return "tiny"
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """A headless Chromium; the test is skipped where there is none."""
+    with start_browser() as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_page(browser):
+    """Opens a page as `tests.browser.open_watched` does, and closes it after the test."""
+    pages = []
+
+    def open_it(file, *screen, **how):
+        pages.append(open_watched(browser, file, *screen, **how))
+        return pages[-1]
+
+    yield open_it
+    for page in pages:
+        page.close()

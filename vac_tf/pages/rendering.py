@@ -63,8 +63,13 @@ def percent(value: float | None, digits: int = 1) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number of so many significant digits; an en dash where undefined."""
-    return "–" if value is None else f"{value:.{digits}g}"
+    """A number of so many significant digits; an en dash where undefined.
+
+    Thousands to a billion are whole numbers, as `count` shows them.
+    """
+    if value is None:
+        return "–"
+    return count(round(value)) if 1e3 <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def count(value: int) -> str:

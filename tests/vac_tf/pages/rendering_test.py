@@ -77,4 +77,5 @@ def test_pictures_lie_in_the_page():
 def test_numbers_as_text():
     assert [percent(0.1234), percent(None), percent(1.0, 0)] == ["12.3", "–", "100"]
     assert [number(0.012345), number(None)] == ["0.0123", "–"]
+    assert [number(-1759.6), number(0), number(3e12)] == ["-1\u202f760", "0", "3e+12"]
     assert count(1234567) == "1\u202f234\u202f567"
