@@ -106,6 +106,21 @@ def report(study: Study, summary: dict, failures: Sequence[dict], figures: Seque
     return "\n".join(lines)
 
 
+def read_page(page: Path, name: str) -> str:
+    """The text of the page that a study's part is written into.
+
+    Raises:
+        ValueError: there is no such page.
+    """
+    if not page.is_file():
+        marks = "".join(f"\n    {mark.format(name=name)}" for mark in _MARKS)
+        raise ValueError(
+            f"There is no page {page} to write the study's tables into. Give another --page, or"
+            f" make the file with these two lines where they shall stand:{marks}"
+        )
+    return page.read_text(encoding="utf-8")
+
+
 def replace_between_marks(page: str, name: str, text: str) -> str:
     """The page with the study's part replaced.
 

@@ -9,6 +9,7 @@ from experiments.study_runner.cost import Cost, estimated_cost
 from experiments.study_runner.figures import draw_differences
 from experiments.study_runner.plan import read_study
 from experiments.study_runner.report import (
+    read_page,
     replace_between_marks,
     report,
     summarize,
@@ -47,7 +48,7 @@ class StudyFolder:
         """Runs what is missing, and writes the report after every row; what failed.
 
         Raises:
-            ValueError: there is no data, or the page lacks the study's marks.
+            ValueError: there is no data or no page, or the page lacks the study's marks.
         """
         for name in {self.study.data, *(row.data for row in self.study.rows.values())}:
             if not (data_root / name).is_dir():
@@ -58,9 +59,13 @@ class StudyFolder:
         return run_study(self.study, places, self.results, finished, self.keys)
 
     def write_report(self, page: Path) -> dict:
-        """Writes `summary.json`, the figure and the part of the page; returns the summary."""
+        """Writes `summary.json`, the figure and the part of the page; returns the summary.
+
+        Raises:
+            ValueError: there is no such page, or it lacks the study's marks.
+        """
         summary = summarize(self.study, self.results.read(self.study))
-        text = page.read_text(encoding="utf-8")
+        text = read_page(page, self.study.name)
         os.makedirs(self.folder, exist_ok=True)
         figures = []
         if summary["comparisons"]:

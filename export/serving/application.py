@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import fastapi
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from fastapi.routing import APIRoute
 
 from export.scoring.runtime.network_devices import DeviceError
 from export.scoring.sources.input import ScoringInput
@@ -100,7 +101,15 @@ def make_application(
         code = code_of([result["status"] for result in results])
         return JSONResponse({"results": results}, code)
 
+    _add_heads(app)
     return app
+
+
+def _add_heads(app: fastapi.FastAPI) -> None:
+    """What answers GET answers HEAD too, as load balancers ask; the server sends no body then."""
+    for route in list(app.routes):
+        if isinstance(route, APIRoute) and route.methods == {"GET"}:
+            app.add_api_route(route.path, route.endpoint, methods=["HEAD"], include_in_schema=False)
 
 
 async def _read_images(

@@ -16,7 +16,7 @@ class AuditConfig(ViewedModelConfig):
         "",
         "Instead of --images: format of a dataset, whose labels are the truth; coco and scenes have"
         " masks too.",
-        ("", *DATASETS),
+        DATASETS,
     )
     data_dir: str = setting("", "Where that dataset lies.")
     split: str = setting(

@@ -31,7 +31,8 @@ def setting(
     Args:
         default: value.
         help_text: for `--help`.
-        choices: values; a tuple is closed, to a registry (a dict) users add names.
+        choices: values beside the default; a tuple is closed, to a registry (a dict) users add
+            names.
         flag: its flag, where that has another name than the field.
         may_be_given: whether it may be `GIVEN` too, in Python.
         at_least, above, at_most, below: limits of a number.
@@ -57,7 +58,7 @@ def check_fields(config: Any) -> None:
     for field in dataclasses.fields(config):
         value, choices = getattr(config, field.name), field.metadata.get("choices")
         is_given = value == GIVEN and field.metadata.get("may_be_given")
-        if choices and value not in choices and not is_given:
+        if choices and value not in (*choices, field.default) and not is_given:
             raise ValueError(
                 f"Unknown {field.name} {value!r}. Expected one of: {', '.join(choices)}."
             )

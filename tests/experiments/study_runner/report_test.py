@@ -94,6 +94,14 @@ def test_a_page_without_marks_is_refused():
         replace_between_marks("# Page\n", "small", "text")
 
 
+def test_a_page_that_is_not_there_is_named_with_what_it_must_hold(folder, tmp_path):
+    with pytest.raises(
+        ValueError, match=r"no page .*absent.md .*--page.*\n    <!-- study small -->"
+    ):
+        folder.write_report(tmp_path / "absent.md")
+    assert not (folder.folder / "summary.json").exists()
+
+
 def test_results_of_other_flags_and_damaged_ones_are_refused(folder, tmp_path):
     write_results(folder, weak=1.0)
     (tmp_path / "small.toml").write_text(FILE.replace("epochs = 1", "epochs = 2"))

@@ -9,9 +9,23 @@ from pyarrow import parquet
 
 from export.inspection.audit_job import audit_images
 from tests.export.onnx_models import description, write_channel_mean_model
+from vac_tf import datasets
 from vac_tf.configs.audit import AuditConfig
+from vac_tf.configs.classification import DATASETS
 
 COUNT = 6
+READER = """
+import glob, os
+import numpy as np
+from vac_tf.datasets import register_dataset
+from vac_tf.datasets.split import Split
+
+def read(data_dir, split):
+    paths = sorted(glob.glob(os.path.join(data_dir, "*.png")))
+    return Split(tuple(paths), np.eye(len(paths), 1, dtype=np.float32), ("red",), name=split)
+
+register_dataset("mine_9", read, replace=True)
+"""
 
 
 @pytest.fixture
@@ -59,6 +73,17 @@ def test_a_dataset_gives_the_truth_by_name(tmp_path, data):
     assert max(row["hflip_difference"] for row in rows) == 0
     page = (tmp_path / "out" / "index.html").read_text()
     assert "3.png" in page and "Could not be read" in page and "data:image/jpeg" in page
+
+
+def test_a_registered_dataset_is_known_by_its_name(tmp_path, data, monkeypatch):
+    for registry in (datasets._READERS, DATASETS):  # What it registers is gone after the test.
+        monkeypatch.setitem(registry, "mine_9", registry["table"])
+    (tmp_path / "mine_9.py").write_text(READER)
+    module = str(tmp_path / "mine_9.py")
+    text, found = audited(tmp_path, dataset="mine_9", data_dir=str(data), imports=module)
+    assert f"{COUNT} images" in text and found["labels_without_truth"] == ["green", "blue"]
+    with pytest.raises(ValueError, match="Unknown dataset 'mine_8'. Expected one of: scenes, coco"):
+        AuditConfig(model="m", output="o", dataset="mine_8", data_dir="d")
 
 
 def test_images_alone_and_odd_label_names(tmp_path, data):

@@ -1,6 +1,7 @@
 """What a server answers: the rows of score.py, whatever way the images come."""
 
 import base64
+import contextlib
 import io
 import json
 
@@ -175,6 +176,18 @@ def test_unknown_settings_and_paths_are_refused(client):
     code, _, body = client.post(colour(1, 2, 3), query="?heatmaps=all")
     assert code == 422 and "'none', 'peaks' or 'maps'" in body["error"]
     assert client.get("/nothing")[0] == 404 and client.get("/score")[0] == 405
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/model", "/metrics"])
+def test_heads_are_those_of_the_whole_answer(client, path):
+    with contextlib.closing(client.connect()) as connection:
+        kinds = []
+        for method in ("HEAD", "GET"):  # A body behind the first would garble the second.
+            connection.request(method, path)
+            answer = connection.getresponse()
+            assert answer.status == 200 and bool(answer.read()) == (method == "GET")
+            kinds.append(answer.headers["Content-Type"])
+    assert kinds[0] == kinds[1]
 
 
 def test_the_page_shows_every_path_and_what_a_body_may_be(client):
