@@ -16,6 +16,7 @@ from export.building.full_disk import name_full_disk
 from export.building.gate.images import load_parity_images, scoring_inputs
 from export.building.gate.parity_check import check_bundle
 from export.building.gate.precision_gate import load_gate_set
+from export.building.model_card import write_model_card
 from export.building.precisions import write_precisions
 from export.building.provenance import without_paths
 from export.building.report import ExportReport
@@ -29,6 +30,7 @@ from export.building.triton_repository import (
     write_triton_model,
 )
 from export.bundle.description import (
+    MODEL_CARD,
     ONNX_FILE,
     SAVED_MODEL_FOLDER,
     ModelDescription,
@@ -124,6 +126,7 @@ def write_bundle(config: ExportConfig, read: Callable[[], Original]) -> ExportRe
             NetworkSession(onnx_path, "cpu"), scoring_inputs(splits.gate), _GATE_BATCH
         ).to_json()
         precisions = write_precisions(folder, description, gate_set, splits.calibration, config)
+        write_model_card(os.path.join(folder, MODEL_CARD), description, parity, precisions)
         write_bundle_file(folder, description, parity, precisions)
         if triton_folder:
             write_triton_model(triton_folder, folder, triton_model_name(config.bundle_dir))

@@ -14,6 +14,7 @@ FORMAT_VERSION = 1
 ONNX_FILE = "model.onnx"  # In float32; see `onnx_file`.
 SAVED_MODEL_FOLDER = "saved_model"
 BUNDLE_FILE = "bundle.json"
+MODEL_CARD = "MODEL_CARD.md"
 
 
 def onnx_file(precision: str) -> str:

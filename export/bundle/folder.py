@@ -1,4 +1,4 @@
-"""The bundle as a folder: `model.onnx`, `saved_model/` and, last, `bundle.json`."""
+"""The bundle as a folder: `model.onnx`, `saved_model/`, its card and, last, `bundle.json`."""
 
 import json
 import os
@@ -6,18 +6,23 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from export.bundle.description import BUNDLE_FILE, FORMAT_VERSION, ModelDescription
+from export.bundle.description import BUNDLE_FILE, FORMAT_VERSION, MODEL_CARD, ModelDescription
 from export.bundle.model_file import hash_file
 from export.files.atomic_folder import replace_folder
 
 
 def checksums(folder: str) -> dict[str, str]:
-    """SHA-256 of every file below `folder`, by its relative path with `/`, sorted."""
+    """SHA-256 of every file below `folder`, by its relative path with `/`, sorted.
+
+    The model card is left out: its owner fills it in.
+    """
     sums = {}
     for parent, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(parent, name)
-            sums[os.path.relpath(path, folder).replace(os.sep, "/")] = hash_file(path)
+            name = os.path.relpath(path, folder).replace(os.sep, "/")
+            if name != MODEL_CARD:
+                sums[name] = hash_file(path)
     return dict(sorted(sums.items()))
 
 
