@@ -10,7 +10,8 @@ from xml.etree import ElementTree
 
 from command.programs import Program
 
-_FLAG = re.compile(r"(--\w+(?:=[^\s,;:()]*[^\s,;:().])?)")
+# Code, and flags, which help texts do not mark as such.
+_CODE = re.compile(r"`([^`]+)`|(--\w+(?:=[^\s,;:()]*[^\s,;:().])?)")
 # What Markdown would take for more than text; `<` and `&` are of HTML.
 _SPECIAL = re.compile(r"([\\`*_\[\]#|])")
 
@@ -93,12 +94,16 @@ def _term(flag: Flag) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text as it is, but flags as code."""
-    parts = _FLAG.split(text)
-    return "".join(
-        f"`{part}`" if i % 2 else _SPECIAL.sub(r"\\\1", html.escape(part, quote=False))
-        for i, part in enumerate(parts)
-    )
+    """Text as it is, but flags and what is between backticks as code."""
+    parts, end = [], 0
+    for match in _CODE.finditer(text):
+        parts += [_plain(text[end : match.start()]), f"`{match[1] or match[2]}`"]
+        end = match.end()
+    return "".join([*parts, _plain(text[end:])])
+
+
+def _plain(text: str) -> str:
+    return _SPECIAL.sub(r"\\\1", html.escape(text, quote=False))
 
 
 def _first_upper(text: str) -> str:

@@ -19,10 +19,13 @@ class UnknownSplitError(DatasetError):
 class RejectedRow:
     """A row of a dataset that was left out.
 
-    `line` is a line number of a text file, a row number of a table, or the place inside a JSON
-    file such as "annotations[17]"; None when the whole file is meant. Rows of one `kind` have the
-    same reason, but for the values in its words. `is_allowed` where a setting asks to leave such
-    rows out, so that they are no fault.
+    Attributes:
+        file: path.
+        line: line number of a text file, row number of a table, or the place inside a JSON file
+            such as "annotations[17]"; None when the whole file is meant.
+        reason: what is wrong with it, and what was expected.
+        kind: rows of one kind have the same reason, but for the values in its words.
+        is_allowed: whether a setting asks to leave such rows out, so that they are no fault.
     """
 
     file: str

@@ -40,4 +40,5 @@ class Transform:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Transform":
+        """The transform whose fields `get_config` gave."""
         return cls(**config)

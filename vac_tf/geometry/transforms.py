@@ -54,7 +54,14 @@ class VerticalFlip(Transform):
 @_KNOWN_TO_KERAS
 @dataclasses.dataclass(frozen=True)
 class Rotation(Transform):
-    """Rotation by quarter turns (90 degrees each) counter-clockwise; images must be square."""
+    """Rotation by quarter turns (90 degrees each) counter-clockwise; images must be square.
+
+    Args:
+        quarter_turns: 1, 2 or 3.
+
+    Raises:
+        ValueError: another number of turns.
+    """
 
     quarter_turns: int = 1
 
@@ -82,7 +89,14 @@ class Rotation(Transform):
 @_KNOWN_TO_KERAS
 @dataclasses.dataclass(frozen=True)
 class Translation(Transform):
-    """Shift by pixels, down and right positive; uncovered pixels become 0 (black)."""
+    """Shift by pixels; uncovered pixels become 0 (black).
+
+    Heatmaps follow where the shift is of whole cells, multiples of the stride.
+
+    Args:
+        rows: pixels down; negative: up.
+        columns: pixels to the right; negative: to the left.
+    """
 
     rows: int = 0
     columns: int = 0
@@ -120,7 +134,15 @@ class Translation(Transform):
 @_KNOWN_TO_KERAS
 @dataclasses.dataclass(frozen=True)
 class Scaling(Transform):
-    """Resizing to another input size; heatmaps stay, the loss aligns the two grids."""
+    """Resizing to another input size; heatmaps stay, the loss aligns the two grids.
+
+    Args:
+        size: height and width in pixels.
+        kernel: `"bilinear"` (antialiased where it shrinks) or `"nearest"`.
+
+    Raises:
+        ValueError: a size below 1.
+    """
 
     size: int = 192
     kernel: str = "bilinear"

@@ -89,7 +89,7 @@ def test_links_lead_to_where_files_lie_in_the_site():
 
 
 def test_help_texts_stay_what_they_are():
-    flag = program_pages.Flag("loss", "string", "", "<a|b|one of --import>: not *that*, --x=1.")
+    flag = program_pages.Flag("loss", "string", "", "<a|one of --import>: no *x*, `y` --x=1.")
     assert program_pages._term(flag) == (
-        "`--loss=…`\n:   &lt;a\\|b\\|one of `--import`&gt;: not \\*that\\*, `--x=1`."
+        "`--loss=…`\n:   &lt;a\\|one of `--import`&gt;: no \\*x\\*, `y` `--x=1`."
     )
