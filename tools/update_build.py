@@ -53,6 +53,9 @@ PACKAGES = {
     "matplotlib": ("matplotlib",),
     # Its settings name the theme and the plugin, which it loads itself.
     "mkdocs": ("mkdocs", "mkdocs_material", "mkdocstrings_python"),
+    # It starts the kernel, ipykernel, by its name.
+    "nbclient": ("ipykernel", "nbclient"),
+    "nbformat": ("nbformat",),
     "numpy": ("numpy",),
     "onnx": ("onnx",),
     "onnxruntime": ("onnxruntime_gpu",),

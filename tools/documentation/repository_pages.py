@@ -1,7 +1,8 @@
 """Files of the repository as pages of the site, wherever they lie, and the links between them.
 
 A page of docs/ keeps its place and README.md is the front page. Whatever else a page links to comes
-along: a Markdown file as a page, a picture as it is, and any other file as a page of its text.
+along: a Markdown file or a notebook as a page, a picture as it is, and any other file as a page of
+its text.
 """
 
 import posixpath
@@ -9,7 +10,10 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from tools.documentation.notebook_page import notebook_page
+
 _DOCS = "docs/"
+_NOTEBOOK = ".ipynb"
 _FRONT = {"README.md": "index.md"}
 _PICTURES = (".png", ".jpg", ".svg")
 # A block of code, which is left alone, or a link: its target and the place in there.
@@ -22,8 +26,8 @@ def place_in_site(path: str) -> str:
     if path in _FRONT:
         return _FRONT[path]
     path = path.removeprefix(_DOCS)
-    if path.endswith(".ipynb"):
-        return f"{path.removesuffix('.ipynb')}.md"
+    if path.endswith(_NOTEBOOK):
+        return f"{path.removesuffix(_NOTEBOOK)}.md"
     return path if path.endswith((".md", *_PICTURES)) else f"{path}.md"
 
 
@@ -64,9 +68,7 @@ def linked_files(root: Path, pages: Iterable[str]) -> list[str]:
         if path in found:
             continue
         found.add(path)
-        if not path.endswith(".md"):
-            continue
-        for link in links((root / path).read_text(encoding="utf-8")):
+        for link in links(_markdown(root, path) or ""):
             target = _target(path, link)
             if not (root / target).is_file():
                 raise ValueError(f"{path} links to {link!r}. Expected a file of the repository.")
@@ -76,11 +78,24 @@ def linked_files(root: Path, pages: Iterable[str]) -> list[str]:
 
 def page_text(root: Path, path: str) -> str:
     """A file as Markdown: what is none itself becomes a block of code under its name."""
+    text = _markdown(root, path)
+    if text is None:
+        language = "python" if path.endswith(".py") else "text"
+        code = (root / path).read_text(encoding="utf-8")
+        return f"# `{path}`\n\n````{language}\n{code}````\n"
+    text = with_links_of_site(text, path)
+    if path.endswith(_NOTEBOOK):
+        name = posixpath.basename(path)
+        text += f"\n\nThis page as a notebook: [{name}]({name})\n"
+    return text
+
+
+def _markdown(root: Path, path: str) -> str | None:
+    """The text of a page or a notebook; None of another file."""
+    if not path.endswith((".md", _NOTEBOOK)):
+        return None
     text = (root / path).read_text(encoding="utf-8")
-    if path.endswith(".md"):
-        return with_links_of_site(text, path)
-    language = "python" if path.endswith(".py") else "text"
-    return f"# `{path}`\n\n````{language}\n{text}````\n"
+    return notebook_page(text) if path.endswith(_NOTEBOOK) else text
 
 
 def is_picture(path: str) -> bool:

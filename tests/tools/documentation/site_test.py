@@ -37,6 +37,9 @@ def test_the_site_has_every_page_and_file_that_pages_link_to(site):
     assert 'href="CONTRIBUTING.html"' in text(site, "index.html")
     assert 'src="heatmaps.png"' in text(site, "index.html") and (site / "heatmaps.png").exists()
     assert 'href="experiments/RESULTS.html"' in text(site, "study.html")
+    tutorial = text(site, "tutorial.html")
+    assert 'href="install.html"' in tutorial and (site / "tutorial.ipynb").exists()
+    assert 'href="tutorial.ipynb"' in tutorial and "export_network" in tutorial
     assert "FORMS" in text(site, "vac_tf/losses/consistency.py.html")
 
 
