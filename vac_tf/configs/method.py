@@ -12,8 +12,9 @@ class MethodSettings:
     transforms: str = setting(
         "",
         "Transforms of the second branch, such as hflip,scale:192; of hflip, vflip, scale:PIXELS,"
-        " rotate:QUARTER_TURNS, translate:ROWS:COLUMNS (pixels) and"
-        " affine:DEGREES:SCALE_ROWS:SCALE_COLUMNS:SHEAR:ROWS:COLUMNS (shifts as parts of a side).",
+        " rotate:QUARTER_TURNS, translate:ROWS:COLUMNS (pixels),"
+        " affine:DEGREES:SCALE_ROWS:SCALE_COLUMNS:SHEAR:ROWS:COLUMNS (shifts as parts of a side)"
+        " and splice:CELLS (a grid of images of the batch, SpliceMix).",
     )
     consistency_weight: str = setting(
         "1", "Weight of the consistency loss: one number, or per transform: hflip:0.6,scale:0.8."

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from vac_tf.geometry.tensors import Tensor
+
 
 @dataclasses.dataclass(frozen=True)
 class Transform:
@@ -33,6 +35,19 @@ class Transform:
         """float32 `[height, width]`: 1 for the heatmap cells that the transform leaves covered."""
         del stride
         return np.ones((height, width), "float32")
+
+    @property
+    def mixes_images(self) -> bool:
+        """Whether a view is made of several images of the batch, so that its labels are others."""
+        return False
+
+    def labels(self, labels: Tensor) -> Tensor:
+        """The labels of the transformed images, from those of the images: `[B, L]`."""
+        return labels
+
+    def example_weights(self, weights: Tensor) -> Tensor:
+        """What each transformed image counts for, from what the images do: `[B]`."""
+        return weights
 
     def get_config(self) -> dict[str, Any]:
         """The fields, for Keras to save a trainer by; what Keras must know of are the classes."""

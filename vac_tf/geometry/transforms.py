@@ -15,6 +15,7 @@ from keras import ops
 from vac_tf.configs.registration import add_name
 from vac_tf.geometry.affine import Affine
 from vac_tf.geometry.resizing import resize_batch
+from vac_tf.geometry.splice import Splice
 from vac_tf.geometry.tensors import Tensor
 from vac_tf.geometry.transform import Transform
 
@@ -192,6 +193,7 @@ _TRANSFORMS: dict[str, tuple[Callable[..., Transform], tuple[type, ...], str]] =
         (float,) * 6,
         "affine:DEGREES:SCALE_ROWS:SCALE_COLUMNS:SHEAR:ROWS:COLUMNS",
     ),
+    "splice": (Splice, (int,), "splice:CELLS"),
 }
 
 

@@ -216,8 +216,10 @@ class ConsistencyTrainer(CompiledTrainer):
             )
             for transform, compared in comparisons(transforms, pairs).items()
         }
+        labels_of = {t.spec: (t.labels(labels), _mixed(t, weights)) for t in transforms}
         classification = [
-            self._classify(labels, output["logits"], weights) for output in outputs.values()
+            self._classify(output["logits"], *labels_of.get(view, (labels, weights)))
+            for view, output in outputs.items()
         ]
         terms["classification_loss"] = ops.mean(ops.stack(classification))
         original = ops.cast(outputs[ORIGINAL]["heatmaps"], "float32")
@@ -252,13 +254,14 @@ class ConsistencyTrainer(CompiledTrainer):
                 outputs = self._predict(groups, training=True)
         return tf.nest.map_structure(ops.stop_gradient, outputs)
 
-    def _classify(self, labels, logits, weights):
+    def _classify(self, logits, labels, weights):
         known = ops.logical_not(ops.isnan(labels))
         return _mean(self._loss(labels, logits, self._positive_ratio, known), weights)
 
     def _differ(self, transform, output, transformed, labels, weights):
         level = self.consistency.level
         first, second = output[level], transformed[level]
+        labels, weights = transform.labels(labels), _mixed(transform, weights)
         if level == "logits":
             # Maps of one cell, which every transform leaves where it is.
             return _mean(self._form(first[:, None, None], second[:, None, None], labels), weights)
@@ -280,6 +283,10 @@ def _by_name(images):
 
 def _mean(values, weights):
     return ops.mean(values if weights is None else values * weights)
+
+
+def _mixed(transform, weights):
+    return None if weights is None else transform.example_weights(weights)
 
 
 def _per_example(sample_weights):

@@ -17,6 +17,7 @@ from vac_tf.losses.consistency import get_form
 from vac_tf.losses.saliency import parse_losses
 from vac_tf.models.backbones import check_backbone_weights, check_image_size, get_backbone
 from vac_tf.training.consistency.drawing import check_drawing
+from vac_tf.training.consistency.settings import check_level
 from vac_tf.training.consistency.views import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
 from vac_tf.training.step.classification_loss import check_loss
@@ -49,6 +50,12 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
             f"augment {config.augment!r} makes batches of several image sizes, but transforms"
             f" {config.transforms!r} compare heatmaps of one size; put the scaling into transforms,"
             " with weight 0 if it is to be augmentation only."
+        )
+    mixing = [transform.spec for transform in augmentation if transform.mixes_images]
+    if mixing:
+        raise ValueError(
+            f"augment {config.augment!r}: {mixing[0]} shows several images, with the labels of all;"
+            " put it into transforms, with weight 0 if it is to be augmentation only."
         )
     for transform in (*transforms, *augmentation):
         _check_changes_something(transform, config.image_size)
@@ -116,6 +123,7 @@ def _check_side(name, side, strides):
 def _check_consistency(config, transforms):
     parse_weights(config.consistency_weight, transforms)
     get_form(config.consistency_form, config.consistency_level)
+    check_level(config.consistency_level, transforms)
     if config.pairs == "grid":
         check_grid(transforms)
     if config.sampled_transform:

@@ -35,6 +35,12 @@ from vac_tf.training.saliency.run import run_saliency
             | {"strategy": "mirrored", "synchronized_batch_norm": True},
             "synchronized_batch_norm: not with sampled_transform",
         ),
+        ({"transforms": "splice:1"}, "at least 2 cells a side, got 1"),
+        ({"augment": "splice:2"}, "shows several images, with the labels of all; put it into"),
+        (
+            {"transforms": "splice:2", "consistency_level": "logits"},
+            "splice:2 shows several images in one.*'heatmaps' or 'features'",
+        ),
         ({"consistency_target": "ema_teacher"}, "ema_decay 0 keeps none; add --ema_decay"),
         (
             {"consistency_form": "acvc", "consistency_level": "logits"},

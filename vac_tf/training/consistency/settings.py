@@ -53,7 +53,8 @@ class Consistency:
         get_form(self.form, self.level)
 
     def check_transforms(self, transforms: tuple[Transform, ...]) -> None:
-        """Raises ValueError for `grid` of other transforms, or too few to draw from."""
+        """Raises ValueError for transforms that do not fit: of `grid`, drawing or the level."""
+        check_level(self.level, transforms)
         if self.pairs == "grid":
             check_grid(transforms)
         if self.drawing_seed is not None:
@@ -62,6 +63,16 @@ class Consistency:
     def weights_of(self, transforms: tuple[Transform, ...]) -> dict[str, float]:
         """The weight of each transform's term, by `spec`."""
         return self.weights or {transform.spec: 1.0 for transform in transforms}
+
+
+def check_level(level: str, transforms: tuple[Transform, ...]) -> None:
+    """Raises ValueError for views of several images whose logits are to be consistent."""
+    mixing = [transform.spec for transform in transforms if transform.mixes_images]
+    if mixing and level == "logits":
+        raise ValueError(
+            f"{mixing[0]} shows several images in one, whose logits should be those of none of"
+            " them: use consistency_level 'heatmaps' or 'features', or another transform."
+        )
 
 
 def _check(value, known, name):
