@@ -1,6 +1,5 @@
 """What an analysis was made of, for its JSON and for the first lines of its page."""
 
-import dataclasses
 import os
 
 from vac_tf.analysis.inputs import SIMULATED_FIXATIONS, AnalysisInputs
@@ -76,4 +75,6 @@ def _seen_in_training(path: str, split: Split) -> dict[str, int] | None:
     if not os.path.isdir(path):
         return None
     seen = seen_images(RunFolder(path).read_config(), split)
-    return dataclasses.asdict(seen) if seen else None
+    if seen is None:
+        return None
+    return {"trained_on": seen.trained_on, "selected_on": seen.selected_on}

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from vac_tf.datasets.split import Split
+
 _ROWS, _COLUMNS = 8, 9
 _CHUNK = 512
 
@@ -48,6 +50,60 @@ def close_pairs(hashes: np.ndarray, most_bits: int = 2) -> list[tuple[int, int, 
             for row, column in np.argwhere(close)
         ]
     return [(one, other, bits) for bits, one, other in sorted(pairs)]
+
+
+def closest(hashes: np.ndarray, others: np.ndarray, most_bits: int = 2) -> np.ndarray:
+    """Which of other images each image looks like.
+
+    Args:
+        hashes: uint64 `[N]`; 0, an image without structure, looks like none.
+        others: uint64 `[M]`.
+        most_bits: that may differ.
+
+    Returns:
+        int64 `[N]`: the index of the closest other image, -1 where none is that close.
+    """
+    found = np.full(len(hashes), -1, np.int64)
+    usable = np.flatnonzero(others)
+    for first in range(0, len(hashes) if len(usable) else 0, _CHUNK):
+        rows = hashes[first : first + _CHUNK]
+        bits = np.bitwise_count(rows[:, None] ^ others[None, usable])
+        nearest = bits.argmin(axis=1)
+        close = (bits[np.arange(len(rows)), nearest] <= most_bits) & (rows != 0)
+        found[first : first + _CHUNK] = np.where(close, usable[nearest], -1)
+    return found
+
+
+def look_alikes(train: Split, parts: dict[str, Split], fingerprints: dict[str, int]) -> list[str]:
+    """A sentence for each part that holds images which look like trained ones.
+
+    Boxes of one photograph may lie in several parts, so that data sets of boxes are left out.
+
+    Args:
+        train: the training part.
+        parts: the others, by what they are called.
+        fingerprints: `difference_hashes` of each image, by its path.
+    """
+    if train.boxes is not None:
+        return []
+    trained, sentences = sorted(set(train.image_paths)), []
+    hashes = _fingerprints_of(trained, fingerprints)
+    for name, part in parts.items():
+        # The same image is refused, or counted by its content.
+        images = sorted(set(part.image_paths) - set(trained))
+        found = closest(_fingerprints_of(images, fingerprints), hashes)
+        alike = np.flatnonzero(found >= 0)
+        if len(alike):
+            one, other = images[alike[0]], trained[found[alike[0]]]
+            sentences.append(
+                f"{len(alike)} of the {len(images)} images of the {name} look like images that are"
+                f" trained on, such as {one} and {other}: near-duplicates flatter figures on it."
+            )
+    return sentences
+
+
+def _fingerprints_of(paths, fingerprints) -> np.ndarray:
+    return np.array([fingerprints.get(path, 0) for path in paths], np.uint64)
 
 
 def _shares(cells: int, pixels: int) -> np.ndarray:

@@ -217,6 +217,7 @@ def _describe_selection(folder, run_config, split, split_name):
         "selected_on_this_split": seen.selected_on > 0 if seen else None,
         "images_selected_on": seen.selected_on if seen else None,
         "images_trained_on": seen.trained_on if seen else None,
+        "shared_groups": seen.shared_groups if seen else None,
         "selected_epoch": selection["epoch"],
         "selected_weights": selection["weights"],
     }

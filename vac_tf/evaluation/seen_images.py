@@ -8,6 +8,7 @@ import numpy as np
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.datasets.same_images import same_images
+from vac_tf.datasets.shared_groups import shared_groups
 from vac_tf.datasets.split import Split
 
 _LOGGER = logging.getLogger(__name__)
@@ -20,10 +21,12 @@ class SeenImages:
     Attributes:
         trained_on: How many it was trained on.
         selected_on: How many its best network was selected on.
+        shared_groups: A sentence where people (videos, patients) of the split were trained on.
     """
 
     trained_on: int
     selected_on: int
+    shared_groups: str = ""
 
     @classmethod
     def count(cls, paths, trained_on, selected_on) -> "SeenImages":
@@ -33,6 +36,8 @@ class SeenImages:
 
     def warn(self, name: str, total: int) -> None:
         """Logs what makes the figures of `total` examples flatter."""
+        if self.shared_groups:
+            _LOGGER.warning("%s", self.shared_groups)
         for what, count in (("selected", self.selected_on), ("trained", self.trained_on)):
             if count:
                 _LOGGER.warning(
@@ -55,4 +60,8 @@ def seen_images(run_config: TrainConfig, split: Split) -> SeenImages | None:
             error,
         )
         return None
-    return SeenImages.count(split.image_paths, seen.train.image_paths, seen.validation.image_paths)
+    counts = SeenImages.count(
+        split.image_paths, seen.train.image_paths, seen.validation.image_paths
+    )
+    shared = shared_groups(run_config, seen.train, {f"{split.name} split": split})
+    return dataclasses.replace(counts, shared_groups=" ".join(shared))

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
+from vac_tf.datasets.near_duplicates import difference_hashes
 from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.geometry.boxes import crop_boxes
 from vac_tf.geometry.resizing import resize_images
@@ -115,6 +116,12 @@ class ImageSource:
                     break
         return bad
 
+    def examine(self) -> tuple[list[tuple[int, str]], np.ndarray]:
+        """What `find_bad_images` finds, and uint64 `[N]` of `difference_hashes`, 0 for those."""
+        reasons, hashes = zip(*in_parallel(self._examined, range(len(self.split))), strict=True)
+        bad = [(index, reason) for index, reason in enumerate(reasons) if reason]
+        return bad, np.array(hashes, np.uint64)
+
     def check_first_image(self) -> None:
         """Raises DatasetError when the first image cannot be loaded, as where all cannot."""
         reason = self._reason(0)
@@ -136,6 +143,13 @@ class ImageSource:
         except tf.errors.OpError as error:
             return one_line(error)
         return ""
+
+    def _examined(self, index):
+        try:
+            image = self.load(index)
+        except tf.errors.OpError as error:
+            return one_line(error), 0
+        return "", difference_hashes(image.numpy()[None])[0]
 
     def _fill(self, cache):
         if cache.kind == "none":

@@ -1,5 +1,6 @@
 """The `--check_data` mode: opens every image and prints what the data set holds."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -7,6 +8,7 @@ from typing import Any
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.description import describe
+from vac_tf.datasets.near_duplicates import look_alikes
 from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_splits
 from vac_tf.datasets.shared_groups import held_out_shares
 from vac_tf.datasets.split import DatasetError, RejectedRow
@@ -29,22 +31,30 @@ def check_data(config: TrainConfig) -> bool:
         Whether nothing was rejected and a training would start.
     """
     names = (config.train_split, config.validation_split, TEST_SPLITS[config.dataset])
+    fingerprints: dict[str, int] = {}
     return report_splits(
         config,
         names,
         partial(read_run_split, config),
         describe,
-        partial(_selected_on, config),
+        partial(_selected_on, config, fingerprints),
+        fingerprints,
     )
 
 
-def _selected_on(config, read):
+def _selected_on(config, fingerprints, read):
     check_method(config)
     splits = read_run_splits(config, read)
     check_selection(splits, config.unknown_labels)
     if splits.validation.groups is not None and splits.train.groups is not None:
         print(held_out_shares(splits.train, splits.validation, config.group_column))
-    for sentence in shared_images(config, splits, read):
+    parts = {f"part that selects the best network ({splits.selected_on})": splits.validation}
+    if not config.paper_protocol:  # Which selects on that split.
+        with contextlib.suppress(DatasetError, OSError):  # Said above, where it was to be read.
+            parts[f"{TEST_SPLITS[config.dataset]} split"] = read(TEST_SPLITS[config.dataset])
+    sentences = shared_images(config, splits, read)
+    sentences += look_alikes(splits.train, parts, fingerprints)
+    for sentence in sentences:
         print(sentence)
     return splits.selected_on
 
@@ -55,6 +65,7 @@ def report_splits(
     read: Callable[[str, list], Any],
     describe_split: Callable[[Any], str],
     select: Callable[[Callable[[str], Any]], str],
+    fingerprints: dict[str, int] | None = None,
 ) -> bool:
     """Prints what each split holds, its rejected rows and its unreadable images.
 
@@ -65,6 +76,7 @@ def report_splits(
         describe_split: the split in words.
         select: what a training makes of the splits, given a function that returns each by its
             name: says in words what selects the best network.
+        fingerprints: gets `difference_hashes` of each image by its path; None: not wanted.
 
     Returns:
         Whether nothing was rejected and a training would start.
@@ -86,9 +98,11 @@ def report_splits(
             found[name] = error
             continue
         print(describe_split(found[name]))
-        bad = ImageSource(found[name], image_settings(config)).find_bad_images()
-        faults = _print_rejected(rejected)
         paths = found[name].image_paths
+        bad, hashes = ImageSource(found[name], image_settings(config)).examine()
+        if fingerprints is not None:
+            fingerprints.update(zip(paths, hashes, strict=True))
+        faults = _print_rejected(rejected)
         _print_groups("unreadable", [RejectedRow(paths[i], None, why) for i, why in bad], "images")
         print(f"{faults} rows rejected, {len(bad)} images unreadable.")
         is_clean &= not faults and not bad

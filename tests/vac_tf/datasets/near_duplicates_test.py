@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from vac_tf.datasets.near_duplicates import close_pairs, difference_hashes
+from vac_tf.datasets.near_duplicates import close_pairs, closest, difference_hashes
 
 
 @pytest.fixture(scope="module")
@@ -39,3 +39,18 @@ def test_pairs_are_all_that_are_close_and_in_order(images):
 def test_plain_images_are_alike_in_nothing():
     hashes = difference_hashes(np.full((3, 30, 31, 3), 77.7, np.float32))
     assert hashes.tolist() == [0, 0, 0] and close_pairs(hashes) == []
+
+
+def test_the_closest_of_others_is_found_where_one_is_close():
+    generator = np.random.default_rng(3)
+    others = generator.integers(1, 2**63, 700, np.uint64)
+    hashes = others[generator.integers(0, 700, 1200)]
+    flips = [0, 1, 3, 7, 15]  # 0 to 4 bits
+    hashes ^= np.array(flips, np.uint64)[generator.integers(0, 5, 1200)]
+    hashes[::50] = 0
+    found = closest(hashes, others)
+    bits = np.bitwise_count(hashes[:, None] ^ others[None])
+    expected = np.where((bits.min(axis=1) <= 2) & (hashes != 0), bits.argmin(axis=1), -1)
+    np.testing.assert_array_equal(found, expected)
+    assert 0 < np.count_nonzero(found < 0) < 1200
+    assert closest(hashes, np.zeros(3, np.uint64)).max() == -1

@@ -10,6 +10,7 @@ from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError, read_split
 from vac_tf.datasets.run_splits import read_run_splits
+from vac_tf.evaluation.seen_images import seen_images
 from vac_tf.training.check_data import check_data
 from vac_tf.training.run_data import shared_images
 
@@ -147,6 +148,16 @@ def test_an_empty_cell_is_a_bad_row(config):
 def test_a_file_without_a_column_is_refused():
     with pytest.raises(ValueError, match="needs --group_column"):
         TrainConfig(group_file="people.csv")
+
+
+def test_an_evaluation_knows_whose_images_were_trained_on(config):
+    splits = read_run_splits(config)
+    test = read_split("table", config.data_dir, "test", group_column="person")
+    seen = seen_images(config, test)
+    assert ("1 of the 2 groups (person) of the test split" in seen.shared_groups) == (
+        "person 3" in splits.train.groups
+    )
+    assert seen.trained_on == seen.selected_on == 0
 
 
 def test_groups_stay_with_their_examples(config):

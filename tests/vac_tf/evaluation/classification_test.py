@@ -181,6 +181,7 @@ def test_images_of_the_training_are_counted(run_dir, caplog):
     )["conventions"]
     assert conventions["images_trained_on"] == 3 and conventions["images_selected_on"] == 0
     assert "trained on 3 of these 3 images" in caplog.text
+    assert conventions["shared_groups"] == ""
 
 
 def test_conventions_can_be_chosen(run_dir):

@@ -4,7 +4,9 @@ import dataclasses
 import json
 import pathlib
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
@@ -170,3 +172,17 @@ def test_images_that_stand_in_two_splits_under_two_names_are_counted(config, tmp
     assert check_data(config)
     printed = capsys.readouterr().out
     assert "trained on" not in printed and "flatter" not in printed
+
+
+def test_images_that_look_like_trained_ones_are_counted(config, capsys):
+    for split, number, seed in (("train", 0, 7), ("test", 1, 7), ("val", 2, 8)):
+        coarse = np.random.default_rng(seed).integers(0, 256, (9, 9, 3), np.uint8)
+        side = 64 if split == "train" else 56  # Another file of the same picture.
+        picture = Image.fromarray(coarse).resize((side, side), Image.Resampling.BICUBIC)
+        picture.save(f"{config.data_dir}/{split}{number}.png")
+    assert check_data(config)
+    lines = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in lines if "test split look like" in line]
+    assert line.startswith("1 of the 2 images") and "test1.png" in line and "train0.png" in line
+    (line,) = [line for line in lines if "selects" in line and "look like" in line]
+    assert "val2.png" not in line  # But val1, the very picture of train1.
