@@ -12,6 +12,8 @@ A dual-stream network, whose branch begins with a saliency network (`train_salie
     python train.py --model=dual_stream --saliency_run=runs/saliency --run_dir=runs/dual_stream
         --pooling=max --loss=multiple_cross_entropy
 
+Five networks, each image scored by the one that has not seen it: `--folds=5`.
+
 The same command again continues an interrupted run.
 """
 
@@ -30,6 +32,13 @@ def main():
             from vac_tf.training.check_data import check_data
 
         return 0 if check_data(config) else 1
+    if config.folds and config.fold < 0:
+        with quiet_imports():
+            from vac_tf.cross_validation.results import format_summary
+            from vac_tf.cross_validation.run import cross_validate
+
+        print(format_summary(cross_validate(config)))
+        return 0
     if config.model == "dual_stream":
         with quiet_imports():
             from vac_tf.training.dual_stream.run import run_dual_stream as run

@@ -68,6 +68,15 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
     split_seed: int = setting(
         -1, "Seed of the part that --validation_fraction holds out; -1: as --seed.", at_least=-1
     )
+    folds: int = setting(
+        0,
+        "Cross-validation: part the training images into so many folds and train as many networks,"
+        " each without one fold, which it then scores; 0: one network.",
+        at_least=0,
+    )
+    fold: int = setting(
+        -1, "Of --folds: train without this fold alone (from 0); -1: all of them.", at_least=-1
+    )
 
     train_images: int = setting(
         0,
@@ -121,6 +130,7 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
         super().__post_init__()
         if self.label_columns and self.ignore_columns:
             raise ValueError("Give either label_columns or ignore_columns, not both.")
+        self._check_folds()
         if self.group_file and not self.group_column:
             raise ValueError(
                 f"group_file {self.group_file!r} needs --group_column: the name of its column."
@@ -132,6 +142,19 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
             raise ValueError(
                 f"strategy {self.strategy!r} trains classifiers only, got model 'dual_stream':"
                 " leave --strategy out (--trunk_run takes a trunk that was trained with one)."
+            )
+
+    def _check_folds(self):
+        is_one_network = self.folds == 0 and self.fold == -1
+        if not is_one_network and not (self.folds >= 2 and self.fold < self.folds):
+            raise ValueError(
+                "Expected at least 2 folds, and a fold from 0 to folds - 1 (or -1: all), got folds"
+                f" {self.folds} and fold {self.fold}."
+            )
+        if self.folds and (self.model != "classifier" or self.strategy == "multi_worker"):
+            raise ValueError(
+                f"folds {self.folds}: cross-validation trains classifiers on one host, got model"
+                f" {self.model!r} and strategy {self.strategy!r}."
             )
 
     def _check_pooling(self):

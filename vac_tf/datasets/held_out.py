@@ -49,6 +49,41 @@ def _parted(split: Split, is_held_out: np.ndarray) -> tuple[Split, Split]:
     return split.select(~is_held_out), held_out
 
 
+def fold_numbers(split: Split, folds: int, seed: int) -> np.ndarray:
+    """Parts a split into folds of about the same size: whole images, or whole groups.
+
+    Args:
+        split: the examples; where it has groups, no group is in two folds, and each label has
+            about the same share in all (`hold_out_groups`).
+        folds: at least 2.
+        seed: another seed parts them in another way.
+
+    Returns:
+        int64 `[N]`: the fold of each example, from 0.
+
+    Raises:
+        ValueError: fewer images or groups than folds, or a group larger than a fold can be.
+    """
+    images = sorted(set(split.image_paths))
+    units = len(images) if split.groups is None else len(set(split.groups))
+    if not 2 <= folds <= units:
+        what = "images" if split.groups is None else "groups"
+        raise ValueError(f"{units} {what} cannot be parted into {folds} folds; use 2 to {units}.")
+    numbers = np.full(len(split), folds - 1)
+    if split.groups is None:
+        order = {path: place for place, path in enumerate(_in_drawn_order(images, seed))}
+        return np.array([order[path] * folds // len(images) for path in split.image_paths])
+    left = np.arange(len(split))
+    for number in range(folds - 1):
+        rest = split.select(left)
+        chosen = hold_out_groups(
+            rest.groups, rest.image_paths, rest.labels, 1 / (folds - number), seed
+        )
+        numbers[left[chosen]] = number
+        left = left[~chosen]
+    return numbers
+
+
 def draw_images(split: Split, count: int, seed: int) -> Split:
     """The examples of `count` images drawn from a split, all of it where it has no more.
 

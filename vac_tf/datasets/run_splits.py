@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from vac_tf.configs.classification import DATASETS, TrainConfig
 from vac_tf.datasets import Split, read_split
-from vac_tf.datasets.held_out import draw_images, hold_out
+from vac_tf.datasets.held_out import draw_images, fold_numbers, hold_out
 from vac_tf.datasets.shared_groups import grouped_train_split
 from vac_tf.datasets.split import UnknownSplitError
 
@@ -29,6 +29,8 @@ def with_data(config: TrainConfig, dataset: str, data_dir: str) -> TrainConfig:
 
 # Name of the images that select a run's best network, where a split's name is asked for.
 VALIDATION_PART = "validation_part"
+# Name of the fold that the network of one fold of a cross-validation has not seen.
+OUT_OF_FOLD = "out_of_fold"
 # Datasets without a validation split apart from the one that papers report on (wider's official
 # val is part of trainval).
 _DEFAULT_HELD_OUT_FRACTION = {"coco": 0.1}
@@ -71,10 +73,12 @@ def read_run_split(config: TrainConfig, name: str, rejected: list | None = None)
 
 
 def read_named_split(config: TrainConfig, name: str) -> Split:
-    """A split of the run's dataset, whole, or `VALIDATION_PART`: what selects the network."""
+    """A split of the run's dataset, whole, `VALIDATION_PART` or `OUT_OF_FOLD`."""
     if name == VALIDATION_PART:
         # With the run's own max_images: others would hold out other images.
         return read_run_splits(config).validation
+    if name == OUT_OF_FOLD:
+        return read_fold(config)
     return read_run_split(dataclasses.replace(config, max_images=0), name)
 
 
@@ -94,7 +98,9 @@ def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = N
             or bad.
     """
     read = read or functools.partial(read_run_split, config)
-    train = read(config.train_split)
+    train = _read_train(config, read)
+    if config.fold >= 0:
+        train = train.select(fold_numbers(train, config.folds, config.held_out_seed) != config.fold)
     test = TEST_SPLITS[config.dataset]
     fraction = held_out_fraction(config)
     if fraction and not config.validation_fraction:
@@ -108,8 +114,6 @@ def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = N
     if config.paper_protocol:
         validation, selected_on = read(test), f"{test} split (paper protocol)"
     elif fraction:
-        if config.group_column:
-            train = grouped_train_split(train, config)
         train, validation = hold_out(train, fraction, config.held_out_seed)
         selected_on = f"held-out {fraction:g} of the {config.train_split} split"
         if config.group_column:
@@ -121,6 +125,24 @@ def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = N
         train = draw_images(train, config.train_images, config.held_out_seed)
     check_disjoint(train, validation)
     return RunSplits(train, validation.with_labels(train.label_names), selected_on)
+
+
+def read_fold(config: TrainConfig) -> Split:
+    """The fold that a network of a cross-validation is not trained on, as a split.
+
+    Raises:
+        ValueError: the run is of no fold, or its data is missing or bad.
+    """
+    if config.fold < 0:
+        raise ValueError(f"{OUT_OF_FOLD!r} is a split of a run of one fold (--folds and --fold).")
+    train = _read_train(config, functools.partial(read_run_split, config))
+    is_in_it = fold_numbers(train, config.folds, config.held_out_seed) == config.fold
+    return dataclasses.replace(train.select(is_in_it), name=OUT_OF_FOLD)
+
+
+def _read_train(config: TrainConfig, read: Callable[[str], Split]) -> Split:
+    train = read(config.train_split)
+    return grouped_train_split(train, config) if config.group_column else train
 
 
 def held_out_fraction(config: TrainConfig) -> float:

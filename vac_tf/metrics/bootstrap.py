@@ -11,8 +11,18 @@ CONFIDENCE = 0.95
 _CHUNK = 256  # Resamples at once: one chunk of 40,000 images takes 40 MB.
 
 
-def resample_counts(num_images: int, samples: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each image is drawn, float32 `[N, S']` in chunks of resamples; S in all."""
+def resample_counts(
+    num_images: int, samples: int, seed: int, groups: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """How often each image is drawn, float32 `[N, S']` in chunks of resamples; S in all.
+
+    With `groups`, the number 0, 1, ... of the person, video or patient of each image `[N]`, whole
+    groups are drawn: images of one group are no independent evidence.
+    """
+    if groups is not None:
+        for counts in resample_counts(int(groups.max()) + 1, samples, seed):
+            yield counts[groups]
+        return
     generator = np.random.default_rng(seed)
     for first in range(0, samples, _CHUNK):
         counts = np.empty((num_images, min(_CHUNK, samples - first)), np.float32)

@@ -25,11 +25,12 @@ def bootstrap_intervals(
     decided: np.ndarray,
     samples: int,
     seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> tuple[dict[str, Interval], list[Interval]]:
     """Percentile intervals of 95 %, of all metrics over labels and of every label's AP.
 
-    Images are drawn with replacement. As everywhere, a label without positives in a resample
-    leaves its means. AP is "step".
+    Images, or whole groups of them, are drawn with replacement. As everywhere, a label without
+    positives in a resample leaves its means. AP is "step".
 
     Args:
         ranked: `[N, L]`, 0, 1 or NaN (left out of the average precision).
@@ -38,18 +39,19 @@ def bootstrap_intervals(
         decided: bool `[N, L]`.
         samples: number of resamples.
         seed: of the resamples.
+        groups: `[N]`, as of `resample_counts`.
 
     Returns:
         name -> interval for mAP and the names of `decision_metrics`, without `alarm_rate`;
         and L intervals of AP. None where a value is undefined in every resample.
     """
     precisions = []
-    for counts in resample_counts(len(ranked), samples, seed):
+    for counts in resample_counts(len(ranked), samples, seed, groups):
         columns = [_of_label(*column, counts) for column in _columns(ranked, logits)]
         precisions.append(np.stack(columns, axis=1))
     of_labels = np.concatenate(precisions)
     draws = {"mAP": _mean(of_labels, ~np.isnan(of_labels))}
-    draws |= bootstrap_draws(judged, decided, samples, seed)
+    draws |= bootstrap_draws(judged, decided, samples, seed, groups)
     return (
         {name: percentile_interval(values) for name, values in draws.items()},
         [percentile_interval(column) for column in of_labels.T],
@@ -57,7 +59,11 @@ def bootstrap_intervals(
 
 
 def bootstrap_draws(
-    judged: np.ndarray, decided: np.ndarray, samples: int, seed: int = 0
+    judged: np.ndarray,
+    decided: np.ndarray,
+    samples: int,
+    seed: int = 0,
+    groups: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """The metrics of decisions in every resample, `[S]` by name, NaN where undefined.
 
@@ -69,7 +75,7 @@ def bootstrap_draws(
     per_image = _per_image(decided, positive, known)
     draws = [
         _metrics(decided, positive, known, per_image, counts)
-        for counts in resample_counts(len(judged), samples, seed)
+        for counts in resample_counts(len(judged), samples, seed, groups)
     ]
     return {name: np.concatenate([part[name] for part in draws]) for name in draws[0]}
 

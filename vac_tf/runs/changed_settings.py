@@ -39,6 +39,8 @@ _YOUNGER_SETTINGS = {
     "repeated_images": "first",
     "group_column": "",
     "group_file": "",
+    "folds": 0,
+    "fold": -1,
     "scaled_view": "view",
     "consistency_form": "squared_error",
     "consistency_ramp": 0.0,

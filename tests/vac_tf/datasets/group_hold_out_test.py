@@ -1,10 +1,12 @@
 """Held-out parts of whole groups: properties over many made-up data sets."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from vac_tf.datasets import Split
-from vac_tf.datasets.held_out import hold_out
+from vac_tf.datasets.held_out import fold_numbers, hold_out
 
 
 def random_split(generator, most_groups=40, labels=4) -> Split:
@@ -92,3 +94,24 @@ def test_groups_that_are_too_large_are_named(groups, reason):
         return
     with pytest.raises(ValueError, match=reason):
         hold_out(split, 0.1, 0)
+
+
+@pytest.mark.parametrize("has_groups", [True, False])
+def test_folds_part_everything_and_no_group(has_groups):
+    split = random_split(np.random.default_rng(4), most_groups=100)
+    split = split if has_groups else dataclasses.replace(split, groups=None)
+    numbers = fold_numbers(split, 5, seed=0)
+    sizes = np.bincount(numbers, minlength=5)
+    assert len(sizes) == 5 and sizes.min() > 0.5 * sizes.mean() and sizes.max() < 2 * sizes.mean()
+    for together in (split.groups or split.image_paths, split.image_paths):
+        folds = {}
+        for name, number in zip(together, numbers, strict=True):
+            assert folds.setdefault(name, number) == number
+    order = np.random.default_rng(5).permutation(len(split))
+    np.testing.assert_array_equal(fold_numbers(split.select(order), 5, seed=0), numbers[order])
+
+
+def test_more_folds_than_images_are_refused():
+    split = random_split(np.random.default_rng(6)).select(range(8))
+    with pytest.raises(ValueError, match=r"2 to \d"):
+        fold_numbers(split, 9, seed=0)

@@ -84,6 +84,7 @@ def evaluated_run(
         "selected_on": "val split",
         "images_trained_on": 0,
         "images_selected_on": 0,
+        "shared_groups": "",
     }
     network = settings.pop("network", None) or Brightness(len(names))
     split = Split(tuple(_write_images(path, len(labels))), labels, tuple(names))

@@ -86,3 +86,20 @@ def test_chance_decides_as_often_and_without_looking():
 
 def test_many_labels_take_fewer_resamples():
     assert [resamples_for(100, 10), resamples_for(40_000, 2000)] == [1000, 100]
+
+
+def test_drawing_groups_is_drawing_their_images_together(example):
+    labels, logits = example
+    groups = np.arange(len(labels)) // 5
+    (counts,) = resample_counts(len(labels), SAMPLES, 0, groups)
+    for number in range(groups.max() + 1):
+        rows = counts[groups == number]
+        assert (rows == rows[0]).all()
+    decided = scipy.special.expit(logits) > 0.5
+    # Copies of the same image are no more evidence than one: the interval keeps its width.
+    repeated = [np.repeat(each, 5, axis=0) for each in (labels, labels, logits, decided)]
+    found, _ = bootstrap_intervals(*repeated, SAMPLES, groups=np.repeat(np.arange(len(labels)), 5))
+    once, _ = intervals(labels, logits)
+    narrow, _ = bootstrap_intervals(*repeated, SAMPLES)
+    assert np.ptp(found["mA"]) == pytest.approx(np.ptp(once["mA"]), rel=0.05)
+    assert np.ptp(narrow["mA"]) < 0.7 * np.ptp(once["mA"])

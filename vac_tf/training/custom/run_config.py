@@ -19,7 +19,7 @@ from vac_tf.training.custom.given_data import image_size_of
 _OF_FILES = ("dataset", "data_dir", "train_split", "validation_split", "validation_fraction")
 _OF_FILES += ("max_images", "train_images", "skip_bad_images", "cache", "cache_dir", "batch_size")
 _OF_FILES += ("cache_content", "augment", "augment_mode", "augment_layers", "scaled_view")
-_OF_FILES += ("group_column", "group_file")
+_OF_FILES += ("group_column", "group_file", "folds", "fold")
 _OF_FILES += ("drop_remainder", "round_inputs", "check_data", "paper_protocol")
 # Of a run of one classifier on one device.
 _NOT_HERE = {"model": "classifier", "strategy": "none", "synchronized_batch_norm": False}

@@ -1,0 +1,80 @@
+"""Cross-validation: who has seen what, and that the same call continues."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.cross_validation.results import format_summary
+from vac_tf.cross_validation.run import cross_validate
+from vac_tf.datasets.run_splits import OUT_OF_FOLD, read_named_split, read_run_splits
+from vac_tf.evaluation.classification import evaluate
+from vac_tf.metrics import evaluate_logits
+from vac_tf.training.run import run
+
+FOLDS = 3
+
+
+@pytest.fixture
+def config(tiny_settings, tiny_backbone, tmp_path):
+    return TrainConfig(
+        run_dir=str(tmp_path / "run"),
+        **tiny_settings | {"epochs": 1, "transforms": "", "ema_decay": 0.0},
+        backbone=tiny_backbone,
+        validation_fraction=0.25,
+        folds=FOLDS,
+    )
+
+
+def test_every_image_is_scored_once_by_a_network_that_has_not_seen_it(config):
+    calls = []
+
+    def train(of_fold):
+        calls.append(of_fold.fold)
+        if calls == [0, 1]:
+            raise KeyboardInterrupt
+        return run(of_fold)
+
+    with pytest.raises(KeyboardInterrupt):
+        cross_validate(config, train)
+    summary = cross_validate(config, train)
+    assert calls == [0, 1, 0, 1, 2]
+
+    table = pyarrow.parquet.read_table(f"{config.run_dir}/out_of_fold.parquet")
+    names = json.loads(table.schema.metadata[b"label_names"])
+    images, folds = table["image"].to_pylist(), table["fold"].to_numpy()
+    whole = read_named_split(dataclasses.replace(config, folds=0), "train")
+    assert sorted(images) == sorted(whole.image_paths) and names == list(whole.label_names)
+    for fold in range(FOLDS):
+        splits = read_run_splits(dataclasses.replace(config, fold=fold))
+        seen = {*splits.train.image_paths, *splits.validation.image_paths}
+        scored = {image for image, of in zip(images, folds, strict=True) if of == fold}
+        assert len(scored) == 16 and seen == set(images) - scored
+
+    logits = np.array(table["logits"].to_pylist(), np.float32)
+    labels = np.array(table["labels"].to_pylist(), np.float32)
+    expected = evaluate_logits(labels, logits, names)["label_based"]
+    for name, value in summary["out_of_fold"].items():
+        assert value == expected[name]
+        low, high = summary["intervals"][name]
+        assert low <= value <= high
+    # A fold's run is a run like any other, and can be asked again.
+    again = evaluate(
+        EvaluationConfig(run_dir=f"{config.run_dir}/fold_1", split=OUT_OF_FOLD, report=False)
+    )
+    assert again["label_based"]["mAP"] == summary["folds"][1]["mAP"]
+    assert again["conventions"]["images_trained_on"] == 0
+    assert format_summary(summary).splitlines()[6].split()[:4] == ["out", "of", "fold", "48"]
+
+
+def test_other_numbers_of_folds_are_refused(config):
+    for changes in ({"folds": 1}, {"folds": 0, "fold": 0}, {"fold": 3}):
+        with pytest.raises(ValueError, match="at least 2 folds"):
+            dataclasses.replace(config, **changes)
+    with pytest.raises(ValueError, match="trains classifiers on one host"):
+        dataclasses.replace(config, model="dual_stream")
+    with pytest.raises(ValueError, match="is a split of a run of one fold"):
+        read_named_split(dataclasses.replace(config, folds=0), OUT_OF_FOLD)
