@@ -53,7 +53,7 @@ def compare_under_flip(
         maps[name] = original["heatmaps"], flipped["heatmaps"]
         found = found & (original["logits"] > 0)
     shown = found if found.any() else present
-    examples = _least_consistent(*next(iter(maps.values())), shown, num_examples)
+    examples = least_consistent(*next(iter(maps.values())), shown, num_examples)
     if not examples:
         raise ValueError(f"No image of the {split_name} split has a label to show.")
     draw_mirror_comparison(
@@ -70,8 +70,18 @@ def _outputs(network, images):
     return gather_outputs(network, pairs, ("heatmaps", "logits"))
 
 
-def _least_consistent(original, flipped, found, num_examples):
-    """(image, label) pairs by falling relative inconsistency, one per label and image."""
+def least_consistent(original, flipped, found, num_examples):
+    """The maps that follow the flip least, as (image, label), one per label and per image.
+
+    Args:
+        original: float32 `[N, h, w, L]`, the heatmaps of images.
+        flipped: those of their mirror images.
+        found: bool `[N, L]`: what may be chosen.
+        num_examples: at most so many.
+
+    Returns:
+        The pairs by falling relative inconsistency: mean squared error over the map's variance.
+    """
     expected = HorizontalFlip().heatmaps(original).numpy()
     difference = np.mean((expected - flipped) ** 2, axis=(1, 2))
     relative = np.where(found, difference / np.maximum(original.var(axis=(1, 2)), 1e-12), -1.0)
