@@ -9,6 +9,11 @@ from vac_tf.configs.fields import setting
 class FineTuningSettings:
     """What protects a pretrained backbone from a new head, and from few images."""
 
+    init_run: str = setting(
+        "",
+        "Run folder of a classifier of the same backbone to start from, whose labels may be others:"
+        " the head's weights are carried over by label name, the rest of the head is drawn.",
+    )
     backbone_learning_rate_scale: float = setting(
         1.0, "Learning rate of everything before the head, relative to --learning_rate.", above=0
     )

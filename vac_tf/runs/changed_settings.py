@@ -39,6 +39,7 @@ _YOUNGER_SETTINGS = {
     "repeated_images": "first",
     "group_column": "",
     "group_file": "",
+    "init_run": "",
     "folds": 0,
     "fold": -1,
     "scaled_view": "view",

@@ -20,6 +20,7 @@ from vac_tf.training.consistency.drawing import check_drawing
 from vac_tf.training.consistency.settings import check_level
 from vac_tf.training.consistency.views import check_grid
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
+from vac_tf.training.fine_tuning.start_from_run import check_init_run
 from vac_tf.training.step.classification_loss import check_loss
 
 
@@ -68,6 +69,8 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
         if config.consistency_level != "logits":
             for transform in transforms:
                 transform.valid_mask(cells, cells, stride)
+    if config.init_run:
+        check_init_run(config)
     if config.model == "classifier":
         _check_single_network(config)
 

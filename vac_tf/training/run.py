@@ -23,6 +23,7 @@ from vac_tf.training.dual_stream.given_runs import start_from_saliency
 from vac_tf.training.epochs import run_epochs
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
 from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
+from vac_tf.training.fine_tuning.start_from_run import start_from_run
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import (
@@ -62,6 +63,8 @@ def start_classifier(
     )
     if config.saliency_run:
         start_from_saliency(network, config)
+    if config.init_run:
+        start_from_run(network, config, label_names)
     return network
 
 
