@@ -14,42 +14,13 @@ from keras import ops
 
 from vac_tf.configs.registration import add_name
 from vac_tf.geometry.affine import Affine
+from vac_tf.geometry.flips import HorizontalFlip, VerticalFlip
 from vac_tf.geometry.resizing import resize_batch
 from vac_tf.geometry.splice import Splice
 from vac_tf.geometry.tensors import Tensor
 from vac_tf.geometry.transform import Transform
 
 _KNOWN_TO_KERAS = keras.saving.register_keras_serializable(package="vac_tf")
-
-
-@_KNOWN_TO_KERAS
-@dataclasses.dataclass(frozen=True)
-class HorizontalFlip(Transform):
-    """Mirror image: plain reversal of the columns."""
-
-    spec = "hflip"
-
-    def images(self, images: Tensor) -> Tensor:
-        return ops.flip(images, axis=2)
-
-    def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
-        del stride
-        return ops.flip(heatmaps, axis=2)
-
-
-@_KNOWN_TO_KERAS
-@dataclasses.dataclass(frozen=True)
-class VerticalFlip(Transform):
-    """Upside down: plain reversal of the rows."""
-
-    spec = "vflip"
-
-    def images(self, images: Tensor) -> Tensor:
-        return ops.flip(images, axis=1)
-
-    def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
-        del stride
-        return ops.flip(heatmaps, axis=1)
 
 
 @_KNOWN_TO_KERAS
