@@ -37,6 +37,7 @@ def line_chart(
     x_range: tuple[float, float] | None = None,
     y_range: tuple[float, float] | None = None,
     has_diagonal: bool = False,
+    counts_x: bool = False,
 ) -> Markup:
     """A chart as an SVG element, with its key below when there are several lines.
 
@@ -46,6 +47,7 @@ def line_chart(
         description: what is to be seen, for who cannot see it.
         x_range, y_range: ends of the axes; by default those of the points.
         has_diagonal: whether to draw the line from the lower left to the upper right corner.
+        counts_x: whether x counts something, so that only whole numbers are marked.
     """
     points = [_finite(line.points) for line in lines]
     everything = [point for each in points for point in each] or [(0.0, 0.0)]
@@ -57,7 +59,7 @@ def line_chart(
             point[1], y_axis, _HEIGHT - _BOTTOM, _TOP
         )
 
-    parts = _grid(x_axis, y_axis, x_title, y_title)
+    parts = _grid(x_axis, y_axis, x_title, y_title, 1 if counts_x else 0)
     if has_diagonal:
         ends = [place((x_axis[0], y_axis[0])), place((x_axis[1], y_axis[1]))]
         parts.append(Markup('<path class="reference" d="{}"/>').format(_path(ends)))
@@ -77,11 +79,11 @@ def line_chart(
     return chart.format(_WIDTH, _HEIGHT, description, Markup("").join(parts)) + _key(lines)
 
 
-def ticks(low: float, high: float, most: int = _TICKS) -> list[float]:
-    """Round numbers (1, 2 or 5 times a power of ten apart) from `low` to `high`."""
+def ticks(low: float, high: float, most: int = _TICKS, apart: float = 0) -> list[float]:
+    """Round numbers (1, 2 or 5 times a power of ten, at least `apart`) from `low` to `high`."""
     if not high > low:
         return [low]
-    raw = (high - low) / most
+    raw = max((high - low) / most, apart)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw * (1 - 1e-9))
     first = math.ceil(low / step - 1e-9)
@@ -89,7 +91,7 @@ def ticks(low: float, high: float, most: int = _TICKS) -> list[float]:
     return [round(number * step, 12) for number in range(first, last + 1)]
 
 
-def _grid(x_axis, y_axis, x_title, y_title) -> list[Markup]:
+def _grid(x_axis, y_axis, x_title, y_title, apart) -> list[Markup]:
     bottom, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
     parts = []
     for value in ticks(*y_axis):
@@ -100,7 +102,7 @@ def _grid(x_axis, y_axis, x_title, y_title) -> list[Markup]:
                 "</text>"
             ).format(_LEFT, y, right, _LEFT - 7, y + 4, _text(value))
         )
-    for value in ticks(*x_axis):
+    for value in ticks(*x_axis, apart=apart):
         x = _place(value, x_axis, _LEFT, right)
         parts.append(
             Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(

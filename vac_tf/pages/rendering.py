@@ -6,10 +6,13 @@ TensorFlow.
 """
 
 import os
+import re
 from typing import Any
 
 from vac_tf.runs.folder import write_atomically
 
+_ENDS_OF_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[_/.])(?=\w)")
+_FLAGS = re.compile(r"(--[\w-]+(?:=\S*)?)")
 TEMPLATES = os.path.join(os.path.dirname(__file__), "templates")
 
 
@@ -49,6 +52,7 @@ def render(template: str, folder: str = TEMPLATES, **values: Any) -> str:
         "separators": (",", ":"),
     }
     environment.filters |= {"percent": percent, "number": number, "count": count}
+    environment.filters |= {"by_words": by_words, "whole_flags": whole_flags}
     return environment.get_template(template).render(**values)
 
 
@@ -70,6 +74,23 @@ def number(value: float | None, digits: int = 3) -> str:
     if value is None:
         return "–"
     return count(round(value)) if 1e3 <= abs(value) < 1e9 else f"{value:.{digits}g}"
+
+
+def by_words(name: str) -> Any:
+    """A name, escaped, that a narrow column breaks between its words: `lowerBodyBlue`, `a_b/c`."""
+    import markupsafe
+
+    return markupsafe.Markup("<wbr>").join(_ENDS_OF_WORDS.split(name))
+
+
+def whole_flags(text: str) -> Any:
+    """A text, escaped, that is broken before a flag (`--name=value`), not inside it."""
+    import markupsafe
+
+    parts = _FLAGS.split(text)
+    for index in range(1, len(parts), 2):
+        parts[index] = markupsafe.Markup('<span class="whole">{}</span>').format(parts[index])
+    return markupsafe.Markup("").join(parts)
 
 
 def count(value: int) -> str:

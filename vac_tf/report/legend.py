@@ -3,6 +3,13 @@
 HEADLINES = ("mAP", "mA", "F1-C", "CF1", "F1-O", "F1")
 LABEL_BASED = ("mAP", "mA", "F1-C", "CF1", "P-C", "R-C", "F1-O", "P-O", "R-O")
 EXAMPLE_BASED = ("Acc", "Prec", "Recall", "F1", "F1-mean")
+# Transforms by which consistency is measured, in words.
+VIEWS = {
+    "hflip": "mirrored",
+    "rotate": "a quarter turn",
+    "scale": "smaller",
+    "translate": "shifted",
+}
 
 LEGEND = {
     "AP": "Average precision of one label: the area under its precision-recall curve. It judges"

@@ -30,7 +30,7 @@ from vac_tf.report.gallery import (
 )
 from vac_tf.report.headlines import judged_labels, measure_headlines
 from vac_tf.report.label_table import label_rows, slider_data
-from vac_tf.report.legend import HEADLINES, LEGEND
+from vac_tf.report.legend import HEADLINES, LEGEND, VIEWS
 from vac_tf.report.looking import Looks, look_again
 from vac_tf.report.reliability import reliability_chart
 from vac_tf.report.repetition import command, versions
@@ -99,6 +99,7 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
         "headlines": headlines,
         "headline_names": HEADLINES,
         "legend": LEGEND,
+        "views": VIEWS,
         "rows": label_rows(results, headlines, rule),
         "data": slider_data(names, *data, unknown, threshold),
         "frame": FRAME,

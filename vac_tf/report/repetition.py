@@ -21,10 +21,11 @@ def command(program: str, config: Any) -> str:
         value = getattr(config, field.name)
         if value == field.default:
             continue
+        name = field.metadata.get("flag") or field.name
         if field.type is bool:
-            words.append(f"--{field.name}" if value else f"--no{field.name}")
+            words.append(f"--{name}" if value else f"--no{name}")
         else:
-            words.append(shlex.quote(f"--{field.name}={value}"))
+            words.append(shlex.quote(f"--{name}={value}"))
     return " ".join(["python", program, *words])
 
 

@@ -9,12 +9,9 @@ from markupsafe import Markup
 from vac_tf.pages.charts import Line, line_chart
 from vac_tf.runs.folder import RunFolder
 
-_LOSSES = {
-    "loss": "training loss",
-    "validation_loss": "validation loss",
-    "consistency_loss": "consistency, training",
-    "validation_consistency_loss": "consistency, validation",
-}
+_LOSSES = {"loss": "training loss", "validation_loss": "validation loss"}
+# Of another size than the whole: beside it they would be a line at 0.
+_CONSISTENCY = {"consistency_loss": "training", "validation_consistency_loss": "validation"}
 
 
 def read_history(folder: RunFolder) -> list[dict[str, float]]:
@@ -32,27 +29,31 @@ def read_history(folder: RunFolder) -> list[dict[str, float]]:
 
 
 def history_charts(history: Sequence[dict[str, float]], selected_epoch: int) -> list[Markup]:
-    """Losses by epoch, validation mAP by epoch, and the learning rate, as far as they were logged.
+    """Losses, validation mAP, consistency loss and learning rate by epoch, as far as logged.
 
     Args:
         history: of `read_history`.
         selected_epoch: whose network was evaluated; 0: not known.
     """
     chosen = f" The network of epoch {selected_epoch} was kept." if selected_epoch else ""
-    losses = [
-        Line(title, _series(history, name))
-        for name, title in _LOSSES.items()
-        if any(value for _, value in _series(history, name))
-    ]
+    losses, consistency = (
+        [
+            Line(title, _series(history, name))
+            for name, title in names.items()
+            if any(value for _, value in _series(history, name))
+        ]
+        for names in (_LOSSES, _CONSISTENCY)
+    )
     scores = [Line("validation mAP", _series(history, "validation_mAP"))]
     rates = [Line("learning rate", _series(history, "learning_rate"))]
     charts = [
         (losses, "loss", "Losses by epoch." + chosen),
         (scores, "validation mAP", "Validation mAP by epoch." + chosen),
+        (consistency, "consistency loss", "Consistency loss by epoch, a part of the loss."),
         (rates, "learning rate", "Learning rate at the end of each epoch."),
     ]
     return [
-        line_chart(lines, "epoch", title, description)
+        line_chart(lines, "epoch", title, description, counts_x=True)
         for lines, title, description in charts
         if any(line.points for line in lines)
     ]

@@ -21,6 +21,15 @@ def test_ticks_are_round(ends, expected):
     assert ticks(*ends) == pytest.approx(expected)
 
 
+def test_what_is_counted_has_no_ticks_between():
+    assert ticks(1, 3, apart=1) == [1, 2, 3]
+    texts = re.findall(
+        r'text-anchor="middle">([^<]*)<',
+        line_chart([Line("a", [(1, 0), (3, 1)])], "epoch", "y", "what it is", counts_x=True),
+    )
+    assert texts == ["1", "2", "3"]
+
+
 def test_the_ends_of_the_axes_are_the_ends_of_the_frame():
     left, top, right, bottom = FRAME
     lines = [Line("a", [(0, 0), (float("nan"), 1), (2, 4)])]

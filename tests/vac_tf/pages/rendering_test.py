@@ -7,10 +7,19 @@ import re
 import jinja2
 import numpy as np
 import pytest
+from markupsafe import escape
 from PIL import Image
 
 from vac_tf.pages.inline_pictures import jpeg_address, png_address
-from vac_tf.pages.rendering import count, number, percent, render, write_page
+from vac_tf.pages.rendering import (
+    by_words,
+    count,
+    number,
+    percent,
+    render,
+    whole_flags,
+    write_page,
+)
 
 NAMES = ["<script>alert(1)</script>", "\"quoted\" & 'single'", "כלב", "🐕 dog", "</script>"]
 TEMPLATE = """{% extends "base.html" %}{% import "parts.html" as parts %}
@@ -72,6 +81,16 @@ def test_pictures_lie_in_the_page():
         assert picture.format == kind
         assert picture.size == ((80, 40) if kind == "PNG" else (20, 10))
         assert np.abs(np.asarray(picture, int) - [255, 0, 0]).max() <= 2
+
+
+def test_names_break_between_words_and_commands_before_flags():
+    assert by_words("lowerBodyBlue/a_b<c>") == "lower<wbr>Body<wbr>Blue/<wbr>a_<wbr>b&lt;c&gt;"
+    for name in NAMES:
+        assert by_words(name).replace("<wbr>", "") == escape(name)
+    command = "python train.py --data_dir='a --b' --ema=0.9 <x>"
+    shown = whole_flags(command)
+    assert '<span class="whole">--ema=0.9</span> &lt;x&gt;' in shown
+    assert re.sub("</?span[^>]*>", "", shown) == escape(command)
 
 
 def test_numbers_as_text():

@@ -13,15 +13,10 @@ from vac_tf.figures.heatmap_overlay import overlay
 from vac_tf.inputs.prediction import inference
 from vac_tf.report.comparison.runs import ComparedRun
 from vac_tf.report.gallery import Place
+from vac_tf.report.legend import VIEWS
 from vac_tf.report.looking import Looks
 
-_TITLES = {
-    "original": "original",
-    "hflip": "mirrored",
-    "rotate": "a quarter turn",
-    "scale": "smaller",
-    "translate": "shifted",
-}
+_TITLES = {"original": "original"} | VIEWS
 
 
 @dataclasses.dataclass(frozen=True)
