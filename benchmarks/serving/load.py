@@ -5,8 +5,9 @@
 `--clients=1,8,32` clients (each with one connection, the next image when the last one is answered)
 send every image once, one image a request; `score.py` scores the same files. They take turns, each
 round from another one on; the start of the server and of the job are left out. Prints images/s,
-latencies as the clients see them, the share of the batch job's images/s, and how far the scores
-are from the batch job's. Clients take a part of the cores: on a quiet machine a tenth and less.
+latencies as the clients see them, the share of the batch job's images/s, how far the scores are
+from the batch job's, and how busy the machine was. Clients take a part of the cores: on a quiet
+machine a tenth and less. With `taskset -c 0` before the command all of them use one core.
 
 The first call exports a network (ResNet-50, about a minute; `--model` takes another one); then
 about three minutes on two cores of 2026. With `--server=http://host:8000` it is a client only.
@@ -157,7 +158,12 @@ def main(_) -> None:
         for count in map(int, _CLIENTS.value):
             ways[f"{count} clients"] = lambda count=count: send_all(address, bodies, count)
         send_all(address, bodies[:8], 1)  # A warm-up.
+        load_before = os.getloadavg()[0]
         show(measure(ways))
+    print(
+        f"\n{len(os.sched_getaffinity(0))} of the machine's {os.cpu_count()} cores; load average"
+        f" {load_before:.1f} before, {os.getloadavg()[0]:.1f} after."
+    )
 
 
 def measure(ways) -> dict[str, list[Run]]:

@@ -22,7 +22,8 @@ def test_every_way_scores_every_image_alike(tmp_path):
     command = [sys.executable, "-m", "benchmarks.serving.load", *flags, "--rounds=2"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    job, one, three = done.stdout.splitlines()[2:]
+    job, one, three, _, last = done.stdout.splitlines()[2:]
+    assert re.fullmatch(r"\d+ of .* cores; load average [\d.]+ before, [\d.]+ after\.", last)
     assert re.match(r"\| `score.py` \| [\d.]+ \| 1.00 \|  \|  \| 0.0e\+00 \|", job)
     for line, name in ((one, "1 clients"), (three, "3 clients")):
         assert line.startswith(f"| {name} |")
