@@ -4,8 +4,9 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
+SUPPLY := .supply-venv/.installed
 
-.PHONY: environment lint test test-slow docs wheels demo demo-dual clean
+.PHONY: environment lint test test-slow docs sbom audit wheels demo demo-dual clean
 
 environment: $(INSTALLED)
 
@@ -34,6 +35,21 @@ test-slow: environment
 docs: environment
 	$(VENV_PYTHON) -m mkdocs build --quiet
 
+$(SUPPLY): requirements-supply.txt
+	$(PYTHON) -m venv .supply-venv
+	.supply-venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-supply.txt
+	touch $(SUPPLY)
+
+# Every package of .venv with its version and licence, in CycloneDX (docs/supply_chain.md).
+sbom: environment $(SUPPLY)
+	mkdir -p dist
+	.supply-venv/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml \
+		--output-file dist/sbom.cdx.json .venv
+
+# Known vulnerabilities of all pins. A package that cannot be asked about is an error: not audited.
+audit: $(SUPPLY)
+	.supply-venv/bin/pip-audit --strict --disable-pip --require-hashes -r requirements_lock.txt
+
 # Both distributions, to install anywhere: pip install dist/*.whl (docs/install.md).
 wheels: environment
 	rm -rf dist
@@ -48,5 +64,5 @@ demo-dual: environment
 
 # Back to a fresh clone; training runs (runs/) stay.
 clean:
-	rm -rf .venv .ray-venv .pytest_cache .ruff_cache .mypy_cache build dist demo_output demo_dual_output
+	rm -rf .venv .ray-venv .supply-venv .pytest_cache .ruff_cache .mypy_cache build dist demo_output demo_dual_output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -32,6 +32,7 @@ def room(name, deps = [], config = [], config_deps = [], testonly = False):
         )
     all_files()
 
+# All of a folder, whatever the folder is called: buildifier: disable=unnamed-macro
 def all_files():
     """What is in the folder, for tests that read it."""
     native.filegroup(

@@ -10,7 +10,8 @@ tests/build_file_test.py fails when it needs to be run.
 import ast
 import json
 import os
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -176,9 +177,11 @@ def _room_text(folder: str, paths: list[str], owners: dict[str, str]) -> str:
     config = [path for path in paths if owners[path].endswith(":config")]
     others = set(paths) - set(tests) - set(config)
     deps = [label for label in dependencies(others, owners) if label != f"//{folder}:config"]
-    arguments = {"name": name, "testonly": is_tests, "deps": deps}
+    # In the order that buildifier gives them.
+    arguments: dict[str, Any] = {"name": name, "testonly": is_tests}
     arguments["config"] = [path.removeprefix(f"{folder}/") for path in config]
     arguments["config_deps"] = dependencies(config, owners)
+    arguments["deps"] = deps
     calls = {"room": arguments}
     if tests:
         started = {owners[path] for test in tests for path in _named_programs(test, owners)}
@@ -243,18 +246,37 @@ def _named_programs(path: str, files: Collection[str]) -> set[str]:
     return {file for file in files if "/" not in file} & strings
 
 
-def lock_text() -> str:
-    """All pins in one file: Bazel's pip.parse does not follow `-r`."""
-    lines = []
-    for name in REQUIREMENT_FILES:
-        for line in (REPOSITORY / name).read_text(encoding="utf-8").splitlines():
-            pin = line.split("#")[0].strip()
-            if pin and not pin.startswith("-r"):
-                lines.append(pin)
+def lines_of(name: str) -> list[str]:
+    """The pins that stand in a requirement file itself, not in those that it names."""
+    lines = (REPOSITORY / name).read_text(encoding="utf-8").splitlines()
+    pins_of_file = (line.split("#")[0].strip() for line in lines)
+    return [pin for pin in pins_of_file if pin and not pin.startswith("-r")]
+
+
+def pins() -> list[str]:
+    """All pins, such as `numpy==2.4.6`, sorted."""
+    return sorted(sum(map(lines_of, REQUIREMENT_FILES), []), key=str.lower)
+
+
+def locked_hashes() -> dict[str, str]:
+    """Pin -> SHA-256, of the lines of the lock file that have one."""
+    text = LOCK_FILE.read_text(encoding="utf-8") if LOCK_FILE.exists() else ""
+    return dict(re.findall(r"^(\S+==\S+) --hash=sha256:([0-9a-f]{64})$", text, re.MULTILINE))
+
+
+def lock_text(hashes: Mapping[str, str] | None = None) -> str:
+    """All pins in one file: Bazel's pip.parse does not follow `-r`.
+
+    Args:
+        hashes: SHA-256 by pin; default: those that the file has, which tools/lock_hashes.py adds.
+    """
+    known = locked_hashes() if hashes is None else hashes
+    lines = [f"{pin} --hash=sha256:{known[pin]}" if pin in known else pin for pin in pins()]
     header = (
-        f"# Written by tools/update_build.py from {' and '.join(REQUIREMENT_FILES)}, for Bazel."
+        f"# Written by tools/update_build.py from {' and '.join(REQUIREMENT_FILES)}; hashes by"
+        " tools/lock_hashes.py."
     )
-    return "\n".join([header, *sorted(lines, key=str.lower)]) + "\n"
+    return "\n".join([header, *lines]) + "\n"
 
 
 def _write(path: Path, text: str) -> None:
