@@ -137,8 +137,13 @@ def test_a_run_of_registered_names_is_trained_evaluated_and_exported(tmp_path):
     assert refused.returncode == 2 and "Unknown dataset 'mine'" in refused.stderr
     absent = start("train.py", "--import=absent.py", *settings)
     assert absent.returncode == 2 and "absent.py: there is no such file" in absent.stderr
-    trained = start("train.py", "--import=mine", *settings)
+    trained = start("train.py", "--import=mine", *settings, "--progress_steps=1", "--tensorboard")
     assert trained.returncode == 0, trained.stderr
+    # As in a log: a line a step, then that of the epoch; what is asked for stands alone.
+    said = [line for line in trained.stderr.splitlines() if line.startswith("Epoch 1/1")]
+    assert [line.split(",")[1].strip() for line in said[:2]] == ["step 1/2", "step 2/2"]
+    assert len(said) == 3 and json.loads(trained.stdout)["steps"] == 2
+    assert sorted(os.listdir(tmp_path / "run" / "tensorboard")) == ["train", "validation"]
     refused = start("evaluate.py", "--run_dir=run")
     assert refused.returncode == 3 and "was trained with --import=mine" in refused.stderr
     for program, arguments in {

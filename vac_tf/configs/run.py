@@ -7,7 +7,42 @@ from vac_tf.configs.fields import GIVEN, LARGEST_BATCH, LARGEST_SIDE, check_fiel
 
 
 @dataclasses.dataclass(frozen=True)
-class RunConfig:
+class FollowingSettings:
+    """What a run says of itself, and where."""
+
+    tensorboard: bool = setting(
+        False,
+        "Write curves, precision-recall curves and pictures of heatmaps for TensorBoard into"
+        " RUN_DIR/tensorboard.",
+    )
+    tensorboard_steps: int = setting(
+        20, "With --tensorboard: training steps between two points within an epoch.", at_least=1
+    )
+    tensorboard_images: int = setting(
+        6,
+        "With --tensorboard: validation images, always the same, whose heatmaps are drawn after"
+        " each epoch.",
+        at_least=0,
+    )
+    progress_steps: int = setting(
+        0,
+        "Where the output is no terminal: steps between two lines within an epoch; 0: a line every"
+        " 30 seconds; -1: no lines, and none on a terminal.",
+        at_least=-1,
+    )
+
+    def check_following(self) -> None:
+        """Raises ValueError for a setting of something that is not asked for."""
+        if self.tensorboard:
+            return
+        defaults = {field.name: field.default for field in dataclasses.fields(FollowingSettings)}
+        for name in ("tensorboard_steps", "tensorboard_images"):
+            if getattr(self, name) != defaults[name]:
+                raise ValueError(f"{name} is a setting of tensorboard: add --tensorboard.")
+
+
+@dataclasses.dataclass(frozen=True)
+class RunConfig(FollowingSettings):
     """The settings that all training runs share: images, backbone, optimiser, run folder."""
 
     run_dir: str = setting("", "Folder of this run; the same command again continues it.")
@@ -153,6 +188,7 @@ class RunConfig:
 
     def __post_init__(self):
         check_fields(self)
+        self.check_following()
         if not (self.dropout == -1 or 0.0 <= self.dropout < 1.0):
             raise ValueError(f"dropout must lie in [0, 1) or be -1, got {self.dropout}.")
         if self.batch_size % self.accumulate_steps:

@@ -44,8 +44,12 @@ class DataWait(keras.callbacks.Callback):
         options.experimental_optimization.inject_prefetch = False
         return tf.data.Dataset.zip((clock, batches, clock)).map(note).with_options(options)
 
+    def seconds(self) -> float:
+        """What the steps have waited so far, the first one included."""
+        return float(self._seconds.numpy())
+
     def on_train_batch_end(self, batch, logs=None):
-        now = time.monotonic(), float(self._seconds.numpy())
+        now = time.monotonic(), self.seconds()
         if self._start is None:
             self._start = now
             return

@@ -5,11 +5,8 @@ import csv
 import io
 import logging
 import os
-import sys
 import time
 from collections.abc import Callable
-
-import tensorflow as tf
 
 from vac_tf.inputs.data_wait import DataWait, advice
 from vac_tf.runs.folder import RunFolder, write_atomically
@@ -29,6 +26,9 @@ from vac_tf.training.divergence import (
     falling_back,
     keep_as_good,
 )
+from vac_tf.training.following.board import Board
+from vac_tf.training.following.follower import Follower
+from vac_tf.training.following.progress import clock
 from vac_tf.training.kept_networks import check_networks, keep_epoch_network
 from vac_tf.training.resume import every_variable, load_state, save_state
 from vac_tf.training.step.compiled_trainer import naming_jit_compile
@@ -49,6 +49,7 @@ def run_epochs(
     distribution: Distribution = ONE_DEVICE,
     before_epoch: Callable[[int], None] = lambda epoch: None,
     callbacks: RunCallbacks | None = None,
+    board: Board | None = None,
 ) -> dict:
     """Trains to the last epoch, from where an earlier process stopped.
 
@@ -64,6 +65,7 @@ def run_epochs(
         distribution: the devices, in whose scope the network and the optimizer were made.
         before_epoch: called with the number of every epoch, from 0, that begins or goes on.
         callbacks: of the caller; one of them may end the run after an epoch.
+        board: gets the curves; None: there are none.
 
     Returns:
         The progress: `epoch`, `best` (score per kind of weights), `winner`, `best_epoch`,
@@ -78,20 +80,27 @@ def run_epochs(
     """
     progress = distribution.from_chief(lambda: _restore(config, folder, trainer))
     distribution.copy_from_chief(every_variable(trainer))
+    if board:
+        board.go_on_from(progress)
     if _is_finished(config, progress):
         _say_finished(config, folder, progress)
         return progress
     if callbacks:
         callbacks.go_on_from(progress.get("callbacks"))
     is_chief, is_advised = distribution.is_chief, False
-    writer = _summary_writer(folder) if is_chief else tf.summary.create_noop_writer()
+    follower = Follower(config, board, is_chief)
     guard = falling_back(config, folder, rate_flag) if is_chief else contextlib.nullcontext()
-    with distribution.prepared(trainer) as stop_request, writer.as_default(), guard:
+    with (
+        distribution.prepared(trainer) as stop_request,
+        follower.console.cleared_at_the_end(),
+        guard,
+    ):
         while not _is_finished(config, progress):
             start = time.monotonic()
             before_epoch(progress["epoch"])
             logs = _train_epoch(
-                config, folder, trainer, data, progress, stop_request, distribution, callbacks
+                *(config, folder, trainer, data, progress, stop_request, distribution),
+                *(callbacks, follower),
             )
             logs, progress = distribution.from_chief(
                 lambda logs=logs, progress=progress: (logs | validate(progress), progress)
@@ -105,7 +114,7 @@ def run_epochs(
                 progress["is_stopped"] = callbacks.end_epoch(row)
                 progress["callbacks"] = callbacks.states()
             if is_chief:
-                _record(config, folder, trainer, progress, row, describe)
+                _record(config, folder, trainer, progress, row, follower, describe(row))
             is_advised = is_advised or _has_advised(config, logs)
             stop_request.raise_if_any()
     if callbacks:
@@ -159,20 +168,18 @@ def _settings(config):
     return {name: getattr(config, name) for name in _CHANGEABLE}
 
 
-def _summary_writer(folder):
-    path = folder.file("tensorboard")
-    if os.path.lexists(path) and not os.path.isdir(path):
-        raise ValueError(
-            f"{path!r} is a file, but the curves of the run go into a folder of that name. Remove"
-            " it, or choose another --run_dir."
-        )
-    return tf.summary.create_file_writer(path)
-
-
 def _train_epoch(
-    config, folder, trainer, data, progress, stop_request, distribution, callbacks_of_caller
+    config,
+    folder,
+    trainer,
+    data,
+    progress,
+    stop_request,
+    distribution,
+    callbacks_of_caller,
+    follower,
 ):
-    """The rest of the current epoch; returns its mean loss terms and its data wait."""
+    """The rest of the current epoch; returns its mean loss terms and its pace."""
     start_step = progress["step"]
     steps = data.training.steps_per_epoch
     first_step = progress["epoch"] * steps + start_step
@@ -197,6 +204,9 @@ def _train_epoch(
         callbacks.append(RestoreMeans(trainer))
     if config.profile_steps and not TraceSteps.is_traced(folder.file("tensorboard")):
         callbacks.append(TraceSteps(folder.file("tensorboard"), config.profile_steps))
+    measured = None if distribution.strategy else data_wait
+    pace, followers = follower.callbacks(trainer, progress, steps, measured)
+    callbacks += followers
     if callbacks_of_caller:
         callbacks.append(callbacks_of_caller)
     if start_step < steps:
@@ -207,7 +217,7 @@ def _train_epoch(
                 epochs=progress["epoch"] + 1,
                 callbacks=callbacks,
                 shuffle=False,
-                verbose=1 if sys.stdout.isatty() else 0,
+                verbose=0,
             ).history
         terms = {name: values[-1] for name, values in history.items()}
     else:
@@ -215,7 +225,7 @@ def _train_epoch(
     check_loss(terms["loss"], _first_loss(progress), progress["epoch"] + 1)
     save(steps)
     progress["step"] = steps
-    return dict(sorted(terms.items())) | data_wait.logs()
+    return dict(sorted(terms.items())) | data_wait.logs() | pace.logs()
 
 
 def _first_loss(progress):
@@ -234,7 +244,7 @@ def _add_epoch(trainer, progress, logs):
     return row
 
 
-def _record(config, folder, trainer, progress, row, describe):
+def _record(config, folder, trainer, progress, row, follower, in_words):
     """Writes the end of an epoch: the state first, then the logs that are made from it.
 
     The epoch's network comes before the state, so that of no finished epoch it is missing.
@@ -250,16 +260,15 @@ def _record(config, folder, trainer, progress, row, describe):
     table.writeheader()
     table.writerows(progress["history"])
     write_atomically(folder.file("log.csv"), text.getvalue().encode())
-    for name, value in row.items():
-        tf.summary.scalar(name, value, step=row["steps"])
-    tf.summary.flush()
+    if follower.board:
+        follower.board.end_epoch(row)
     seconds = [entry["seconds"] for entry in progress["history"]]
     left = (config.epochs - progress["epoch"]) * sum(seconds) / len(seconds)
+    speed = f", {row['images_per_second']:.1f} images/s" if "images_per_second" in row else ""
     wait = f", {row['data_wait_share']:.0%} data wait" if "data_wait_share" in row else ""
-    _LOGGER.info(
-        "Epoch %d/%d: %s; %.0f s%s, %d:%02d left.",
-        *(progress["epoch"], config.epochs, describe(row), row["seconds"]),
-        *(wait, left // 60, left % 60),
+    follower.console.say(
+        f"Epoch {progress['epoch']}/{config.epochs}: {in_words}; {row['seconds']:.0f} s"
+        f"{speed}{wait}, {clock(left)} left."
     )
 
 

@@ -24,6 +24,8 @@ from vac_tf.training.epochs import run_epochs
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
 from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
 from vac_tf.training.fine_tuning.start_from_run import start_from_run
+from vac_tf.training.following.follower import opened_board
+from vac_tf.training.following.validation_view import ValidationView
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import (
@@ -143,22 +145,29 @@ def train_network(
     Returns:
         The progress, see `run_epochs`.
     """
-    is_chief = distribution.is_chief
-    with folder.claimed(config) if is_chief else contextlib.nullcontext():
+    is_chief, steps = distribution.is_chief, data.training.steps_per_epoch
+    with (
+        folder.claimed(config) if is_chief else contextlib.nullcontext(),
+        opened_board(config, folder, trainer, steps, is_chief) as board,
+    ):
         if is_chief:
             data.check_unchanged(folder)
             data.record(folder)
+        view = None
+        if board:
+            view = ValidationView(board, data, config.tensorboard_images, config.unknown_labels)
         return run_epochs(
             config,
             folder,
             trainer,
             data,
-            validate=lambda progress: _validate(config, folder, trainer, data, progress),
+            validate=lambda progress: _validate(config, folder, trainer, data, progress, view),
             describe=_in_words,
             rate_flag=rate_flag,
             distribution=distribution,
             before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
             callbacks=callbacks,
+            board=board,
         )
 
 
@@ -211,7 +220,7 @@ def _freeze_or_release(config, trainer, epoch):
         freeze_backbone(trainer, epoch < config.frozen_epochs)
 
 
-def _validate(config, folder, trainer, data, progress):
+def _validate(config, folder, trainer, data, progress, view):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
     where = f"after epoch {progress['epoch'] + 1}"
     with data.naming_bad_images():
@@ -223,18 +232,20 @@ def _validate(config, folder, trainer, data, progress):
 
         def score(kind):
             scored = logits if kind == "raw" else predict(trainer.network, data.validation)[1]
-            return _mean_average_precision(config, data, scored, where)
+            evaluation = _evaluate(config, data, scored, where)
+            if view:
+                view.show(kind, progress["epoch"] + 1, trainer.network, scored, evaluation)
+            return evaluation["label_based"]["mAP"]
 
         selection = Selection("validation_mAP", score, data.selected_on)
         batches = data.training.epoch(progress["epoch"])
         return logs | keep_best(config, folder, trainer, progress, selection, batches)
 
 
-def _mean_average_precision(config, data, logits, where):
+def _evaluate(config, data, logits, where):
     check_finite({"validation_scores": logits}, where)
     labels = data.validation_labels
-    evaluation = evaluate_logits(labels, logits, data.label_names, unknown=config.unknown_labels)
-    return evaluation["label_based"]["mAP"]
+    return evaluate_logits(labels, logits, data.label_names, unknown=config.unknown_labels)
 
 
 def _in_words(logs):

@@ -69,6 +69,10 @@ class RunData:
         """float32 `[N, L]`, NaN where unknown, in the order of `validation`."""
         return self.validation_source.split.labels
 
+    def validation_images(self, rows: Sequence[int]) -> np.ndarray:
+        """Images of the validation as the network takes them: float32 `[n, S, S, 3]`."""
+        return np.stack([self.validation_source.resized(row).numpy() for row in rows])
+
     def labels_description(self) -> dict:
         """The contents of labels.json."""
         return {

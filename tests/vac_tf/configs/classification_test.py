@@ -27,11 +27,21 @@ from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
         ("batch_size", 0),
         ("steps_per_execution", 0),
         ("accumulate_steps", 0),
+        ("tensorboard_steps", 0),
+        ("tensorboard_images", -1),
+        ("progress_steps", -2),
     ],
 )
 def test_values_out_of_range_are_refused(name, value):
     with pytest.raises(ValueError, match=f"^{name} must .* got {value}"):
         TrainConfig(**{name: value})
+
+
+def test_settings_of_tensorboard_are_for_runs_that_write_for_it():
+    TrainConfig(tensorboard=True, tensorboard_steps=3, tensorboard_images=0)
+    for config_class in (TrainConfig, SaliencyConfig):
+        with pytest.raises(ValueError, match="tensorboard_steps is .* add --tensorboard"):
+            config_class(tensorboard_steps=3)
 
 
 def test_residual_attention_is_for_one_stream_and_its_settings_for_it_alone():

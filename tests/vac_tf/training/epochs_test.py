@@ -488,14 +488,6 @@ def test_the_columns_of_the_log_keep_their_order_after_a_resume(config):
     assert [list(row) for row in log_of(config)] == [before] * 2
 
 
-def test_a_file_in_place_of_the_tensorboard_folder_is_named(config):
-    folder = RunFolder(config.run_dir)
-    folder.claim(config)
-    open(folder.file("tensorboard"), "w").close()
-    with pytest.raises(ValueError, match="tensorboard.*is a file.*Remove it"):
-        train(config)
-
-
 def test_training_may_run_in_another_thread(config):
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         progress, _ = pool.submit(train, config).result()

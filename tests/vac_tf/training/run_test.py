@@ -58,7 +58,6 @@ def test_a_run_writes_its_folder(finished_run):
         "network_ema.keras",
         "network_raw.keras",
         "selection.json",
-        "tensorboard",
     }
     assert sorted(os.listdir(folder.file("last"))) == ["good.npz", "state.npz"]
     assert folder.read_config() == finished_run
@@ -67,8 +66,6 @@ def test_a_run_writes_its_folder(finished_run):
     assert tuple(labels["label_names"]) == splits.train.label_names
     np.testing.assert_allclose(labels["positive_ratio"], splits.train.positive_ratio("ignore"))
     assert labels["selected_on"] == "val split" and labels["skipped_images"] == []
-    (events,) = os.listdir(folder.file("tensorboard"))
-    assert events.startswith("events.") and os.path.getsize(folder.file(f"tensorboard/{events}"))
 
 
 def test_the_log_has_every_term_of_every_epoch(finished_run):
@@ -263,7 +260,8 @@ def selecting_data(labels):
 def test_networks_are_selected_by_the_order_of_their_logits(config):
     data = selecting_data(np.float32([[0], [1], [0]]))
     logits = np.float32([[18], [20], [-200]])
-    assert run_module._mean_average_precision(config, data, logits, "here") == 1.0
+    evaluation = run_module._evaluate(config, data, logits, "here")
+    assert evaluation["label_based"]["mAP"] == 1.0
 
 
 def test_config_is_json(finished_run):
@@ -285,4 +283,4 @@ def test_a_folder_in_which_another_process_trains_is_refused(config):
 def test_predictions_that_are_not_finite_are_a_divergence(config):
     data, scores = selecting_data(np.ones((2, 1))), np.full((2, 1), np.nan)
     with pytest.raises(DivergenceError, match="validation_scores is not finite after epoch 1"):
-        run_module._mean_average_precision(config, data, scores, "after epoch 1")
+        run_module._evaluate(config, data, scores, "after epoch 1")

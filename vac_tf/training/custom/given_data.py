@@ -30,6 +30,14 @@ class GivenData(RunData):
     def validation_labels(self) -> np.ndarray:
         return self.given_labels
 
+    def validation_images(self, rows: Sequence[int]) -> np.ndarray:
+        examples, wanted = (
+            self.validation.unbatch().take(max(rows) + 1),
+            tf.constant(rows, tf.int64),
+        )
+        chosen = examples.enumerate().filter(lambda row, _: tf.reduce_any(row == wanted))
+        return np.stack([image.numpy() for _, (image, _) in chosen])
+
     @contextlib.contextmanager
     def naming_bad_images(self):
         """An error of the caller's pipeline is the caller's to read."""

@@ -15,6 +15,7 @@ from vac_tf.models.saliency import build_saliency_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.epochs import run_epochs
+from vac_tf.training.following.follower import opened_board
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_saliency_method
 from vac_tf.training.saliency.data import (
@@ -28,8 +29,6 @@ from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.step.precision_check import check_precision
 from vac_tf.training.validation import validate
-
-_PANELS = 6  # images in TensorBoard
 
 
 def run_saliency(config: SaliencyConfig) -> dict:
@@ -64,14 +63,17 @@ def run_saliency(config: SaliencyConfig) -> dict:
         folder.write_json("saliency_data.json", data.description())
 
         # ---- Epochs
-        run_epochs(
-            config,
-            folder,
-            trainer,
-            data,
-            validate=lambda progress: _validate(config, folder, trainer, data, progress),
-            describe=lambda logs: _in_words(config, logs),
-        )
+        steps = data.training.steps_per_epoch
+        with opened_board(config, folder, trainer, steps) as board:
+            run_epochs(
+                config,
+                folder,
+                trainer,
+                data,
+                validate=lambda progress: _validate(config, folder, trainer, data, progress, board),
+                describe=lambda logs: _in_words(config, logs),
+                board=board,
+            )
 
     # ---- Evaluation, from the files of the run
     return evaluate_saliency_run(
@@ -114,7 +116,7 @@ def build_saliency_trainer(
     return trainer
 
 
-def _validate(config, folder, trainer, data, progress):
+def _validate(config, folder, trainer, data, progress, board):
     """Scores the weights (and their average) on the validation part; keeps the best networks."""
     where = f"after epoch {progress['epoch'] + 1}"
     metric, summary = config.best_metric, {}
@@ -132,7 +134,9 @@ def _validate(config, folder, trainer, data, progress):
             scores = _grid_scores(densities, data)
             if is_raw:
                 summary.update({f"validation_{name}": value for name, value in scores.items()})
-                _show(data, densities, step=int(trainer.optimizer.iterations))
+            if board:
+                with board.validation(kind, progress["epoch"] + 1):
+                    _show(config, data, densities, {} if is_raw else scores)
             return _defined(scores[metric], metric)
 
         selection = Selection(f"validation_{metric}", score, data.selected_on, METRICS[metric])
@@ -167,18 +171,22 @@ def _grid_scores(densities, data: SaliencyData) -> dict[str, float]:
     return {name: float("nan") if value is None else value for name, value in scores.items()}
 
 
-def _show(data: SaliencyData, densities, step: int) -> None:
-    """Image, truth and prediction of a few validation images, for TensorBoard."""
-    count = min(_PANELS, len(densities))
-    panels = [
-        saliency_panel(
-            data.validation_source.resized(index).numpy(),
-            data.validation_targets[index, ..., 0],
-            densities[index],
+def _show(config, data: SaliencyData, densities, scores) -> None:
+    """Image, truth and prediction of the same validation images, for TensorBoard.
+
+    And the scores of averaged weights that the history, whose curves are there anyway, lacks.
+    """
+    for name, value in scores.items():
+        if name != config.best_metric and np.isfinite(value):
+            tf.summary.scalar(f"metrics/{name}", value)
+    count = min(config.tensorboard_images, len(densities))
+    for number, row in enumerate(np.linspace(0, len(densities) - 1, count).round().astype(int)):
+        panel = saliency_panel(
+            data.validation_source.resized(row).numpy(),
+            data.validation_targets[row, ..., 0],
+            densities[row],
         )
-        for index in range(count)
-    ]
-    tf.summary.image("image, truth, prediction", np.stack(panels), step=step, max_outputs=count)
+        tf.summary.image(f"image, truth, prediction/{number + 1:02d}", panel[None])
 
 
 def _in_words(config, logs):

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import vac_tf
+from tests.vac_tf.event_reader import tags, values
 from vac_tf.losses import sigmoid_cross_entropy
 from vac_tf.runs.folder import RunFolder
 
@@ -64,6 +65,8 @@ def trained(tmp_path_factory):
         "metrics": [keras.metrics.BinaryAccuracy()],
         "run_dir": str(tmp_path_factory.mktemp("runs") / "own"),
         "epochs": 2,
+        "tensorboard": True,
+        "tensorboard_images": 3,
     }
     return vac_tf.train(**arguments, callbacks=[told]), told, arguments
 
@@ -88,6 +91,22 @@ def test_the_folder_is_one_of_a_run(trained):
     assert (config.dataset, config.backbone, config.loss, config.optimizer) == ("given",) * 4
     assert config.image_size == SIDE and config.learning_rate == pytest.approx(1e-3)
     assert folder.read_label_names() == ["even", "third"]
+
+
+def test_tensorboard_shows_metrics_and_pictures_of_batches(trained):
+    history, _, arguments = trained
+    run_dir = RunFolder(history.run_dir).file("tensorboard")
+    assert values(f"{run_dir}/train", "metrics/binary_accuracy") == pytest.approx(
+        history.history["binary_accuracy"]
+    )
+    validation = f"{run_dir}/validation"
+    assert values(validation, "metrics/mAP") == pytest.approx(history.history["validation_mAP"])
+    assert [tag for tag in tags(validation) if "/pr_curves" in tag] == [
+        f"precision_recall/{name}/pr_curves" for name in ("all labels", "even", "third")
+    ]
+    # Rows 0, 6 and 10 of the eight with a label; 0 and 6 have both, and `third` is the rarer one.
+    shown = ["heatmaps/01 third", "heatmaps/02 third", "heatmaps/03 even"]
+    assert [tag for tag in tags(validation) if tag.startswith("heatmaps/")] == shown
 
 
 def test_the_same_call_again_trains_no_more(trained):

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.programs.warm_start import start_warm
+from tests.vac_tf.event_reader import steps, tags
 from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
@@ -77,8 +78,19 @@ def base(tiny_settings, tmp_path_factory):
 def finished(base, tmp_path_factory):
     """Config and accounts of a whole training; its folder must not be changed."""
     folder = str(tmp_path_factory.mktemp("dual") / "run")
-    config = dataclasses.replace(base, run_dir=folder)
+    config = dataclasses.replace(base, run_dir=folder, tensorboard=True, tensorboard_images=2)
     return config, run_dual_stream(config)
+
+
+def test_tensorboard_shows_every_phase(finished):
+    config, _ = finished
+    for phase, last_step in (("1a", 6), ("1b", 6), ("2", 12), ("3", 6)):
+        train, validation = (
+            phase_file(config, phase, f"tensorboard/{run}") for run in ("train", "validation")
+        )
+        assert steps(train, "within_epoch/loss")[-1] == last_step
+        shown = [tag for tag in tags(validation) if tag.startswith("heatmaps/")]
+        assert len(shown) == 2 and steps(validation, shown[0])[-1] == last_step
 
 
 @pytest.fixture
@@ -226,6 +238,7 @@ def test_a_kill_in_phase_2_changes_nothing_in_the_end(finished, new, tmp_path):
 import os, signal
 import pytest
 from tests.programs.warm_start import start_warm
+from tests.vac_tf.event_reader import steps, tags
 from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.training import epochs

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from absl import flags as absl_flags
-from tensorflow.python.summary.summary_iterator import summary_iterator
 
 from flags import dataclass_flags
 from tests.vac_tf.counted_images import counting
+from tests.vac_tf.event_reader import steps, tags, values
 from tests.vac_tf.fixation_files import random_looks, write_json
 from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from tools.python_imports import REPOSITORY
@@ -61,7 +61,8 @@ def data_dir(tmp_path_factory):
 def finished(data_dir, tmp_path_factory):
     """Folder, config and evaluation of a run that was never interrupted."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    config = SaliencyConfig(run_dir=str(folder), data_dir=data_dir, **TINY, losses="kld:1,cc:0.5")
+    more = {"losses": "kld:1,cc:0.5", "tensorboard": True, "tensorboard_images": 3}
+    config = SaliencyConfig(run_dir=str(folder), data_dir=data_dir, **TINY, **more)
     return folder, config, run_saliency(config)
 
 
@@ -105,11 +106,14 @@ def test_fewer_images_are_evaluated_with_the_centre_bias_of_all_training_images(
 
 
 def test_tensorboard_shows_image_truth_and_prediction(finished):
-    folder = finished[0]
-    (events,) = (folder / "tensorboard").glob("events*")
-    tags = {value.tag for event in summary_iterator(str(events)) for value in event.summary.value}
-    assert any(tag.startswith("image, truth, prediction") for tag in tags)
-    assert {"loss", "validation_kld"} <= tags
+    train, validation = (finished[0] / "tensorboard" / run for run in ("train", "validation"))
+    panels = [f"image, truth, prediction/{number:02d}" for number in (1, 2, 3)]
+    assert [tag for tag in tags(validation) if tag.startswith("image,")] == panels
+    assert {"loss/loss", "loss/kld", "metrics/kld", "metrics/nss"} <= set(tags(validation))
+    assert {"loss/loss", "loss/cc", "within_epoch/kld"} <= set(tags(train))
+    for tag in ("loss/kld", "metrics/kld", panels[0]):
+        assert steps(validation, tag) == [2, 4]
+    assert [values(validation, panels[0])[0][side] for side in (0, 1)] == [b"96", b"32"]
 
 
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(finished, tmp_path, monkeypatch):
