@@ -49,6 +49,12 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
         "Columns of a table that are labels, separated by commas; empty: all but the known ones.",
     )
     ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
+    label_groups: str = setting(
+        "",
+        "Labels that exclude each other: a TOML file of groups ([exactly_one], [at_most_one]), or"
+        " names, where labels are called group:label (group?:label: at most one). A group is learnt"
+        " by softmax cross entropy and decided by its most probable label.",
+    )
     repeated_images: str = setting(
         "first",
         "Rows of a table with the image (and box) of an earlier row: refuse them (error), leave"
@@ -212,6 +218,11 @@ class EvaluationConfig:
         "", "Dataset format of other data than the run's (default: as the run's config says)."
     )
     data_dir: str = setting("", "Where the dataset lies now (default: as the run's config says).")
+    label_groups: str = setting(
+        "",
+        "Groups to measure a run by, as those of training are given: the right label of each, and"
+        " decisions that contradict it. Default: the run's own; the run decides as it was trained.",
+    )
     average_precision: str = setting(
         "step", "Convention of average precision.", ("step", "voc12", "voc07")
     )

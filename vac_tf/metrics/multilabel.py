@@ -7,7 +7,6 @@ both are reported: `F1-C` is the mean of the labels' F1 (VAC, SRN, ASL), `CF1` i
 mean precision and the mean recall (ML-GCN, visual attention dual stream).
 """
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,19 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.metrics.average_precision import average_precision, average_precision_per_label
-from vac_tf.metrics.multilabel_arrays import check_arrays, check_ranking, count_dataset
+from vac_tf.metrics.label_groups.decisions import decide, log_odds
+from vac_tf.metrics.label_groups.group_metrics import measure_groups
+from vac_tf.metrics.multilabel_arrays import (
+    check_arrays,
+    check_ranking,
+    count_dataset,
+    harmonic_mean,
+    mean,
+    plain,
+    ratio,
+)
 from vac_tf.metrics.saturation import warn_of_lost_order
 
 __all__ = [
@@ -38,6 +48,7 @@ def evaluate_multilabel(
     unknown: str = "ignore",
     average_precision: str = "step",
     ranking: ArrayLike | None = None,
+    label_groups: Sequence[LabelGroup] = (),
 ) -> dict[str, Any]:
     """Evaluates the scores of N images and L labels.
 
@@ -68,12 +79,15 @@ def evaluate_multilabel(
             place of the scores (average precision and the top three), whose float32 values are
             equal for logits above 16.6. None: the scores rank; a warning names a label of which
             positives and negatives are equal next to 0 or 1.
+        label_groups: labels that exclude each other, whose decision is the most probable one; see
+            `vac_tf.metrics.label_groups`.
 
     Returns:
         A dict that `json.dump` takes: `label_based` (mAP, mA, F1-C, P-C, R-C, CF1, F1-O, P-O,
         R-O), `top3` and `top3_thresholded` (F1-C ... R-O), `example_based` (Acc, Prec, Recall,
         F1, F1-mean), `per_label` (one dict per label: name, AP, precision, recall, F1, positives,
-        unknown), `conventions`. Fractions in 0..1; None where a value is undefined.
+        unknown), `conventions`; with `label_groups` also these, as `measure_groups`. Fractions in
+        0..1; None where a value is undefined.
 
     Raises:
         ValueError: shapes that do not fit, no images or labels, labels outside {0, 1, NaN}, scores
@@ -97,7 +111,7 @@ def evaluate_multilabel(
         ranking = check_ranking(ranking, scores.shape)
 
     # float32, since that is what the exported network hands to whoever decides.
-    above = scores.astype(np.float32) > np.float32(threshold)
+    above = decide(scores, threshold, label_groups)
     best = _highest(ranking, 3)
     by_label = _count(above & known, positive, known)
     precisions = average_precision_per_label(
@@ -106,10 +120,10 @@ def evaluate_multilabel(
         average_precision,
     )
     label_based = {
-        "mAP": _mean(precisions[by_label["positives"] > 0]),
+        "mAP": mean(precisions[by_label["positives"] > 0]),
         "mA": _mean_accuracy(by_label),
     }
-    return {
+    results = {
         "label_based": label_based | _precision_recall(by_label),
         "top3": _precision_recall(_count(best & known, positive, known)),
         "top3_thresholded": _precision_recall(_count(best & above & known, positive, known)),
@@ -118,6 +132,11 @@ def evaluate_multilabel(
         "conventions": _conventions(unknown, threshold, average_precision)
         | count_dataset(names, above & known, positive, known, is_unknown),
     }
+    if label_groups:
+        truth, rule = np.where(known, np.nan_to_num(labels), np.nan), (threshold, label_groups)
+        results["label_groups"] = measure_groups(truth, scores, above, *rule, names)
+        results["conventions"]["decision"] += "; of a label group the most probable"
+    return results
 
 
 def evaluate_logits(
@@ -125,11 +144,14 @@ def evaluate_logits(
 ) -> dict[str, Any]:
     """`evaluate_multilabel` of logits [N, L]: they rank, their float32 sigmoid decides.
 
+    Of label groups it is the softmax of their logits.
+
     Args:
         labels: [N, L], values 0, 1 or NaN (unknown).
         logits: [N, L], finite.
         label_names: L different names; default "0", "1", ...
-        **options: `threshold`, `unknown` and `average_precision` of `evaluate_multilabel`.
+        **options: `threshold`, `unknown`, `average_precision` and `label_groups` of
+            `evaluate_multilabel`.
 
     Returns:
         As `evaluate_multilabel`.
@@ -137,7 +159,7 @@ def evaluate_logits(
     Raises:
         ValueError: as `evaluate_multilabel`.
     """
-    logits = np.asarray(logits)
+    logits = log_odds(np.asarray(logits), options.get("label_groups", ()))
     probabilities = scipy.special.expit(logits.astype(np.float32))
     return evaluate_multilabel(labels, probabilities, label_names, ranking=logits, **options)
 
@@ -192,18 +214,18 @@ def _precision_recall(counts: dict[str, np.ndarray]) -> dict[str, Any]:
         counts[name] for name in ("true_positives", "predicted", "positives")
     )
     counted = positives > 0
-    precision = _mean(_ratio(hits, predicted)[counted])
-    recall = _mean(_ratio(hits, positives)[counted])
+    precision = mean(ratio(hits, predicted)[counted])
+    recall = mean(ratio(hits, positives)[counted])
     if not counted.any():
         return dict.fromkeys(("F1-C", "P-C", "R-C", "CF1", "F1-O", "P-O", "R-O"))
     return {
-        "F1-C": _mean(_ratio(2 * hits, predicted + positives)[counted]),
+        "F1-C": mean(ratio(2 * hits, predicted + positives)[counted]),
         "P-C": precision,
         "R-C": recall,
-        "CF1": _harmonic_mean(precision, recall),
-        "F1-O": float(_ratio(2 * hits.sum(), predicted.sum() + positives.sum())),
-        "P-O": float(_ratio(hits.sum(), predicted.sum())),
-        "R-O": float(_ratio(hits.sum(), positives.sum())),
+        "CF1": harmonic_mean(precision, recall),
+        "F1-O": float(ratio(2 * hits.sum(), predicted.sum() + positives.sum())),
+        "P-O": float(ratio(hits.sum(), predicted.sum())),
+        "R-O": float(ratio(hits.sum(), positives.sum())),
     }
 
 
@@ -211,10 +233,10 @@ def _mean_accuracy(counts: dict[str, np.ndarray]) -> float | None:
     """Mean over labels of (true positive rate + true negative rate) / 2."""
     negatives = counts["known"] - counts["positives"]
     false_positives = counts["predicted"] - counts["true_positives"]
-    true_positive_rate = _ratio(counts["true_positives"], counts["positives"])
-    true_negative_rate = _ratio(negatives - false_positives, negatives)
+    true_positive_rate = ratio(counts["true_positives"], counts["positives"])
+    true_negative_rate = ratio(negatives - false_positives, negatives)
     counted = (counts["positives"] > 0) & (negatives > 0)
-    return _mean((true_positive_rate + true_negative_rate)[counted] / 2)
+    return mean((true_positive_rate + true_negative_rate)[counted] / 2)
 
 
 def _example_based(
@@ -225,14 +247,14 @@ def _example_based(
     hits = np.sum(predicted & positive, axis=1)[judged]
     num_predicted = np.sum(predicted, axis=1)[judged]
     num_positive = np.sum(positive, axis=1)[judged]
-    precision = _mean(_ratio(hits, num_predicted))
-    recall = _mean(_ratio(hits, num_positive))
+    precision = mean(ratio(hits, num_predicted))
+    recall = mean(ratio(hits, num_positive))
     return {
-        "Acc": _mean(_ratio(hits, num_predicted + num_positive - hits)),
+        "Acc": mean(ratio(hits, num_predicted + num_positive - hits)),
         "Prec": precision,
         "Recall": recall,
-        "F1": _harmonic_mean(precision, recall),
-        "F1-mean": _mean(_ratio(2 * hits, num_predicted + num_positive)),
+        "F1": harmonic_mean(precision, recall),
+        "F1-mean": mean(ratio(2 * hits, num_predicted + num_positive)),
     }
 
 
@@ -245,16 +267,16 @@ def _per_label(
     hits, predicted, positives = (
         counts[name] for name in ("true_positives", "predicted", "positives")
     )
-    precision = _ratio(hits, predicted)
-    recall = np.where(positives > 0, _ratio(hits, positives), np.nan)
-    f1 = np.where(positives > 0, _ratio(2 * hits, predicted + positives), np.nan)
+    precision = ratio(hits, predicted)
+    recall = np.where(positives > 0, ratio(hits, positives), np.nan)
+    f1 = np.where(positives > 0, ratio(2 * hits, predicted + positives), np.nan)
     return [
         {
             "name": name,
-            "AP": _plain(average_precisions[index]),
-            "precision": _plain(precision[index]),
-            "recall": _plain(recall[index]),
-            "F1": _plain(f1[index]),
+            "AP": plain(average_precisions[index]),
+            "precision": plain(precision[index]),
+            "recall": plain(recall[index]),
+            "F1": plain(f1[index]),
             "positives": int(positives[index]),
             "unknown": int(num_unknown[index]),
         }
@@ -272,22 +294,3 @@ def _conventions(unknown: str, threshold: float, average_precision: str) -> dict
         "threshold": float(threshold),
         "decision": "float32 probability > threshold",
     }
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """numerator / denominator in float64, and 0 where the denominator is 0."""
-    return np.where(denominator > 0, numerator / np.maximum(denominator, 1), 0.0)
-
-
-def _harmonic_mean(precision: float | None, recall: float | None) -> float | None:
-    if precision is None or recall is None:
-        return None
-    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
-
-
-def _mean(values: np.ndarray) -> float | None:
-    return float(np.mean(values)) if len(values) else None
-
-
-def _plain(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -1,5 +1,6 @@
 """Checks the label and score arrays of an evaluation, and says what they hold. NumPy only."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -128,3 +129,25 @@ def _check_all(
         f"The {kind} of row {row}, label {names[column]!r} (column {column}) is"
         f" {values[row, column]}. Expected {expected}. {np.sum(~is_good)} values are wrong in all."
     )
+
+
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """numerator / denominator in float64, and 0 where the denominator is 0."""
+    return np.where(denominator > 0, numerator / np.maximum(denominator, 1), 0.0)
+
+
+def harmonic_mean(precision: float | None, recall: float | None) -> float | None:
+    """F1 of both; None where one is undefined."""
+    if precision is None or recall is None:
+        return None
+    return 2 * precision * recall / (precision + recall) if precision + recall > 0 else 0.0
+
+
+def mean(values: np.ndarray) -> float | None:
+    """The mean as a Python number; None without values."""
+    return float(np.mean(values)) if len(values) else None
+
+
+def plain(value: float) -> float | None:
+    """A Python number; None for NaN."""
+    return None if math.isnan(value) else float(value)

@@ -40,6 +40,7 @@ _YOUNGER_SETTINGS = {
     "imports": "",
     "label_columns": "",
     "ignore_columns": "",
+    "label_groups": "",
     "repeated_images": "first",
     "group_column": "",
     "group_file": "",

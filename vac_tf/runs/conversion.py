@@ -5,6 +5,8 @@ import logging
 import os
 
 from vac_tf.configs.conversion import ConversionConfig
+from vac_tf.configs.label_groups.group import groups_to_json
+from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.models.backbones import BACKBONES, get_backbone
 from vac_tf.models.classifier import build_classifier
 from vac_tf.models.saving import save_network
@@ -41,13 +43,17 @@ def convert_checkpoint(config: ConversionConfig) -> str:
     layout = LAYOUTS[config.layout]
     tensors = read_tensors(config.checkpoint)
     label_names = _read_labels(config.labels, count_outputs(tensors, layout))
+    groups = read_label_groups(train_config.label_groups, label_names)
     network = build_classifier(config.backbone, len(label_names), pooling=config.pooling)
     try:
         assign_classifier(network, tensors, layout, published.module_of)
     except ValueError as error:
         raise ValueError(f"{config.checkpoint!r}: {error}") from error
     with folder.claimed(train_config):
-        folder.write_json("labels.json", {"label_names": label_names})
+        described = {"label_names": label_names}
+        if groups:
+            described["label_groups"] = groups_to_json(groups, label_names)
+        folder.write_json("labels.json", described)
         selected_on = "unknown: converted from a published checkpoint"
         selection = {"weights": "published", "epoch": None, "selected_on": selected_on}
         folder.write_json("selection.json", selection)

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.extensions import missing_extensions
+from vac_tf.configs.label_groups.group import LabelGroup, groups_from_json
 from vac_tf.runs.changed_settings import (
     SETTINGS_AGAINST_DIVERGENCE,
     changed_settings,
@@ -173,6 +174,14 @@ class RunFolder:
             f"{self.file('labels.json')}: label_names must be a list of names, got {names!r}."
             " Restore the file as train.py wrote it."
         )
+
+    def read_label_groups(self) -> tuple[LabelGroup, ...]:
+        """The labels of the run that exclude each other; ValueError when they are damaged."""
+        names = self.read_label_names()
+        try:
+            return groups_from_json(self.read_json("labels.json").get("label_groups", []), names)
+        except ValueError as error:
+            raise ValueError(f"{self.file('labels.json')}: {error}") from error
 
     def read_json(self, name: str) -> dict:
         """The object in a JSON file of the folder; ValueError when missing or damaged."""

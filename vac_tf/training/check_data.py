@@ -7,7 +7,9 @@ from functools import partial
 from typing import Any
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.datasets.description import describe
+from vac_tf.datasets.label_groups import check_groups, describe_groups
 from vac_tf.datasets.near_duplicates import look_alikes
 from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_splits
 from vac_tf.datasets.shared_groups import held_out_shares
@@ -36,10 +38,15 @@ def check_data(config: TrainConfig) -> bool:
         config,
         names,
         partial(read_run_split, config),
-        describe,
+        partial(_describe, config),
         partial(_selected_on, config, fingerprints),
         fingerprints,
     )
+
+
+def _describe(config, split):
+    groups = read_label_groups(config.label_groups, split.label_names)
+    return "\n".join([describe(split), *describe_groups(split, groups)])
 
 
 def _selected_on(config, fingerprints, read):
@@ -48,6 +55,7 @@ def _selected_on(config, fingerprints, read):
     check_selection(splits, config.unknown_labels)
     if splits.validation.groups is not None and splits.train.groups is not None:
         print(held_out_shares(splits.train, splits.validation, config.group_column))
+    check_groups(splits.train, read_label_groups(config.label_groups, splits.train.label_names))
     parts = {f"part that selects the best network ({splits.selected_on})": splits.validation}
     if not config.paper_protocol:  # Which selects on that split.
         with contextlib.suppress(DatasetError, OSError):  # Said above, where it was to be read.

@@ -9,6 +9,7 @@ import keras
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.dual_stream import DUAL_STREAM_SETTINGS
 from vac_tf.configs.fields import GIVEN, LARGEST_SIDE
+from vac_tf.configs.label_groups.reading import check_label_groups
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
@@ -32,16 +33,17 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
         strides: of its networks, where they were given as models; None: of the named backbones.
 
     Raises:
-        ValueError: a misspelt transform or backbone, settings of consistency that do not fit each
-            other, a transform that changes nothing, an image smaller than a heatmap cell, a warm-up
-            longer than the run, a translation that is no multiple of the stride, augmentation by
-            scaling together with transforms, a saliency run that does not fit, settings of another
-            loss, or of a dual-stream training in that of a classifier, or backbone weights that are
-            not there.
+        ValueError: a misspelt transform or backbone, label groups that cannot be read, settings of
+            consistency that do not fit each other, a transform that changes nothing, an image
+            smaller than a heatmap cell, a warm-up longer than the run, a translation that is no
+            multiple of the stride, augmentation by scaling together with transforms, a saliency run
+            that does not fit, settings of another loss, or of a dual-stream training in that of a
+            classifier, or backbone weights that are not there.
     """
     strides = strides or _strides(config.backbones)
     _check_size_and_warmup(config, strides)
     check_loss(config)
+    check_label_groups(config.label_groups)
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     _check_consistency(config, transforms)
     augmentation = parse_transforms(config.augment, config.resize_kernel)

@@ -9,6 +9,7 @@ import keras
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.geometry.transforms import parse_transforms, parse_weights
 from vac_tf.inputs.prediction import predict
+from vac_tf.losses.label_groups import with_label_groups
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import strides_of
@@ -36,7 +37,7 @@ from vac_tf.training.run_data import (
     shared_images,
 )
 from vac_tf.training.step.accumulation import check_parts
-from vac_tf.training.step.classification_loss import loss_of_run
+from vac_tf.training.step.classification_loss import classification_loss, loss_of_run
 from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.step.precision_check import check_precision
 from vac_tf.training.validation import validate
@@ -204,14 +205,23 @@ def build_trainer(
             ramp_steps=config.consistency_ramp * data.training.steps_per_epoch,
             drawing_seed=config.seed if config.sampled_transform else None,
         ),
-        loss=loss or loss_of_run(config),
+        loss=_with_groups(config, data, loss or loss_of_run(config)),
         stride=min(strides_of(config.backbones, network)),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
     )
+    trainer.label_groups = data.label_groups
     steps = data.training.steps_per_epoch
     rate = backbone_rate(config, network, steps)
     compile_trainer(config, trainer, steps, distribution, rate, optimizer, metrics)
     return trainer
+
+
+def _with_groups(config, data, loss):
+    if not data.label_groups:
+        return loss
+    of_others = classification_loss(loss) if isinstance(loss, str) else loss
+    smoothing = config.label_smoothing
+    return with_label_groups(of_others, data.label_groups, len(data.label_names), smoothing)
 
 
 def _freeze_or_release(config, trainer, epoch):
@@ -245,7 +255,13 @@ def _validate(config, folder, trainer, data, progress, view):
 def _evaluate(config, data, logits, where):
     check_finite({"validation_scores": logits}, where)
     labels = data.validation_labels
-    return evaluate_logits(labels, logits, data.label_names, unknown=config.unknown_labels)
+    return evaluate_logits(
+        labels,
+        logits,
+        data.label_names,
+        unknown=config.unknown_labels,
+        label_groups=data.label_groups,
+    )
 
 
 def _in_words(logs):

@@ -11,7 +11,10 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.label_groups.group import LabelGroup, groups_to_json
+from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.datasets import Split
+from vac_tf.datasets.label_groups import check_groups, contradictions
 from vac_tf.datasets.run_splits import TEST_SPLITS, RunSplits, read_run_split, read_run_splits
 from vac_tf.datasets.same_images import same_images
 from vac_tf.datasets.shared_groups import shared_groups
@@ -53,6 +56,7 @@ class RunData:
         positive_ratio: float64 `[L]`, p of Equation 3.
         selected_on: What selects the best network, in words.
         skipped: (path, reason) of images left out.
+        label_groups: Labels that exclude each other.
     """
 
     training: TrainingBatches
@@ -63,6 +67,7 @@ class RunData:
     positive_ratio: np.ndarray
     selected_on: str
     skipped: list[tuple[str, str]]
+    label_groups: tuple[LabelGroup, ...] = ()
 
     @property
     def validation_labels(self) -> np.ndarray:
@@ -75,12 +80,15 @@ class RunData:
 
     def labels_description(self) -> dict:
         """The contents of labels.json."""
-        return {
+        described = {
             "label_names": list(self.label_names),
             "positive_ratio": [float(ratio) for ratio in self.positive_ratio],
             "selected_on": self.selected_on,
             "skipped_images": [list(row) for row in self.skipped],
         }
+        if self.label_groups:
+            described["label_groups"] = groups_to_json(self.label_groups, self.label_names)
+        return described
 
     def record(self, folder: RunFolder) -> None:
         """Writes what the run keeps of its data into its folder."""
@@ -94,9 +102,8 @@ class RunData:
         if not os.path.exists(folder.state_file):
             return
         written, now = folder.read_json("labels.json"), self.labels_description()
-        changed = [
-            name for name in ("label_names", "positive_ratio") if written.get(name) != now[name]
-        ]
+        names = ("label_names", "positive_ratio", "label_groups")
+        changed = [name for name in names if written.get(name) != now.get(name)]
         if changed:
             raise ValueError(
                 f"The training data is not what it was when the run in {folder.path!r} began:"
@@ -222,6 +229,10 @@ def read_run_data(
     train, validation, settings = splits.train, splits.validation, image_settings(config)
     positive_ratio = train.positive_ratio(config.unknown_labels)
     _name_one_sided_labels(train.label_names, positive_ratio)
+    groups = read_label_groups(config.label_groups, train.label_names)
+    check_groups(train, groups)
+    for sentence in contradictions(train, groups):
+        _LOGGER.warning("%s", sentence)
     cache = image_cache(config, _sizes_from_photographs(config))
     train_source = ImageSource(train, settings, cache, config.round_inputs)
     validation_source = ImageSource(validation, settings, cache, config.round_inputs)
@@ -246,6 +257,7 @@ def read_run_data(
         positive_ratio=positive_ratio,
         selected_on=splits.selected_on,
         skipped=splits.skipped,
+        label_groups=groups,
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import tensorflow as tf
 
+from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.inputs.augmentation.image_layers import ImageLayer
 from vac_tf.inputs.augmentation.seeded_layer import derived_seed
 from vac_tf.inputs.settings import known_labels
@@ -138,6 +139,7 @@ def read_given_data(
         positive_ratio=np.array(facts["positive_ratio"]),
         selected_on=_SELECTED_ON,
         skipped=[],
+        label_groups=read_label_groups(config.label_groups, names),
         given_labels=labels,
         facts=facts,
     )

@@ -8,6 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from vac_tf.configs.label_groups.group import LabelGroup
+from vac_tf.losses.label_groups import grouped_probabilities
+
 # Such as "... on XLA_CPU_JIT: ScaleAndTranslate (No registered 'ScaleAndTranslate' OpKernel ...)".
 _REASON = re.compile(r"XLA\w*: ([^{\n]{1,300})")
 
@@ -22,6 +25,8 @@ class CompiledTrainer(keras.Model):
     """
 
     accumulate_steps = 1
+    # Labels that exclude each other, for the probabilities that metrics see.
+    label_groups: tuple[LabelGroup, ...] = ()
 
     def compile(
         self,
@@ -82,7 +87,7 @@ class CompiledTrainer(keras.Model):
         """
         if self._compile_metrics:
             known = tf.logical_not(tf.reduce_any(tf.math.is_nan(labels), axis=1))
-            probabilities = tf.sigmoid(tf.cast(logits, tf.float32))
+            probabilities = grouped_probabilities(logits, self.label_groups)
             self._compile_metrics.update_state(
                 *(tf.boolean_mask(values, known) for values in (labels, probabilities))
             )
