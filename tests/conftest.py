@@ -71,6 +71,27 @@ def finished_run(tiny_settings, tmp_path_factory):
     return config
 
 
+@pytest.fixture(scope="session")
+def grouped_run(tmp_path_factory):
+    """The config of a finished run of labels that exclude each other; it must not be changed."""
+    from tests.vac_tf.grouped_table import write_grouped_table
+    from vac_tf.configs.classification import TrainConfig
+    from vac_tf.training.run import run
+
+    folder = write_grouped_table(tmp_path_factory.mktemp("grouped"))
+    config = TrainConfig(
+        run_dir=str(tmp_path_factory.mktemp("runs") / "grouped"),
+        dataset="table",
+        data_dir=str(folder),
+        label_groups=str(folder / "groups.toml"),
+        image_size=32,
+        batch_size=8,
+        epochs=3,
+    )
+    run(config)
+    return config
+
+
 @pytest.fixture
 def tiny_backbone(monkeypatch) -> str:
     """Name of a backbone of one convolution, stride 16: most of a run is then not making graphs."""

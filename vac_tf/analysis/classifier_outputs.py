@@ -13,6 +13,7 @@ from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import predicted_batches
 from vac_tf.inputs.settings import image_settings, naming_bad_images
+from vac_tf.metrics.label_groups.decisions import log_odds
 from vac_tf.metrics.saturation import warn_of_lost_order
 from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.saving import load_network
@@ -49,8 +50,9 @@ class ClassifierOutputs:
     Attributes:
         name: to show.
         scores: float32 [N, L], probabilities.
-        ranking: float32 [N, L], what ranks the images of a label: its logits, or the
-            probabilities of a scored file that holds no logits.
+        ranking: float32 [N, L], what ranks the images of a label: its logits (of labels that
+            exclude each other their log-odds), or the probabilities of a scored file that holds no
+            logits.
         predicted: bool [N, L].
         decided_by: what made a label predicted, in words.
         heatmaps: None for a scored file.
@@ -86,15 +88,17 @@ def predict_split(
     source = ImageSource(split, image_settings(folder.read_config()))
     calibration, thresholds, decided_by = _decision_rule(folder, split.label_names, threshold)
 
-    ranking, scores, pairs, maps, first = [], [], [], [], 0
+    ranking, scores, predicted, pairs, maps, first = [], [], [], [], [], 0
     with naming_bad_images(source):
         batches = evaluation_batches(source, split.labels, batch_size)
         for _, labels, outputs in predicted_batches(network, batches):
             logits = np.float32(outputs["logits"])
             probabilities = calibration.probabilities(logits)
-            kept = (labels.numpy() == 1) | (probabilities > thresholds)
-            ranking.append(logits)
+            decided = calibration.decide(probabilities, thresholds)
+            kept = (labels.numpy() == 1) | decided
+            ranking.append(log_odds(logits, calibration.label_groups))
             scores.append(probabilities)
+            predicted.append(decided)
             pairs.append(np.argwhere(kept) + (first, 0))
             maps.append(_maps_of(outputs, kept))
             first += len(probabilities)
@@ -109,7 +113,7 @@ def predict_split(
         _name(run_dir),
         scores,
         np.concatenate(ranking),
-        scores > thresholds,
+        np.concatenate(predicted),
         decided_by,
         whole,
         heatmaps,
@@ -165,7 +169,8 @@ def _decision_rule(folder: RunFolder, label_names, threshold: float):
     if rule is not None:
         return rule.calibration, rule.thresholds, "the run's tuned thresholds"
     threshold = _UNTUNED_THRESHOLD if threshold < 0 else np.float32(threshold)
-    return Calibration.identity(len(label_names)), threshold, f"threshold {threshold:g}"
+    groups = folder.read_label_groups()
+    return Calibration.identity(len(label_names), groups), threshold, f"threshold {threshold:g}"
 
 
 def _name(path: str) -> str:

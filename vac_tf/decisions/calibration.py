@@ -11,6 +11,10 @@ import numpy as np
 import scipy.optimize
 import scipy.special
 
+from vac_tf.configs.label_groups.group import LabelGroup
+from vac_tf.decisions.group_calibration import fit_group
+from vac_tf.metrics.label_groups.decisions import decide, log_odds
+
 METHODS = ("none", "temperature", "platt")
 BINS = 15
 BINNING = f"{BINS} bins of equally many examples"
@@ -23,28 +27,42 @@ _OFFSET_RANGE = (-20.0, 20.0)
 class Calibration:
     """probability = sigmoid(scale * logit + offset), per label; increasing in the logit.
 
+    Of labels that exclude each other it is the softmax of scale * logit + offset.
+
     Attributes:
         method: `none`, `temperature` (the offset is 0, the scale 1 / temperature) or `platt`.
         scales: float32 `[L]`, above 0.
         offsets: float32 `[L]`.
+        label_groups: Labels that exclude each other.
     """
 
     method: str
     scales: np.ndarray
     offsets: np.ndarray
+    label_groups: tuple[LabelGroup, ...] = ()
 
     @classmethod
-    def identity(cls, num_labels: int) -> "Calibration":
+    def identity(cls, num_labels: int, label_groups: tuple[LabelGroup, ...] = ()) -> "Calibration":
         """The network's own probabilities."""
-        return cls("none", np.ones(num_labels, np.float32), np.zeros(num_labels, np.float32))
+        ones, zeros = np.ones(num_labels, np.float32), np.zeros(num_labels, np.float32)
+        return cls("none", ones, zeros, label_groups)
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Logits `[N, L]` -> float32 `[N, L]`."""
-        return scipy.special.expit(logits.astype(np.float32) * self.scales + self.offsets)
+        moved = logits.astype(np.float32) * self.scales + self.offsets
+        return scipy.special.expit(log_odds(moved, self.label_groups))
+
+    def decide(self, probabilities: np.ndarray, thresholds) -> np.ndarray:
+        """Decisions bool `[N, L]`, see `vac_tf.metrics.label_groups.decisions.decide`."""
+        return decide(probabilities, thresholds, self.label_groups)
 
 
 def fit_calibration(
-    labels: np.ndarray, logits: np.ndarray, method: str, shrinkage: float = 0.0
+    labels: np.ndarray,
+    logits: np.ndarray,
+    method: str,
+    shrinkage: float = 0.0,
+    label_groups: tuple[LabelGroup, ...] = (),
 ) -> Calibration:
     """Fits scale (and offset) of every label to the smallest negative log-likelihood.
 
@@ -54,13 +72,15 @@ def fit_calibration(
     A label with n examples of its rarer class is drawn towards the fit of all labels pooled:
     result = (n own + shrinkage pooled) / (n + shrinkage), for the scale and for the offset. The
     likelihood being concave in both, the sum over all labels is never worse than uncalibrated.
-    A label without positives or without negatives takes the pooled fit.
+    A label without positives or without negatives takes the pooled fit. Labels that exclude each
+    other have one scale, see `vac_tf.decisions.group_calibration`.
 
     Args:
         labels: `[N, L]`, values 0, 1 or NaN (left out).
         logits: `[N, L]`.
         method: One of `METHODS`.
         shrinkage: In examples; 0: none.
+        label_groups: Labels that exclude each other.
 
     Raises:
         ValueError: for an unknown method.
@@ -69,9 +89,11 @@ def fit_calibration(
         raise ValueError(f"Unknown calibration {method!r}. Expected one of: {', '.join(METHODS)}.")
     num_labels = labels.shape[1]
     if method == "none":
-        return Calibration.identity(num_labels)
+        return Calibration.identity(num_labels, label_groups)
     known = ~np.isnan(labels)
-    pooled = _fit(labels[known], logits[known], method)
+    for group in label_groups:
+        known[:, list(group.columns)] = False  # Neither by themselves nor pooled.
+    pooled = _fit(labels[known], logits[known], method) if known.any() else np.array([1.0, 0.0])
     fits = np.tile(pooled, (num_labels, 1))
     for label in range(num_labels):
         rows = known[:, label]
@@ -80,8 +102,11 @@ def fit_calibration(
         if rarer:
             own = _fit(labels[rows, label], logits[rows, label], method)
             fits[label] = (rarer * own + shrinkage * pooled) / (rarer + shrinkage)
+    for group in label_groups:
+        limits = _SCALE_RANGE, _offset_range(method)
+        fits[list(group.columns)] = fit_group(labels, logits, group, *limits, shrinkage)
     scales, offsets = fits.astype(np.float32).T
-    return Calibration(method, scales, offsets)
+    return Calibration(method, scales, offsets, label_groups)
 
 
 def expected_calibration_error(
@@ -143,13 +168,16 @@ def _fit(labels, logits, method: str) -> np.ndarray:
         gradient = [np.mean(slopes * logits), np.mean(slopes)]
         return np.logaddexp(0.0, -margins).mean(), np.array(gradient)
 
-    offset_range = _OFFSET_RANGE if method == "platt" else (0.0, 0.0)
     result = scipy.optimize.minimize(
         loss_and_gradient,
         np.array([1.0, 0.0]),
         jac=True,
         method="L-BFGS-B",
-        bounds=[_SCALE_RANGE, offset_range],
+        bounds=[_SCALE_RANGE, _offset_range(method)],
         options={"ftol": 1e-12, "gtol": 1e-8},
     )
     return result.x
+
+
+def _offset_range(method: str) -> tuple[float, float]:
+    return _OFFSET_RANGE if method == "platt" else (0.0, 0.0)

@@ -12,11 +12,15 @@ from vac_tf.decisions.calibration import Calibration
 from vac_tf.runs.folder import RunFolder
 
 FILE = "thresholds.json"
+_SOFTMAX = "; in a label group the softmax of scale * logit + offset"
+_HIGHEST = "; in a label group the most probable label"
 
 
 @dataclasses.dataclass(frozen=True)
 class DecisionRule:
     """Label l is decided when sigmoid(scale_l * logit_l + offset_l) is above threshold_l.
+
+    Of labels that exclude each other the most probable one is, see `Calibration`.
 
     Attributes:
         label_names: L names, in the order of the network's outputs.
@@ -34,6 +38,7 @@ class DecisionRule:
 def write_decision_rule(folder: RunFolder, rule: DecisionRule) -> None:
     """Writes `thresholds.json`, which names each label and the network that it is for."""
     calibration = rule.calibration
+    groups = calibration.label_groups
     columns = (rule.thresholds, calibration.scales, calibration.offsets)
     labels = {
         name: dict(zip(("threshold", "scale", "offset"), map(float, values), strict=True))
@@ -43,8 +48,8 @@ def write_decision_rule(folder: RunFolder, rule: DecisionRule) -> None:
         FILE,
         {
             "network_sha256": _hash(folder.network_file),
-            "probability": "sigmoid(scale * logit + offset)",
-            "decision": "float32 probability > threshold",
+            "probability": "sigmoid(scale * logit + offset)" + (_SOFTMAX if groups else ""),
+            "decision": "float32 probability > threshold" + (_HIGHEST if groups else ""),
             "calibration": calibration.method,
             "labels": labels,
             "tuning": dict(rule.tuning),
@@ -88,7 +93,8 @@ def read_decision_rule(folder: RunFolder, label_names: Sequence[str]) -> Decisio
                 raise ValueError(
                     f"{path}: {key} of label {label_names[index]!r} is {values[index]}. {mend}"
                 )
-        calibration = Calibration(content["calibration"], scales, offsets)
+        groups = folder.read_label_groups()
+        calibration = Calibration(content["calibration"], scales, offsets, groups)
         return DecisionRule(tuple(label_names), thresholds, calibration, content["tuning"])
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path} cannot be used ({type(error).__name__}: {error}). {mend}") from (

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.decisions.calibration import (
     BINNING,
     Calibration,
@@ -21,6 +22,7 @@ from vac_tf.decisions.objectives import Objective
 from vac_tf.decisions.stratified_folds import stratified_folds
 from vac_tf.decisions.thresholds import Thresholds, tune_thresholds
 from vac_tf.decisions.verdict import cross_fitted_verdict, decision_rates
+from vac_tf.metrics.label_groups.decisions import decide, log_odds
 from vac_tf.metrics.multilabel import decision_metrics
 
 
@@ -35,6 +37,8 @@ class TuningSettings:
         fixed_threshold: The threshold to compare with.
         folds: Of the cross-fitting.
         seed: Of the folds.
+        label_groups: Labels that exclude each other: the most probable one is decided, and tuned
+            thresholds say at most where none is.
     """
 
     objective: Objective | None
@@ -43,6 +47,7 @@ class TuningSettings:
     fixed_threshold: float
     folds: int
     seed: int = 0
+    label_groups: tuple[LabelGroup, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +69,9 @@ def tune(labels: np.ndarray, logits: np.ndarray, settings: TuningSettings) -> Tu
     Raises:
         ValueError: when no label has a positive.
     """
-    calibration = fit_calibration(labels, logits, settings.calibration, settings.shrinkage)
+    calibration = fit_calibration(
+        labels, logits, settings.calibration, settings.shrinkage, settings.label_groups
+    )
     if settings.objective:
         probabilities = calibration.probabilities(logits)
         thresholds = tune_thresholds(labels, probabilities, settings.objective, settings.shrinkage)
@@ -107,22 +114,27 @@ def measure_by_cross_fitting(
         probabilities[held_out] = rule.calibration.probabilities(logits[held_out])
         thresholds[held_out] = rule.thresholds.values
         shared[held_out] = rule.thresholds.global_value
-    decided = {"tuned": probabilities > thresholds}
+    groups = settings.label_groups
+    decided = {"tuned": decide(probabilities, thresholds, groups)}
     told = {}
     if settings.objective:
         told, judged = _judge(labels, logits, decided["tuned"], folds, image_paths, settings)
-        decided = {"global": probabilities > shared, **decided, "judged": judged}
+        shared = decide(probabilities, shared, groups)
+        decided = {"global": shared, **decided, "judged": judged}
     return {
         "folds": settings.folds,
         **told,
-        **measure_decisions(labels, logits, decided, settings.objective, settings.fixed_threshold),
-        **_calibration_gain(labels, logits, probabilities, settings.calibration),
+        **measure_decisions(
+            labels, logits, decided, settings.objective, settings.fixed_threshold, groups
+        ),
+        **_calibration_gain(labels, logits, probabilities, settings.calibration, groups),
     }
 
 
 def _judge(labels, logits, tuned, folds, image_paths, settings) -> tuple[dict, np.ndarray]:
     """`verdict` and `labels` of `measure_by_cross_fitting`, and the decisions of its `judged`."""
-    fixed = _plain(logits) > np.float32(settings.fixed_threshold)
+    groups = settings.label_groups
+    fixed = decide(_plain(logits, groups), settings.fixed_threshold, groups)
     images = np.unique(np.asarray(image_paths), return_inverse=True)[1]
     verdict, judged = cross_fitted_verdict(
         labels, fixed, tuned, folds, images, settings.objective, settings.seed
@@ -161,11 +173,11 @@ def measure_rule(
         `comparison`, as `measure_decisions`; and where the rule calibrates, `calibration`: the
         errors of `vac_tf.decisions.calibration.calibration_errors`, `before` and `after`.
     """
-    probabilities = calibration.probabilities(logits)
-    decided = {"tuned": probabilities > thresholds}
+    probabilities, groups = calibration.probabilities(logits), calibration.label_groups
+    decided = {"tuned": calibration.decide(probabilities, thresholds)}
     return {
-        **measure_decisions(labels, logits, decided, objective, fixed_threshold),
-        **_calibration_gain(labels, logits, probabilities, calibration.method),
+        **measure_decisions(labels, logits, decided, objective, fixed_threshold, groups),
+        **_calibration_gain(labels, logits, probabilities, calibration.method, groups),
     }
 
 
@@ -175,6 +187,7 @@ def measure_decisions(
     decided: Mapping[str, np.ndarray],
     objective: Objective | None,
     fixed_threshold: float,
+    label_groups: tuple[LabelGroup, ...] = (),
 ) -> dict[str, Any]:
     """Decisions between those of one fixed threshold and the best that thresholds can reach.
 
@@ -184,9 +197,10 @@ def measure_decisions(
         `decided`, and `oracle` (tuned on the very images that it is measured on, not shrunk; not
         there without positives).
     """
-    rows = {"fixed": _plain(logits) > np.float32(fixed_threshold), **decided}
+    fixed = decide(_plain(logits, label_groups), fixed_threshold, label_groups)
+    rows = {"fixed": fixed, **decided}
     if objective and (labels == 1).any():
-        rows["oracle"] = _best_decisions(labels, logits, objective)
+        rows["oracle"] = _best_decisions(labels, log_odds(logits, label_groups), objective)
     comparison = {name: decision_metrics(labels, row) for name, row in rows.items()}
     if objective:
         for name, row in rows.items():
@@ -194,9 +208,9 @@ def measure_decisions(
     return {"comparison": comparison}
 
 
-def _plain(logits: np.ndarray) -> np.ndarray:
+def _plain(logits: np.ndarray, label_groups) -> np.ndarray:
     """The network's own float32 probabilities."""
-    return Calibration.identity(logits.shape[1]).probabilities(logits)
+    return Calibration.identity(logits.shape[1], label_groups).probabilities(logits)
 
 
 def _best_decisions(labels, logits, objective):
@@ -212,14 +226,14 @@ def _best_decisions(labels, logits, objective):
     return (ranks > tuned.values) & ~tuned.without_positives
 
 
-def _calibration_gain(labels, logits, probabilities, method: str) -> dict[str, Any]:
+def _calibration_gain(labels, logits, probabilities, method: str, groups) -> dict[str, Any]:
     if method == "none":
         return {}
     return {
         "calibration": {
             "method": method,
             "binning": BINNING,
-            "before": calibration_errors(labels, _plain(logits)),
+            "before": calibration_errors(labels, _plain(logits, groups)),
             "after": calibration_errors(labels, probabilities),
         }
     }

@@ -8,10 +8,12 @@ import numpy as np
 import scipy.special
 
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.label_groups.group import LabelGroup
+from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.datasets import Split
 from vac_tf.datasets.near_duplicates import difference_hashes
 from vac_tf.datasets.run_splits import TEST_SPLITS, VALIDATION_PART, read_named_split, with_data
-from vac_tf.decisions.calibration import BINNING, calibration_errors
+from vac_tf.decisions.calibration import BINNING, Calibration, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.heatmap_consistency import (
     heatmap_strides,
@@ -30,6 +32,8 @@ from vac_tf.inputs.settings import (
     leave_bad_images_out,
     naming_bad_images,
 )
+from vac_tf.metrics.label_groups.decisions import decide, log_odds
+from vac_tf.metrics.label_groups.group_metrics import measure_groups
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.models.saliency_weighting import weight_by_saliency
 from vac_tf.models.saving import load_network
@@ -51,9 +55,11 @@ class EvaluatedRun:
         source: the N images of the split.
         labels: float32 `[N, L]`, 0, 1 or NaN (unknown), as the split has them.
         unknown_labels: what NaN means in the metrics.
-        logits: float32 `[N, L]`.
+        logits: float32 `[N, L]`, whose sigmoids are the probabilities: of the network, or of labels
+            that exclude each other the log-odds of their softmax.
         hashes: uint64 `[N]` of `difference_hashes`; None where no page is wanted.
         results: the contents of `evaluation.json`.
+        label_groups: labels of the run that exclude each other.
     """
 
     config: EvaluationConfig
@@ -66,6 +72,17 @@ class EvaluatedRun:
     logits: np.ndarray
     hashes: np.ndarray | None
     results: dict
+    label_groups: tuple[LabelGroup, ...] = ()
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float32 `[N, L]`, not calibrated."""
+        return scipy.special.expit(self.logits.astype(np.float32))
+
+    @property
+    def decided(self) -> np.ndarray:
+        """bool `[N, L]`, by the threshold of the evaluation."""
+        return decide(self.probabilities, self.config.threshold, self.label_groups)
 
 
 def evaluate(config: EvaluationConfig) -> dict:
@@ -97,7 +114,9 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     network = load_network(folder.network_file)
     weighted = _weighted(config, run_config, network)
     rule = None if config.tunes else read_decision_rule(folder, label_names)
+    groups = folder.read_label_groups()
     split, skipped = _read_split(config, run_config, label_names)
+    asked_groups = read_label_groups(config.label_groups, label_names)
     if config.tunes:
         check_tuning(config, run_config, split)
 
@@ -113,6 +132,7 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
             threshold=config.threshold,
             unknown=unknown,
             average_precision=config.average_precision,
+            label_groups=groups,
         )
 
     evaluation = measure(logits)
@@ -123,10 +143,14 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     if config.inconsistency:
         evaluation["inconsistency"] = predicted.inconsistency
     known = known_labels(split.labels, unknown)
+    odds = log_odds(logits, groups)
+    if asked_groups:
+        asked = (asked_groups, split.label_names)
+        evaluation["label_groups"] = _measure_groups(known, odds, config.threshold, groups, *asked)
     if config.robustness:
-        evaluation |= _robustness(network, predicted, known, measure, config.threshold)
+        evaluation |= _robustness(network, predicted, known, measure, config.threshold, groups)
     if config.save_scores:
-        save_scores(folder, split, logits)
+        save_scores(folder, split, odds)
     if config.tunes:
         evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
     elif rule:
@@ -142,9 +166,10 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
         predicted.source,
         split.labels,
         unknown,
-        logits,
+        odds,
         predicted.hashes,
         evaluation,
+        groups,
     )
 
 
@@ -183,16 +208,23 @@ def _weighted(config, run_config, network):
     return weight_by_saliency(network, saliency)
 
 
-def _robustness(network, predicted: _Predicted, known, measure, threshold):
+def _measure_groups(known, odds, threshold, groups, asked_groups, label_names) -> dict:
+    """The metrics of groups that were asked for, of the decisions that the run makes."""
+    probabilities = scipy.special.expit(odds.astype(np.float32))
+    decided = decide(probabilities, threshold, groups)
+    return measure_groups(known, probabilities, decided, threshold, asked_groups, label_names)
+
+
+def _robustness(network, predicted: _Predicted, known, measure, threshold, groups):
     """What distorted images change, and how well probabilities say how often they are right."""
     logits, distorted = predicted.logits, distorted_logits(network, predicted.batches)
-    probabilities = scipy.special.expit(logits.astype(np.float32))
+    probabilities = Calibration.identity(logits.shape[1], groups).probabilities(logits)
 
     def mean_average_precision(values):
         return measure(values)["label_based"]["mAP"]
 
     return {
-        "robustness": robustness(logits, distorted, mean_average_precision, threshold),
+        "robustness": robustness(logits, distorted, mean_average_precision, threshold, groups),
         "calibration": calibration_errors(known, probabilities) | {"binning": BINNING},
     }
 

@@ -12,7 +12,7 @@ def format_table(evaluation: dict, num_labels_shown: int = 5) -> str:
     """Formats what `evaluate_multilabel` returned.
 
     Args:
-        evaluation: the dict of `vac_tf.metrics.evaluate_multilabel`; if it also has
+        evaluation: the dict of `vac_tf.metrics.evaluate_multilabel`; if it also has `label_groups`,
             `inconsistency` (transform -> raw, relative), `robustness` with `calibration`,
             `tuned_thresholds` or `saliency_weighted` (the same dict of a weighted network), that
             is shown too.
@@ -31,6 +31,8 @@ def format_table(evaluation: dict, num_labels_shown: int = 5) -> str:
         "",
         *_rows("per image", evaluation["example_based"], _EXAMPLE_BASED),
     ]
+    if evaluation.get("label_groups"):
+        lines += ["", *_label_groups(evaluation["label_groups"])]
     if evaluation.get("inconsistency"):
         lines += ["", *_inconsistency(evaluation["inconsistency"])]
     if evaluation.get("robustness"):
@@ -48,6 +50,27 @@ def _rows(title: str, group: dict, names, indent: int = 0) -> list[str]:
         " " * 12 + space + "".join(f"{name:>{_WIDTH}}" for name in names),
         f"{title:<12}" + space + "".join(f"{_percent(group[name]):>{_WIDTH}}" for name in names),
     ]
+
+
+def _label_groups(measured: dict) -> list[str]:
+    """A line per group of labels that exclude each other, and their means."""
+    titles = ("top 1", "mean recall", "images", "left out", "contradictory decisions")
+    width = max(16, *(len(row["name"]) + 2 for row in measured["groups"]))
+    lines = [f"{'label groups':<{width}}" + "".join(f"{t:>{len(t) + 2}}" for t in titles)]
+    for row in measured["groups"]:
+        left_out = sum(row["left_out"].values())
+        cells = (_percent(row["top1"]), _percent(row["mean_recall"]), row["images"], left_out)
+        cells += (_percent(row["contradictory_decisions"]),)
+        lines.append(_group_line(row["name"], width, titles, cells))
+    cells = (_percent(measured["top1"]), _percent(measured["mean_recall"]), "", "")
+    cells += (_percent(measured["contradictory_decisions"]),)
+    return [*lines, _group_line("mean; any", width, titles, cells)]
+
+
+def _group_line(name, width, titles, cells) -> str:
+    return f"{name:<{width}}" + "".join(
+        f"{cell:>{len(title) + 2}}" for title, cell in zip(titles, cells, strict=True)
+    )
 
 
 def _inconsistency(inconsistency: dict) -> list[str]:

@@ -78,7 +78,8 @@ def predict_heatmaps(folder: RunFolder, split: SaliencySplit, batch_size: int) -
     settings = image_settings(folder.read_config())
     label_names = folder.read_label_names()
     rule = read_decision_rule(folder, label_names)
-    calibration = rule.calibration if rule else Calibration.identity(len(label_names))
+    groups = folder.read_label_groups()
+    calibration = rule.calibration if rule else Calibration.identity(len(label_names), groups)
     thresholds = rule.thresholds if rule else _UNTUNED_THRESHOLD
     network = with_stream_heatmaps(load_network(folder.network_file))
     source = ImageSource(split, settings)
@@ -87,7 +88,7 @@ def predict_heatmaps(folder: RunFolder, split: SaliencySplit, batch_size: int) -
     with naming_bad_images(source):
         for _, _, outputs in predicted_batches(network, batches):
             probabilities = calibration.probabilities(np.float32(outputs["logits"]))
-            labels = {"decided_labels": probabilities > thresholds}
+            labels = {"decided_labels": calibration.decide(probabilities, thresholds)}
             labels["top_label"] = _highest(probabilities)
             for output in _OUTPUTS.keys() & outputs.keys():
                 maps = np.moveaxis(tf.cast(outputs[output], tf.float32).numpy(), 3, 1)

@@ -1,5 +1,6 @@
 """Which labels of a run keep the fixed threshold when it is tuned, and how that is told."""
 
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import Any
@@ -51,23 +52,27 @@ def keep_unsure_labels(
 
 def _alarms_of(rule, labels, logits, config):
     """What is wrong with the alarms of the rule to be written, on the images it is tuned on."""
-    plain = Calibration.identity(logits.shape[1]).probabilities(logits)
-    fixed, objective = (
-        plain > np.float32(config.threshold),
-        parse_objective(config.threshold_objective),
-    )
-    tuned = rule.calibration.probabilities(logits) > rule.thresholds.values
+    calibration, objective = rule.calibration, parse_objective(config.threshold_objective)
+    plain = Calibration.identity(logits.shape[1], calibration.label_groups)
+    fixed = plain.decide(plain.probabilities(logits), config.threshold)
+    tuned = calibration.decide(calibration.probabilities(logits), rule.thresholds.values)
     return too_many_alarms(labels, fixed, tuned, objective)
 
 
 def _same_decisions(threshold: float, calibration: Calibration) -> np.ndarray:
     """Thresholds of calibrated probabilities that decide as one does on the network's own, `[L]`.
 
-    Without calibration the very threshold.
+    Without calibration the very threshold; so too in label groups, whose probabilities depend on
+    each other.
     """
+    values = np.full(len(calibration.scales), threshold, np.float32)
     if calibration.method == "none":
-        return np.full(len(calibration.scales), threshold, np.float32)
-    return calibration.probabilities(scipy.special.logit(np.full((1, 1), threshold)))[0]
+        return values
+    alone = dataclasses.replace(calibration, label_groups=())
+    moved = alone.probabilities(scipy.special.logit(np.full((1, 1), threshold)))[0]
+    for group in calibration.label_groups:
+        moved[list(group.columns)] = threshold
+    return moved
 
 
 def _warn_of_kept(names, verdict: Verdict, config) -> None:

@@ -1,13 +1,15 @@
 """How a network's scores and decisions hold under distorted test images."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import scipy.special
 import tensorflow as tf
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.evaluation.distortions import DISTORTIONS
 from vac_tf.inputs.prediction import inference
+from vac_tf.metrics.label_groups.decisions import decide, log_odds
 
 
 def distorted_logits(network, batches: Iterable) -> dict[str, np.ndarray]:
@@ -38,6 +40,7 @@ def robustness(
     distorted: dict[str, np.ndarray],
     mean_average_precision: Callable[[np.ndarray], float | None],
     threshold: float,
+    label_groups: Sequence[LabelGroup] = (),
 ) -> dict[str, dict[str, float | None]]:
     """What each distortion changes.
 
@@ -46,6 +49,7 @@ def robustness(
         distorted: name of a distortion -> `[N, L]`.
         mean_average_precision: logits -> mAP.
         threshold: a label is predicted where its float32 probability is above it.
+        label_groups: of these the most probable label is.
 
     Returns:
         Name -> `mAP`; `mAP_change`, its difference to that of the images as they are; and the
@@ -53,10 +57,10 @@ def robustness(
         ones on the images as they are (`positive_decisions_changed`, None where there is none).
     """
     original = mean_average_precision(logits)
-    decided = _decided(logits, threshold)
+    decided = _decided(logits, threshold, label_groups)
     results = {}
     for name, values in distorted.items():
-        changed = _decided(values, threshold) != decided
+        changed = _decided(values, threshold, label_groups) != decided
         found = mean_average_precision(values)
         results[name] = {
             "mAP": found,
@@ -67,5 +71,6 @@ def robustness(
     return results
 
 
-def _decided(logits, threshold):
-    return scipy.special.expit(logits.astype(np.float32)) > np.float32(threshold)
+def _decided(logits, threshold, label_groups):
+    odds = log_odds(logits, label_groups).astype(np.float32)
+    return decide(scipy.special.expit(odds), threshold, label_groups)

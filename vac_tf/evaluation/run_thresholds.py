@@ -67,6 +67,7 @@ def tune_run(
         config.threshold,
         config.threshold_folds,
         run_config.seed,
+        folder.read_label_groups(),
     )
     gain = measure_by_cross_fitting(labels, logits, split.image_paths, settings)
     rule = tune(labels, logits, settings)

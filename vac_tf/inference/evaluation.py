@@ -51,7 +51,7 @@ def evaluate(
         batch_size: Images per step, of a `Split`.
 
     Returns:
-        Plain values: the groups of `vac_tf.metrics.evaluate_multilabel`; `inconsistency`, per
+        Plain values: those of `vac_tf.metrics.evaluate_multilabel`; `inconsistency`, per
         transform `raw` (VAC paper, Equation 5) and `relative`; and, of a model with thresholds of
         its own, `tuned_thresholds`: what they gain over `threshold` here.
 
@@ -79,6 +79,7 @@ def evaluate(
         threshold=threshold,
         unknown=unknown,
         average_precision=average_precision,
+        label_groups=model.label_groups,
     )
     if inconsistency:
         results["inconsistency"] = measured

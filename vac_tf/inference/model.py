@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.geometry.resizing import resize_images
@@ -53,6 +54,7 @@ def load(run_dir: str | os.PathLike) -> "Model":
         image_settings(config),
         read_decision_rule(folder, label_names),
         unknown_labels=config.unknown_labels,
+        label_groups=folder.read_label_groups(),
         name=path,
     )
 
@@ -70,6 +72,7 @@ class Model:
         settings: How images become inputs.
         rule: Thresholds and calibration, where there are any.
         unknown_labels: How metrics take an unknown label: `ignore`, `negative` or `release`.
+        label_groups: Labels that exclude each other; the most probable one of each is decided.
         name: Where it comes from.
 
     Args:
@@ -79,6 +82,7 @@ class Model:
         rule: None: labels are decided above 0.5 by the network's own probabilities.
         unknown_labels: As above.
         name: As above.
+        label_groups: As above, of `vac_tf.configs.label_groups`; those of a rule go before.
 
     Raises:
         ValueError: another network, another number of labels, or a size is needed.
@@ -93,6 +97,7 @@ class Model:
         *,
         unknown_labels: str = "ignore",
         name: str = "",
+        label_groups: Sequence[LabelGroup] = (),
     ):
         self.network = with_named_outputs(network)
         self.label_names = tuple(label_names)
@@ -107,7 +112,9 @@ class Model:
                 f"Expected {outputs} different label names, as many as the network has logits; got"
                 f" {num_labels}: {', '.join(self.label_names[:5])} ..."
             )
-        self._calibration = rule.calibration if rule else Calibration.identity(num_labels)
+        own = Calibration.identity(num_labels, tuple(label_groups))
+        self._calibration = rule.calibration if rule else own
+        self.label_groups = self._calibration.label_groups
         self._thresholds = np.full(num_labels, _DEFAULT_THRESHOLD, np.float32)
         if rule:
             self._thresholds = rule.thresholds
@@ -184,7 +191,8 @@ class Model:
         return results
 
     def _result(self, image, outputs=None, error=None):
-        return Result(image, self.label_names, self._thresholds, outputs, error)
+        groups = self.label_groups
+        return Result(image, self.label_names, self._thresholds, outputs, error, groups)
 
     def _load(self, image: ImageInput):
         """The image, fetched, and its view float32 `[S, S, 3]` or the ImageError that it has."""

@@ -17,6 +17,7 @@ from PIL import Image
 
 from vac_tf.figures.heatmap_overlay import overlay
 from vac_tf.inference.image_input import ImageInput
+from vac_tf.metrics.label_groups.decisions import decide
 from vac_tf.runs.folder import write_atomically as write_file
 
 _SHOWN = 5  # Labels that a terminal or a notebook shows.
@@ -43,6 +44,7 @@ class Result:
         thresholds: np.ndarray,
         outputs: Mapping[str, np.ndarray] | None = None,
         error: str | None = None,
+        label_groups: Sequence = (),
     ):
         self.name = image.name
         self.label_names = tuple(label_names)
@@ -51,12 +53,17 @@ class Result:
         self._image = image
         self._thresholds = thresholds
         self._outputs = outputs
+        self._groups = label_groups
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The decided labels, the most probable first: probability above the label's threshold."""
+        """The decided labels, the most probable first: probability above the label's threshold.
+
+        Of labels that exclude each other it is the most probable one, whatever its threshold; where
+        none of them may hold, only above that.
+        """
         values = self._output("probabilities")
-        decided = values > self._thresholds
+        decided = decide(values[None], self._thresholds, self._groups)[0]
         return tuple(self.label_names[i] for i in np.argsort(-values, kind="stable") if decided[i])
 
     @property

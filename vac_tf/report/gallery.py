@@ -64,9 +64,9 @@ def shown_labels(evaluated: EvaluatedRun) -> list[int]:
 def choose_gallery(evaluated: EvaluatedRun) -> dict[int, dict[str, list[int]]]:
     """Label -> kind -> images, for every label that is shown."""
     _, judged = judged_labels(evaluated.labels, evaluated.unknown_labels)
-    probabilities = scipy.special.expit(evaluated.logits.astype(np.float32))
+    probabilities, decided = evaluated.probabilities, evaluated.decided
     return {
-        label: choose_images(judged[:, label], probabilities[:, label], evaluated.config.threshold)
+        label: choose_images(judged[:, label], probabilities[:, label], decided[:, label])
         for label in shown_labels(evaluated)
     }
 

@@ -19,20 +19,19 @@ def worst_labels(precisions: Sequence[float | None], most: int = MOST_INSIDE) ->
 
 
 def choose_images(
-    labels: np.ndarray, probabilities: np.ndarray, threshold: float, most: int = 3
+    labels: np.ndarray, probabilities: np.ndarray, decided: np.ndarray, most: int = 3
 ) -> dict[str, list[int]]:
     """The images of one label to show.
 
     Args:
         labels: `[N]`, 0, 1 or NaN (never shown).
         probabilities: float32 `[N]`.
-        threshold: decided is what lies above.
+        decided: bool `[N]`.
         most: images of each kind.
 
     Returns:
         `right` and `wrong`, the highest probability first; `missed`, the lowest first.
     """
-    decided = probabilities > np.float32(threshold)
     chosen = {
         "right": ((labels == 1) & decided, -probabilities),
         "wrong": ((labels == 0) & decided, -probabilities),

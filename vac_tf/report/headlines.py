@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-import scipy.special
 
 from vac_tf.analysis.comparison.average_precision_gain import LEAST_POSITIVES
 from vac_tf.inputs.settings import known_labels
@@ -50,19 +49,18 @@ def judged_labels(labels: np.ndarray, unknown: str) -> tuple[np.ndarray, np.ndar
 
 
 def measure_headlines(
-    labels: np.ndarray, logits: np.ndarray, results: dict, unknown: str, threshold: float
+    labels: np.ndarray, logits: np.ndarray, decided: np.ndarray, results: dict, unknown: str
 ) -> Headlines:
     """Sets intervals and chance beside the results of an evaluation.
 
     Args:
         labels: `[N, L]`, 0, 1 or NaN.
-        logits: `[N, L]`.
+        logits: `[N, L]`, which rank.
+        decided: bool `[N, L]`.
         results: the dict of `vac_tf.metrics.evaluate_multilabel`.
         unknown: its policy for NaN.
-        threshold: a label is decided when its float32 probability is above it.
     """
     ranked, judged = judged_labels(labels, unknown)
-    decided = scipy.special.expit(logits.astype(np.float32)) > np.float32(threshold)
     samples = resamples_for(*labels.shape)
     intervals, of_labels = bootstrap_intervals(ranked, judged, logits, decided, samples)
     chance = chance_level(ranked, judged, decided)

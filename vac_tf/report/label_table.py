@@ -15,10 +15,17 @@ from vac_tf.report.threshold_curves import (
 
 
 def network_thresholds(rule: DecisionRule) -> np.ndarray:
-    """The thresholds of a rule as probabilities of the network before calibration, `[L]`."""
+    """The thresholds of a rule as probabilities of the network before calibration, `[L]`.
+
+    Those of label groups, whose probabilities depend on each other, stay as they are.
+    """
     calibration = rule.calibration
     logits = scipy.special.logit(rule.thresholds.astype(np.float64))
-    return scipy.special.expit((logits - calibration.offsets) / calibration.scales)
+    values = scipy.special.expit((logits - calibration.offsets) / calibration.scales)
+    for group in calibration.label_groups:
+        columns = list(group.columns)
+        values[columns] = rule.thresholds[columns]
+    return values
 
 
 def label_rows(

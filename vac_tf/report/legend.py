@@ -24,6 +24,10 @@ LEGEND = {
     " (“overall”, micro).",
     "F1": "Harmonic mean of precision and recall. In the table of images: of the mean precision"
     " and the mean recall; F1-mean: mean of the images' F1.",
+    "top 1": "Share of images of which the right label is chosen in a group of labels that exclude"
+    " each other. Left out are images whose labels contradict the group or say nothing of it.",
+    "contradictory decisions": "Share of images decided to have several labels of a group, or none"
+    " where exactly one holds.",
     "Acc": "Mean over images of |decided and true| / |decided or true|.",
     "Prec, Recall": "Precision and recall of each image's labels, means over images.",
     "top 3": "The three most likely labels of each image are decided, whatever their probability;"

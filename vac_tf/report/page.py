@@ -5,9 +5,6 @@ import importlib.util
 import logging
 import os
 
-import numpy as np
-import scipy.special
-
 from vac_tf.configs.classification import EvaluationConfig
 from vac_tf.decisions.calibration import BINNING, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
@@ -90,7 +87,7 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
     names = list(evaluated.source.split.label_names)
     data = (evaluated.labels, evaluated.logits)
     unknown, threshold = evaluated.unknown_labels, config.threshold
-    headlines = measure_headlines(*data, results, unknown, threshold)
+    headlines = measure_headlines(*data, evaluated.decided, results, unknown)
     rule = read_decision_rule(evaluated.folder, names)
     return {
         "run": os.path.basename(os.path.abspath(config.run_dir)),
@@ -126,8 +123,7 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
 
 def _errors(evaluated: EvaluatedRun) -> dict[str, object]:
     _, judged = judged_labels(evaluated.labels, evaluated.unknown_labels)
-    probabilities = scipy.special.expit(evaluated.logits.astype(np.float32))
-    decided = probabilities > np.float32(evaluated.config.threshold)
+    decided = evaluated.decided
     confused, confusion = confusion_matrix(judged, decided)
     return {
         "label_names": evaluated.source.split.label_names,
@@ -179,7 +175,7 @@ def _comparison(evaluated: EvaluatedRun, looks: Looks) -> dict[str, object]:
 
 def _calibration(evaluated: EvaluatedRun) -> dict[str, object]:
     _, judged = judged_labels(evaluated.labels, evaluated.unknown_labels)
-    probabilities = scipy.special.expit(evaluated.logits.astype(np.float32))
+    probabilities = evaluated.probabilities
     return {
         "reliability": reliability_chart(judged, probabilities),
         "calibration": calibration_errors(judged, probabilities),

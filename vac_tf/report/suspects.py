@@ -4,7 +4,6 @@ import dataclasses
 import os
 
 import numpy as np
-import scipy.special
 
 from vac_tf.datasets.near_duplicates import close_pairs
 from vac_tf.evaluation.classification import EvaluatedRun
@@ -41,8 +40,7 @@ def suspect_labels(evaluated: EvaluatedRun, most: int = 18) -> list[tuple[int, i
             not or likelier, are no suspects.
         most: number of suspects.
     """
-    probabilities = scipy.special.expit(evaluated.logits.astype(np.float32))
-    confidence = self_confidence(evaluated.labels, probabilities)
+    confidence = self_confidence(evaluated.labels, evaluated.probabilities)
     lowest = np.argsort(confidence, axis=0)[:_MOST_OF_A_LABEL]  # Unknown ones come last.
     cells = sorted(
         (confidence[image, label], int(image), label)

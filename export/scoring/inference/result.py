@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
+from export.bundle.label_groups import decide
 from export.files.remote_files import write_file
 from export.scoring.inference.image_input import ImageInput
 from export.scoring.inference.overlay import overlay
@@ -43,6 +44,7 @@ class Result:
         thresholds: np.ndarray,
         outputs: Mapping[str, np.ndarray] | None = None,
         error: str | None = None,
+        label_groups: Sequence = (),
     ):
         self.name = image.name
         self.label_names = tuple(label_names)
@@ -51,12 +53,17 @@ class Result:
         self._image = image
         self._thresholds = thresholds
         self._outputs = outputs
+        self._groups = label_groups
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The decided labels, the most probable first: probability above the label's threshold."""
+        """The decided labels, the most probable first: probability above the label's threshold.
+
+        Of labels that exclude each other it is the most probable one, whatever its threshold; where
+        none of them may hold, only above that.
+        """
         values = self._output("probabilities")
-        decided = values > self._thresholds
+        decided = decide(values[None], self._thresholds, self._groups)[0]
         return tuple(self.label_names[i] for i in np.argsort(-values, kind="stable") if decided[i])
 
     @property

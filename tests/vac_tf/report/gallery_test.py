@@ -28,10 +28,11 @@ def gallery_of(evaluated):
 
 def test_images_are_of_their_kind_and_in_order():
     probabilities = np.array([0.6, 0.9, 0.2, 0.7, 0.8, 0.1, 1.0], np.float32)
-    chosen = choose_images(LABELS, probabilities, 0.5)
+    decided = probabilities > 0.5
+    chosen = choose_images(LABELS, probabilities, decided)
     assert chosen == {"right": [1, 0], "wrong": [4, 3], "missed": [2]}
-    assert choose_images(LABELS, probabilities, 0.5, most=1)["wrong"] == [4]
-    assert choose_images(LABELS, probabilities, 1.0) == {
+    assert choose_images(LABELS, probabilities, decided, most=1)["wrong"] == [4]
+    assert choose_images(LABELS, probabilities, probabilities > 1) == {
         "right": [],
         "wrong": [],
         "missed": [2, 0, 1],

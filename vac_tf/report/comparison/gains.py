@@ -9,6 +9,7 @@ import scipy.special
 from vac_tf.analysis.comparison.average_precision_gain import compare_average_precision
 from vac_tf.evaluation.classification import EvaluatedRun
 from vac_tf.metrics.bootstrap import percentile_interval
+from vac_tf.metrics.label_groups.decisions import decide
 from vac_tf.metrics.multilabel import decision_metrics
 from vac_tf.report.comparison.runs import ComparedRun
 from vac_tf.report.headlines import judged_labels
@@ -65,7 +66,7 @@ def measure_gains(evaluated: EvaluatedRun, other: ComparedRun) -> Gains:
     metrics = [
         Difference("mAP", whole["model"], whole["baseline"], whole["difference"], whole["interval"])
     ]
-    decided = [_decided(logits, evaluated) for logits in (evaluated.logits, other.logits)]
+    decided = [evaluated.decided, _decided(other, evaluated.config.threshold)]
     values = [decision_metrics(judged, each) for each in decided]
     draws = [bootstrap_draws(judged, each, samples) for each in decided]
     for name in _METRICS:
@@ -87,6 +88,6 @@ def measure_gains(evaluated: EvaluatedRun, other: ComparedRun) -> Gains:
     return Gains(other.name, metrics, shown, len(labels) - len(shown))
 
 
-def _decided(logits, evaluated):
-    probabilities = scipy.special.expit(logits.astype(np.float32))
-    return probabilities > np.float32(evaluated.config.threshold)
+def _decided(run: ComparedRun, threshold: float) -> np.ndarray:
+    probabilities = scipy.special.expit(run.logits.astype(np.float32))
+    return decide(probabilities, threshold, run.label_groups)

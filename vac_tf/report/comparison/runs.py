@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.label_groups.group import LabelGroup, groups_from_json, groups_to_json
 from vac_tf.evaluation.classification import EvaluatedRun
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import predict
 from vac_tf.inputs.settings import image_settings, naming_bad_images
+from vac_tf.metrics.label_groups.decisions import log_odds
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 
@@ -27,7 +29,9 @@ class ComparedRun:
         network: its best network.
         source: the images as it takes them.
         columns: for each label of the evaluation its place in the outputs of the network.
-        logits: float32 `[N, L]`, columns as the evaluation has them.
+        logits: float32 `[N, L]`, columns as the evaluation has them; their sigmoids are the
+            probabilities.
+        label_groups: its labels that exclude each other, by those columns.
     """
 
     name: str
@@ -36,6 +40,7 @@ class ComparedRun:
     source: ImageSource
     columns: Sequence[int]
     logits: np.ndarray
+    label_groups: tuple[LabelGroup, ...] = ()
 
 
 def run_folders(setting: str, own: str) -> dict[str, RunFolder]:
@@ -95,15 +100,19 @@ def own_run(evaluated: EvaluatedRun) -> ComparedRun:
         evaluated.source,
         range(evaluated.labels.shape[1]),
         evaluated.logits,
+        evaluated.label_groups,
     )
 
 
 def _compared(evaluated, name, folder) -> ComparedRun:
     run_config, theirs = folder.read_config(), folder.read_label_names()
-    columns = [theirs.index(label) for label in evaluated.source.split.label_names]
+    names = evaluated.source.split.label_names
+    columns, groups = [theirs.index(label) for label in names], folder.read_label_groups()
+    own_groups = groups_from_json(groups_to_json(groups, theirs), names)
     network = load_network(folder.network_file)
     source = ImageSource(evaluated.source.split, image_settings(run_config))
     batches = evaluation_batches(source, evaluated.labels, evaluated.config.batch_size)
     with naming_bad_images(source):
         _, logits = predict(network, batches)
-    return ComparedRun(name, run_config, network, source, columns, logits[:, columns])
+    logits = log_odds(logits, groups)[:, columns]
+    return ComparedRun(name, run_config, network, source, columns, logits, own_groups)
