@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
@@ -37,10 +37,12 @@ from export.bundle.description import (
     OutputCalibration,
 )
 from export.bundle.folder import new_bundle, write_bundle_file
+from export.bundle.label_groups import groups_from_json, groups_to_json
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.benchmark.fast_decode_effect import measure_fast_decode
 from export.scoring.runtime.session import NetworkSession
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
 from vac_tf.inputs.image_source import ImageSettings
 from vac_tf.inputs.settings import image_settings
@@ -112,6 +114,7 @@ def write_bundle(config: ExportConfig, read: Callable[[], Original]) -> ExportRe
             description.preprocessing,
             description.calibration,
             config.embeddings,
+            description.label_groups,
         )
         images = load_parity_images(splits.parity, settings, description.preprocessing)
         gate_set = load_gate_set(splits.gate, settings, description, network)
@@ -151,6 +154,7 @@ def describe_run(
         read_decision_rule(run, label_names),
         train_config.unknown_labels,
         input_dtype,
+        run.read_label_groups(),
     )
     return dataclasses.replace(
         described,
@@ -165,6 +169,7 @@ def describe_network(
     rule: DecisionRule | None,
     unknown_labels: str,
     input_dtype: str,
+    label_groups: Sequence[LabelGroup] = (),
 ) -> ModelDescription:
     """What the exported file of a network says of itself where no run is known.
 
@@ -174,6 +179,7 @@ def describe_network(
         rule: Thresholds and calibration; None: 0.5, and no calibration.
         unknown_labels: How metrics take an unknown label.
         input_dtype: Of the images that the exported networks take.
+        label_groups: Labels that exclude each other.
     """
     return ModelDescription(
         label_names=label_names,
@@ -190,6 +196,7 @@ def describe_network(
         versions=_versions(),
         calibration=_calibration(rule) if rule else None,
         tuning=without_paths(dict(rule.tuning)) if rule else None,
+        label_groups=groups_from_json(groups_to_json(label_groups, label_names), label_names),
     )
 
 

@@ -37,7 +37,7 @@ def export_network(
     Args:
         network: Functional, images float32 RGB in 0..255 `[B, S, S, 3]` -> logits `[B, L]` and
             heatmaps `[B, h, w, L]`, as a dict of these names or a pair; or a `vac_tf.Model`, whose
-            labels, preprocessing, thresholds and calibration go along.
+            labels, preprocessing, thresholds, calibration and label groups go along.
         bundle_dir: Folder to write; an older bundle is replaced.
         labels: L names, in the order of the outputs; of a `Model` not needed.
         images: What it is compared on: a `Split` (with labels the other precisions are judged by
@@ -66,7 +66,12 @@ def export_network(
     outputs = {name: model.network.output[name] for name in ("logits", "heatmaps")}
     exported = keras.Model(model.network.inputs[0], outputs, name=model.network.name)
     description = describe_network(
-        model.label_names, model.settings, model.rule, model.unknown_labels, config.input_dtype
+        model.label_names,
+        model.settings,
+        model.rule,
+        model.unknown_labels,
+        config.input_dtype,
+        model.label_groups,
     )
 
     with _split(images, model.label_names) as split:

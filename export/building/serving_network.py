@@ -1,13 +1,17 @@
 """The network as production runs it: images in 0..255 -> logits, probabilities, heatmaps."""
 
+from collections.abc import Sequence
+
 import keras
 import tensorflow as tf
 
 from export.bundle.description import OutputCalibration
+from export.bundle.label_groups import LabelGroup
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.runtime.graph_fit import EMBEDDINGS
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inputs.decoding import decode_image
+from vac_tf.losses.label_groups import grouped_probabilities
 from vac_tf.models.cam_head import HEAD_LAYER, pool_features
 from vac_tf.models.classifier import with_features
 from vac_tf.models.dual_stream import with_stream_heatmaps
@@ -26,6 +30,7 @@ class InferenceNetwork:
         preprocessing: Image size, resize kernel and dtype of the exported input.
         calibration: Of the probabilities; logits stay as the network gives them.
         gives_embeddings: Whether `predict` also gives the pooled features.
+        label_groups: Labels that exclude each other.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class InferenceNetwork:
         preprocessing: Preprocessing,
         calibration: OutputCalibration | None = None,
         gives_embeddings: bool = False,
+        label_groups: Sequence[LabelGroup] = (),
     ):
         # A network in mixed precision exports to a graph that ONNX Runtime refuses or distorts.
         self.network = rebuild_network(
@@ -42,6 +48,7 @@ class InferenceNetwork:
         self._forward = self._with_features() if gives_embeddings else self.network
         self._preprocessing = preprocessing
         self._calibration = calibration
+        self._groups = tuple(label_groups)
         size = (preprocessing.height, preprocessing.width, 3)
         outputs = self._predict(tf.zeros((1, *size)))  # Some layers make their state only now.
         self.embedding_size = outputs[EMBEDDINGS].shape[1] if gives_embeddings else 0
@@ -67,7 +74,7 @@ class InferenceNetwork:
         if self._calibration:
             scales, offsets = self._calibration.scales, self._calibration.offsets
             calibrated = calibrated * tf.constant(scales) + tf.constant(offsets)
-        return {**outputs, "probabilities": tf.sigmoid(calibrated)}
+        return {**outputs, "probabilities": grouped_probabilities(calibrated, self._groups)}
 
     def predict(self, images):
         """`[B, H, W, 3]` RGB in 0..255 -> `logits`, `probabilities`, `heatmaps`.

@@ -8,6 +8,18 @@ from export.bundle.description import ModelDescription
 
 def describe_thresholds(description: ModelDescription) -> list[str]:
     """Lines for the report of an export: of tuned thresholds one for each label."""
+    return [*_describe_groups(description), *_describe_tuning(description)]
+
+
+def _describe_groups(description: ModelDescription) -> list[str]:
+    return [
+        f"Of label group {group.name} the most probable of {len(group.columns)} labels is decided"
+        + (", or none below its threshold." if group.at_most_one else ", whatever its threshold.")
+        for group in description.label_groups
+    ]
+
+
+def _describe_tuning(description: ModelDescription) -> list[str]:
     tuning, thresholds = description.tuning, description.thresholds
     if not tuning or not tuning.get("labels"):
         lowest, highest = min(thresholds), max(thresholds)

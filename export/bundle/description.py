@@ -6,11 +6,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from export.bundle.label_groups import LabelGroup, groups_from_json, groups_to_json
 from export.bundle.preprocessing import Preprocessing
 from export.bundle.properties import Properties
 
 FORMAT_NAME = "vac_tf.classifier"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_VERSION_WITHOUT_GROUPS = 1
 ONNX_FILE = "model.onnx"  # In float32; see `onnx_file`.
 SAVED_MODEL_FOLDER = "saved_model"
 BUNDLE_FILE = "bundle.json"
@@ -30,6 +32,8 @@ def hash_labels(label_names: tuple[str, ...]) -> str:
 @dataclasses.dataclass(frozen=True)
 class OutputCalibration:
     """probability = sigmoid(scale * logit + offset), computed inside the exported graph.
+
+    Of labels that exclude each other: the softmax of scale * logit + offset.
 
     Attributes:
         method: How it was fitted: `temperature` (scale = 1 / temperature) or `platt`.
@@ -58,6 +62,8 @@ class ModelDescription:
         tuning: What the thresholds were tuned for and on, or None when they were not tuned.
         precision: `fp32`, `fp16` or `int8`.
         verdict: What the gate found of this very file, or None.
+        label_groups: Labels that exclude each other: their probabilities are a softmax, computed
+            inside the graph, and the most probable one is decided.
     """
 
     label_names: tuple[str, ...]
@@ -71,6 +77,7 @@ class ModelDescription:
     tuning: Mapping[str, Any] | None = None
     precision: str = "fp32"
     verdict: Mapping[str, Any] | None = None
+    label_groups: tuple[LabelGroup, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.label_names or len(self.label_names) != len(self.thresholds):
@@ -88,12 +95,16 @@ class ModelDescription:
 
     def to_json(self) -> dict[str, Any]:
         """The description as plain values."""
+        # Programs that know no groups would decide their labels one by one: they must refuse.
+        version = FORMAT_VERSION if self.label_groups else _VERSION_WITHOUT_GROUPS
+        groups = groups_to_json(self.label_groups, self.label_names)
         return {
             "format": FORMAT_NAME,
-            "format_version": FORMAT_VERSION,
+            "format_version": version,
             "label_names": list(self.label_names),
             "label_names_sha256": hash_labels(self.label_names),
             "thresholds": list(self.thresholds),
+            **({"label_groups": groups} if groups else {}),
             "calibration": dataclasses.asdict(self.calibration) if self.calibration else None,
             "tuning": dict(self.tuning) if self.tuning else None,
             "precision": self.precision,
@@ -152,7 +163,9 @@ class ModelDescription:
         label_names = tuple(values.read("label_names", "a list of texts"))
         if hash_labels(label_names) != values.read("label_names_sha256", "a text"):
             raise ValueError("its label names do not fit their hash.")
-        # Absent in files of earlier exports: calibration, tuning, precision and verdict.
+        # Absent in files of earlier exports: calibration, tuning, precision and verdict; in those
+        # without groups: label_groups.
+        groups = values.read("label_groups", "a list of objects", [])
         calibration = values.read("calibration", "an object or null", None)
         return cls(
             label_names=label_names,
@@ -166,6 +179,7 @@ class ModelDescription:
             tuning=values.read("tuning", "an object or null", None),
             precision=values.read("precision", "a text", "fp32"),
             verdict=values.read("verdict", "an object or null", None),
+            label_groups=groups_from_json(groups, label_names),
         )
 
 

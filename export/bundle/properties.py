@@ -32,6 +32,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     "a list of whole numbers": _list_of(_is_whole),
     "a list of numbers": _list_of(_is_number),
     "a list of texts": _list_of(_is_text),
+    "a list of objects": _list_of(lambda value: isinstance(value, dict)),
     "an object": lambda value: isinstance(value, dict),
     "an object or null": lambda value: value is None or isinstance(value, dict),
 }

@@ -62,5 +62,6 @@ def _opened(model, kind: str, preprocessing: Preprocessing, takes_other_sizes: b
     folder, name = os.path.split(os.path.abspath(model.name))
     name = f"{os.path.basename(folder)}/{name}" if kind == "bundle" else name
     thresholds = np.array(list(model.thresholds.values()), np.float32)
-    opened = HeatmapModel(name, kind, model.label_names, thresholds, frame, predict)
+    groups = model.label_groups
+    opened = HeatmapModel(name, kind, model.label_names, thresholds, frame, predict, groups)
     return OpenedModel(opened, preprocessing)

@@ -78,7 +78,11 @@ class OpenJob:
         config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
         job = describe_job(config, session, source)
         heatmaps = HeatmapRows(
-            config, session.description.label_names, heatmap_folder(config.output), job.thresholds
+            config,
+            session.description.label_names,
+            heatmap_folder(config.output),
+            job.thresholds,
+            job.label_groups,
         )
         return cls(config, devices, source, job, heatmaps)
 

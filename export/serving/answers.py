@@ -37,7 +37,7 @@ class Result(pydantic.BaseModel):
     status: str = pydantic.Field(description="`ok`, or the word that score.py's row would have.")
     error: str | None = pydantic.Field(description="Why there are no scores.")
     probabilities: dict[str, float] | None = pydantic.Field(description="By label.")
-    decisions: list[str] | None = pydantic.Field(description="Labels above their thresholds.")
+    decisions: list[str] | None = pydantic.Field(description="Decided labels.")
     peaks: list[Peak] | None = pydantic.Field(None, description="With heatmaps=peaks or maps.")
     heatmaps: dict[str, list[list[float | None]]] | None = pydantic.Field(
         None, description="With heatmaps=maps: rows of cells of the network's grid, by label."

@@ -63,6 +63,7 @@ class Batcher:
     ):
         self._thresholds = thresholds
         self._label_names = devices.first.description.label_names
+        self._groups = devices.first.description.label_groups
         self._batch_size = batch_size
         self._delay = delay_seconds
         self._metrics = metrics
@@ -128,7 +129,7 @@ class Batcher:
         wants_heatmaps = any(heatmaps != "none" for heatmaps in wanted)
         outputs = ("probabilities", "heatmaps") if wants_heatmaps else ("probabilities",)
         values = device.run(loaded, outputs)
-        rows = make_rows(loaded, values, self._thresholds)
+        rows = make_rows(loaded, values, self._thresholds, label_groups=self._groups)
         return describe_rows(rows, loaded, values, wanted, self._label_names)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 
 from vac_tf.audit.consistency import in_units_of_labels
 from vac_tf.audit.measurement import Measurement
+from vac_tf.metrics.label_groups.decisions import distance_to_other_decision
 from vac_tf.metrics.roc import roc_auc_interval
 
 PREDICTORS = {
@@ -34,7 +35,9 @@ def error_prediction(measured: Measurement, truth: np.ndarray, samples: int, see
     scores = {
         "inconsistency": inconsistency,
         "decision_change": changes,
-        "doubt": -np.abs(measured.probabilities - measured.thresholds),
+        "doubt": -distance_to_other_decision(
+            measured.probabilities, measured.thresholds, measured.label_groups
+        ),
     }
     judged = ~np.isnan(truth) & ~np.isnan(inconsistency)
     result = {}

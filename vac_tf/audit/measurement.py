@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from PIL import Image
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.explanation.label_views import label_views, map_variances
 from vac_tf.explanation.lettering import printable
 from vac_tf.explanation.model import HeatmapModel, Outputs, predict_views
@@ -16,6 +17,7 @@ from vac_tf.explanation.panels import Caption, draw_views
 from vac_tf.explanation.picture import Picture, batches
 from vac_tf.geometry.array_views import View
 from vac_tf.metrics.inconsistency import mean_squared_map_difference
+from vac_tf.metrics.label_groups.decisions import decide
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -49,6 +51,7 @@ class Measurement:
         view_probabilities: kind -> float32 `[N, L]`.
         heatmaps: (row, label) -> float32 `[h, w]`, of the labels asked for.
         least_stable: The least stable images, the worst first.
+        label_groups: Labels of which the most probable is decided.
     """
 
     label_names: tuple[str, ...]
@@ -64,15 +67,16 @@ class Measurement:
     view_probabilities: dict[str, np.ndarray]
     heatmaps: dict[tuple[int, int], np.ndarray]
     least_stable: tuple[Example, ...]
+    label_groups: Sequence[LabelGroup] = ()
 
     @property
     def decided(self) -> np.ndarray:
         """bool `[N, L]`."""
-        return self.probabilities > self.thresholds
+        return decide(self.probabilities, self.thresholds, self.label_groups)
 
     def decided_in(self, kind: str) -> np.ndarray:
         """bool `[N, L]`, in a view."""
-        return self.view_probabilities[kind] > self.thresholds
+        return decide(self.view_probabilities[kind], self.thresholds, self.label_groups)
 
 
 def measure(
@@ -150,7 +154,7 @@ class _Gathered:
         if len(self._heap) == self._examples and inconsistency <= self._heap[0][0]:
             return
         thresholds = self._model.thresholds
-        decided = np.flatnonzero(own.probabilities[row] > thresholds)
+        decided = np.flatnonzero(self._model.decide(own.probabilities[row : row + 1])[0])
         if len(decided):
             label = int(decided[np.argmax(differences[decided])])
         else:
@@ -160,6 +164,8 @@ class _Gathered:
             self._model.label_names[label],
             float(own.probabilities[row, label]),
             float(thresholds[label]),
+            label in decided,
+            self._model.group_of(label),
         )
         drawn = label_views(self._views, picture, row, label, own, of_views)
         panel = draw_views(picture.shown, own.heatmaps[row, ..., label], drawn, caption)
@@ -190,4 +196,5 @@ class _Gathered:
             {kind: arrays["probability", kind] for kind in kinds},
             self._heatmaps,
             tuple(entry[2] for entry in sorted(self._heap, key=lambda one: one[:2], reverse=True)),
+            self._model.label_groups,
         )

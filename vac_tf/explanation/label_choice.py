@@ -39,14 +39,18 @@ class LabelChoice:
             )
         self._fixed = [list(label_names).index(name) for name in names]
 
-    def of(self, probabilities: np.ndarray, thresholds: np.ndarray) -> list[int]:
-        """Indices of the labels of an image `[L]`, most probable first where the image decides.
+    def of(self, probabilities: np.ndarray, is_decided: np.ndarray) -> list[int]:
+        """Indices of the labels of an image, most probable first where the image decides.
 
         Of an image without a decided label the most probable one, so that there is something to
         look at; its caption says that it was not decided.
+
+        Args:
+            probabilities: `[L]`.
+            is_decided: bool `[L]`.
         """
         if not self._decided:
             return self._fixed
         order = np.argsort(-probabilities, kind="stable")
-        decided = [int(label) for label in order if probabilities[label] > thresholds[label]]
+        decided = [int(label) for label in order if is_decided[label]]
         return decided or [int(order[0])]

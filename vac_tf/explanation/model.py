@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.geometry.array_views import Frame, View
+from vac_tf.metrics.label_groups.decisions import decide
 
 # float32 images [B, H, W, 3], RGB in 0..255 -> probabilities [B, L] and heatmaps [B, h, w, L].
 Predict = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -24,6 +26,7 @@ class HeatmapModel:
         predict: float32 images `[B, H, W, 3]`, RGB in 0..255, of the size of the frame (or of
             another, where the frame says so) to float32 probabilities `[B, L]` and heatmaps
             `[B, h, w, L]`.
+        label_groups: labels of which the most probable is decided.
     """
 
     name: str
@@ -32,6 +35,15 @@ class HeatmapModel:
     thresholds: np.ndarray
     frame: Frame
     predict: Predict
+    label_groups: Sequence[LabelGroup] = ()
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Decisions bool `[B, L]` by probabilities `[B, L]`."""
+        return decide(probabilities, self.thresholds, self.label_groups)
+
+    def group_of(self, label: int) -> str:
+        """Name of the label group that a label is in; "" in none."""
+        return next((each.name for each in self.label_groups if label in each.columns), "")
 
     def with_threshold(self, threshold: float) -> "HeatmapModel":
         """The model with one threshold for all labels; itself where that is below 0."""

@@ -32,10 +32,8 @@ class Caption:
     label: str
     probability: float
     threshold: float
-
-    @property
-    def is_decided(self) -> bool:
-        return self.probability > self.threshold
+    is_decided: bool
+    group: str = ""  # Of labels that exclude each other.
 
     @property
     def verdict(self) -> str:
@@ -140,5 +138,8 @@ def _write_header(draw: ImageDraw.ImageDraw, caption: Caption, width: int) -> No
     color = DECIDED_COLOR if caption.is_decided else OTHER_COLOR
     used = write(draw, (width - _MARGIN, 14), facts, 15, color=color, bold=True, anchor="ra")
     write(draw, (_MARGIN, 12), caption.label, 18, bold=True, width=room - used - _GAP, color=INK)
-    line = f"{caption.image}   (decided above {caption.threshold:.3g})"
+    rule = f"decided above {caption.threshold:.3g}"
+    if caption.group:
+        rule = f"decided where it is the most probable of {caption.group}"
+    line = f"{caption.image}   ({rule})"
     write(draw, (_MARGIN, 36), line, 11, color=MUTED, width=room)

@@ -58,6 +58,7 @@ def explain(
         if readable:
             images = np.stack([picture.values for picture in readable])
             own, of_views = predict_views(model, images, views)
+            decided = model.decide(own.probabilities)
         rows = itertools.count()
         for picture in batch:
             if picture.values is None:
@@ -65,8 +66,8 @@ def explain(
                 writer.add_unreadable(picture)
                 continue
             row = next(rows)
-            chosen = choice.of(own.probabilities[row], model.thresholds)
-            writer.add(picture, row, chosen, own, of_views)
+            chosen = choice.of(own.probabilities[row], decided[row])
+            writer.add(picture, row, chosen, decided[row], own, of_views)
     return writer.finish(left_out)
 
 
@@ -89,6 +90,7 @@ class _Writer:
         picture: Picture,
         row: int,
         labels: list[int],
+        decided: np.ndarray,
         own: Outputs,
         of_views: Mapping[str, Outputs],
     ) -> None:
@@ -96,19 +98,24 @@ class _Writer:
         place = image_folder(len(self._images), picture.name)
         os.makedirs(os.path.join(self._folder, place))
         self._save(f"{place}/image.jpg", Image.fromarray(fit_picture(picture.shown, 420)))
-        drawn = [self._draw(picture, place, row, label, own, of_views) for label in labels]
+        drawn = [
+            self._draw(picture, place, row, label, bool(decided[label]), own, of_views)
+            for label in labels
+        ]
         self._images.append(
             {"image": picture.name, "title": printable(picture.title), "status": "ok", "error": ""}
             | {"picture": f"{place}/image.jpg", "labels": drawn}
         )
 
-    def _draw(self, picture, place, row, label, own, of_views) -> dict:
+    def _draw(self, picture, place, row, label, is_decided, own, of_views) -> dict:
         heatmap = own.heatmaps[row, ..., label]
         caption = Caption(
             printable(picture.title),
             self._model.label_names[label],
             float(own.probabilities[row, label]),
             float(self._model.thresholds[label]),
+            is_decided,
+            self._model.group_of(label),
         )
         stem = f"{place}/{label_stem(label, caption.label)}"
         files = {"overlay": f"{stem}.jpg", "thumbnail": f"{stem}_small.jpg"}

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from export.building.gate.budget import Budget
+from export.bundle.label_groups import LabelGroup, decide
 from vac_tf.inputs.settings import known_labels
+from vac_tf.metrics.label_groups.decisions import log_odds
 from vac_tf.metrics.multilabel import decision_metrics, evaluate_multilabel
 
 Outputs = Mapping[str, np.ndarray]
@@ -20,6 +22,7 @@ def measure_drift(
     thresholds: np.ndarray,
     unknown_labels: str,
     ties: float = 0.0,
+    label_groups: Sequence[LabelGroup] = (),
 ) -> dict[str, Any]:
     """Compares two networks' outputs for the same N images.
 
@@ -32,6 +35,7 @@ def measure_drift(
         thresholds: float32 `[L]`; a label is decided when its probability is above its own.
         unknown_labels: What a NaN label means for the metrics.
         ties: Expected probabilities that are closer than this may come in any order.
+        label_groups: Labels of which the most probable is decided.
 
     Returns:
         Plain values: `images`; `probabilities` (`largest`, `mean`, `label` of the largest);
@@ -47,8 +51,9 @@ def measure_drift(
         return {"images": len(labels), "not_finite": not_finite}
     before, after = expected["probabilities"], actual["probabilities"]
     difference = np.abs(before - after)
-    decided = before > thresholds
-    differs = decided != (after > thresholds)
+    decided = decide(before, thresholds, label_groups)
+    decided_after = decide(after, thresholds, label_groups)
+    differs = decided != decided_after
     changed = differs.mean(axis=0)
     return {
         "images": len(labels),
@@ -63,7 +68,14 @@ def measure_drift(
             "per_label": dict(zip(label_names, changed.tolist(), strict=True)),
         },
         "metrics": _compare_metrics(
-            expected, actual, labels, label_names, thresholds, unknown_labels, ties
+            expected,
+            actual,
+            labels,
+            label_names,
+            (decided, decided_after),
+            unknown_labels,
+            ties,
+            label_groups,
         ),
         "heatmaps": {
             name: _correlate(expected[name], actual[name], label_names)
@@ -124,17 +136,18 @@ def _measured(figures, budget):
         yield f"loss of {name} ({label})", loss, max(limit, one_image)
 
 
-def _compare_metrics(before, after, labels, label_names, thresholds, unknown_labels, ties):
+def _compare_metrics(before, after, labels, label_names, decided, unknown_labels, ties, groups):
     known = known_labels(labels, unknown_labels)
-    rankings = before["logits"], after["logits"], _worst_order(before, labels, ties)
+    odds = [log_odds(outputs["logits"], groups) for outputs in (before, after)]
+    rankings = *odds, _worst_order(before, odds[0], labels, ties)
     before, after = before["probabilities"], after["probabilities"]
     ranked = [
         evaluate_multilabel(labels, values, label_names, unknown=unknown_labels, ranking=ranking)
         for values, ranking in zip((before, after, before), rankings, strict=True)
     ]
     keras, exported, expected = (
-        {"mAP": evaluation["label_based"]["mAP"], **decision_metrics(known, values > thresholds)}
-        for evaluation, values in zip(ranked, (before, after, before), strict=True)
+        {"mAP": evaluation["label_based"]["mAP"], **decision_metrics(known, made)}
+        for evaluation, made in zip(ranked, (*decided, decided[0]), strict=True)
     )
     metrics = {
         name: {
@@ -157,10 +170,10 @@ def _label_that_loses_most(expected, actual):
     return label if label is not None and losses[label] > 0 else None
 
 
-def _worst_order(outputs, labels, ties):
+def _worst_order(outputs, odds, labels, ties):
     """Ranks with every positive behind the negatives that it ties with, the rest by logits."""
     if not ties:
-        return outputs["logits"]
+        return odds
     return outputs["probabilities"] + np.where(labels == 1, -0.5, 0.5) * ties
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from export.bundle.label_groups import LabelGroup, decide, distance_to_other_decision
+
 BATCH_SIZES = (1, 3, 8)
 _FAILURES_SHOWN = 5
 
@@ -68,6 +70,7 @@ def check_candidates(
     thresholds: np.ndarray,
     tolerance: float,
     batch_sizes: Sequence[int] = BATCH_SIZES,
+    label_groups: Sequence[LabelGroup] = (),
 ) -> tuple[list[ExportParityError], dict[str, Any]]:
     """Compares every candidate with its reference at every batch size.
 
@@ -78,6 +81,7 @@ def check_candidates(
         tolerance: Largest difference of a probability; of logits and heatmaps, relative to
             their largest absolute value where that is above 1.
         batch_sizes: Inputs per call.
+        label_groups: Labels of which the most probable is decided.
 
     Returns:
         All failures, and a report: largest difference per output, number of decisions, and of
@@ -88,9 +92,8 @@ def check_candidates(
         report[candidate.name] = {}
         for batch_size in batch_sizes:
             place = f"{candidate.name} at batch {batch_size}"
-            found, figures = _check(
-                candidate, place, label_names, thresholds, tolerance, batch_size
-            )
+            rule = label_names, thresholds, label_groups, tolerance
+            found, figures = _check(candidate, place, rule, batch_size)
             failures += found
             report[candidate.name][f"batch_{batch_size}"] = figures
     return failures, report
@@ -110,7 +113,8 @@ def raise_failures(failures: Sequence[ExportParityError]) -> None:
     raise error
 
 
-def _check(candidate, place, label_names, thresholds, tolerance, batch_size):
+def _check(candidate, place, rule, batch_size):
+    label_names, thresholds, groups, tolerance = rule
     reference = candidate.reference
     parts, failures = [], []
     count = len(candidate.inputs)
@@ -134,10 +138,9 @@ def _check(candidate, place, label_names, thresholds, tolerance, batch_size):
             )
     if "probabilities" in reference:
         pair = outputs["probabilities"], reference["probabilities"]
-        failures += _check_decisions(*pair, place, label_names, thresholds, tolerance)
-        figures |= _count_decisions(
-            outputs["probabilities"], reference["probabilities"], thresholds
-        )
+        failures += _check_decisions(*pair, place, *rule)
+        differs = decide(pair[0], thresholds, groups) != decide(pair[1], thresholds, groups)
+        figures |= {"decisions": int(differs.size), "decisions_changed": int(differs.sum())}
     return failures, figures
 
 
@@ -162,9 +165,9 @@ def _check_form(outputs, reference, place, batch_size) -> list[ExportParityError
     return failures
 
 
-def _check_decisions(probabilities, expected, place, label_names, thresholds, tolerance):
-    differs = (probabilities > thresholds) != (expected > thresholds)
-    clear = differs & (np.abs(expected - thresholds) > tolerance)
+def _check_decisions(probabilities, expected, place, label_names, thresholds, groups, tolerance):
+    differs = decide(probabilities, thresholds, groups) != decide(expected, thresholds, groups)
+    clear = differs & (distance_to_other_decision(expected, thresholds, groups) > tolerance)
     if not clear.any():
         return []
     row, label = np.argwhere(clear)[0]
@@ -175,8 +178,3 @@ def _check_decisions(probabilities, expected, place, label_names, thresholds, to
             f" expected {expected[row, label]:.6f}, threshold {thresholds[label]:g}."
         )
     ]
-
-
-def _count_decisions(probabilities, expected, thresholds):
-    differs = (probabilities > thresholds) != (expected > thresholds)
-    return {"decisions": int(differs.size), "decisions_changed": int(differs.sum())}

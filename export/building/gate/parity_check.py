@@ -18,6 +18,7 @@ from export.building.gate.parity import (
 )
 from export.building.serving_network import InferenceNetwork
 from export.bundle.description import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
+from export.bundle.label_groups import decide
 from export.images.preprocessing import to_input_dtype
 from export.scoring.runtime.graph_fit import EMBEDDINGS
 from export.scoring.runtime.input_buffer import INPUT_NAME
@@ -47,7 +48,8 @@ def check_bundle(
     session = NetworkSession(os.path.join(folder, ONNX_FILE), "cpu")
     failures = _check_declared_shapes(session, network, description)
     candidates = _candidates(folder, session, network, images, preprocessing.input_dtype)
-    found, report = check_candidates(candidates, description.label_names, thresholds, tolerance)
+    names, groups = description.label_names, description.label_groups
+    found, report = check_candidates(candidates, names, thresholds, tolerance, label_groups=groups)
     raise_failures(failures + found)
     result = {
         "images": len(images.encoded),
@@ -56,7 +58,7 @@ def check_bundle(
         "outputs": report,
     }
     if preprocessing.input_dtype == "uint8":
-        result["uint8_rounding"] = _rounding_effect(network, images, thresholds)
+        result["uint8_rounding"] = _rounding_effect(network, images, thresholds, groups)
     return result
 
 
@@ -131,11 +133,11 @@ def _check_declared_shapes(session, network, description) -> list[ExportParityEr
     ]
 
 
-def _rounding_effect(network, images, thresholds) -> dict[str, float]:
+def _rounding_effect(network, images, thresholds, groups) -> dict[str, float]:
     exact = reference_outputs(network, images.pipeline)["probabilities"]
     rounded_images = to_input_dtype(images.pipeline, "uint8")
     rounded = reference_outputs(network, rounded_images)["probabilities"]
-    changed = (exact > thresholds) != (rounded > thresholds)
+    changed = decide(exact, thresholds, groups) != decide(rounded, thresholds, groups)
     return {
         "probabilities": float(np.abs(exact - rounded).max()),
         "decisions": int(changed.size),

@@ -87,6 +87,7 @@ def judge(path: str, gate_set: GateSet, budget: Budget, original: onnx.ModelProt
         np.array(description.thresholds, np.float32),
         description.unknown_labels,
         budget.ties,
+        description.label_groups,
     )
     failures = over_budget(figures, budget)
     verdict: dict[str, Any] = {

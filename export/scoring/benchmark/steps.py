@@ -77,7 +77,8 @@ class SampleJob:
         source = Source(count, "", lambda: self.repeated(count), self.has_boxes)
         job = describe_job(config, self.session, source)
         labels = self.session.description.label_names
-        heatmaps = HeatmapRows(config, labels, heatmap_folder(config.output), job.thresholds)
+        rule = job.thresholds, job.label_groups
+        heatmaps = HeatmapRows(config, labels, heatmap_folder(config.output), *rule)
         scorer = ShardScorer(config, devices, job, heatmaps)
         with (
             open_shard(config.output, Shard()) as folder,

@@ -78,7 +78,8 @@ class ScoringActor:
             # Said by its parts: an actor that dies of it is reported in a hundred lines.
             self._problem = f"A node cannot open the network: {error}"
             return
-        heatmaps = HeatmapRows(config, job.columns.label_names, "", job.thresholds)
+        rule = job.thresholds, job.label_groups
+        heatmaps = HeatmapRows(config, job.columns.label_names, "", *rule)
         devices = NetworkDevices.of(self._session)
         self._scorer = ShardScorer(config, devices, job, heatmaps)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from export.bundle.label_groups import LabelGroup, decide
 from export.scoring.decoding.batch_loader import LoadedBatch
 from export.scoring.decoding.loading import LoadedInput
 from export.scoring.output.rows import RowBlock
@@ -35,6 +36,7 @@ def make_rows(
     values: Mapping[str, np.ndarray],
     thresholds: np.ndarray,
     embedding_size: int = 0,
+    label_groups: Sequence[LabelGroup] = (),
 ) -> RowBlock:
     """The rows of a batch.
 
@@ -43,6 +45,7 @@ def make_rows(
         values: What `run_network` gave for them.
         thresholds: float32 `[L]`; a label is decided when its probability is above its own.
         embedding_size: Numbers of an embedding, where they are asked for.
+        label_groups: Labels of which the most probable is decided.
     """
     statuses = ["ok" if loaded.error is None else loaded.error.status for loaded in batch]
     errors = [None if loaded.error is None else str(loaded.error) for loaded in batch]
@@ -55,7 +58,7 @@ def make_rows(
             statuses[row] = "not_finite"
             errors[row] = "The network's probabilities are not finite."
     scored = np.array([status == "ok" for status in statuses])
-    decisions = (probabilities > thresholds) & scored[:, None]
+    decisions = decide(probabilities, thresholds, label_groups) & scored[:, None]
     inputs = [loaded.scoring_input for loaded in batch]
     logits, embeddings = values.get("logits"), values.get(EMBEDDINGS)
     if embeddings is None and embedding_size:
@@ -88,4 +91,5 @@ def score_batch(
     stacked = stack_inputs(session, batch, batch_size)
     buffer.upload(stacked.images)
     values = run_network(buffer, stacked, outputs)
-    return make_rows(batch, values, thresholds), values
+    groups = session.description.label_groups
+    return make_rows(batch, values, thresholds, label_groups=groups), values

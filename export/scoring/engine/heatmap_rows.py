@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from export.bundle.label_groups import LabelGroup, distance_to_other_decision
 from export.files.atomic_file import sync_file_system
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding.loading import LoadedInput
@@ -88,17 +89,24 @@ class HeatmapRows:
         folder: Where files go.
         thresholds: float32 `[L]`; how near to them a probability counts as uncertain, the config
             says.
+        label_groups: Labels of which the most probable is decided; in these near is half the
+            distance to the most probable of the others, too.
 
     Raises:
         ValueError: when the files would become images of the job, or a label is unknown.
     """
 
     def __init__(
-        self, config: ScoringConfig, label_names: Sequence[str], folder: str, thresholds: np.ndarray
+        self,
+        config: ScoringConfig,
+        label_names: Sequence[str],
+        folder: str,
+        thresholds: np.ndarray,
+        label_groups: Sequence[LabelGroup] = (),
     ):
         self._mode = config.heatmaps
         self._margin = config.heatmap_margin
-        self._thresholds = thresholds
+        self._thresholds, self._groups = thresholds, label_groups
         self._label_names = label_names
         self._selected = selected_labels(config.heatmap_labels, label_names)
         self._folder = folder
@@ -177,7 +185,8 @@ class HeatmapRows:
         decided = block.decisions & self._selected
         if not self._margin:
             return decided
-        distance = np.abs(block.probabilities - self._thresholds)
+        rule = self._thresholds, self._groups
+        distance = distance_to_other_decision(block.probabilities, *rule)
         scored = np.array([status == "ok" for status in block.statuses])
         uncertain = (distance <= self._margin) & self._selected & scored[:, None]
         return (decided | uncertain) & uncertain.any(axis=1, keepdims=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from export.bundle.label_groups import LabelGroup, groups_from_json
 from export.scoring.output.rows import Columns
 
 RETRY_SETTING = "retry_errors"  # Of a job that scores again some rows of a finished output.
@@ -30,6 +31,12 @@ class Job:
     def thresholds(self) -> np.ndarray:
         """float32 `[L]`; a label is decided when its probability is above its own."""
         return np.array(self.settings["thresholds"], np.float32)
+
+    @property
+    def label_groups(self) -> tuple[LabelGroup, ...]:
+        """Labels of which the most probable is decided."""
+        groups = self.settings.get("label_groups", [])
+        return groups_from_json(groups, self.columns.label_names)
 
     def to_json(self) -> dict[str, Any]:
         """The job as plain values."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from export.bundle.description import ModelDescription, hash_labels
+from export.bundle.label_groups import groups_to_json
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.job_record import Job
 from export.scoring.engine.shard_scorer import rows_per_part
@@ -37,8 +38,10 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
     is_local = config.engine == "local"
     # Ray's parts are its output; local ones end where they may and leave no trace in it.
     parts = {} if is_local else {"rows_per_part": rows_per_part(config)}
-    # Only where they are asked for: so jobs of earlier versions still are the same.
-    columns = {"top_k": config.top_k, "embeddings": config.embeddings}
+    # Only where they are there: so jobs of earlier versions still are the same.
+    more = {"top_k": config.top_k, "embeddings": config.embeddings}
+    described = session.description
+    more["label_groups"] = groups_to_json(described.label_groups, described.label_names)
     return {
         "model_sha256": session.sha256,
         "label_names_sha256": hash_labels(session.description.label_names),
@@ -56,7 +59,7 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
         "provider": session.provider if is_local else config.providers,
         "versions": _versions(),
         **parts,
-        **{name: value for name, value in columns.items() if value},
+        **{name: value for name, value in more.items() if value},
     }
 
 

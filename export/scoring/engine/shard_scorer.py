@@ -65,7 +65,7 @@ class ShardScorer:
     Args:
         config: The job.
         devices: The network.
-        job: Its thresholds and columns.
+        job: Its thresholds, label groups and columns.
         heatmaps: Makes what the job asks for of heatmaps.
     """
 
@@ -78,7 +78,7 @@ class ShardScorer:
     ):
         self._config = config
         self._devices = devices
-        self._thresholds = job.thresholds
+        self._thresholds, self._groups = job.thresholds, job.label_groups
         self._embedding_size = job.columns.embedding_size
         self._heatmaps = heatmaps
         self._outputs = wanted_outputs(config)
@@ -174,7 +174,8 @@ class ShardScorer:
         with contextlib.closing(outputs):
             slots_by_batch = _slots_by_batch(rows, size)
             for (number, slots), (batch, values) in zip(slots_by_batch, outputs, strict=True):
-                block = make_rows(batch, values, self._thresholds, self._embedding_size)
+                rule = self._thresholds, self._embedding_size, self._groups
+                block = make_rows(batch, values, *rule)
                 shown = None
                 if "heatmaps" in self._outputs:
                     shown = self._heatmaps.select(block, batch, values.get("heatmaps"))

@@ -55,6 +55,7 @@ class Model:
         session: The network.
         label_names: L names.
         thresholds: Label -> the probability above which it is decided.
+        label_groups: Labels that exclude each other; the most probable one of each is decided.
         preprocessing: How images become inputs.
         name: Where it comes from.
     """
@@ -65,6 +66,7 @@ class Model:
         self.label_names = described.label_names
         self.preprocessing = described.preprocessing
         self.name = name
+        self.label_groups = described.label_groups
         self._thresholds = np.array(described.thresholds, np.float32)
         self.thresholds = ByLabel(zip(self.label_names, self._thresholds.tolist(), strict=True))
 
@@ -160,7 +162,8 @@ class Model:
         outputs: dict[str, np.ndarray] | None = None,
         error: str | None = None,
     ) -> Result:
-        return Result(image, self.label_names, self._thresholds, outputs, error)
+        groups = self.label_groups
+        return Result(image, self.label_names, self._thresholds, outputs, error, groups)
 
     def _load(self, image: ImageInput) -> _Loaded:
         """The image, fetched, and its view `[height, width, 3]` or the ImageError that it has."""

@@ -9,7 +9,7 @@ from vac_tf.explanation.lettering import plain, printable
 from vac_tf.explanation.panels import Caption, LabelView, draw_overlay, draw_views
 from vac_tf.explanation.tiles import Scale, difference_tile, heat_tile
 
-CAPTION = Caption("beach.jpg", "🐶 dog", 0.75, 0.5)
+CAPTION = Caption("beach.jpg", "🐶 dog", 0.75, 0.5, True)
 
 
 @pytest.mark.parametrize("shape", [(300, 400), (500, 3), (3, 500), (1, 1)])
