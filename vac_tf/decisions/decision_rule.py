@@ -93,7 +93,7 @@ def read_decision_rule(folder: RunFolder, label_names: Sequence[str]) -> Decisio
                 raise ValueError(
                     f"{path}: {key} of label {label_names[index]!r} is {values[index]}. {mend}"
                 )
-        groups = folder.read_label_groups()
+        groups = folder.read_label_groups(label_names)
         calibration = Calibration(content["calibration"], scales, offsets, groups)
         return DecisionRule(tuple(label_names), thresholds, calibration, content["tuning"])
     except (KeyError, TypeError) as error:

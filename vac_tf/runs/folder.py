@@ -175,9 +175,15 @@ class RunFolder:
             " Restore the file as train.py wrote it."
         )
 
-    def read_label_groups(self) -> tuple[LabelGroup, ...]:
-        """The labels of the run that exclude each other; ValueError when they are damaged."""
-        names = self.read_label_names()
+    def read_label_groups(
+        self, label_names: Collection[str] | None = None
+    ) -> tuple[LabelGroup, ...]:
+        """The labels of the run that exclude each other; ValueError when they are damaged.
+
+        Args:
+            label_names: in what order its labels are; None: in that of its outputs.
+        """
+        names = list(label_names or self.read_label_names())
         try:
             return groups_from_json(self.read_json("labels.json").get("label_groups", []), names)
         except ValueError as error:

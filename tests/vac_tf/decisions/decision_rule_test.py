@@ -13,7 +13,9 @@ from vac_tf.runs.folder import RunFolder
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "network.keras").write_bytes(b"weights")
-    return RunFolder(str(tmp_path))
+    folder = RunFolder(str(tmp_path))
+    folder.write_json("labels.json", {"label_names": ["cat", "dog", "bird"]})
+    return folder
 
 
 def write(folder, names=("cat", "dog")):
@@ -29,6 +31,19 @@ def test_labels_are_found_by_name(folder):
     assert rule.calibration.scales.tolist() == [0.5, 2.0]
     assert rule.calibration.offsets.tolist() == [-1.0, 0.0]
     assert rule.tuning == {"folds": 5}
+
+
+def test_groups_of_labels_are_found_by_name_too(folder):
+    group = {"name": "pet", "labels": ["dog", "bird"], "at_most_one": False}
+    labels = folder.read_json("labels.json")
+    folder.write_json("labels.json", labels | {"label_groups": [group]})
+    names, ones = ("bird", "cat", "dog"), np.ones(3, np.float32)
+    groups = folder.read_label_groups(names)
+    calibration = Calibration("platt", ones, 0 * ones, groups)
+    write_decision_rule(folder, DecisionRule(names, ones / 2, calibration, {}))
+    rule = read_decision_rule(folder, names)
+    assert [group.columns for group in rule.calibration.label_groups] == [(0, 2)]
+    assert "softmax" in folder.read_json("thresholds.json")["probability"]
 
 
 def test_a_run_without_thresholds_has_no_rule(folder):
