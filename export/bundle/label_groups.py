@@ -27,7 +27,9 @@ class LabelGroup:
     at_most_one: bool = False
 
 
-def decide(probabilities: np.ndarray, thresholds, groups: Sequence[LabelGroup]) -> np.ndarray:
+def decide(
+    probabilities: np.ndarray, thresholds: np.ndarray | float, groups: Sequence[LabelGroup]
+) -> np.ndarray:
     """Which labels are decided, bool `[N, L]`.
 
     A label in no group where its float32 probability is above its threshold; of a group the most
@@ -90,16 +92,18 @@ def groups_from_json(values: Sequence[Any], label_names: Sequence[str]) -> tuple
             two groups.
     """
     place = {name: column for column, name in enumerate(label_names)}
-    groups, taken = [], set()
+    groups: list[LabelGroup] = []
+    free = set(label_names)
     for value in values:
         labels = value.get("labels") if isinstance(value, Mapping) else None
-        fits = isinstance(labels, list) and len(labels) > 1 and set(labels) <= place.keys() - taken
-        if not fits or len(set(labels)) < len(labels):
+        labels = labels if isinstance(labels, list) else []
+        own = {label for label in labels if isinstance(label, str)}
+        if len(labels) < 2 or len(own) < len(labels) or not own <= free:
             raise ValueError(
                 f"label_groups holds {str(value)[:60]!r}, expected a name, two or more of the"
                 " labels that are in no other group, and at_most_one."
             )
-        taken |= set(labels)
+        free -= own
         columns = tuple(place[label] for label in labels)
         groups.append(LabelGroup(str(value.get("name")), columns, value.get("at_most_one") is True))
     return tuple(groups)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.figures.heatmap_overlay import overlay
 from vac_tf.inference.image_input import ImageInput
 from vac_tf.metrics.label_groups.decisions import decide
@@ -44,7 +45,7 @@ class Result:
         thresholds: np.ndarray,
         outputs: Mapping[str, np.ndarray] | None = None,
         error: str | None = None,
-        label_groups: Sequence = (),
+        label_groups: Sequence[LabelGroup] = (),
     ):
         self.name = image.name
         self.label_names = tuple(label_names)

@@ -6,6 +6,9 @@ import numpy as np
 from keras import ops
 
 from vac_tf.configs.label_groups.group import LabelGroup
+from vac_tf.geometry.tensors import Tensor
+
+Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 # Logit of an answer that there is not. Every exponential of it is 0, and it is a float16 too.
 _NEVER = -60000.0
@@ -13,7 +16,7 @@ _NEVER = -60000.0
 _SLACK = 0.02
 
 
-def grouped_probabilities(logits, groups: Sequence[LabelGroup]):
+def grouped_probabilities(logits: Tensor, groups: Sequence[LabelGroup]) -> Tensor:
     """Probabilities float32 `[B, L]`: the softmax of each group's logits, else the sigmoid.
 
     Where none of a group may hold, that is one answer more, whose logit is 0.
@@ -29,8 +32,12 @@ def grouped_probabilities(logits, groups: Sequence[LabelGroup]):
 
 
 def grouped_cross_entropy(
-    labels, logits, groups: Sequence[LabelGroup], mask=None, smoothing: float = 0.0
-):
+    labels: Tensor,
+    logits: Tensor,
+    groups: Sequence[LabelGroup],
+    mask: Tensor | None = None,
+    smoothing: float = 0.0,
+) -> Tensor:
     """Softmax cross entropy over the logits of each group, summed over the groups.
 
     A group counts where exactly one of its labels is positive (whatever of the others is unknown),
@@ -72,8 +79,8 @@ def grouped_cross_entropy(
 
 
 def with_label_groups(
-    loss: Callable, groups: Sequence[LabelGroup], num_labels: int, smoothing: float = 0.0
-) -> Callable:
+    loss: Loss, groups: Sequence[LabelGroup], num_labels: int, smoothing: float = 0.0
+) -> Loss:
     """A loss `[B]` of labels, logits, ratio and mask, with the cross entropy of groups for theirs.
 
     Args:
@@ -87,14 +94,19 @@ def with_label_groups(
     grouped = {column for group in groups for column in group.columns}
     others = np.array([c for c in range(num_labels) if c not in grouped], np.int32)
 
-    def loss_with_groups(labels, logits, positive_ratio, mask):
+    def loss_with_groups(
+        labels: Tensor, logits: Tensor, positive_ratio: Tensor, mask: Tensor | None
+    ) -> Tensor:
         of_groups = grouped_cross_entropy(labels, logits, groups, mask, smoothing)
         if not len(others):
             return of_groups
-        parts = [ops.take(values, others, axis=-1) for values in (labels, logits)]
-        ratio = ops.take(positive_ratio, others, axis=-1)
-        own_mask = None if mask is None else ops.take(mask, others, axis=-1)
-        return loss(*parts, ratio, own_mask) + of_groups
+        of_others = loss(
+            ops.take(labels, others, axis=-1),
+            ops.take(logits, others, axis=-1),
+            ops.take(positive_ratio, others, axis=-1),
+            None if mask is None else ops.take(mask, others, axis=-1),
+        )
+        return of_others + of_groups
 
     return loss_with_groups
 
@@ -117,7 +129,7 @@ def _tables(groups: Sequence[LabelGroup], num_labels: int) -> tuple[np.ndarray, 
     return table, place
 
 
-def _gathered(values, table: np.ndarray, none: float, absent: float):
+def _gathered(values: Tensor, table: np.ndarray, none: float, absent: float) -> Tensor:
     """Values `[B, L]` as `[B, G, K]`, with numbers for "none" and for no answer."""
     more = ops.concatenate(
         [ops.full_like(values[:, :1], none), ops.full_like(values[:, :1], absent)], axis=-1

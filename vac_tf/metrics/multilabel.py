@@ -123,7 +123,7 @@ def evaluate_multilabel(
         "mAP": mean(precisions[by_label["positives"] > 0]),
         "mA": _mean_accuracy(by_label),
     }
-    results = {
+    results: dict[str, Any] = {
         "label_based": label_based | _precision_recall(by_label),
         "top3": _precision_recall(_count(best & known, positive, known)),
         "top3_thresholded": _precision_recall(_count(best & above & known, positive, known)),

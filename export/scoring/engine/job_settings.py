@@ -39,9 +39,12 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
     # Ray's parts are its output; local ones end where they may and leave no trace in it.
     parts = {} if is_local else {"rows_per_part": rows_per_part(config)}
     # Only where they are there: so jobs of earlier versions still are the same.
-    more = {"top_k": config.top_k, "embeddings": config.embeddings}
     described = session.description
-    more["label_groups"] = groups_to_json(described.label_groups, described.label_names)
+    more = {
+        "top_k": config.top_k,
+        "embeddings": config.embeddings,
+        "label_groups": groups_to_json(described.label_groups, described.label_names),
+    }
     return {
         "model_sha256": session.sha256,
         "label_names_sha256": hash_labels(session.description.label_names),

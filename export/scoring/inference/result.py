@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 from PIL import Image
 
-from export.bundle.label_groups import decide
+from export.bundle.label_groups import LabelGroup, decide
 from export.files.remote_files import write_file
 from export.scoring.inference.image_input import ImageInput
 from export.scoring.inference.overlay import overlay
@@ -44,7 +44,7 @@ class Result:
         thresholds: np.ndarray,
         outputs: Mapping[str, np.ndarray] | None = None,
         error: str | None = None,
-        label_groups: Sequence = (),
+        label_groups: Sequence[LabelGroup] = (),
     ):
         self.name = image.name
         self.label_names = tuple(label_names)

@@ -34,7 +34,9 @@ def log_odds(logits: np.ndarray, groups: Sequence[LabelGroup]) -> np.ndarray:
     return result
 
 
-def decide(probabilities: np.ndarray, thresholds, groups: Sequence[LabelGroup]) -> np.ndarray:
+def decide(
+    probabilities: np.ndarray, thresholds: np.ndarray | float, groups: Sequence[LabelGroup]
+) -> np.ndarray:
     """Which labels are decided, bool `[N, L]`.
 
     A label in no group where its float32 probability is above its threshold; of a group the most

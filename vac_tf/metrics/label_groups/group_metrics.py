@@ -1,6 +1,7 @@
 """Metrics of labels that exclude each other: which one is chosen, and contradictory decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -14,10 +15,10 @@ def measure_groups(
     labels: np.ndarray,
     probabilities: np.ndarray,
     decided: np.ndarray,
-    threshold,
+    threshold: np.ndarray | float,
     groups: Sequence[LabelGroup],
     label_names: Sequence[str],
-) -> dict:
+) -> dict[str, Any]:
     """How often the right label of each group is chosen.
 
     The choice is the most probable label of the group, in one of at most one label "none" where
@@ -53,7 +54,13 @@ def measure_groups(
     }
 
 
-def _measure(group: LabelGroup, labels, chosen, decided, label_names) -> dict:
+def _measure(
+    group: LabelGroup,
+    labels: np.ndarray,
+    chosen: np.ndarray,
+    decided: np.ndarray,
+    label_names: Sequence[str],
+) -> dict[str, Any]:
     answers = group.answers(labels)
     contradictory = group.contradictory(labels)
     usable = ~contradictory & (answers != UNKNOWN)
@@ -77,6 +84,6 @@ def _measure(group: LabelGroup, labels, chosen, decided, label_names) -> dict:
     }
 
 
-def _mean(values) -> float | None:
+def _mean(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return float(np.mean(known)) if len(known) else None
