@@ -49,6 +49,14 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
         "Columns of a table that are labels, separated by commas; empty: all but the known ones.",
     )
     ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
+    soft_labels: bool = setting(
+        False,
+        "Cells of a table's label columns may be any number in 0..1; metrics and the validation"
+        " take a label from 0.5 on as a positive.",
+    )
+    weight_column: str = setting(
+        "", "Column of a table that says what a row counts for in training; empty: all alike."
+    )
     label_groups: str = setting(
         "",
         "Labels that exclude each other: a TOML file of groups ([exactly_one], [at_most_one]), or"

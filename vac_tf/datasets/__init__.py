@@ -22,7 +22,7 @@ __all__ += ["register_dataset"]
 
 _SCENES = ("image_size", "train_images", "seed", "with_objects")
 _TABLE = ("label_separator", "label_columns", "ignore_columns", "repeated_images", "keep_missing")
-_TABLE += ("group_column",)
+_TABLE += ("group_column", "soft_labels", "weight_column")
 # Name -> its reader, and the options that this has; callers may give all of them for any dataset.
 _READERS = {
     "scenes": (read_scenes, _SCENES),
@@ -89,10 +89,10 @@ def read_split(
         split: name of the split; which ones exist depends on the dataset.
         rejected: None to raise on the first bad row, or a list to which a `RejectedRow` is
             appended for every row that is left out.
-        **options: `label_separator`, `label_columns`, `ignore_columns`, `repeated_images`
-            (table), `image_size`, `train_images`, `seed` (scenes), `with_objects` (coco, scenes),
-            `group_column` (table, jsonl), `keep_missing` (all but scenes). Those meant for another
-            dataset are ignored.
+        **options: `label_separator`, `label_columns`, `ignore_columns`, `repeated_images`,
+            `soft_labels`, `weight_column` (table), `image_size`, `train_images`, `seed` (scenes),
+            `with_objects` (coco, scenes), `group_column` (table, jsonl), `keep_missing` (all but
+            scenes). Those meant for another dataset are ignored.
 
     Returns:
         Paths and labels; no image is opened.

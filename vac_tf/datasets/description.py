@@ -3,6 +3,7 @@
 import numpy as np
 
 from vac_tf.datasets.split import Split
+from vac_tf.datasets.split_checks import SOFT_LABELS_ARE
 
 
 def describe(split: Split) -> str:
@@ -30,6 +31,7 @@ def describe(split: Split) -> str:
         crowds = sum(item.is_crowd for image in split.objects for item in image)
         total = sum(len(image) for image in split.objects)
         lines.append(f"objects: {total}, of which {crowds} crowds")
+    lines += _soft_and_weighted(split)
     positive = split.labels == 1
     per_image = positive.sum(axis=1)
     lines.append(
@@ -37,6 +39,24 @@ def describe(split: Split) -> str:
         f" {per_image.max()}; {np.count_nonzero(per_image == 0)} examples without any"
     )
     return "\n".join([*lines, *_label_table(split), *_one_sided(split), *_co_occurrence(split)])
+
+
+def _soft_and_weighted(split: Split) -> list[str]:
+    lines = []
+    if split.soft_labels is not None:
+        known = split.soft_labels[~np.isnan(split.soft_labels)]
+        between = np.sum((known > 0) & (known < 1))
+        lines.append(
+            f"soft labels: {between} of {len(known)} known ones lie between 0 and 1; counted and"
+            f" measured, they are {SOFT_LABELS_ARE}"
+        )
+    if split.weights is not None:
+        weights = split.weights
+        lines.append(
+            f"weights: {weights.min():g} to {weights.max():g}, mean {weights.mean():.3g};"
+            f" {np.sum(weights == 0)} examples have 0"
+        )
+    return lines
 
 
 def _label_table(split: Split) -> list[str]:

@@ -39,6 +39,9 @@ def join_splits(splits: Sequence[Split]) -> Split:
     whole = {"boxes": all(p.boxes is not None for p in parts)}
     whole["groups"] = all(p.groups is not None for p in parts)
     whole["objects"] = all(p.objects is not None for p in parts)
+    # A split without weights beside one with them: its examples count 1.
+    is_soft = any(p.soft_labels is not None for p in parts)
+    is_weighted = any(p.weights is not None for p in parts)
     return dataclasses.replace(
         first,
         image_paths=_chained(part.image_paths for part in parts),
@@ -46,8 +49,14 @@ def join_splits(splits: Sequence[Split]) -> Split:
         boxes=np.concatenate([part.boxes for part in parts]) if whole["boxes"] else None,
         objects=_chained(part.objects for part in parts) if whole["objects"] else None,
         groups=_chained(part.groups for part in parts) if whole["groups"] else None,
+        soft_labels=np.concatenate([p.training_labels for p in parts]) if is_soft else None,
+        weights=np.concatenate([_weights(p) for p in parts]) if is_weighted else None,
         name=_joined_name(splits),
     )
+
+
+def _weights(split: Split) -> np.ndarray:
+    return np.ones(len(split), np.float32) if split.weights is None else split.weights
 
 
 def join_saliency_splits(splits: Sequence[SaliencySplit]) -> SaliencySplit:

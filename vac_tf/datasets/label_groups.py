@@ -14,7 +14,8 @@ def describe_groups(split: Split, groups: Sequence[LabelGroup]) -> list[str]:
     """Counts of each group, and images that contradict it: a line each."""
     lines = []
     for group in groups:
-        answers, contradictory = group.answers(split.labels), group.contradictory(split.labels)
+        labels = split.training_labels
+        answers, contradictory = group.answers(labels), group.contradictory(labels)
         counts = {
             "unknown": np.sum(answers == UNKNOWN),
             "without any" if group.at_most_one else "without any (contradictory)": np.sum(
@@ -38,7 +39,7 @@ def contradictions(split: Split, groups: Sequence[LabelGroup]) -> list[str]:
     """A sentence for each group that examples of the split contradict."""
     sentences = []
     for group in groups:
-        rows = np.flatnonzero(group.contradictory(split.labels))
+        rows = np.flatnonzero(group.contradictory(split.training_labels))
         if len(rows):
             sentences.append(
                 f"{len(rows)} of {len(split)} examples of {split.name} contradict the label group"
@@ -51,7 +52,7 @@ def contradictions(split: Split, groups: Sequence[LabelGroup]) -> list[str]:
 def check_groups(split: Split, groups: Sequence[LabelGroup]) -> None:
     """Raises DatasetError for a group of which no example of a training split has one label."""
     for group in groups:
-        if not np.any(group.answers(split.labels) >= 0):
+        if not np.any(group.answers(split.training_labels) >= 0):
             raise DatasetError(
                 f"No example of {split.name} has one label of the label group {group.name!r} and"
                 f" no other ({group.rule} of {', '.join(_labels(split, group.columns))}): it could"

@@ -52,6 +52,8 @@ def dataset_options(config: TrainConfig) -> dict:
         "label_columns": config.label_columns,
         "ignore_columns": config.ignore_columns,
         "repeated_images": config.repeated_images,
+        "soft_labels": config.soft_labels,
+        "weight_column": config.weight_column,
         "group_column": "" if config.group_file else config.group_column,
         "image_size": config.scenes_image_size,
         "train_images": config.scenes_train_images,

@@ -6,6 +6,16 @@ from typing import Any
 
 import numpy as np
 
+from vac_tf.datasets.split_checks import (
+    check_groups,
+    check_label_names,
+    check_objects,
+    checked_boxes,
+    checked_labels,
+    checked_soft_labels,
+    checked_weights,
+)
+
 
 class DatasetError(ValueError):
     """A dataset on disk that cannot be used as it is; the message says where and why."""
@@ -101,6 +111,9 @@ class Split:
             shares with training; or None.
         name: name of the split, such as "train".
         dataset: name of the dataset, such as "coco".
+        soft_labels: float32 [N, L] in 0..1, NaN where `labels` is NaN: what training learns where
+            labels are shares or probabilities. `labels` is then 1 from 0.5 on. None: `labels`.
+        weights: float32 [N], what each example counts for in training; None: all count alike.
 
     Raises:
         ValueError: when shapes, dtypes or values are not as above, or there is no example.
@@ -114,24 +127,30 @@ class Split:
     groups: tuple[str, ...] | None = None
     name: str = ""
     dataset: str = ""
+    soft_labels: np.ndarray | None = None
+    weights: np.ndarray | None = None
 
     def __post_init__(self):
         set_field = object.__setattr__  # the dataclass is frozen
         set_field(self, "image_paths", tuple(str(path) for path in self.image_paths))
         set_field(self, "label_names", tuple(self.label_names))
-        _check_label_names(self.label_names)
+        check_label_names(self.label_names)
         if not self.image_paths:
             raise ValueError("A split needs at least one example, got none.")
         shape = (len(self.image_paths), len(self.label_names))
-        set_field(self, "labels", _checked_labels(self.labels, shape))
+        set_field(self, "labels", checked_labels(self.labels, shape))
         if self.boxes is not None:
-            set_field(self, "boxes", _checked_boxes(self.boxes, len(self.image_paths)))
+            set_field(self, "boxes", checked_boxes(self.boxes, len(self.image_paths)))
         if self.objects is not None:
             set_field(self, "objects", tuple(tuple(objects) for objects in self.objects))
-            _check_objects(self.objects, shape)
+            check_objects(self.objects, shape)
         if self.groups is not None:
             set_field(self, "groups", tuple(self.groups))
-            _check_groups(self.groups, len(self))
+            check_groups(self.groups, len(self))
+        if self.soft_labels is not None:
+            set_field(self, "soft_labels", checked_soft_labels(self.soft_labels, self.labels))
+        if self.weights is not None:
+            set_field(self, "weights", checked_weights(self.weights, len(self)))
 
     def __len__(self) -> int:
         return len(self.image_paths)
@@ -155,6 +174,7 @@ class Split:
                 f"Indices must lie in 0..{len(self) - 1}, got {indices.min()}..{indices.max()}."
             )
         objects, groups = self.objects, self.groups
+        soft_labels, weights = self.soft_labels, self.weights
         return dataclasses.replace(
             self,
             image_paths=tuple(self.image_paths[i] for i in indices),
@@ -162,6 +182,8 @@ class Split:
             boxes=None if self.boxes is None else self.boxes[indices],
             objects=None if objects is None else tuple(objects[i] for i in indices),
             groups=None if groups is None else tuple(groups[i] for i in indices),
+            soft_labels=None if soft_labels is None else soft_labels[indices],
+            weights=None if weights is None else weights[indices],
         )
 
     def with_labels(self, label_names: Sequence[str]) -> "Split":
@@ -171,7 +193,7 @@ class Split:
             ValueError: when the split has not exactly these labels; lists missing and extra.
         """
         label_names = tuple(label_names)
-        _check_label_names(label_names)
+        check_label_names(label_names)
         if label_names == self.label_names:
             return self
         missing = [name for name in label_names if name not in self.label_names]
@@ -190,18 +212,30 @@ class Split:
                 tuple(dataclasses.replace(o, category=new_index[o.category]) for o in image)
                 for image in objects
             )
+        soft_labels = self.soft_labels
         return dataclasses.replace(
-            self, labels=self.labels[:, order], label_names=label_names, objects=objects
+            self,
+            labels=self.labels[:, order],
+            label_names=label_names,
+            objects=objects,
+            soft_labels=None if soft_labels is None else soft_labels[:, order],
         )
+
+    @property
+    def training_labels(self) -> np.ndarray:
+        """float32 [N, L] in 0..1 or NaN: the soft labels, where there are any."""
+        return self.labels if self.soft_labels is None else self.soft_labels
 
     def positive_ratio(self, unknown_labels: str = "ignore") -> np.ndarray:
         """Share of positives per label, float64 [L]: p of Eq. 3 (Guo et al., CVPR 2019).
+
+        Soft labels count as what they are.
 
         Args:
             unknown_labels: "negative" or "release" divide the positives by all examples,
                 "ignore" by those whose label is known (0 for a label that is never known).
         """
-        positives = np.sum(self.labels == 1, axis=0, dtype=np.float64)
+        positives = np.nansum(self.training_labels, axis=0, dtype=np.float64)
         if unknown_labels in ("negative", "release"):
             return positives / len(self)
         if unknown_labels == "ignore":
@@ -210,74 +244,4 @@ class Split:
         raise ValueError(
             f"Unknown policy {unknown_labels!r} for unknown labels."
             " Expected one of: ignore, negative, release."
-        )
-
-
-def _check_label_names(label_names: tuple[str, ...]) -> None:
-    if not label_names:
-        raise ValueError("A split needs at least one label, got none.")
-    bad = [name for name in label_names if not isinstance(name, str) or not name.strip()]
-    if bad:
-        raise ValueError(f"Label names must be non-empty strings, got {bad[0]!r}.")
-    repeated = sorted({name for name in label_names if label_names.count(name) > 1})
-    if repeated:
-        raise ValueError(f"Label names must be distinct, got more than once: {repeated}.")
-
-
-def _checked_labels(labels: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    labels = np.array(labels)
-    if labels.dtype != np.float32 or labels.shape != shape:
-        raise ValueError(
-            f"Labels must be float32 of shape {shape} (examples, labels),"
-            f" got {labels.dtype} of shape {labels.shape}."
-        )
-    bad = np.argwhere(~((labels == 0) | (labels == 1) | np.isnan(labels)))
-    if len(bad):
-        row, column = bad[0]
-        raise ValueError(
-            f"Labels must be 0, 1 or NaN (unknown), got {labels[row, column]}"
-            f" in row {row}, column {column} ({len(bad)} such values)."
-        )
-    labels.setflags(write=False)
-    return labels
-
-
-def _checked_boxes(boxes: np.ndarray, count: int) -> np.ndarray:
-    boxes = np.array(boxes)
-    if boxes.dtype != np.float64 or boxes.shape != (count, 4):
-        raise ValueError(
-            f"Boxes must be float64 of shape {(count, 4)} (x, y, width, height in pixels),"
-            f" got {boxes.dtype} of shape {boxes.shape}."
-        )
-    good = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
-    if not good.all():
-        row = int(np.argmin(good))
-        raise ValueError(
-            "Boxes must be finite with positive width and height,"
-            f" got {boxes[row].tolist()} in row {row}."
-        )
-    boxes.setflags(write=False)
-    return boxes
-
-
-def _check_objects(objects: tuple, shape: tuple[int, int]) -> None:
-    count, num_labels = shape
-    if len(objects) != count:
-        raise ValueError(f"Expected the objects of {count} examples, got {len(objects)}.")
-    for row, image in enumerate(objects):
-        for annotation in image:
-            if not 0 <= annotation.category < num_labels:
-                raise ValueError(
-                    f"Object categories must lie in 0..{num_labels - 1},"
-                    f" got {annotation.category} in row {row}."
-                )
-
-
-def _check_groups(groups: tuple, count: int) -> None:
-    if len(groups) != count:
-        raise ValueError(f"Expected the groups of {count} examples, got {len(groups)}.")
-    bad = [row for row, group in enumerate(groups) if not isinstance(group, str) or not group]
-    if bad:
-        raise ValueError(
-            f"Groups must be non-empty strings, got {groups[bad[0]]!r} in row {bad[0]}."
         )

@@ -13,6 +13,7 @@ from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.datasets import Split
 from vac_tf.datasets.near_duplicates import difference_hashes
 from vac_tf.datasets.run_splits import TEST_SPLITS, VALIDATION_PART, read_named_split, with_data
+from vac_tf.datasets.split_checks import SOFT_LABELS_ARE
 from vac_tf.decisions.calibration import BINNING, Calibration, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.heatmap_consistency import (
@@ -155,6 +156,8 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
         evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
     elif rule:
         evaluation["tuned_thresholds"] = measure_run(config, run_config, rule, split, known, logits)
+    if split.soft_labels is not None:
+        evaluation["conventions"]["soft_labels"] = SOFT_LABELS_ARE
     evaluation["conventions"] |= _describe_selection(folder, own_config, split, config.split)
     evaluation["conventions"] |= _describe_images(config, run_config, skipped, predicted.transforms)
     folder.write_json("evaluation.json", evaluation)

@@ -126,6 +126,8 @@ def _notes(conventions: dict) -> list[str]:
         f" {conventions['unknown']} unknown ({conventions['unknown_labels']}); average precision:"
         f" {conventions['average_precision']}; threshold t = {conventions['threshold']:g}"
     ]
+    if conventions.get("soft_labels"):
+        lines.append(f"soft labels are {conventions['soft_labels']}")
     if conventions["labels_without_positives"]:
         lines.append(
             f"{len(conventions['labels_without_positives'])} labels without positives, left out of"

@@ -2,11 +2,13 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.datasets.run_splits import read_run_splits
+from vac_tf.datasets.run_splits import TEST_SPLITS, RunSplits, read_run_split, read_run_splits
 from vac_tf.datasets.same_images import same_images
 from vac_tf.datasets.shared_groups import shared_groups
 from vac_tf.datasets.split import Split
@@ -65,3 +67,47 @@ def seen_images(run_config: TrainConfig, split: Split) -> SeenImages | None:
     )
     shared = shared_groups(run_config, seen.train, {f"{split.name} split": split})
     return dataclasses.replace(counts, shared_groups=" ".join(shared))
+
+
+def shared_images(
+    config: TrainConfig, splits: RunSplits, read: Callable[[str], Split] | None = None
+) -> list[str]:
+    """What flatters a run whose splits hold the same images under other names, a sentence each.
+
+    Equal paths in training and validation part are refused when the splits are read; here files
+    are told apart by their content.
+
+    Args:
+        config: of the run.
+        splits: what it trains on and selects with.
+        read: a split by its name; None: `read_run_split`.
+    """
+    if config.dataset == "scenes":
+        return []  # Drawn anew for each split.
+    train, validation = splits.train.image_paths, splits.validation.image_paths
+    sentences, shared = [], int(same_images(validation, train).sum())
+    if shared:
+        sentences.append(
+            f"{shared} of the {len(validation)} images that select the best network"
+            f" ({splits.selected_on}) are trained on, too, under other names: what the network has"
+            " learnt by heart is taken for its best."
+        )
+    reported = TEST_SPLITS[config.dataset]
+    selecting = {f"part that selects the best network ({splits.selected_on})": splits.validation}
+    try:
+        test = (read or partial(read_run_split, config))(reported)
+    except (ValueError, OSError):
+        return sentences + shared_groups(
+            config, splits.train, selecting
+        )  # Not there, or not yet whole; an evaluation will say so.
+    sentences += shared_groups(config, splits.train, selecting | {f"{reported} split": test})
+    seen = SeenImages.count(test.image_paths, train, validation)
+    counts = {"trained": seen.trained_on}
+    if not config.paper_protocol:  # Which says so itself.
+        counts["selected"] = seen.selected_on
+    return sentences + [
+        f"The network will be {what} on {count} of the {len(test)} images of the {reported} split:"
+        " figures on it will flatter."
+        for what, count in counts.items()
+        if count
+    ]

@@ -1,5 +1,7 @@
 """Batches for training and evaluation, as `tf.data` datasets of (images, labels).
 
+Of weighted examples a training batch is (images, labels, weights).
+
 The order of epoch e depends only on (seed, e), and augmentation on (seed, e, example): a run can
 be continued anywhere with the data it would have seen.
 """
@@ -10,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.geometry.transforms import Scaling, Transform
+from vac_tf.inputs.augmentation.decisions import alone, is_chosen, maybe, seed_of
 from vac_tf.inputs.augmentation.seeded_layer import derived_seed
 from vac_tf.inputs.augmentation.specification import AugmentLayers
 from vac_tf.inputs.decoding import as_it_is
@@ -54,6 +57,8 @@ class TrainingBatches:
         augmentation: See `Augmentation`.
         drop_remainder: Leave the last partial batch out.
         scaled_views: Scalings whose view comes with every image, resized from the photograph.
+        weights: float32 `[N]`, what each image counts for; None: all alike. Not with layers that
+            mix the images of a batch.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class TrainingBatches:
         augmentation: Augmentation = Augmentation(),
         drop_remainder: bool = False,
         scaled_views: tuple[Scaling, ...] = (),
+        weights: np.ndarray | None = None,
     ):
         self.source = source
         self.labels = tf.constant(labels, tf.float32)
@@ -73,8 +79,14 @@ class TrainingBatches:
         self.augmentation = augmentation
         self.drop_remainder = drop_remainder
         self.scaled_views = scaled_views
+        self.weights = None if weights is None else tf.constant(weights, tf.float32)
         if drop_remainder:
             check_full_batch(len(labels), batch_size, augmentation)
+        if weights is not None and augmentation.layers.of_batch:
+            raise ValueError(
+                "The examples have weights, and a mixture of two images has none of its own: leave"
+                " mixup and cutmix out, or the weights."
+            )
 
     @property
     def steps_per_epoch(self) -> int:
@@ -97,8 +109,9 @@ class TrainingBatches:
             num_replicas: between which every batch is shared out, as evenly as it can be.
 
         Returns:
-            Dataset of images float32 `[B, H, W, 3]` in 0..255 and labels float32 `[B, L]`. With
-            `scaled_views` images are a dict: `images`, and each scaled view by its `spec`.
+            Dataset of images float32 `[B, H, W, 3]` in 0..255 and labels float32 `[B, L]`, and
+            weights `[B]` where there are any. With `scaled_views` images are a dict: `images`, and
+            each scaled view by its `spec`.
         """
         plan = [
             (pool, np.array_split(rows, num_replicas)[replica])
@@ -161,30 +174,33 @@ class TrainingBatches:
             part = examples.batch(max(len(run[0]), 1))
             dataset = part if dataset is None else dataset.concatenate(part)
         if scaling and not from_photograph:
-            dataset = dataset.map(as_it_is(lambda images, labels: (scaling.images(images), labels)))
+            dataset = dataset.map(
+                as_it_is(lambda images, *others: (scaling.images(images), *others))
+            )
         return dataset
 
     def _example(self, row, epoch, size):
         sizes = (size, *(scaling.size for scaling in self.scaled_views))
         views = [self._augmented(view, row, epoch) for view in self.source.views(row[0], sizes)]
-        return _by_name(views, self.scaled_views), self.labels[row[0]]
+        weights = () if self.weights is None else (self.weights[row[0]],)
+        return _by_name(views, self.scaled_views), self.labels[row[0]], *weights
 
     def _augmented(self, image, row, epoch):
         shape = image.shape
         if self.augmentation.mode == "union":
             branches = [
-                (lambda t=t: image if t is None or isinstance(t, Scaling) else _alone(t, image))
+                (lambda t=t: image if t is None or isinstance(t, Scaling) else alone(t, image))
                 for t in self.augmentation.versions
             ]
             image = tf.switch_case(tf.cast(row[1], tf.int32), branches)
         else:
             for number, transform in enumerate(self.augmentation.transforms):
                 if not isinstance(transform, Scaling):
-                    seed = _seed(self.seed, epoch, row[0], number)
-                    image = _maybe(seed, transform, image)
+                    seed = seed_of(self.seed, epoch, row[0], number)
+                    image = maybe(seed, transform, image)
         image = tf.ensure_shape(image, shape)
         for number, layer in enumerate(self.augmentation.layers.of_image, _FIRST_LAYER):
-            seed = _seed(self.seed, epoch, row[0], number)
+            seed = seed_of(self.seed, epoch, row[0], number)
             image = layer(image, derived_seed(seed, row[1]))
         return image
 
@@ -195,7 +211,7 @@ class TrainingBatches:
             step = position // len(replicas) + start_step
             replica = position % len(replicas) + replicas.start
             for number, layer in enumerate(layers, _FIRST_LAYER):
-                seed = _seed(self.seed, epoch, step, -number)
+                seed = seed_of(self.seed, epoch, step, -number)
                 batch = layer(*batch, derived_seed(seed, replica))
             return batch
 
@@ -210,10 +226,11 @@ class TrainingBatches:
             if isinstance(transform, Scaling):
 
                 def scale(step, batch, transform=transform, number=number):
-                    images, labels = batch
+                    images, *others = batch
                     step = step // parts_per_step + start_step
-                    chosen = _is_chosen(_seed(self.seed, epoch, step, -1 - number))
-                    return tf.cond(chosen, lambda: transform.images(images), lambda: images), labels
+                    chosen = is_chosen(seed_of(self.seed, epoch, step, -1 - number))
+                    scaled = tf.cond(chosen, lambda: transform.images(images), lambda: images)
+                    return scaled, *others
 
                 dataset = dataset.enumerate().map(as_it_is(scale))
         return dataset
@@ -279,21 +296,3 @@ def _by_name(views, scaled_views):
 
 def _to_int64(value):
     return tf.cast(value, tf.int64)
-
-
-def _seed(seed, epoch, example, number):
-    """A stateless seed `[2]` for one decision about one example of one epoch."""
-    mixed = tf.random.experimental.stateless_fold_in(tf.constant([seed, epoch], tf.int64), example)
-    return tf.random.experimental.stateless_fold_in(mixed, number)
-
-
-def _is_chosen(seed):
-    return tf.random.stateless_uniform([], seed) < 0.5
-
-
-def _maybe(seed, transform, image):
-    return tf.cond(_is_chosen(seed), lambda: _alone(transform, image), lambda: image)
-
-
-def _alone(transform, image):
-    return transform.images(image[None])[0]

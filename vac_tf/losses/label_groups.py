@@ -5,15 +5,13 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from keras import ops
 
-from vac_tf.configs.label_groups.group import LabelGroup
+from vac_tf.configs.label_groups.group import SLACK, LabelGroup
 from vac_tf.geometry.tensors import Tensor
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
 
 # Logit of an answer that there is not. Every exponential of it is 0, and it is a float16 too.
 _NEVER = -60000.0
-# How far a group's soft labels may be from 1 in sum, as rounded percentages are.
-_SLACK = 0.02
 
 
 def grouped_probabilities(logits: Tensor, groups: Sequence[LabelGroup]) -> Tensor:
@@ -65,7 +63,7 @@ def grouped_cross_entropy(
     at_most_one = np.array([group.at_most_one for group in groups])
     all_known = ops.min(_gathered(known, table, 1.0, 1.0), axis=-1) > 0
     none_may_be = ops.logical_and(all_known, at_most_one)
-    is_one = ops.abs(total - 1.0) <= _SLACK
+    is_one = ops.abs(total - 1.0) <= SLACK
     counts = ops.logical_or(is_one, ops.logical_and(none_may_be, total < 1.0))
     total, is_none = total[..., None], (table == logits.shape[-1]).astype(np.float32)
     shares = ops.where(

@@ -41,6 +41,8 @@ _YOUNGER_SETTINGS = {
     "label_columns": "",
     "ignore_columns": "",
     "label_groups": "",
+    "soft_labels": False,
+    "weight_column": "",
     "repeated_images": "first",
     "group_column": "",
     "group_file": "",

@@ -14,10 +14,11 @@ from vac_tf.datasets.near_duplicates import look_alikes
 from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_splits
 from vac_tf.datasets.shared_groups import held_out_shares
 from vac_tf.datasets.split import DatasetError, RejectedRow
+from vac_tf.evaluation.seen_images import shared_images
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import image_settings
 from vac_tf.training.method_check import check_method
-from vac_tf.training.run_data import check_selection, shared_images
+from vac_tf.training.run_data import check_selection
 
 # Names, numbers and paths: what differs between reasons that are otherwise the same.
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\[[^]]*\]|\S*[\d/\\]\S*|\S+\.\w{2,4}\b""")

@@ -44,6 +44,7 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
     _check_size_and_warmup(config, strides)
     check_loss(config)
     check_label_groups(config.label_groups)
+    _check_table_settings(config)
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     _check_consistency(config, transforms)
     augmentation = parse_transforms(config.augment, config.resize_kernel)
@@ -75,6 +76,20 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
         check_init_run(config)
     if config.model == "classifier":
         _check_single_network(config)
+
+
+def _check_table_settings(config):
+    for name in ("soft_labels", "weight_column"):
+        if getattr(config, name) and config.dataset != "table":
+            raise ValueError(
+                f"{name} is a setting of --dataset=table, got dataset {config.dataset!r}: leave it"
+                " out, or write the labels as a table."
+            )
+    if config.weight_column and parse_layers(config.augment_layers).of_batch:
+        raise ValueError(
+            f"weight_column does not go with augment_layers {config.augment_layers!r}: a mixture of"
+            " two images has no weight of its own. Leave mixup and cutmix out, or the weights."
+        )
 
 
 def check_saliency_method(config: SaliencyConfig) -> None:

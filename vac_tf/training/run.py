@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import keras
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.evaluation.seen_images import shared_images
 from vac_tf.geometry.transforms import parse_transforms, parse_weights
 from vac_tf.inputs.prediction import predict
 from vac_tf.losses.label_groups import with_label_groups
@@ -34,7 +35,6 @@ from vac_tf.training.run_data import (
     check_selection,
     read_run_data,
     read_usable_splits,
-    shared_images,
 )
 from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.classification_loss import classification_loss, loss_of_run

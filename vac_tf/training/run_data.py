@@ -4,8 +4,7 @@ import contextlib
 import dataclasses
 import logging
 import os
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -13,12 +12,9 @@ import tensorflow as tf
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.label_groups.group import LabelGroup, groups_to_json
 from vac_tf.configs.label_groups.reading import read_label_groups
-from vac_tf.datasets import Split
+from vac_tf.datasets import DatasetError
 from vac_tf.datasets.label_groups import check_groups, contradictions
-from vac_tf.datasets.run_splits import TEST_SPLITS, RunSplits, read_run_split, read_run_splits
-from vac_tf.datasets.same_images import same_images
-from vac_tf.datasets.shared_groups import shared_groups
-from vac_tf.evaluation.seen_images import SeenImages
+from vac_tf.datasets.run_splits import RunSplits, read_run_splits
 from vac_tf.geometry.transforms import Scaling, parse_transforms
 from vac_tf.inputs.augmentation.image_layers import ImageLayer
 from vac_tf.inputs.augmentation.specification import AugmentLayers, parse_layers
@@ -165,50 +161,6 @@ def check_validation_labels(labels: np.ndarray, selected_on: str, unknown_labels
         )
 
 
-def shared_images(
-    config: TrainConfig, splits: RunSplits, read: Callable[[str], Split] | None = None
-) -> list[str]:
-    """What flatters a run whose splits hold the same images under other names, a sentence each.
-
-    Equal paths in training and validation part are refused when the splits are read; here files
-    are told apart by their content.
-
-    Args:
-        config: of the run.
-        splits: what it trains on and selects with.
-        read: a split by its name; None: `read_run_split`.
-    """
-    if config.dataset == "scenes":
-        return []  # Drawn anew for each split.
-    train, validation = splits.train.image_paths, splits.validation.image_paths
-    sentences, shared = [], int(same_images(validation, train).sum())
-    if shared:
-        sentences.append(
-            f"{shared} of the {len(validation)} images that select the best network"
-            f" ({splits.selected_on}) are trained on, too, under other names: what the network has"
-            " learnt by heart is taken for its best."
-        )
-    reported = TEST_SPLITS[config.dataset]
-    selecting = {f"part that selects the best network ({splits.selected_on})": splits.validation}
-    try:
-        test = (read or partial(read_run_split, config))(reported)
-    except (ValueError, OSError):
-        return sentences + shared_groups(
-            config, splits.train, selecting
-        )  # Not there, or not yet whole; an evaluation will say so.
-    sentences += shared_groups(config, splits.train, selecting | {f"{reported} split": test})
-    seen = SeenImages.count(test.image_paths, train, validation)
-    counts = {"trained": seen.trained_on}
-    if not config.paper_protocol:  # Which says so itself.
-        counts["selected"] = seen.selected_on
-    return sentences + [
-        f"The network will be {what} on {count} of the {len(test)} images of the {reported} split:"
-        " figures on it will flatter."
-        for what, count in counts.items()
-        if count
-    ]
-
-
 def read_run_data(
     config: TrainConfig,
     splits: UsableSplits | None = None,
@@ -241,12 +193,13 @@ def read_run_data(
     return RunData(
         training=TrainingBatches(
             train_source,
-            known_labels(train.labels, config.unknown_labels),
+            known_labels(train.training_labels, config.unknown_labels),
             config.batch_size,
             config.seed,
             _augmentation(config, layers),
             config.drop_remainder,
             scaled_views,
+            _weights_of_mean_one(train),
         ),
         validation=evaluation_batches(validation_source, validation.labels, config.batch_size),
         validation_for_loss=evaluation_batches(
@@ -259,6 +212,18 @@ def read_run_data(
         skipped=splits.skipped,
         label_groups=groups,
     )
+
+
+def _weights_of_mean_one(train):
+    """So that the learning rate means what it does without weights."""
+    if train.weights is None:
+        return None
+    if not train.weights.any():
+        raise DatasetError(
+            f"Every example of {train.name} has the weight 0: nothing would be learnt. Look at the"
+            " column that --weight_column names."
+        )
+    return train.weights / train.weights.mean()
 
 
 def _name_one_sided_labels(label_names, positive_ratio):

@@ -10,9 +10,8 @@ from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError, read_split
 from vac_tf.datasets.run_splits import read_run_splits
-from vac_tf.evaluation.seen_images import seen_images
+from vac_tf.evaluation.seen_images import seen_images, shared_images
 from vac_tf.training.check_data import check_data
-from vac_tf.training.run_data import shared_images
 
 PEOPLE = [f"person {number // 4}" for number in range(40)]
 

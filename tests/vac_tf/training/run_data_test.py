@@ -13,11 +13,12 @@ from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.run_splits import read_run_splits
+from vac_tf.evaluation.seen_images import shared_images
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import known_labels
 from vac_tf.training.check_data import check_data
 from vac_tf.training.run import run
-from vac_tf.training.run_data import read_run_data, shared_images
+from vac_tf.training.run_data import read_run_data
 
 LABELS = ("cat", "dog")
 ROWS = {"train": 10, "val": 4, "test": 3}

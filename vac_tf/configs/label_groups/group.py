@@ -8,6 +8,8 @@ import numpy as np
 
 # What an image says of a group, where it is none of the group's labels.
 UNKNOWN, NONE, SEVERAL = -1, -2, -3
+# How far the soft labels of a group may be from 1 in sum, as rounded percentages are.
+SLACK = 0.02
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,13 +37,16 @@ class LabelGroup:
 
         Returns:
             int `[N]`: the place in `columns`; UNKNOWN, without a positive where a label is not
-            known; NONE, where all are known to be absent (fine with `at_most_one`, else a
-            contradiction); SEVERAL, more than one positive, which is always a contradiction.
+            known, or where soft labels sum to 1; NONE, where all are known to be absent (fine with
+            `at_most_one`, else a contradiction); SEVERAL, more than one positive, which is always a
+            contradiction.
         """
         own = labels[:, list(self.columns)]
         positive = own >= 0.5
         count = positive.sum(axis=1)
-        answers = np.where(np.isnan(own).any(axis=1), UNKNOWN, NONE)
+        # Soft labels that sum to 1 without a half are no contradiction, but no answer either.
+        is_open = np.isnan(own).any(axis=1) | (own.sum(axis=1) > 1.0 - SLACK)
+        answers = np.where(is_open, UNKNOWN, NONE)
         answers = np.where(count == 1, positive.argmax(axis=1), answers)
         return np.where(count > 1, SEVERAL, answers)
 

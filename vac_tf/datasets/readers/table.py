@@ -23,6 +23,7 @@ from vac_tf.datasets.readers.table_labels import (
     cell_text,
     label_reader,
 )
+from vac_tf.datasets.readers.table_weights import WeightColumn
 from vac_tf.datasets.split import (
     DatasetError,
     RejectedRow,
@@ -31,6 +32,7 @@ from vac_tf.datasets.split import (
     nothing_usable,
     report_bad_row,
 )
+from vac_tf.datasets.split_checks import binarized
 
 _KINDS = ", ".join(TABLE_SUFFIXES)
 
@@ -46,6 +48,8 @@ def read_table(
     repeated_images: str = "first",
     keep_missing: bool = False,
     group_column: str = "",
+    soft_labels: bool = False,
+    weight_column: str = "",
 ) -> Split:
     """Reads one split of a dataset given as tables.
 
@@ -76,14 +80,19 @@ def read_table(
         keep_missing: keep rows whose image is missing, to be left out with the unreadable ones.
         group_column: the column of the examples' groups (`Split.groups`), which is no label; empty:
             they have none. A split that lacks a column which another one has is read without.
+        soft_labels: label columns may hold any number in 0..1 (`Split.soft_labels`).
+        weight_column: the column of what rows count for in training (`Split.weights`), which is no
+            label; empty: all count alike. Of a split that lacks it, too.
 
     Raises:
         DatasetError: when a table is missing or damaged, or a row is bad.
     """
-    settings = LabelSettings(label_separator, label_columns, ignore_columns, group_column)
+    settings = LabelSettings(
+        label_separator, label_columns, ignore_columns, group_column, weight_column, soft_labels
+    )
     file, tables = _find_table(Path(data_dir), split)
     names = column_names(file)
-    groups = _GroupColumn(names, group_column)
+    groups, weights = _GroupColumn(names, group_column), WeightColumn(names, weight_column)
     columns = settings.without_ignored(file, names, tables)
     image_column = _image_column(file, columns)
     box_columns = _box_columns(file, columns)
@@ -96,17 +105,20 @@ def read_table(
         row_labels = parse_labels(row)
         name, path = images.read(row)
         is_kept = repeated.keeps((path, box), name, row.line, row_labels)
-        return (path, row_labels, box, groups.read(row)) if is_kept else None
+        return (path, row_labels, box, groups.read(row), weights.read(row)) if is_kept else None
 
     rows = _usable_rows(file, columns, split, read_row, rejected)
     repeated.report(rejected)
-    paths, labels, boxes, row_groups = zip(*rows, strict=True)
+    paths, labels, boxes, row_groups, row_weights = zip(*rows, strict=True)
+    labels, row_weights = np.array(labels, np.float32), np.array(row_weights, np.float32)
     return Split(
         image_paths=paths,
-        labels=np.array(labels, np.float32),
+        labels=binarized(labels) if soft_labels else labels,
         label_names=label_names,
         boxes=np.array(boxes, np.float64) if box_columns else None,
         groups=row_groups if groups.is_there else None,
+        soft_labels=labels if soft_labels else None,
+        weights=row_weights if weights.is_there else None,
         name=split,
         dataset="table",
     )

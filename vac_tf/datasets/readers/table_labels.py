@@ -33,13 +33,16 @@ class LabelSettings:
         separator: what separates names in the `labels` column.
         label_columns: the columns that are labels, separated by commas; empty: all that are left.
         ignore_columns: columns to leave out, separated by commas.
-        group_column: one more column that is no label, or empty.
+        group_column, weight_column: more columns that are no labels, or empty.
+        are_soft: label columns may hold any number in 0..1.
     """
 
     separator: str = "|"
     label_columns: str = ""
     ignore_columns: str = ""
     group_column: str = ""
+    weight_column: str = ""
+    are_soft: bool = False
 
     def __post_init__(self):
         if not self.separator:
@@ -55,9 +58,10 @@ class LabelSettings:
         """
         ignored = _names(self.ignore_columns)
         self._check_exist("ignore_columns", ignored, file, columns, tables)
-        if self.group_column:
-            self._check_exist("group_column", [self.group_column], file, columns, tables)
-            ignored.append(self.group_column)
+        for flag in ("group_column", "weight_column"):
+            if name := getattr(self, flag):
+                self._check_exist(flag, [name], file, columns, tables)
+                ignored.append(name)
         return ["" if name in ignored else name for name in columns]
 
     def _check_exist(self, flag, names, file, columns, tables):
@@ -97,7 +101,12 @@ def label_reader(
             f" {usable}."
         )
     if _JOINED not in wanted:
-        return _label_columns(file, columns, wanted)
+        return _label_columns(file, columns, wanted, settings.are_soft)
+    if settings.are_soft:
+        raise DatasetError(
+            f"{file} has a `labels` column of names, which are there or not: soft labels need a"
+            " column of numbers per label. Leave --soft_labels out."
+        )
     extra = sorted(set(wanted) - {_JOINED, *IMAGE_COLUMNS})
     if extra:
         raise DatasetError(
@@ -129,13 +138,13 @@ def _names(flag: str) -> list[str]:
     return [name.strip() for name in names if name.strip()]
 
 
-def _label_columns(file: Path, columns: list[str], names: list[str]):
+def _label_columns(file: Path, columns: list[str], names: list[str], are_soft: bool):
     if not names:
         raise DatasetError(f"{file} has no label: expected 0/1 columns or a `labels` column.")
     indices = [columns.index(name) for name in names]
 
     def parse(row: TableRow) -> list[float]:
-        return [_label_value(row.values[index], columns[index]) for index in indices]
+        return [_label_value(row.values[index], columns[index], are_soft) for index in indices]
 
     return tuple(names), parse
 
@@ -170,13 +179,32 @@ def _joined_names(value: Any, separator: str) -> set[str]:
     return {part.strip() for part in parts if part.strip()}
 
 
-def _label_value(value: Any, column: str) -> float:
-    label = _LABEL_VALUES.get(cell_text(value).lower())
+def _label_value(value: Any, column: str, is_soft: bool) -> float:
+    text = cell_text(value).lower()
+    label, share = _LABEL_VALUES.get(text), _share(text)
+    if label is None and is_soft:
+        if share is None:
+            raise BadRowError(
+                f"column {column!r}: {value!r} is no number in 0..1 (--soft_labels), True, False or"
+                " empty (unknown).",
+                f"label {column}",
+            )
+        return share
     if label is None:
+        hint = "" if share is None else " Of numbers between 0 and 1 give --soft_labels."
         raise BadRowError(
             f"column {column!r}: {value!r} is none of 0, 1, True, False or empty (unknown). Every"
             " column other than the image, split, x, y, w and h is a label, unless it is left out"
-            f" (--ignore_columns={as_flag([column])}) or others are named (--label_columns).",
+            f" (--ignore_columns={as_flag([column])}) or others are named (--label_columns)."
+            f"{hint}",
             f"label {column}",
         )
     return label
+
+
+def _share(text: str) -> float | None:
+    try:
+        share = float(text)
+    except ValueError:
+        return None
+    return share if 0 <= share <= 1 else None
