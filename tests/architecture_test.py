@@ -50,7 +50,7 @@ WALLS = {
     + ["vac_tf/figures", "vac_tf/pages"],
     "vac_tf/audit": ["vac_tf/explanation", "vac_tf/analysis", "vac_tf/configs", "vac_tf/datasets"]
     + ["vac_tf/geometry", "vac_tf/metrics", "vac_tf/pages"],
-    "vac_tf/decisions": ["vac_tf/metrics", "vac_tf/runs"],
+    "vac_tf/decisions": ["vac_tf/configs", "vac_tf/metrics", "vac_tf/runs"],
     "vac_tf/inputs": ["vac_tf/datasets", "vac_tf/geometry", "vac_tf/configs"],
     "vac_tf/evaluation": JUDGING,
     "vac_tf/inference": ["vac_tf/evaluation", *JUDGING],

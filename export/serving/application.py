@@ -10,7 +10,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 
-from export.bundle.label_groups import groups_to_json
 from export.scoring.runtime.network_devices import DeviceError
 from export.scoring.sources.input import ScoringInput
 from export.serving.answers import Answer, Heatmaps, Refused, keep_top
@@ -64,12 +63,12 @@ def make_application(
     async def model() -> dict[str, Any]:
         """Labels, thresholds and image size of the model."""
         size = scorer.description.preprocessing
-        groups, names = scorer.description.label_groups, scorer.description.label_names
+        groups = scorer.description.to_json().get("label_groups")
         return {
             "sha256": scorer.sha256,
-            "labels": list(names),
+            "labels": list(scorer.description.label_names),
             "thresholds": scorer.thresholds.astype(str).astype(float).tolist(),
-            **({"label_groups": groups_to_json(groups, names)} if groups else {}),
+            **({"label_groups": groups} if groups else {}),
             "input_size": [size.height, size.width],
             "precision": scorer.description.precision,
             "has_heatmaps": scorer.has_heatmaps,
