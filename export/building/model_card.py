@@ -9,6 +9,7 @@ from typing import Any
 
 from export.building.precisions import refusal
 from export.bundle.description import BUNDLE_FILE, SAVED_MODEL_FOLDER, ModelDescription
+from export.bundle.label_groups import LabelGroup
 
 TO_FILL_IN = "_to be filled in_"
 _OWNERS_LINES = (
@@ -123,11 +124,20 @@ def _labels(description: ModelDescription) -> list[str]:
     lines = ["Tuned on held-out images." if tuned else "Not tuned.", ""]
     if description.calibration:
         lines[0] += f" Probabilities are calibrated ({_cell(description.calibration.method)})."
-    rows = []
+    rows, groups = [], _groups_by_label(description)
     for name, threshold in zip(description.label_names, description.thresholds, strict=True):
-        precision = found.get(name)
-        rows.append((name, f"{threshold:.6g}", "" if precision is None else f"{precision:.4f}"))
+        precision, rule = found.get(name), f"{threshold:.6g}"
+        if group := groups.get(name):
+            rule = f"{rule}, most probable of {group.name}"
+            if not group.at_most_one:
+                rule = f"whatever it is, most probable of {group.name}"
+        rows.append((name, rule, "" if precision is None else f"{precision:.4f}"))
     return lines + _table(("label", "decided above the probability", "average precision"), rows)
+
+
+def _groups_by_label(description: ModelDescription) -> dict[str, LabelGroup]:
+    names = description.label_names
+    return {names[column]: group for group in description.label_groups for column in group.columns}
 
 
 def _files(parity: Mapping[str, Any], precisions: Mapping[str, Any]) -> list[str]:

@@ -93,14 +93,20 @@ class ModelDescription:
                     f"The threshold of {name!r} is {threshold}, expected a probability in 0..1."
                 )
 
+    @property
+    def format_version(self) -> int:
+        """Of the file: the lowest that has what it says.
+
+        Programs that know no groups would decide their labels one by one: they must refuse.
+        """
+        return FORMAT_VERSION if self.label_groups else _VERSION_WITHOUT_GROUPS
+
     def to_json(self) -> dict[str, Any]:
         """The description as plain values."""
-        # Programs that know no groups would decide their labels one by one: they must refuse.
-        version = FORMAT_VERSION if self.label_groups else _VERSION_WITHOUT_GROUPS
         groups = groups_to_json(self.label_groups, self.label_names)
         return {
             "format": FORMAT_NAME,
-            "format_version": version,
+            "format_version": self.format_version,
             "label_names": list(self.label_names),
             "label_names_sha256": hash_labels(self.label_names),
             "thresholds": list(self.thresholds),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
-from export.bundle.description import BUNDLE_FILE, FORMAT_VERSION, MODEL_CARD, ModelDescription
+from export.bundle.description import BUNDLE_FILE, MODEL_CARD, ModelDescription
 from export.bundle.model_file import hash_file
 from export.files.atomic_folder import replace_folder
 
@@ -41,7 +41,7 @@ def write_bundle_file(
         precisions: The gate's verdict on each precision, those refused included.
     """
     content = {
-        "format_version": FORMAT_VERSION,
+        "format_version": description.format_version,
         "sha256": checksums(folder),
         "model": description.to_json(),
         "parity": dict(parity),

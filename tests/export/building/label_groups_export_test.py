@@ -49,6 +49,10 @@ def test_a_bundle_gives_what_the_run_gives(tmp_path, data_dir, kind):
         ExportConfig(run_dir=run.path, bundle_dir=str(folder), precisions="fp32,fp16")
     )
     assert "Of label group pet the most probable of 2 labels is decided" in str(report)
+    assert json.loads((folder / "bundle.json").read_text())["format_version"] == 2
+    card = (folder / "MODEL_CARD.md").read_text()
+    rule = "whatever it is, " if kind == "exactly_one" else "0.4, "
+    assert card.count(f"{rule}most probable of pet") == 2
     graph = onnx.load(folder / "model.onnx")
     assert [node.op_type for node in graph.graph.node].count("Softmax") == 1
 
@@ -79,6 +83,7 @@ def test_without_groups_the_graph_and_the_description_are_as_before(bundle):
     graph = onnx.load(bundle / "model.onnx")
     assert "Softmax" not in {node.op_type for node in graph.graph.node}
     properties = {entry.key: entry.value for entry in graph.metadata_props}
+    assert json.loads((bundle / "bundle.json").read_text())["format_version"] == 1
     assert properties["format_version"] == "1" and "label_groups" not in properties
     assert "label_groups" not in json.dumps(list(properties))
 
