@@ -11,6 +11,7 @@ from vac_tf.configs.dual_stream import DualStreamSettings
 from vac_tf.configs.extensions import IMPORT_HELP
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 from vac_tf.configs.fine_tuning import FineTuningSettings
+from vac_tf.configs.label_groups.settings import LabelSettings
 from vac_tf.configs.loss import LossSettings
 from vac_tf.configs.method import MethodSettings
 from vac_tf.configs.run import RunConfig
@@ -22,7 +23,9 @@ UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSettings, RunConfig):
+class TrainConfig(
+    LabelSettings, DualStreamSettings, MethodSettings, LossSettings, FineTuningSettings, RunConfig
+):
     """Everything that decides the outcome of a training run, and where it is written."""
 
     # Data
@@ -49,20 +52,6 @@ class TrainConfig(DualStreamSettings, MethodSettings, LossSettings, FineTuningSe
         "Columns of a table that are labels, separated by commas; empty: all but the known ones.",
     )
     ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
-    soft_labels: bool = setting(
-        False,
-        "Cells of a table's label columns may be any number in 0..1; metrics and the validation"
-        " take a label from 0.5 on as a positive.",
-    )
-    weight_column: str = setting(
-        "", "Column of a table that says what a row counts for in training; empty: all alike."
-    )
-    label_groups: str = setting(
-        "",
-        "Labels that exclude each other: a TOML file of groups ([exactly_one], [at_most_one]), or"
-        " names, where labels are called group:label (group?:label: at most one). A group is learnt"
-        " by softmax cross entropy and decided by its most probable label.",
-    )
     repeated_images: str = setting(
         "first",
         "Rows of a table with the image (and box) of an earlier row: refuse them (error), leave"

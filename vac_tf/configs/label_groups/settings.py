@@ -1,0 +1,25 @@
+"""The settings of labels that are more than present or absent."""
+
+import dataclasses
+
+from vac_tf.configs.fields import setting
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelSettings:
+    """Labels that exclude each other, that are shares, and rows that count for more."""
+
+    soft_labels: bool = setting(
+        False,
+        "Cells of a table's label columns may be any number in 0..1; metrics and the validation"
+        " take a label from 0.5 on as a positive.",
+    )
+    weight_column: str = setting(
+        "", "Column of a table that says what a row counts for in training; empty: all alike."
+    )
+    label_groups: str = setting(
+        "",
+        "Labels that exclude each other: a TOML file of groups ([exactly_one], [at_most_one]), or"
+        " names, where labels are called group:label (group?:label: at most one). A group is learnt"
+        " by softmax cross entropy and decided by its most probable label.",
+    )
