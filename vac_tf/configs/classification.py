@@ -46,12 +46,6 @@ class TrainConfig(
         " authors' release: negatives, but left out of average precision (release).",
         UNKNOWN_POLICIES,
     )
-    label_separator: str = setting("|", "Separator inside the `labels` column (dataset table).")
-    label_columns: str = setting(
-        "",
-        "Columns of a table that are labels, separated by commas; empty: all but the known ones.",
-    )
-    ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
     repeated_images: str = setting(
         "first",
         "Rows of a table with the image (and box) of an earlier row: refuse them (error), leave"

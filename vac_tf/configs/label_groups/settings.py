@@ -1,4 +1,4 @@
-"""The settings of labels that are more than present or absent."""
+"""The settings of how labels are read, and what they mean beyond present and absent."""
 
 import dataclasses
 
@@ -7,8 +7,14 @@ from vac_tf.configs.fields import setting
 
 @dataclasses.dataclass(frozen=True)
 class LabelSettings:
-    """Labels that exclude each other, that are shares, and rows that count for more."""
+    """Which columns are labels, which of these exclude each other, and what rows count for."""
 
+    label_separator: str = setting("|", "Separator inside the `labels` column (dataset table).")
+    label_columns: str = setting(
+        "",
+        "Columns of a table that are labels, separated by commas; empty: all but the known ones.",
+    )
+    ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
     soft_labels: bool = setting(
         False,
         "Cells of a table's label columns may be any number in 0..1; metrics and the validation"
