@@ -11,6 +11,7 @@ import pytest
 _PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 SCREENS = [(width, scheme) for width in (390, 1440) for scheme in ("light", "dark")]
 DARK = "rgb(20, 23, 27)"
+_PATIENCE = 180_000  # Milliseconds; a machine that does ten other things opens a page in 30 s.
 
 
 @contextlib.contextmanager
@@ -41,6 +42,7 @@ def open_watched(browser, file, width: int = 1440, scheme: str = "light", beside
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     address = f"file://{urllib.parse.quote(str(file))}"
     own = f"{os.path.dirname(address)}/" if beside else address
+    page.set_default_timeout(_PATIENCE)
     page.faults = []
     page.on("console", lambda message: page.faults.append(message.text))
     page.on("pageerror", lambda error: page.faults.append(str(error)))
