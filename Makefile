@@ -33,7 +33,7 @@ test-slow: environment
 # The pages and the reference of the library as a site, in build/site; a broken link ends it. To
 # look at it with its search: .venv/bin/python -m http.server --directory build/site
 docs: environment
-	$(VENV_PYTHON) -m mkdocs build --quiet
+	$(VENV_PYTHON) -m mkdocs build  # With --quiet it would count no warning.
 
 $(SUPPLY): requirements-supply.txt
 	$(PYTHON) -m venv .supply-venv

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 
 from command.programs import PROGRAMS
@@ -36,7 +37,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     docs = sorted(
         path.relative_to(REPOSITORY).as_posix() for path in Path(config.docs_dir).glob("*.md")
     )
-    for path in linked_files(REPOSITORY, ["README.md", *docs]):
+    try:
+        linked = linked_files(REPOSITORY, ["README.md", *docs])
+    except ValueError as error:
+        raise PluginError(str(error)) from error  # Ends the build with this line alone.
+    for path in linked:
         place = place_in_site(path)
         if files.get_file_from_path(place) is not None:
             continue
