@@ -24,6 +24,7 @@ from tools.update_build import PACKAGES, pins
 _WORKSPACE = """\
 workspace(name = "vac_tf")
 
+local_repository(name = "remote_coverage_tools", path = "../remote_coverage_tools")
 local_repository(name = "rules_cc", path = "../rules_cc")
 local_repository(name = "rules_python", path = "../rules_python")
 local_repository(name = "pypi", path = "../pypi")
@@ -56,8 +57,15 @@ toolchain(
 # Debian's own rules_cc is of a newer Bazel.
 _C_RULES = "".join(
     f"{name} = native.{name}\n"
-    for name in ("cc_binary", "cc_library", "cc_toolchain", "cc_toolchain_suite")
+    for name in ("cc_binary", "cc_library", "cc_test", "cc_toolchain", "cc_toolchain_suite")
 )
+_COVERAGE = """\
+sh_binary(
+    name = "coverage_report_generator",
+    srcs = ["nothing.sh"],
+    visibility = ["//visibility:public"],
+)
+"""
 _DEFINITIONS = """\
 py_binary = native.py_binary
 py_library = native.py_library
@@ -97,6 +105,9 @@ def make_workspace(folder: Path) -> Path:
     (workspace / "WORKSPACE").write_text(_WORKSPACE)
     _write(folder / "rules_python", {"BUILD": _RULES.format(python=sys.executable)})
     _write(folder / "rules_python" / "python", {"BUILD": "", "defs.bzl": _DEFINITIONS})
+    coverage = {"BUILD": _COVERAGE, "nothing.sh": "#!/bin/sh\n"}
+    _write(folder / "remote_coverage_tools", coverage)
+    (folder / "remote_coverage_tools" / "nothing.sh").chmod(0o755)
     _write(folder / "rules_cc", {})
     _write(folder / "rules_cc" / "cc", {"BUILD": "", "defs.bzl": _C_RULES})
     _write(folder / "pypi", {})

@@ -58,8 +58,11 @@ def read_manifest(output: str) -> Manifest | None:
         with open(path, "rb") as file:
             data = file.read()
         values: dict[str, Any] = json.loads(data)
-        return Manifest(parse_job(data, path), values["counts"], values["sha256"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        counts, sha256 = dict(values["counts"]), values["sha256"]
+        if not isinstance(sha256, str) or any(type(count) is not int for count in counts.values()):
+            return None
+        return Manifest(parse_job(data, path), counts, sha256)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

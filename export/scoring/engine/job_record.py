@@ -46,9 +46,17 @@ class Job:
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Job":
-        """Reads `to_json` back."""
+        """Reads `to_json` back.
+
+        Raises:
+            KeyError, TypeError: something is missing, or of another type.
+        """
+        settings, rows = values["settings"], values["rows"]
         columns = dict(values["columns"], label_names=tuple(values["columns"]["label_names"]))
-        return cls(values["settings"], Columns(**columns), values["rows"])
+        has_types = isinstance(settings, dict) and type(rows) is int
+        if not has_types or not all(isinstance(name, str) for name in columns["label_names"]):
+            raise TypeError("expected settings by name, a number of rows and names of labels")
+        return cls(settings, Columns(**columns), rows)
 
     def differences(self, other: "Job") -> list[str]:
         """What differs, one line each: the name, the value here, the value there."""
@@ -66,7 +74,7 @@ def parse_job(data: bytes, path: str) -> Job:
     """Reads the contents of a job's file; ValueError, naming `path`, when it is none."""
     try:
         return Job.from_json(json.loads(data))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(
             f"{path!r} is not the state of a job of this version ({type(error).__name__}: {error})."
             " Remove its folder to start afresh."

@@ -1,8 +1,10 @@
 """MATLAB files, read with errors that name the file."""
 
+import io
 import os
 from typing import Any
 
+from vac_tf.datasets.readers.matlab_layout import check_matlab_layout
 from vac_tf.datasets.split import DatasetError
 
 
@@ -16,7 +18,11 @@ def read_matlab_file(file: str | os.PathLike) -> dict[str, Any]:
     from scipy.io import loadmat
 
     try:
-        return loadmat(file)
+        with open(file, "rb") as stream:
+            data = stream.read()
+        # scipy's reader may crash the process over a damaged file, and reads MATLAB 4 too.
+        check_matlab_layout(data)
+        return loadmat(io.BytesIO(data))
     except MemoryError:
         raise
     # scipy reports a damaged file by whatever its parser happens to fail on: IndexError,

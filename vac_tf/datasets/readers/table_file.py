@@ -103,7 +103,8 @@ def _parquet_columns(path: Path) -> list[str]:
 
     try:
         return list(parquet.read_schema(path).names)
-    except (pyarrow.ArrowException, FileNotFoundError) as error:
+    # A damaged file is an OSError too.
+    except (pyarrow.ArrowException, OSError) as error:
         raise DatasetError(f"{path}: not a readable Parquet file ({error}).") from error
 
 
@@ -119,5 +120,5 @@ def _parquet_rows(path: Path) -> Iterator[TableRow]:
                 for values in zip(*columns, strict=True):
                     line += 1
                     yield TableRow(line, list(values))
-    except (pyarrow.ArrowException, OSError) as error:
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}, after row {line}: not readable ({error}).") from error

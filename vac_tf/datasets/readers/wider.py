@@ -132,6 +132,10 @@ def _label_names(attribute_id_map: Any, file: Path) -> tuple[str, ...]:
         raise DatasetError(
             f"{file}: attribute_id_map must map integer ids to names, got {attribute_id_map!r}."
         ) from error
+    if not all(isinstance(name, str) and name.strip() for name in names.values()):
+        raise DatasetError(
+            f"{file}: attribute_id_map must map ids to names, got {attribute_id_map!r}."
+        )
     if not names or len(names) != len(attribute_id_map) or len(set(names.values())) != len(names):
         raise DatasetError(
             f"{file}: attribute_id_map must have distinct ids and names, got {attribute_id_map!r}."

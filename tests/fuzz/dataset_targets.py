@@ -1,0 +1,103 @@
+"""Readers of datasets, of run folders and of what lies in them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tests.fuzz.target import Target
+from tests.vac_tf.datasets.readers import coco_test, pa100k_test, wider_test
+from tests.vac_tf.fixation_files import random_looks, write_json, write_release
+from vac_tf.datasets import DatasetError, read_split
+from vac_tf.datasets.fixations.salicon import read_salicon
+
+_ERRORS = (DatasetError,)
+
+
+def _table(folder: Path) -> None:
+    rows = ["image,cat,dog,x,y,w,h", "a.jpg,1,0,1,2,3,4", "b.jpg,,1,0,0,5,5", "c.jpg,0,1,1,1,2,2"]
+    (folder / "train.csv").write_text("\n".join(rows) + "\n")
+    _touch(folder, "a.jpg", "b.jpg", "c.jpg")
+
+
+def _jsonl(folder: Path) -> None:
+    rows = [
+        {"image": "a.jpg", "labels": ["dog"], "box": [1, 2, 3, 4]},
+        {"image": "b.jpg", "labels": [], "unknown": ["cat"], "box": [0, 0, 2, 2]},
+        {"image": "c.jpg", "labels": ["cat", "dog"], "box": [1.5, 2, 3, 4]},
+    ]
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    _touch(folder, "a.jpg", "b.jpg", "c.jpg")
+
+
+def _parquet_table(folder: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    columns = {"image": ["a.jpg", "b.jpg"], "cat": [1, 0], "dog": [None, 1]}
+    parquet.write_table(pyarrow.table(columns), folder / "train.parquet")
+    _touch(folder, "a.jpg", "b.jpg")
+
+
+def _release(folder: Path) -> None:
+    write_release(folder, random_looks(2))
+
+
+def _touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).touch()
+
+
+def _reading(dataset: str, split: str = "train") -> Callable[[Path], None]:
+    def read(folder: Path) -> None:
+        found = read_split(dataset, folder, split)
+        labels = found.labels
+        assert len(found) == len(labels) and labels.dtype == np.float32
+        assert (np.isnan(labels) | (labels == 0) | (labels == 1)).all()
+        if found.boxes is not None:
+            assert np.isfinite(found.boxes).all()
+        # Leniently: whatever is wrong with a row is said of that row.
+        read_split(dataset, folder, split, rejected=[])
+
+    return read
+
+
+def _read_salicon(folder: Path) -> None:
+    read_salicon(folder, "train")
+
+
+DATASET_TARGETS = (
+    Target("table", _table, ("train.csv",), _reading("table"), _ERRORS),
+    Target("table_parquet", _parquet_table, ("train.parquet",), _reading("table"), _ERRORS),
+    Target("jsonl", _jsonl, ("train.jsonl",), _reading("jsonl"), _ERRORS),
+    Target(
+        "coco",
+        lambda folder: coco_test.write(folder, coco_test.content()),
+        ("annotations/instances_train.json",),
+        _reading("coco"),
+        _ERRORS,
+    ),
+    Target(
+        "wider",
+        wider_test.write,
+        ("wider_attribute_annotation/wider_attribute_trainval.json",),
+        _reading("wider", "trainval"),
+        _ERRORS,
+    ),
+    Target("pa100k", pa100k_test.write, ("annotation.mat",), _reading("pa100k"), _ERRORS),
+    Target(
+        "salicon",
+        lambda folder: write_json(folder, random_looks(3)),
+        ("fixations_train.json",),
+        _read_salicon,
+        _ERRORS,
+    ),
+    Target(
+        "salicon_release",
+        _release,
+        tuple(f"fixations/train/COCO_train2014_{number:012d}.mat" for number in (0, 1)),
+        _read_salicon,
+        _ERRORS,
+    ),
+)
