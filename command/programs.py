@@ -24,6 +24,7 @@ class Program:
 PROGRAMS = {
     "train": Program("train", "train a classifier, or continue a run"),
     "evaluate": Program("evaluate", "metrics and consistency of a run; tune its thresholds"),
+    "average": Program("average_runs", "one network from several runs: a soup, or their outputs"),
     "train-saliency": Program("train_saliency", "train a network that predicts fixations"),
     "evaluate-saliency": Program("evaluate_saliency", "metrics of a saliency run or result file"),
     "explain": Program("explain", "where a model looks: heatmaps over images, one page"),

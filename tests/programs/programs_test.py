@@ -65,6 +65,13 @@ def test_misspelt_flag_is_refused_with_a_proposal():
     assert_one_line(start("train.py", "--epochs=many"), 2, expected)
 
 
+def test_one_run_is_no_average(tmp_path):
+    result = start_warm("average_runs.py", "--runs=runs/one", f"--run_dir={tmp_path / 'run'}")
+    assert_one_line(result, 2, "runs must name two run folders at least")
+    result = start_warm("average_runs.py", "--runs=one,two", f"--run_dir={tmp_path / 'run'}")
+    assert_one_line(result, 3, "one")
+
+
 def test_leftover_words_are_refused():
     assert_one_line(start("evaluate.py", "runs/one"), 2, "Unexpected arguments: runs/one")
 

@@ -1,6 +1,7 @@
 """The exponential moving average that the optimizer keeps, put into the network for a while."""
 
 import contextlib
+from collections.abc import Iterable
 
 import keras
 import tensorflow as tf
@@ -39,7 +40,8 @@ def averaged_weights(trainer: keras.Model, batches=()):
         # Of all that learn at some time: a frozen backbone is not trainable for a while.
         for variable, average in zip(keeper._trainable_variables, averages, strict=True):
             variable.assign(average)
-        _measure_statistics(trainer, batches)
+        views = (view for images, *_ in batches for view in trainer.training_inputs(images))
+        measure_statistics(network, views)
         yield
     finally:
         for variable, value in before:
@@ -73,23 +75,28 @@ def computing_with_averages(optimizer):
     )
 
 
-def _measure_statistics(trainer, batches):
-    layers = list(moving_normalizations(trainer.network))
+def measure_statistics(network: keras.Model, views: Iterable) -> None:
+    """Sets the moving statistics of batch normalisation to the means over some passes.
+
+    Args:
+        network: the statistics are those of its weights.
+        views: `[B, H, W, 3]` images of each pass; none: the statistics stay.
+    """
+    layers = list(moving_normalizations(network))
     if not layers:
         return
     totals = [[0.0, 0.0] for _ in layers]
     passes = 0
-    for images, *_ in batches:
-        for view in trainer.training_inputs(images):
-            for layer in layers:
-                layer.moving_mean.assign(keras.ops.zeros_like(layer.moving_mean))
-                layer.moving_variance.assign(keras.ops.zeros_like(layer.moving_variance))
-            _training_pass(trainer.network)(view)
-            passes += 1
-            for total, layer in zip(totals, layers, strict=True):
-                # From zero, a pass leaves (1 - momentum) of its statistics.
-                total[0] += layer.moving_mean.numpy() / (1.0 - layer.momentum)
-                total[1] += layer.moving_variance.numpy() / (1.0 - layer.momentum)
+    for view in views:
+        for layer in layers:
+            layer.moving_mean.assign(keras.ops.zeros_like(layer.moving_mean))
+            layer.moving_variance.assign(keras.ops.zeros_like(layer.moving_variance))
+        _training_pass(network)(view)
+        passes += 1
+        for total, layer in zip(totals, layers, strict=True):
+            # From zero, a pass leaves (1 - momentum) of its statistics.
+            total[0] += layer.moving_mean.numpy() / (1.0 - layer.momentum)
+            total[1] += layer.moving_variance.numpy() / (1.0 - layer.momentum)
     if passes:
         for (mean, variance), layer in zip(totals, layers, strict=True):
             layer.moving_mean.assign(mean / passes)

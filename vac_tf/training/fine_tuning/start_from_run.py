@@ -35,10 +35,6 @@ def check_init_run(config: TrainConfig) -> None:
             " stream starts from --trunk_run and --branch_run."
         )
     theirs = RunFolder(config.init_run).read_config()
-    if not isinstance(theirs, TrainConfig):
-        raise ValueError(
-            f"init_run {config.init_run!r} is no classifier's run; see --saliency_run."
-        )
     if theirs.backbone != config.backbone:
         raise ValueError(
             f"init_run {config.init_run!r} has backbone {theirs.backbone!r}, this run"
