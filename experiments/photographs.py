@@ -3,8 +3,9 @@
     python -m experiments.photographs --runs=baseline=runs/two_views,consistent=runs/acf \
         --photographs=FOLDER --output=docs/photographs.png
 
-Chosen are, of all photographs and the labels that both networks decide there, those whose heatmaps
-of the first network follow the mirror image least, each label and photograph once. Prints them.
+Chosen are, of all photographs and the labels that all networks give at least a probability there,
+those whose heatmaps of the first network follow the mirror image least, each label and photograph
+once. Prints them.
 """
 
 import os
@@ -47,7 +48,8 @@ def main(_) -> None:
         model = vac_tf.load(run_dir)
         results, names = model(images), model.label_names
         maps[name] = [np.stack([r.heatmaps for r in each]) for each in (results, model(mirrored))]
-        decided = decided & np.array([[n in r.labels for n in names] for r in results])
+        probabilities = np.array([list(r.probabilities.values()) for r in results])
+        decided = decided & (probabilities > FLAGS.probability)
     chosen = least_consistent(*next(iter(maps.values())), decided, FLAGS.count)
     for image, label in chosen:
         print(f"{paths[image]}: {names[label]}")
@@ -65,5 +67,6 @@ if __name__ == "__main__":
     absl_flags.DEFINE_list("runs", None, "NAME=RUN_DIR of two networks or more.", required=True)
     absl_flags.DEFINE_string("photographs", None, "Folder of photographs.", required=True)
     absl_flags.DEFINE_string("output", "photographs.png", "The picture to write.")
+    absl_flags.DEFINE_float("probability", 0.9, "What all networks give the labels shown at least.")
     absl_flags.DEFINE_integer("count", 3, "Photographs in it.")
     app.run(main)

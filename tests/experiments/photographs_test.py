@@ -15,7 +15,7 @@ def test_a_picture_of_two_runs(finished_run, tmp_path):
     for number in range(12):
         pixels = generator.integers(0, 256, (40, 60, 3), np.uint8)
         Image.fromarray(pixels).save(tmp_path / "photographs" / f"{number}.png")
-    command = [sys.executable, "-m", "experiments.photographs", "--count=2"]
+    command = [sys.executable, "-m", "experiments.photographs", "--count=2", "--probability=0"]
     command += [f"--runs=first={finished_run.run_dir},second={finished_run.run_dir}"]
     command += [f"--photographs={tmp_path}/photographs", f"--output={tmp_path}/picture.png"]
     made = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

@@ -35,7 +35,9 @@ def test_the_site_has_every_page_and_file_that_pages_link_to(site):
     for path in REPOSITORY.glob("docs/*.md"):
         assert (site / f"{path.stem}.html").exists()
     assert 'href="CONTRIBUTING.html"' in text(site, "index.html")
-    assert 'src="heatmaps.png"' in text(site, "index.html") and (site / "heatmaps.png").exists()
+    assert (
+        'src="photographs.jpg"' in text(site, "index.html") and (site / "photographs.jpg").exists()
+    )
     assert 'href="experiments/RESULTS.html"' in text(site, "study.html")
     tutorial = text(site, "tutorial.html")
     assert 'href="install.html"' in tutorial and (site / "tutorial.ipynb").exists()
