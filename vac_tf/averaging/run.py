@@ -13,6 +13,7 @@ import keras
 from vac_tf.averaging.config import AveragingConfig
 from vac_tf.averaging.networks import averaged_outputs, averaged_weights, check_alike
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.datasets.run_splits import with_data
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches
@@ -56,7 +57,7 @@ def average_runs(config: AveragingConfig) -> dict:
     networks = [load_network(folder.network_file) for folder in folders]
     check_alike(networks, config.folders, outputs_only=config.way == "outputs")
     splits = read_usable_splits(new)
-    score = _scorer(new, splits, config.batch_size)
+    score = _scorer(new, splits, config.batch_size, folders[0].read_label_groups())
     scores = [score(network) for network in networks]
     prepare = _statistics_measured(new, splits, config.statistics_batches)
     network, chosen, mean = _average(config, networks, scores, score, prepare)
@@ -110,7 +111,9 @@ def _average(config, networks, scores, score, prepare):
     return found, sorted(chosen), best
 
 
-def _scorer(config: TrainConfig, splits: UsableSplits, batch_size: int) -> Callable:
+def _scorer(
+    config: TrainConfig, splits: UsableSplits, batch_size: int, groups: tuple[LabelGroup, ...]
+) -> Callable:
     """Network -> mAP of the validation part."""
     source = ImageSource(splits.validation, image_settings(config))
     labels = splits.validation.labels
@@ -118,10 +121,14 @@ def _scorer(config: TrainConfig, splits: UsableSplits, batch_size: int) -> Calla
 
     def score(network: keras.Model) -> float:
         logits = predict(network, batches)[1]
-        names = splits.validation.label_names
-        return evaluate_logits(labels, logits, names, unknown=config.unknown_labels)["label_based"][
-            "mAP"
-        ]
+        evaluation = evaluate_logits(
+            labels,
+            logits,
+            splits.validation.label_names,
+            unknown=config.unknown_labels,
+            label_groups=groups,
+        )
+        return evaluation["label_based"]["mAP"]
 
     return score
 
@@ -151,6 +158,11 @@ def _same_labels(folders: Sequence[RunFolder]) -> list[str]:
             raise ValueError(
                 f"{folder.path!r} has other labels than {folders[0].path!r}: {differing}. Only"
                 " networks of the same labels, in the same order, can be averaged."
+            )
+        if folder.read_label_groups() != folders[0].read_label_groups():
+            raise ValueError(
+                f"{folder.path!r} has other groups of labels than {folders[0].path!r}: their"
+                " logits mean something else."
             )
     return first
 

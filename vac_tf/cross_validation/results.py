@@ -7,9 +7,11 @@ import json
 import numpy as np
 import scipy.special
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.datasets.split import Split
 from vac_tf.inputs.settings import known_labels
-from vac_tf.metrics.multilabel import evaluate_logits
+from vac_tf.metrics.label_groups.decisions import decide
+from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.report.intervals import bootstrap_intervals, resamples_for
 from vac_tf.runs.folder import write_atomically
 
@@ -24,13 +26,31 @@ class FoldScores:
         number: of the fold, from 0.
         split: N examples.
         labels: float32 `[N, L]`: 0, 1 or NaN (unknown).
-        logits: float32 `[N, L]`.
+        logits: float32 `[N, L]`; of labels that exclude each other the log-odds of their softmax.
+        label_groups: labels that exclude each other.
     """
 
     number: int
     split: Split
     labels: np.ndarray
     logits: np.ndarray
+    label_groups: tuple[LabelGroup, ...] = ()
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float32 `[N, L]`."""
+        return scipy.special.expit(self.logits.astype(np.float32))
+
+    def measured(self, unknown_labels: str) -> dict:
+        """`evaluate_multilabel` of these scores."""
+        return evaluate_multilabel(
+            self.labels,
+            self.probabilities,
+            self.split.label_names,
+            ranking=self.logits,
+            unknown=unknown_labels,
+            label_groups=self.label_groups,
+        )
 
 
 def summarise(parts: list[FoldScores], unknown_labels: str = "ignore") -> dict:
@@ -48,8 +68,8 @@ def summarise(parts: list[FoldScores], unknown_labels: str = "ignore") -> dict:
         `per_label`: name, AP and its interval; `resampled`: "groups" or "images".
     """
     labels, logits = _joined(parts, "labels"), _joined(parts, "logits")
-    names = parts[0].split.label_names
-    together = evaluate_logits(labels, logits, names, unknown=unknown_labels)
+    everything = dataclasses.replace(parts[0], labels=labels, logits=logits)
+    together = everything.measured(unknown_labels)
     folds = [_fold(part, unknown_labels) for part in parts]
     columns = {name: [fold[name] for fold in folds if fold[name] is not None] for name in _SHOWN}
     groups = _groups(parts)
@@ -58,7 +78,7 @@ def summarise(parts: list[FoldScores], unknown_labels: str = "ignore") -> dict:
         labels if unknown_labels == "release" else known,
         known,
         logits,
-        scipy.special.expit(logits.astype(np.float32)) > np.float32(0.5),
+        decide(everything.probabilities, 0.5, everything.label_groups),
         resamples_for(*labels.shape),
         groups=groups,
     )
@@ -110,7 +130,7 @@ def write_scores(parts: list[FoldScores], path: str) -> None:
     import pyarrow.parquet
 
     logits, labels = _joined(parts, "logits"), _joined(parts, "labels")
-    probabilities = scipy.special.expit(logits.astype(np.float32))
+    probabilities = _joined(parts, "probabilities")
     paths = [path for part in parts for path in part.split.image_paths]
     columns = {
         "image": pa.array(paths, pa.string()),
@@ -133,8 +153,7 @@ def write_scores(parts: list[FoldScores], path: str) -> None:
 
 
 def _fold(part, unknown_labels) -> dict:
-    names = part.split.label_names
-    metrics = evaluate_logits(part.labels, part.logits, names, unknown=unknown_labels)
+    metrics = part.measured(unknown_labels)
     values = {name: metrics["label_based"][name] for name in _SHOWN}
     return {"fold": part.number, "examples": len(part.labels)} | values
 

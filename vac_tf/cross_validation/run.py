@@ -61,4 +61,10 @@ def _score(folder: str, number: int) -> FoldScores:
     evaluated = evaluate_run(
         EvaluationConfig(run_dir=folder, split=OUT_OF_FOLD, inconsistency=False, report=False)
     )
-    return FoldScores(number, evaluated.source.split, evaluated.labels, evaluated.logits)
+    return FoldScores(
+        number,
+        evaluated.source.split,
+        evaluated.labels,
+        evaluated.logits,
+        evaluated.label_groups,
+    )

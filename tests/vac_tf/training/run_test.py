@@ -254,7 +254,7 @@ def test_missing_data_is_refused_without_a_run_folder(config):
 
 def selecting_data(labels):
     """What of `RunData` scores logits."""
-    return SimpleNamespace(validation_labels=labels, label_names=("cat",))
+    return SimpleNamespace(validation_labels=labels, label_names=("cat",), label_groups=())
 
 
 def test_networks_are_selected_by_the_order_of_their_logits(config):
