@@ -1,7 +1,9 @@
 """Evaluation of a run on one split: the paper's metrics, and how far heatmaps follow the image."""
 
 import dataclasses
+import functools
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -125,17 +127,7 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     logits = predicted.logits
     unknown = config.unknown_labels or run_config.unknown_labels
 
-    def measure(logits):
-        return evaluate_logits(
-            split.labels,
-            logits,
-            split.label_names,
-            threshold=config.threshold,
-            unknown=unknown,
-            average_precision=config.average_precision,
-            label_groups=groups,
-        )
-
+    measure = _measuring(config, split, unknown, groups)
     evaluation = measure(logits)
     if weighted:
         weighted_logits, _ = predict_and_compare(weighted, predicted.batches, {})
@@ -156,10 +148,10 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
         evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
     elif rule:
         evaluation["tuned_thresholds"] = measure_run(config, run_config, rule, split, known, logits)
-    if split.soft_labels is not None:
-        evaluation["conventions"]["soft_labels"] = SOFT_LABELS_ARE
     evaluation["conventions"] |= _describe_selection(folder, own_config, split, config.split)
-    evaluation["conventions"] |= _describe_images(config, run_config, skipped, predicted.transforms)
+    evaluation["conventions"] |= _describe_images(
+        config, run_config, split, skipped, predicted.transforms
+    )
     folder.write_json("evaluation.json", evaluation)
     return EvaluatedRun(
         config,
@@ -173,6 +165,19 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
         predicted.hashes,
         evaluation,
         groups,
+    )
+
+
+def _measuring(config, split, unknown, groups) -> Callable[[np.ndarray], dict]:
+    """Logits -> the metrics of the split, with the conventions that are asked for."""
+    return functools.partial(
+        evaluate_logits,
+        split.labels,
+        label_names=split.label_names,
+        threshold=config.threshold,
+        unknown=unknown,
+        average_precision=config.average_precision,
+        label_groups=groups,
     )
 
 
@@ -232,13 +237,16 @@ def _robustness(network, predicted: _Predicted, known, measure, threshold, group
     }
 
 
-def _describe_images(config, run_config, skipped, transforms):
-    return {
+def _describe_images(config, run_config, split, skipped, transforms):
+    described = {
         "dataset": run_config.dataset,
         "split": config.split,
         "skipped_images": len(skipped),
         "inconsistency": {name: transform.spec for name, transform in transforms.items()},
     }
+    if split.soft_labels is not None:
+        described["soft_labels"] = SOFT_LABELS_ARE
+    return described
 
 
 def _describe_selection(folder, run_config, split, split_name):
