@@ -13,6 +13,7 @@ from vac_tf.datasets.run_splits import OUT_OF_FOLD
 from vac_tf.evaluation.classification import evaluate_run
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run import run
+from vac_tf.training.run_data import check_folds
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ def cross_validate(config: TrainConfig, train: Callable[[TrainConfig], dict] = r
     Raises:
         ValueError, OSError, DivergenceError, TrainingInterrupted: as the training of a run.
     """
+    check_folds(config)  # Or the last would fail after days.
     folder = RunFolder(config.run_dir)
     with folder.claimed(config):
         parts = [_train_and_score(config, number, train) for number in range(config.folds)]

@@ -18,7 +18,7 @@ from vac_tf.evaluation.seen_images import shared_images
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import image_settings
 from vac_tf.training.method_check import check_method
-from vac_tf.training.run_data import check_selection
+from vac_tf.training.run_data import check_folds, check_selection
 
 # Names, numbers and paths: what differs between reasons that are otherwise the same.
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\[[^]]*\]|\S*[\d/\\]\S*|\S+\.\w{2,4}\b""")
@@ -54,6 +54,7 @@ def _selected_on(config, fingerprints, read):
     check_method(config)
     splits = read_run_splits(config, read)
     check_selection(splits, config.unknown_labels)
+    check_folds(config, read)
     if splits.validation.groups is not None and splits.train.groups is not None:
         print(held_out_shares(splits.train, splits.validation, config.group_column))
     check_groups(splits.train, read_label_groups(config.label_groups, splits.train.label_names))

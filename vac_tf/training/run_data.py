@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -14,7 +15,8 @@ from vac_tf.configs.label_groups.group import LabelGroup, groups_to_json
 from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.label_groups import check_groups, contradictions
-from vac_tf.datasets.run_splits import RunSplits, read_run_splits
+from vac_tf.datasets.run_splits import RunSplits, read_run_split, read_run_splits
+from vac_tf.datasets.split import Split
 from vac_tf.geometry.transforms import Scaling, parse_transforms
 from vac_tf.inputs.augmentation.image_layers import ImageLayer
 from vac_tf.inputs.augmentation.specification import AugmentLayers, parse_layers
@@ -146,6 +148,22 @@ def check_selection(splits: RunSplits, unknown_labels: str) -> None:
     is.
     """
     check_validation_labels(splits.validation.labels, splits.selected_on, unknown_labels)
+
+
+def check_folds(config: TrainConfig, read: Callable[[str], Split] | None = None) -> None:
+    """Raises ValueError, naming the fold, where one of a cross-validation could not be trained.
+
+    Args:
+        config: of all folds; of one network there is nothing to check.
+        read: a split by its name; None: `read_run_split`, each split once.
+    """
+    read = functools.cache(read or functools.partial(read_run_split, config))
+    for number in range(config.folds if config.fold < 0 else 0):
+        of_fold = dataclasses.replace(config, fold=number)
+        try:
+            check_selection(read_run_splits(of_fold, read), config.unknown_labels)
+        except ValueError as error:
+            raise ValueError(f"Fold {number + 1} of {config.folds}: {error}") from error
 
 
 def check_validation_labels(labels: np.ndarray, selected_on: str, unknown_labels: str) -> None:

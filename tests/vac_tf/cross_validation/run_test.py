@@ -7,12 +7,14 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
+from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import EvaluationConfig, TrainConfig
 from vac_tf.cross_validation.results import format_summary
 from vac_tf.cross_validation.run import cross_validate
 from vac_tf.datasets.run_splits import OUT_OF_FOLD, read_named_split, read_run_splits
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.metrics import evaluate_logits
+from vac_tf.training.check_data import check_data
 from vac_tf.training.run import run
 
 FOLDS = 3
@@ -68,6 +70,25 @@ def test_every_image_is_scored_once_by_a_network_that_has_not_seen_it(config):
     assert again["label_based"]["mAP"] == summary["folds"][1]["mAP"]
     assert again["conventions"]["images_trained_on"] == 0
     assert format_summary(summary).splitlines()[6].split()[:4] == ["out", "of", "fold", "48"]
+
+
+def test_a_fold_that_cannot_select_is_named_before_any_is_trained(config, tmp_path, capsys):
+    for number in range(12):
+        picture = encode(photograph(8, 8, 3, seed=number), "PNG")
+        (tmp_path / f"{number}.png").write_bytes(picture)
+
+    def write(positive):
+        rows = [f"{number}.png,{int(number == positive)}" for number in range(12)]
+        (tmp_path / "train.csv").write_text("\n".join(["image,cat", *rows]) + "\n")
+
+    config = dataclasses.replace(config, dataset="table", data_dir=str(tmp_path))
+    write(positive=0)
+    selecting = read_run_splits(dataclasses.replace(config, folds=0)).validation.image_paths[0]
+    write(positive=int(selecting.rsplit("/")[-1].removesuffix(".png")))
+    with pytest.raises(ValueError, match=r"Fold \d of 3: No label has both"):
+        cross_validate(config, train=lambda of_fold: pytest.fail("trained"))
+    assert check_data(dataclasses.replace(config, folds=0)) and not check_data(config)
+    assert "A training would stop: Fold" in capsys.readouterr().out
 
 
 def test_other_numbers_of_folds_are_refused(config):
