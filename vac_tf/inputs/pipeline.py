@@ -15,6 +15,7 @@ from vac_tf.geometry.transforms import Scaling, Transform
 from vac_tf.inputs.augmentation.decisions import alone, is_chosen, maybe, seed_of
 from vac_tf.inputs.augmentation.seeded_layer import derived_seed
 from vac_tf.inputs.augmentation.specification import AugmentLayers
+from vac_tf.inputs.autotuning import without_autotuning
 from vac_tf.inputs.decoding import as_it_is
 from vac_tf.inputs.image_source import ImageSource
 
@@ -130,7 +131,7 @@ class TrainingBatches:
         dataset = self._mixed(dataset, epoch, start_step, replicas)
         dataset = self._scaled_at_random(dataset, epoch, start_step, len(replicas))
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
-        return dataset.prefetch(2)
+        return without_autotuning(dataset.prefetch(2))
 
     def _pool_transforms(self):
         """Scaled versions make batches of their own: a batch has one image size."""
@@ -266,7 +267,8 @@ def evaluation_batches(
         return _by_name(source.views(index, sizes), scaled_views), labels[index]
 
     dataset = indices.map(as_it_is(example), tf.data.AUTOTUNE, deterministic=True)
-    return _batched(dataset, batch_size, len(labels)).prefetch(2)
+    dataset = _batched(dataset, batch_size, len(labels)).prefetch(2)
+    return without_autotuning(dataset)
 
 
 def _runs(batches):

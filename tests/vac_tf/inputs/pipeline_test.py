@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.inputs.augmentation.specification import parse_layers
+from vac_tf.inputs.data_wait import DataWait
 from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches
 
 SIZE = 8
@@ -235,3 +236,9 @@ def test_a_batch_larger_than_the_split_is_the_split():
     assert len(images) == COUNT
     ((images, _),) = evaluation_batches(NumberedImages(), LABELS[:3], 10**9)
     assert len(images) == 3
+
+
+def test_no_pass_waits_for_an_autotuner_at_its_end():
+    # Its thread is not reliably woken when an iterator is deleted, and sleeps for up to a minute.
+    for batches in (training().epoch(0), evaluation_batches(NumberedImages(), LABELS, 5)):
+        assert DataWait().timed(batches).options().autotune.enabled is False

@@ -11,6 +11,7 @@ import tensorflow as tf
 from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.inputs.augmentation.image_layers import ImageLayer
 from vac_tf.inputs.augmentation.seeded_layer import derived_seed
+from vac_tf.inputs.autotuning import without_autotuning
 from vac_tf.inputs.settings import known_labels
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run_data import RunData, check_validation_labels
@@ -93,7 +94,8 @@ class GivenBatches:
         dataset = _of_epoch(self._batches, epoch).enumerate().skip(start_step)
         dataset = dataset.map(prepare, tf.data.AUTOTUNE, deterministic=True)
         left = self.steps_per_epoch - start_step
-        return dataset.apply(tf.data.experimental.assert_cardinality(left)).prefetch(2)
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(left)).prefetch(2)
+        return without_autotuning(dataset)
 
 
 def read_given_data(
@@ -117,7 +119,7 @@ def read_given_data(
             f"label_names must name {len(facts['positive_ratio'])} labels, each once, got"
             f" {list(names)}."
         )
-    scored = validation.map(_as_floats, tf.data.AUTOTUNE)
+    scored = without_autotuning(validation.map(_as_floats, tf.data.AUTOTUNE))
     labels = np.concatenate([batch[1].numpy() for batch in scored])
     _check_labels(labels, "validation", len(names))
     check_validation_labels(labels, _SELECTED_ON, config.unknown_labels)
