@@ -2,6 +2,7 @@
 
     python score.py --model=bundle/model.onnx --images=photos --output=scores.parquet
     python score.py --model=bundle/model.onnx --images=photos --output=- | jq .decisions
+    python score.py --only_new --model=bundle/model.onnx --images=photos --output=days/1.parquet
     python score.py --model=bundle/model.onnx --describe
     python score.py ... --shard=1/2 & python score.py ... --shard=2/2
     python score.py --merge --output=scores.parquet

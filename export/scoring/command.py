@@ -51,6 +51,10 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.scoring.streaming import stream
 
         report = stream(config)
+    elif config.only_new:
+        from export.scoring.incremental.only_new import score_only_new
+
+        report = score_only_new(config)
     else:
         from export.scoring.job import score
 

@@ -2,13 +2,15 @@
 
 import dataclasses
 
-from export.config_fields import check_at_least, check_choices, check_finite, check_needed, setting
+from export.config_fields import check_choices, check_finite, check_needed, setting
 from export.files.read_limits import ReadLimits
 from export.scoring.config_checks import (
     STANDARD_OUTPUT,
     check_columns,
     check_engine,
     check_jobs,
+    check_only_new,
+    check_ranges,
     check_retry,
     check_stream,
 )
@@ -20,7 +22,6 @@ ENGINES = ("local", "ray")
 THIS_HOST = "127.0.0.1"
 PROVIDERS = ("auto", "cuda", "tensorrt", "cpu")
 _MOST_DECODERS = 64  # A GPU has enough before that, and each takes memory.
-_LARGEST_BATCH = 2**20  # Larger ones are slips of the keyboard.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,17 @@ class ScoringConfig:
         " job does not go on where it stopped.",
     )
     overwrite: bool = setting(False, "Score again and replace what is at --output, whatever it is.")
+    only_new: bool = setting(
+        False,
+        "Score only images that are new, whose content changed, or that another model or other"
+        " settings scored; --output gets their rows alone, so give each job one of its own. Every"
+        " file is read and compared by its SHA-256.",
+    )
+    ledger: str = setting(
+        "",
+        "With --only_new: folder that says what was scored (default: scored.ledger beside"
+        " --output). One job at a time uses it.",
+    )
     retry_errors: str = setting(
         "",
         "Score again just the rows of the finished --output whose status is one of these,"
@@ -218,29 +230,12 @@ class ScoringConfig:
         check_finite(self)
         Shard.parse(self.shard)  # A fault of the flags, whatever the files are.
         DeviceChoice.parse(self.devices).check(self.providers)
-        check_at_least(1, self, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))
-        if not 0.0 < self.read_seconds <= 86_400.0:
-            raise ValueError(
-                f"read_seconds must be above 0 and at most 86400, got {self.read_seconds}."
-            )
-        check_at_least(0, self, ("decoders", "threads", "decoding_memory_mb", "read_retries"))
-        check_at_least(0, self, ("gpu_memory_mb", "memory_limit_mb"))
-        if self.batch_size > _LARGEST_BATCH:
-            raise ValueError(f"batch_size must be at most {_LARGEST_BATCH}, got {self.batch_size}.")
-        if not 0.0 <= self.heatmap_margin < 1.0:
-            raise ValueError(f"heatmap_margin must lie in 0..1, got {self.heatmap_margin}.")
-        if not 0 <= self.metrics_port < 65536:
-            raise ValueError(f"metrics_port must lie in 0..65535, got {self.metrics_port}.")
+        check_ranges(self)
         check_engine(self)
         check_retry(self)
         check_stream(self)
         check_columns(self)
-        if self.threshold >= 1.0:
-            raise ValueError(f"threshold must be below 1, got {self.threshold}.")
-        if not 0.0 <= self.max_error_share <= 1.0:
-            raise ValueError(
-                f"max_error_share must lie between 0 and 1, got {self.max_error_share}."
-            )
+        check_only_new(self)
 
     @property
     def is_stream(self) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 from export.config_fields import check_at_least
 
 STANDARD_OUTPUT = "-"  # Also of --images: the standard input.
+_LARGEST_BATCH = 2**20  # Larger ones are slips of the keyboard.
 # Each is a job of its own; without any of them score.py scores all images.
 _MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors", "convert")
 
@@ -21,6 +22,7 @@ def check_jobs(config: Any) -> None:
         "shard": bool(config.shard),
         "engine=ray": config.engine == "ray",
         "overwrite": config.overwrite and modes != ["merge"],
+        "only_new": config.only_new,
     }
     if wrong := [name for name, is_given in given.items() if is_given]:
         raise ValueError(
@@ -61,7 +63,7 @@ def check_stream(config: Any) -> None:
     """Raises ValueError for what rows on the standard output cannot be."""
     if not config.is_stream:
         return
-    names = (*_MODES, "shard", "overwrite")
+    names = (*_MODES, "shard", "overwrite", "only_new")
     wrong = [name for name in names if getattr(config, name)]
     wrong += ["engine=ray"] if config.engine == "ray" else []
     if config.heatmaps in ("maps", "overlays"):
@@ -81,3 +83,39 @@ def check_columns(config: Any) -> None:
             "--top_k does not go with --logits: the one leaves out the columns of most labels, the"
             " other adds one for each. Give one of them."
         )
+
+
+def check_only_new(config: Any) -> None:
+    """Raises ValueError for what a job of new pictures cannot be."""
+    if config.ledger and not config.only_new:
+        raise ValueError("--ledger is of jobs with --only_new. Give both, or neither.")
+    if not config.only_new:
+        return
+    wrong = [name for name in ("shard", "overwrite") if getattr(config, name)]
+    wrong += ["engine=ray"] if config.engine == "ray" else []
+    if wrong:
+        raise ValueError(
+            f"--only_new does not go with --{wrong[0]}: one process on this host compares and"
+            " records all images, and an output whose rows the ledger knows is not replaced."
+        )
+
+
+def check_ranges(config: Any) -> None:
+    """Raises ValueError for a number that is out of its range."""
+    check_at_least(1, config, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))
+    if not 0.0 < config.read_seconds <= 86_400.0:
+        raise ValueError(
+            f"read_seconds must be above 0 and at most 86400, got {config.read_seconds}."
+        )
+    check_at_least(0, config, ("decoders", "threads", "decoding_memory_mb", "read_retries"))
+    check_at_least(0, config, ("gpu_memory_mb", "memory_limit_mb"))
+    if config.batch_size > _LARGEST_BATCH:
+        raise ValueError(f"batch_size must be at most {_LARGEST_BATCH}, got {config.batch_size}.")
+    if not 0.0 <= config.heatmap_margin < 1.0:
+        raise ValueError(f"heatmap_margin must lie in 0..1, got {config.heatmap_margin}.")
+    if not 0 <= config.metrics_port < 65536:
+        raise ValueError(f"metrics_port must lie in 0..65535, got {config.metrics_port}.")
+    if config.threshold >= 1.0:
+        raise ValueError(f"threshold must be below 1, got {config.threshold}.")
+    if not 0.0 <= config.max_error_share <= 1.0:
+        raise ValueError(f"max_error_share must lie between 0 and 1, got {config.max_error_share}.")

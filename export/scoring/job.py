@@ -59,8 +59,12 @@ class OpenJob:
     heatmaps: HeatmapRows
 
     @classmethod
-    def open(cls, config: ScoringConfig) -> "OpenJob":
+    def open(cls, config: ScoringConfig, source: Source | None = None) -> "OpenJob":
         """Opens the model and counts the images.
+
+        Args:
+            config: Its flags.
+            source: Its rows; default: all that the flags name.
 
         Raises:
             ValueError: when the model, the images or the output cannot be used at all.
@@ -73,7 +77,8 @@ class OpenJob:
         warning = compare_with_verdict(session.description, session.provider, config.model)
         if warning:
             _LOGGER.warning(warning)
-        source = open_source(config.images, config.image_root, config.read_limits)
+        if source is None:
+            source = open_source(config.images, config.image_root, config.read_limits)
         # A short list needs no full batch of black images.
         config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
         job = describe_job(config, session, source)
@@ -131,11 +136,15 @@ class OpenJob:
             scorer.write_parts(folder, rows, inputs, loader, finished, metrics)
 
 
-def score(config: ScoringConfig) -> ScoringReport:
+def score(config: ScoringConfig, source: Source | None = None) -> ScoringReport:
     """Scores all images of a job, or of one shard of it, and writes one row for each.
 
     The same call after the process died goes on behind its last finished part; after the job
     came through it does nothing.
+
+    Args:
+        config: The job.
+        source: Its rows; default: all that the config names.
 
     Raises:
         ValueError: when the model, the images or the output cannot be used at all, when the output
@@ -144,7 +153,7 @@ def score(config: ScoringConfig) -> ScoringReport:
         WriteError: when a file cannot be written: the disk is full.
     """
     shard = Shard.parse(config.shard)
-    opened = OpenJob.open(config)
+    opened = OpenJob.open(config, source)
     if manifest := find_finished(config.output, opened.job, config.overwrite):
         # Of a process that was killed at its very end.
         remove_state(config.output, lambda old: not opened.job.differences(old))

@@ -7,6 +7,33 @@ from export.scoring.output.rows import printable_path
 
 
 @dataclasses.dataclass(frozen=True)
+class Skipped:
+    """How a job of new pictures took the rows that it was given.
+
+    Attributes:
+        known: Skipped: the same picture was scored by this model with these settings.
+        new: Scored for the first time.
+        changed: Scored again: the picture is another one, or cannot be read.
+        other_settings: Scored again: another model scored it, or with other settings.
+    """
+
+    known: int = 0
+    new: int = 0
+    changed: int = 0
+    other_settings: int = 0
+
+    def count(self, name: str) -> "Skipped":
+        """The same with one row more of a kind."""
+        return dataclasses.replace(self, **{name: getattr(self, name) + 1})
+
+    def __str__(self) -> str:
+        return (
+            f"new: {self.new}, changed: {self.changed}, by another model or other settings:"
+            f" {self.other_settings}, skipped: {self.known}"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class ScoringReport:
     """What a scoring job did.
 
@@ -22,6 +49,7 @@ class ScoringReport:
         retried: Number of rows that were scored again because they had no scores.
         warm_up_seconds: Wall time of the network's first call on a GPU, not part of `seconds`.
         images_by_device: How many images each device computed.
+        skipped: What a job of new pictures left out; None of other jobs.
     """
 
     counts: Mapping[str, int]
@@ -34,6 +62,7 @@ class ScoringReport:
     retried: int = 0
     warm_up_seconds: float = 0.0
     images_by_device: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    skipped: Skipped | None = None
 
     @property
     def errors(self) -> int:
@@ -49,7 +78,10 @@ class ScoringReport:
         nothing = self.nothing
         if rows and self.resumed == rows:
             nothing = f"all {rows} images were scored before"
-        end = f" -> {printable_path(self.output)}; {counts}; errors: {self.errors}"
+        output = f" -> {printable_path(self.output)}" if self.output else ""
+        end = f"{output}; {counts}; errors: {self.errors}"
+        if self.skipped is not None:
+            end += f"; {self.skipped}"
         if nothing:
             return f"Nothing to score: {nothing}{left_out}{end}"
         warm_up = f" (warm-up {self.warm_up_seconds:.1f} s)" if self.warm_up_seconds else ""

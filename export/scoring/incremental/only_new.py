@@ -1,0 +1,154 @@
+"""A job of those pictures only that were not scored yet, as a ledger knows them."""
+
+import array
+import contextlib
+import dataclasses
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Iterator
+
+from export.bundle.model_file import hash_file
+from export.scoring.config import ScoringConfig
+from export.scoring.incremental.contents import Content, Contents, read_contents
+from export.scoring.incremental.ledger import KnownRow, Ledger, open_ledger, settings_text
+from export.scoring.job import score
+from export.scoring.output.finished_rows import read_statuses
+from export.scoring.output.writers import check_output
+from export.scoring.progress.metrics import job_metrics
+from export.scoring.report import ScoringReport, Skipped
+from export.scoring.sources.input import ScoringInput, Source, select
+from export.scoring.sources.open_source import open_source
+
+LEDGER_FOLDER = "scored.ledger"  # Beside the output.
+# What decides the values of a row, beside the model and the picture. Batch size, provider and
+# versions of packages may change last digits only; the format changes none.
+_SETTINGS = ("fast_decode", "logits", "top_k", "embeddings")
+_SETTINGS += ("heatmaps", "heatmap_labels", "heatmap_margin")
+_SECONDS_BETWEEN = 30.0  # Of lines that say how far it is.
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Selection:
+    """The rows to score.
+
+    Attributes:
+        source: These rows alone.
+        contents: What their pictures held.
+        skipped: How many others there are, and why these are none of them.
+    """
+
+    source: Source
+    contents: Contents
+    skipped: Skipped
+
+
+def score_only_new(config: ScoringConfig) -> ScoringReport:
+    """Scores the rows whose picture, model or settings are not those of the ledger.
+
+    Rows with scores are recorded when the output is in its place; the others are tried again by
+    the next job.
+
+    Raises:
+        ValueError: as `score`, for images by URL, and when the ledger cannot be used.
+    """
+    suffix, settings = check_output(config.output), _row_settings(config)
+    source = open_source(config.images, config.image_root, config.read_limits)
+    folder = config.ledger or os.path.join(os.path.dirname(config.output), LEDGER_FOLDER)
+    start = time.monotonic()
+    with open_ledger(folder) as ledger:
+        selection = _select(config, source, ledger, settings)
+        _LOGGER.info(
+            "%d of %d images are to be scored (%.1f s to compare them with %r).",
+            selection.source.count,
+            source.count,
+            time.monotonic() - start,
+            folder,
+        )
+        if not selection.source.count:
+            return _nothing_new(config, selection)
+        report = score(config, selection.source)
+        rows = _scored_rows(selection, read_statuses(config.output, suffix))
+        ledger.record(settings, os.path.abspath(config.output), rows)
+    return dataclasses.replace(report, skipped=selection.skipped)
+
+
+def _row_settings(config: ScoringConfig) -> str:
+    if not os.path.isfile(config.model):
+        raise ValueError(f"No model at {config.model!r}. Expected the model.onnx of a bundle.")
+    values = {name: getattr(config, name) for name in _SETTINGS}
+    # Below 0 they are the model's own, which its hash says.
+    values["threshold"] = config.threshold if config.threshold >= 0.0 else None
+    return settings_text({"model_sha256": hash_file(config.model), **values})
+
+
+def _select(config: ScoringConfig, source: Source, ledger: Ledger, settings: str) -> Selection:
+    rows, contents, skipped = array.array("Q"), Contents(), Skipped()
+    digest, last = hashlib.sha256(), time.monotonic()
+    read = read_contents(source.read(), config.read_limits, config.decoder_count)
+    with contextlib.closing(read):
+        for row, (scoring_input, content) in enumerate(read):
+            if time.monotonic() - last >= _SECONDS_BETWEEN:
+                last = time.monotonic()
+                _LOGGER.info("%d of %d images are compared.", row, source.count)
+            known = ledger.find(scoring_input)
+            skipped = skipped.count(_reason(known, content, settings))
+            if known == KnownRow(content.sha256, settings):
+                continue
+            rows.append(row)
+            contents.append(content)
+            # With the contents: a job goes on only where they are what its parts were made of.
+            identity = (scoring_input.image, scoring_input.box, scoring_input.problem is None)
+            digest.update(repr((*identity, scoring_input.member, content.sha256)).encode())
+    chosen = dataclasses.replace(
+        source,
+        count=len(rows),
+        sha256=digest.hexdigest(),
+        read=lambda: select(source.read(), rows),
+    )
+    return Selection(chosen, contents, skipped)
+
+
+def _reason(known: KnownRow | None, content: Content, settings: str) -> str:
+    """The field of `Skipped` that counts a row."""
+    if known is None:
+        return "new"
+    if known.content != content.sha256:
+        return "changed"
+    return "known" if known.settings == settings else "other_settings"
+
+
+def _scored_rows(
+    selection: Selection, statuses: Iterator[str]
+) -> Iterator[tuple[ScoringInput, bytes]]:
+    """The rows with scores whose files are still those that were compared."""
+    replaced = 0
+    rows = zip(selection.source.read(), selection.contents, statuses, strict=True)
+    for scoring_input, content, status in rows:
+        if status != "ok":
+            continue
+        if content.is_still_in(scoring_input):
+            yield scoring_input, content.sha256
+        else:
+            replaced += 1
+    if replaced:
+        _LOGGER.warning(
+            "%d files were written while the job ran: the next one scores them again.", replaced
+        )
+
+
+def _nothing_new(config: ScoringConfig, selection: Selection) -> ScoringReport:
+    facts = {"output": config.output, "model_sha256": hash_file(config.model)}
+    with job_metrics(config, 0, {}, facts):
+        pass  # Or a dashboard would show yesterday's job.
+    return ScoringReport(
+        {"ok": 0},
+        0.0,
+        "",
+        "",
+        left_out=selection.source.left_out,
+        nothing="no image is new or changed",
+        skipped=selection.skipped,
+    )
