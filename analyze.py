@@ -3,9 +3,10 @@
     python analyze.py --run_dir=runs/dual --baseline_run_dir=runs/single
         --saliency_run=runs/saliency
 
-Any split in COCO's format whose objects have masks will do (and the generated scenes). Without a
-second model, a saliency run or fixations the parts that need them are left out, and the page says
-so. Written are OUTPUT_DIR/report.html (begin there), analysis.json, objects.csv and figures/.
+Any split in COCO's format whose objects have masks will do (and the generated scenes; PASCAL VOC,
+whose boxes are taken for masks). Without a second model, a saliency run or fixations the parts that
+need them are left out, and the page says so. Written are OUTPUT_DIR/report.html (begin there),
+analysis.json, objects.csv and figures/.
 """
 
 from flags import dataclass_flags

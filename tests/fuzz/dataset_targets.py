@@ -7,7 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.fuzz.target import Target
-from tests.vac_tf.datasets.readers import coco_test, pa100k_test, wider_test
+from tests.vac_tf.datasets.readers import coco_test, wider_test
+from tests.vac_tf.datasets.readers.pedestrians import pa100k_test
+from tests.vac_tf.datasets.readers.voc import reader_test as voc_test
 from tests.vac_tf.fixation_files import random_looks, write_json, write_release
 from vac_tf.datasets import DatasetError, read_split
 from vac_tf.datasets.fixations.salicon import read_salicon
@@ -83,6 +85,20 @@ DATASET_TARGETS = (
         wider_test.write,
         ("wider_attribute_annotation/wider_attribute_trainval.json",),
         _reading("wider", "trainval"),
+        _ERRORS,
+    ),
+    Target(
+        "voc",
+        voc_test.write,
+        tuple(f"VOC2007/ImageSets/Main/{name}.txt" for name in ("train", "cat_train", "dog_train")),
+        _reading("voc"),
+        _ERRORS,
+    ),
+    Target(
+        "voc_xml",
+        voc_test.write_without_class_files,
+        tuple(f"VOC2007/Annotations/{name}.xml" for name in voc_test.IMAGES["train"]),
+        _reading("voc"),
         _ERRORS,
     ),
     Target("pa100k", pa100k_test.write, ("annotation.mat",), _reading("pa100k"), _ERRORS),

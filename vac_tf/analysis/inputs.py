@@ -27,7 +27,7 @@ from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 
 FIXATIONS, SIMULATED_FIXATIONS = "fixations", "simulated fixations"
-_WITH_MASKS = ("coco", "scenes")
+_WITH_MASKS = ("coco", "voc", "scenes")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,7 +132,7 @@ def _read_split(config: AnalysisConfig, data: TrainConfig) -> Split:
         for name in split_names(config.split or TEST_SPLITS[data.dataset])
     ]
     split = join_splits(parts)
-    if not any(split.objects):
+    if not any(split.objects or ()):
         raise DatasetError(
             f"No image of split {split.name!r} has an annotated object: nothing can be analysed."
         )

@@ -24,13 +24,13 @@ class AnalysisConfig:
     dataset: str = setting(
         "",
         "Dataset format (default: as the run's config says; coco of --scores).",
-        ("", "coco", "scenes"),
+        ("", "coco", "voc", "scenes"),
     )
     data_dir: str = setting("", "Where the dataset lies (default: as the run's config says).")
     split: str = setting(
         "",
-        "Split with object masks; several are joined: train+val (default: val of coco, test of"
-        " scenes).",
+        "Split with object masks (of voc boxes); several are joined: train+val (default: val of"
+        " coco, test of others).",
     )
     max_images: int = setting(0, "Use only the first so many images; 0: all.", at_least=0)
     skip_bad_images: bool = setting(

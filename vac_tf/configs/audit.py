@@ -15,7 +15,7 @@ class AuditConfig(ViewedModelConfig):
     dataset: str = setting(
         "",
         "Instead of --images: format of a dataset, whose labels are the truth; coco and scenes have"
-        " masks too.",
+        " masks too, voc has boxes.",
         DATASETS,
     )
     data_dir: str = setting("", "Where that dataset lies.")

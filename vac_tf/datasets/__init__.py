@@ -11,8 +11,9 @@ from vac_tf.configs.registration import add_name
 from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.readers.folder import read_folder
 from vac_tf.datasets.readers.jsonl import read_jsonl
-from vac_tf.datasets.readers.pa100k import read_pa100k
+from vac_tf.datasets.readers.pedestrians.pa100k import read_pa100k
 from vac_tf.datasets.readers.table import read_table
+from vac_tf.datasets.readers.voc.reader import read_voc
 from vac_tf.datasets.readers.wider import read_wider
 from vac_tf.datasets.scenes.reader import read_scenes
 from vac_tf.datasets.split import DatasetError, RejectedRow, Split, UnknownSplitError
@@ -27,6 +28,7 @@ _TABLE += ("group_column", "soft_labels", "weight_column")
 _READERS = {
     "scenes": (read_scenes, _SCENES),
     "coco": (read_coco, ("with_objects", "keep_missing")),
+    "voc": (read_voc, ("with_objects", "keep_missing")),
     "wider": (read_wider, ("keep_missing",)),
     "pa100k": (read_pa100k, ("keep_missing",)),
     "table": (read_table, _TABLE),
@@ -83,7 +85,7 @@ def read_split(
     """Reads one split of a dataset.
 
     Args:
-        name: scenes, coco, wider, pa100k, table, folder, jsonl or a registered name.
+        name: scenes, coco, voc, wider, pa100k, table, folder, jsonl or a registered name.
         data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
             may be empty).
         split: name of the split; which ones exist depends on the dataset.
@@ -91,8 +93,8 @@ def read_split(
             appended for every row that is left out.
         **options: `label_separator`, `label_columns`, `ignore_columns`, `repeated_images`,
             `soft_labels`, `weight_column` (table), `image_size`, `train_images`, `seed` (scenes),
-            `with_objects` (coco, scenes), `group_column` (table, jsonl), `keep_missing` (all but
-            scenes). Those meant for another dataset are ignored.
+            `with_objects` (coco, voc, scenes), `group_column` (table, jsonl), `keep_missing` (all
+            but scenes and folder). Those meant for another dataset are ignored.
 
     Returns:
         Paths and labels; no image is opened.

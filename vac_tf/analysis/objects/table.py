@@ -141,7 +141,7 @@ def write_object_table(path: str, table: dict[str, np.ndarray]) -> None:
 
 _WITHOUT_OBJECTS = (
     "Split {split.name!r} of dataset {split.dataset!r} has no annotated objects. Expected a split"
-    " of coco or scenes, read with with_objects=True."
+    " of coco, voc or scenes, read with with_objects=True."
 )
 
 

@@ -1,4 +1,4 @@
-"""Tests of vac_tf/datasets/readers/pa100k.py."""
+"""Tests of vac_tf/datasets/readers/pedestrians/pa100k.py."""
 
 import logging
 
@@ -8,7 +8,7 @@ from scipy.io import savemat
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
-from vac_tf.datasets.readers.pa100k import read_pa100k
+from vac_tf.datasets.readers.pedestrians.pa100k import read_pa100k
 from vac_tf.datasets.run_splits import read_run_split
 
 LABELS = {
