@@ -133,7 +133,7 @@ def test_a_crop_keeps_at_least_one_pixel():
 
 
 def test_read_split_names_what_is_known(tmp_path):
-    with pytest.raises(DatasetError, match="Unknown dataset 'cocoa'. Known: scenes, coco, wider"):
+    with pytest.raises(DatasetError, match="Unknown dataset 'cocoa'. Known: scenes, coco, voc"):
         read_split("cocoa", tmp_path, "train")
     with pytest.raises(TypeError, match=r"\['label_seperator'\].*label_separator"):
         read_split("table", tmp_path, "train", label_seperator=",")
