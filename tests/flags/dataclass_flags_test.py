@@ -87,7 +87,7 @@ def test_bad_flags_are_refused_by_name(argument, message):
         ("--epochs=0", "epochs must be at least 1, got 0"),
         ("--validation_fraction=1", r"validation_fraction must lie in \[0, 1\), got 1.0"),
         ("--dataset=coco", "dataset 'coco' needs data_dir"),
-        ("--dataset=imagenet", "Unknown dataset 'imagenet'. Expected one of: scenes, coco, wider"),
+        ("--dataset=imagenet", "Unknown dataset 'imagenet'. Expected one of: scenes, coco, voc"),
         ("--import=absent", "--import=absent: there is no such module"),
     ],
 )
