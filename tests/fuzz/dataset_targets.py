@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.fuzz.target import Target
 from tests.vac_tf.datasets.readers import coco_test, wider_test
+from tests.vac_tf.datasets.readers.open_images import reader_test as open_images_test
 from tests.vac_tf.datasets.readers.pedestrians import pa100k_test
 from tests.vac_tf.datasets.readers.voc import reader_test as voc_test
 from tests.vac_tf.fixation_files import random_looks, write_json, write_release
@@ -100,6 +101,13 @@ DATASET_TARGETS = (
         tuple(f"VOC2007/Annotations/{name}.xml" for name in voc_test.IMAGES["train"]),
         _reading("voc"),
         _ERRORS,
+    ),
+    *(
+        Target(name, open_images_test.write, (file,), _reading("open_images"), _ERRORS)
+        for name, file in (
+            ("open_images", open_images_test.FILE),
+            ("open_images_classes", "class-descriptions.csv"),
+        )
     ),
     Target("pa100k", pa100k_test.write, ("annotation.mat",), _reading("pa100k"), _ERRORS),
     Target(

@@ -17,8 +17,8 @@ from vac_tf.configs.method import MethodSettings
 from vac_tf.configs.run import RunConfig
 
 # Dataset -> the split on which papers report. COCO's test labels are not public.
-DATASETS = {"scenes": "test", "coco": "val", "voc": "test", "wider": "test", "pa100k": "test"}
-DATASETS |= {"table": "test", "folder": "test", "jsonl": "test"}
+DATASETS = {"scenes": "test", "coco": "val", "voc": "test", "open_images": "test"}
+DATASETS |= {"wider": "test", "pa100k": "test", "table": "test", "folder": "test", "jsonl": "test"}
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 

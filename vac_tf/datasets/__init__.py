@@ -11,6 +11,7 @@ from vac_tf.configs.registration import add_name
 from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.readers.folder import read_folder
 from vac_tf.datasets.readers.jsonl import read_jsonl
+from vac_tf.datasets.readers.open_images.reader import read_open_images
 from vac_tf.datasets.readers.pedestrians.pa100k import read_pa100k
 from vac_tf.datasets.readers.table import read_table
 from vac_tf.datasets.readers.voc.reader import read_voc
@@ -29,6 +30,7 @@ _READERS = {
     "scenes": (read_scenes, _SCENES),
     "coco": (read_coco, ("with_objects", "keep_missing")),
     "voc": (read_voc, ("with_objects", "keep_missing")),
+    "open_images": (read_open_images, ("keep_missing", "label_columns")),
     "wider": (read_wider, ("keep_missing",)),
     "pa100k": (read_pa100k, ("keep_missing",)),
     "table": (read_table, _TABLE),
@@ -85,16 +87,18 @@ def read_split(
     """Reads one split of a dataset.
 
     Args:
-        name: scenes, coco, voc, wider, pa100k, table, folder, jsonl or a registered name.
+        name: scenes, coco, voc, open_images, wider, pa100k, table, folder, jsonl or a
+            registered name.
         data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
             may be empty).
         split: name of the split; which ones exist depends on the dataset.
         rejected: None to raise on the first bad row, or a list to which a `RejectedRow` is
             appended for every row that is left out.
-        **options: `label_separator`, `label_columns`, `ignore_columns`, `repeated_images`,
-            `soft_labels`, `weight_column` (table), `image_size`, `train_images`, `seed` (scenes),
-            `with_objects` (coco, voc, scenes), `group_column` (table, jsonl), `keep_missing` (all
-            but scenes and folder). Those meant for another dataset are ignored.
+        **options: `label_columns` (table, open_images), `label_separator`, `ignore_columns`,
+            `repeated_images`, `soft_labels`, `weight_column` (table), `image_size`,
+            `train_images`, `seed` (scenes), `with_objects` (coco, voc, scenes), `group_column`
+            (table, jsonl), `keep_missing` (all but scenes and folder). Those meant for
+            another dataset are ignored.
 
     Returns:
         Paths and labels; no image is opened.

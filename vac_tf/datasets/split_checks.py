@@ -1,5 +1,7 @@
 """Checks of what a `Split` is made of."""
 
+import collections
+
 import numpy as np
 
 
@@ -10,7 +12,8 @@ def check_label_names(label_names: tuple[str, ...]) -> None:
     bad = [name for name in label_names if not isinstance(name, str) or not name.strip()]
     if bad:
         raise ValueError(f"Label names must be non-empty strings, got {bad[0]!r}.")
-    repeated = sorted({name for name in label_names if label_names.count(name) > 1})
+    counts = collections.Counter(label_names)
+    repeated = sorted(name for name, count in counts.items() if count > 1)
     if repeated:
         raise ValueError(f"Label names must be distinct, got more than once: {repeated}.")
 

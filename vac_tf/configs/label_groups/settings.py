@@ -12,7 +12,8 @@ class LabelSettings:
     label_separator: str = setting("|", "Separator inside the `labels` column (dataset table).")
     label_columns: str = setting(
         "",
-        "Columns of a table that are labels, separated by commas; empty: all but the known ones.",
+        "Columns of a table that are labels, separated by commas; empty: all but the known ones."
+        " Of open_images its classes; empty: all of its file of them.",
     )
     ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
     soft_labels: bool = setting(

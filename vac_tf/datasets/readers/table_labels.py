@@ -165,7 +165,12 @@ def _joined_labels(file: Path, columns: list[str], tables: list[Path], separator
     labels_index = columns.index(_JOINED)
 
     def parse(row: TableRow) -> list[float]:
-        present = _joined_names(row.values[labels_index], separator)
+        value = row.values[labels_index]
+        strange = [part for part in value if not _is_name(part)] if isinstance(value, list) else []
+        if strange:
+            reason = f"the list of `labels` holds {strange[0]!r}, expected names."
+            raise BadRowError(reason, "no name")
+        present = _joined_names(value, separator)
         return [float(name in present) for name in label_names]
 
     return label_names, parse
@@ -173,10 +178,14 @@ def _joined_labels(file: Path, columns: list[str], tables: list[Path], separator
 
 def _joined_names(value: Any, separator: str) -> set[str]:
     if isinstance(value, list):
-        parts = [str(part) for part in value]
+        parts = [str(part) for part in value if _is_name(part)]
     else:
         parts = cell_text(value).split(separator)
     return {part.strip() for part in parts if part.strip()}
+
+
+def _is_name(part: Any) -> bool:
+    return isinstance(part, (str, int)) and not isinstance(part, bool)
 
 
 def _label_value(value: Any, column: str, is_soft: bool) -> float:

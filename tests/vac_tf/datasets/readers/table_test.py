@@ -166,6 +166,17 @@ def test_text_that_is_not_utf8(folder):
         read_table(folder, "train")
 
 
+@pytest.mark.parametrize("strange", [None, ["dog"], True])
+def test_a_list_of_labels_holds_names_only(folder, strange):
+    for split, image, labels in (("train", "a.jpg", ["dog", "cat"]), ("val", "b.jpg", [strange])):
+        table = pyarrow.table({"image": [image], "labels": [labels]})
+        parquet.write_table(table, folder / f"{split}.parquet")
+    # The other split's list names no label.
+    assert read_table(folder, "train").label_names == ("cat", "dog")
+    with pytest.raises(DatasetError, match="val.parquet, line 1: the list of `labels` holds"):
+        read_table(folder, "val")
+
+
 def test_a_damaged_parquet_file(folder):
     (folder / "train.parquet").write_bytes(b"PAR1 no more than this")
     with pytest.raises(DatasetError, match="train.parquet: not a readable Parquet file"):
