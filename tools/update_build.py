@@ -60,6 +60,8 @@ PACKAGES = {
     "numpy": ("numpy",),
     "onnx": ("onnx",),
     "onnxruntime": ("onnxruntime_gpu",),
+    # Only in an environment of requirements-conformance.txt, as is torchmetrics.
+    "openvino": (),
     "packaging": ("packaging",),
     "prometheus_client": ("prometheus_client",),
     "pyarrow": ("pyarrow",),
@@ -82,6 +84,7 @@ PACKAGES = {
     "markupsafe": ("markupsafe",),
     # Only in the environment of requirements-benchmarks.txt.
     "torch": (),
+    "torchmetrics": (),
     # Only in the environment of tests/goldens/write_triton_schema.py.
     "tritonclient": (),
     "urllib3": ("urllib3",),

@@ -116,7 +116,7 @@ def test_rounded_inputs(tmp_path, tiny_settings, tiny_backbone):
     settings = {name: tiny_settings[name] for name in names}
     run_dir = write_classifier_run(tmp_path / "run", settings)
     arguments = [f"--run_dir={run_dir}", "--split=val"]
-    levels, *_, decisions, scores = run_warm("experiments.rounded_inputs", *arguments)
+    levels, *_, decisions, scores = run_warm("experiments.precision.rounded_inputs", *arguments)
     mean, largest = map(
         float, re.fullmatch(r"inputs: (\S+) levels off, (\S+) at most", levels).groups()
     )

