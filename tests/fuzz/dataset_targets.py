@@ -9,7 +9,7 @@ import numpy as np
 from tests.fuzz.target import Target
 from tests.vac_tf.datasets.readers import coco_test, wider_test
 from tests.vac_tf.datasets.readers.open_images import reader_test as open_images_test
-from tests.vac_tf.datasets.readers.pedestrians import pa100k_test
+from tests.vac_tf.datasets.readers.pedestrians import pa100k_test, peta_test, rap_test
 from tests.vac_tf.datasets.readers.voc import reader_test as voc_test
 from tests.vac_tf.fixation_files import random_looks, write_json, write_release
 from vac_tf.datasets import DatasetError, read_split
@@ -108,6 +108,14 @@ DATASET_TARGETS = (
             ("open_images", open_images_test.FILE),
             ("open_images_classes", "class-descriptions.csv"),
         )
+    ),
+    Target("rap", rap_test.write, ("RAP_annotation/RAP_annotation.mat",), _reading("rap"), _ERRORS),
+    Target(
+        "peta",
+        peta_test.write,
+        ("PETA dataset/3DPeS/archive/Label.txt", "splits.csv"),
+        _reading("peta"),
+        _ERRORS,
     ),
     Target("pa100k", pa100k_test.write, ("annotation.mat",), _reading("pa100k"), _ERRORS),
     Target(

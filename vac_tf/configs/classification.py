@@ -18,7 +18,8 @@ from vac_tf.configs.run import RunConfig
 
 # Dataset -> the split on which papers report. COCO's test labels are not public.
 DATASETS = {"scenes": "test", "coco": "val", "voc": "test", "open_images": "test"}
-DATASETS |= {"wider": "test", "pa100k": "test", "table": "test", "folder": "test", "jsonl": "test"}
+DATASETS |= {"wider": "test", "pa100k": "test", "peta": "test", "rap": "test"}
+DATASETS |= {"table": "test", "folder": "test", "jsonl": "test"}
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 
@@ -54,8 +55,8 @@ class TrainConfig(
     )
     group_column: str = setting(
         "",
-        "Column (key of jsonl) of the person, video or patient of each image: no group has images"
-        " in the part that --validation_fraction holds out and in training.",
+        "Column (key of jsonl; person of peta) of the person, video or patient of each image: no"
+        " group has images in the part that --validation_fraction holds out and in training.",
     )
     group_file: str = setting(
         "",

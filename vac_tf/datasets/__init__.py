@@ -13,6 +13,8 @@ from vac_tf.datasets.readers.folder import read_folder
 from vac_tf.datasets.readers.jsonl import read_jsonl
 from vac_tf.datasets.readers.open_images.reader import read_open_images
 from vac_tf.datasets.readers.pedestrians.pa100k import read_pa100k
+from vac_tf.datasets.readers.pedestrians.peta import read_peta
+from vac_tf.datasets.readers.pedestrians.rap import read_rap
 from vac_tf.datasets.readers.table import read_table
 from vac_tf.datasets.readers.voc.reader import read_voc
 from vac_tf.datasets.readers.wider import read_wider
@@ -33,6 +35,8 @@ _READERS = {
     "open_images": (read_open_images, ("keep_missing", "label_columns")),
     "wider": (read_wider, ("keep_missing",)),
     "pa100k": (read_pa100k, ("keep_missing",)),
+    "peta": (read_peta, ("label_columns", "group_column")),
+    "rap": (read_rap, ("keep_missing", "label_columns", "partition")),
     "table": (read_table, _TABLE),
     "folder": (read_folder, ()),
     "jsonl": (read_jsonl, ("keep_missing", "group_column")),
@@ -87,18 +91,18 @@ def read_split(
     """Reads one split of a dataset.
 
     Args:
-        name: scenes, coco, voc, open_images, wider, pa100k, table, folder, jsonl or a
-            registered name.
+        name: scenes, coco, voc, open_images, wider, pa100k, peta, rap, table, folder, jsonl
+            or a registered name.
         data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
             may be empty).
         split: name of the split; which ones exist depends on the dataset.
         rejected: None to raise on the first bad row, or a list to which a `RejectedRow` is
             appended for every row that is left out.
-        **options: `label_columns` (table, open_images), `label_separator`, `ignore_columns`,
-            `repeated_images`, `soft_labels`, `weight_column` (table), `image_size`,
+        **options: `label_separator`, `ignore_columns`, `repeated_images`, `soft_labels`,
+            `weight_column` (table), `label_columns` (table, open_images, peta, rap), `image_size`,
             `train_images`, `seed` (scenes), `with_objects` (coco, voc, scenes), `group_column`
-            (table, jsonl), `keep_missing` (all but scenes and folder). Those meant for
-            another dataset are ignored.
+            (table, jsonl, peta), `partition` (rap), `keep_missing` (all but scenes, peta and
+            folder). Those meant for another dataset are ignored.
 
     Returns:
         Paths and labels; no image is opened.

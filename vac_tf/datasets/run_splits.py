@@ -55,6 +55,7 @@ def dataset_options(config: TrainConfig) -> dict:
         "soft_labels": config.soft_labels,
         "weight_column": config.weight_column,
         "group_column": "" if config.group_file else config.group_column,
+        "partition": config.rap_partition,
         "image_size": config.scenes_image_size,
         "train_images": config.scenes_train_images,
         "seed": config.scenes_seed,

@@ -39,6 +39,7 @@ _FREE_SETTINGS = frozenset(
 _YOUNGER_SETTINGS = {
     "imports": "",
     "label_columns": "",
+    "rap_partition": 1,
     "ignore_columns": "",
     "label_groups": "",
     "soft_labels": False,

@@ -7,13 +7,17 @@ from vac_tf.configs.fields import setting
 
 @dataclasses.dataclass(frozen=True)
 class LabelSettings:
-    """Which columns are labels, which of these exclude each other, and what rows count for."""
+    """What of a data set is a label, which exclude each other, and what rows count for."""
 
     label_separator: str = setting("|", "Separator inside the `labels` column (dataset table).")
     label_columns: str = setting(
         "",
         "Columns of a table that are labels, separated by commas; empty: all but the known ones."
-        " Of open_images its classes; empty: all of its file of them.",
+        " Of open_images, peta and rap the classes or attributes; empty: all (rap: those that"
+        " papers evaluate).",
+    )
+    rap_partition: int = setting(
+        1, "Of rap: which of its random partitions, of 5, is trained and tested on.", at_least=1
     )
     ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
     soft_labels: bool = setting(

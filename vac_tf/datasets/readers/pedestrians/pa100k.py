@@ -9,6 +9,7 @@ import numpy as np
 from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.matlab_file import read_matlab_file
 from vac_tf.datasets.readers.official_counts import warn_of_other_count
+from vac_tf.datasets.readers.pedestrians.matlab_values import strings
 from vac_tf.datasets.split import (
     DatasetError,
     RejectedRow,
@@ -107,11 +108,7 @@ def _strings(content: dict[str, Any], key: str, file: Path) -> list[str]:
     if key not in content:
         found = sorted(name for name in content if not name.startswith("__"))
         raise DatasetError(f"{file} has no variable {key!r}. Found: {found}.")
-    # loadmat wraps every cell in an array of its own.
-    cells = [np.ravel(cell) for cell in np.ravel(content[key])]
-    if not cells or any(len(cell) != 1 or not isinstance(cell[0], str) for cell in cells):
-        raise DatasetError(f"{file}: {key!r} must be a non-empty cell array of strings.")
-    return [str(cell[0]) for cell in cells]
+    return strings(content[key], key, file)
 
 
 def _labels(content: dict[str, Any], part: str, shape: tuple[int, int], file: Path) -> np.ndarray:
