@@ -16,7 +16,7 @@ after the job was killed goes on where it stopped.
 Exit codes: 0 the job came through (or was finished before); 1 with --strict: it came through, and
 an image got no scores (with --doctor: the host is not well); 2 the flags are wrong or contradict
 each other; 3 the model, the images or the output cannot be used, the disk is full, or most images
-fail; 130 Ctrl-C.
+fail; 4 with --max_drift: it came through, and the scores have drifted; 130 Ctrl-C.
 
 Needs onnxruntime, numpy, Pillow, absl-py, and for Parquet pyarrow (requirements-scoring.txt);
 neither TensorFlow nor this project's library. Starts in about a second; a small network takes

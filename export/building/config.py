@@ -55,6 +55,11 @@ class ExportConfig:
         32, "Validation images on which the exported files must equal the Keras network."
     )
 
+    reference_images: int = setting(
+        1000,
+        "Validation images, evenly spread, whose scores go into the model file: what score.py"
+        " measures a drift from (0: none).",
+    )
     gate_images: int = setting(
         500,
         "Validation images on which each precision is compared with the Keras network (with fp32"
@@ -88,6 +93,7 @@ class ExportConfig:
         check_choices(self)
         check_needed(self, self._needed)
         check_at_least(-1, self, ("int8_float_convolutions",))
+        check_at_least(0, self, ("reference_images",))
         check_at_least(1, self, ("parity_images", "gate_images", "calibration_images"))
         if self.remove_older_versions and not self.triton_repository:
             raise ValueError(

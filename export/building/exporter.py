@@ -21,6 +21,7 @@ from export.building.precisions import write_precisions
 from export.building.provenance import without_paths
 from export.building.report import ExportReport
 from export.building.saved_model_writer import write_saved_model
+from export.building.score_reference import measure_reference
 from export.building.serving_network import InferenceNetwork
 from export.building.splits import ExportSplits, read_export_splits
 from export.building.threshold_report import describe_thresholds
@@ -121,6 +122,8 @@ def write_bundle(config: ExportConfig, read: Callable[[], Original]) -> ExportRe
 
         onnx_path = os.path.join(folder, ONNX_FILE)
         transposes = write_onnx(onnx_path, network, description, config.opset)
+        reference = measure_reference(onnx_path, splits.reference)
+        description = dataclasses.replace(description, reference=reference)
         saved_model = os.path.join(folder, SAVED_MODEL_FOLDER)
         signatures = write_saved_model(saved_model, network, description)
         parity = check_bundle(folder, network, description, images, config.tolerance)

@@ -1,6 +1,7 @@
 """Export of a network that is no run's: somebody's own, or one that was made in Python."""
 
 import contextlib
+import dataclasses
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -75,12 +76,14 @@ def export_network(
     )
 
     with _split(images, model.label_names) as split:
-        return write_bundle(
-            config,
-            lambda: Original(
-                exported, description, model.settings, given_splits(split, model.settings, config)
-            ),
-        )
+
+        def read() -> Original:
+            splits = given_splits(split, model.settings, config)
+            if images is None:  # Drawn scenes are no reference of photographs.
+                splits = dataclasses.replace(splits, reference=None)
+            return Original(exported, description, model.settings, splits)
+
+        return write_bundle(config, read)
 
 
 def _as_model(network, labels, image_size) -> Model:

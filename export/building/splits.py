@@ -21,11 +21,13 @@ class ExportSplits:
         parity: Validation images on which ONNX and SavedModel must equal the Keras network.
         gate: Validation images on which each precision is judged.
         calibration: Training images that set the ranges of INT8.
+        reference: Validation images whose scores a drift is measured from, or None.
     """
 
     parity: Split
     gate: Split
     calibration: Split
+    reference: Split | None = None
 
 
 def read_export_splits(
@@ -43,13 +45,14 @@ def read_export_splits(
         return leave_bad_images_out(chosen, settings)[0] if skip else chosen
 
     parity = usable(splits.validation, _evenly(splits.validation, config.parity_images))
+    reference = _reference(splits.validation, config)
     if parse_precisions(config.precisions) == ("fp32",):
-        return ExportSplits(parity, parity, splits.train)
+        return ExportSplits(parity, parity, splits.train, reference)
     generator = np.random.default_rng(train_config.seed)
     count = min(config.calibration_images, len(splits.train))
     chosen = np.sort(generator.choice(len(splits.train), count, replace=False))
     gate = usable(splits.validation, _evenly(splits.validation, config.gate_images))
-    return ExportSplits(parity, gate, usable(splits.train, chosen))
+    return ExportSplits(parity, gate, usable(splits.train, chosen), reference)
 
 
 def given_splits(split: Split, settings: ImageSettings, config: ExportConfig) -> ExportSplits:
@@ -62,10 +65,17 @@ def given_splits(split: Split, settings: ImageSettings, config: ExportConfig) ->
     def usable(count):
         return leave_bad_images_out(split.select(_evenly(split, count)), settings)[0]
 
-    parity = usable(config.parity_images)
+    parity, reference = usable(config.parity_images), _reference(split, config)
     if parse_precisions(config.precisions) == ("fp32",):
-        return ExportSplits(parity, parity, parity)
-    return ExportSplits(parity, usable(config.gate_images), usable(config.calibration_images))
+        return ExportSplits(parity, parity, parity, reference)
+    gate, calibration = usable(config.gate_images), usable(config.calibration_images)
+    return ExportSplits(parity, gate, calibration, reference)
+
+
+def _reference(split: Split, config: ExportConfig) -> Split | None:
+    # Unreadable ones are left out where they are scored.
+    count = config.reference_images
+    return split.select(_evenly(split, count)) if count else None
 
 
 def _evenly(split: Split, count: int) -> np.ndarray:

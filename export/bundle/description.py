@@ -9,6 +9,7 @@ from typing import Any
 from export.bundle.label_groups import LabelGroup, groups_from_json, groups_to_json
 from export.bundle.preprocessing import Preprocessing
 from export.bundle.properties import Properties
+from export.bundle.score_histograms import ScoreHistograms
 
 FORMAT_NAME = "vac_tf.classifier"
 FORMAT_VERSION = 2
@@ -64,6 +65,7 @@ class ModelDescription:
         verdict: What the gate found of this very file, or None.
         label_groups: Labels that exclude each other: their probabilities are a softmax, computed
             inside the graph, and the most probable one is decided.
+        reference: The probabilities of held-out images, from which a drift is measured, or None.
     """
 
     label_names: tuple[str, ...]
@@ -78,6 +80,7 @@ class ModelDescription:
     precision: str = "fp32"
     verdict: Mapping[str, Any] | None = None
     label_groups: tuple[LabelGroup, ...] = ()
+    reference: ScoreHistograms | None = None
 
     def __post_init__(self) -> None:
         if not self.label_names or len(self.label_names) != len(self.thresholds):
@@ -125,6 +128,7 @@ class ModelDescription:
             "training_config": dict(self.training_config),
             "evaluation": self.evaluation,
             "versions": dict(self.versions),
+            **({"reference": self.reference.to_json()} if self.reference else {}),
         }
 
     def to_properties(self) -> dict[str, str]:
@@ -169,10 +173,11 @@ class ModelDescription:
         label_names = tuple(values.read("label_names", "a list of texts"))
         if hash_labels(label_names) != values.read("label_names_sha256", "a text"):
             raise ValueError("its label names do not fit their hash.")
-        # Absent in files of earlier exports: calibration, tuning, precision and verdict; in those
-        # without groups: label_groups.
+        # Absent in files of earlier exports: calibration, tuning, precision, verdict and reference;
+        # in those without groups: label_groups.
         groups = values.read("label_groups", "a list of objects", [])
         calibration = values.read("calibration", "an object or null", None)
+        reference = values.read("reference", "an object or null", None)
         return cls(
             label_names=label_names,
             thresholds=tuple(values.read("thresholds", "a list of numbers")),
@@ -186,6 +191,7 @@ class ModelDescription:
             precision=values.read("precision", "a text", "fp32"),
             verdict=values.read("verdict", "an object or null", None),
             label_groups=groups_from_json(groups, label_names),
+            reference=ScoreHistograms.from_json(reference, label_names) if reference else None,
         )
 
 

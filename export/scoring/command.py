@@ -1,5 +1,6 @@
 """What score.py does, by its flags; each job is imported where it starts."""
 
+import dataclasses
 import json
 from typing import TYPE_CHECKING
 
@@ -8,6 +9,8 @@ from export.scoring.config import ScoringConfig
 if TYPE_CHECKING:
     from export.scoring.conversion import ConversionReport
     from export.scoring.report import ScoringReport
+
+DRIFTED = 4  # Exit code of a job whose scores are further from the reference than --max_drift.
 
 
 def run_command(config: ScoringConfig) -> tuple[str, int]:
@@ -31,10 +34,13 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.scoring.benchmark.measure import benchmark
 
         return str(benchmark(config)), 0
+    report: ScoringReport | ConversionReport
     if config.merge:
+        from export.scoring.drift.job_drift import report_merged_drift
         from export.scoring.engine.assembly import merge
 
-        report: ScoringReport | ConversionReport = merge(config.output, config.overwrite)
+        merged = merge(config.output, config.overwrite)
+        report = dataclasses.replace(merged, drift=report_merged_drift(config))
     elif config.convert:
         from export.scoring.conversion import convert
 
@@ -59,4 +65,6 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.scoring.job import score
 
         report = score(config)
-    return str(report), 1 if config.strict and report.errors else 0
+    if config.strict and report.errors:
+        return str(report), 1
+    return str(report), DRIFTED if report.has_drifted else 0

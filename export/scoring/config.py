@@ -7,6 +7,7 @@ from export.files.read_limits import ReadLimits
 from export.scoring.config_checks import (
     STANDARD_OUTPUT,
     check_columns,
+    check_drift,
     check_engine,
     check_jobs,
     check_only_new,
@@ -171,6 +172,16 @@ class ScoringConfig:
         " probability is at most this far from its threshold, and then of that label even if it"
         " was not decided (0: of all images).",
     )
+    max_drift: float = setting(
+        0.0,
+        "End with exit code 4 when the scores are further from the reference than this: population"
+        " stability index beyond that of chance, mean over labels (0: only report it).",
+    )
+    drift_reference: str = setting(
+        "",
+        "Finished output of this model from whose scores the drift is measured (default: those of"
+        " validation images, which the model file holds).",
+    )
     metrics_file: str = setting(
         "", "File of Prometheus metrics, replaced every five seconds while the job runs (.prom)."
     )
@@ -201,7 +212,7 @@ class ScoringConfig:
     strict: bool = setting(
         False,
         "End with exit code 1 when an image got no scores (2: the flags are wrong; 3: the job could"
-        " not run or stopped; 130: it was interrupted).",
+        " not run or stopped; 4: see --max_drift; 130: it was interrupted).",
     )
     describe: bool = setting(
         False, "Print what the model file says of itself, as JSON, and score nothing."
@@ -236,6 +247,7 @@ class ScoringConfig:
         check_stream(self)
         check_columns(self)
         check_only_new(self)
+        check_drift(self)
 
     @property
     def is_stream(self) -> bool:

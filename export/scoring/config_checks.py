@@ -100,6 +100,24 @@ def check_only_new(config: Any) -> None:
         )
 
 
+def check_drift(config: Any) -> None:
+    """Raises ValueError for jobs whose drift is not measured."""
+    given = [name for name in ("max_drift", "drift_reference") if getattr(config, name)]
+    if config.max_drift < 0.0:
+        raise ValueError(f"max_drift must be at least 0, got {config.max_drift}.")
+    wrong = [name for name in (*_MODES, "shard") if getattr(config, name)]
+    wrong = [name for name in wrong if name not in ("merge", "retry_errors")]
+    wrong += ["engine=ray"] if config.engine == "ray" else []
+    if given and wrong:
+        advice = " Give it to --merge, with --model." if wrong == ["shard"] else ""
+        raise ValueError(
+            f"--{given[0]} does not go with --{wrong[0]}: a drift is measured of whole outputs of"
+            f" the local engine.{advice}"
+        )
+    if given and config.merge and not config.model:
+        raise ValueError(f"--merge with --{given[0]} needs --model, whose labels are compared.")
+
+
 def check_ranges(config: Any) -> None:
     """Raises ValueError for a number that is out of its range."""
     check_at_least(1, config, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))

@@ -25,6 +25,7 @@ class ConversionReport:
     images: int
     left_out: int
     errors: int = 0  # Rows without scores were counted when they were scored.
+    has_drifted: bool = False  # As above.
 
     def __str__(self) -> str:
         left_out = f"; {self.left_out} rows without scores are left out" if self.left_out else ""

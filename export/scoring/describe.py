@@ -12,10 +12,13 @@ def describe_model(path: str) -> dict[str, Any]:
         ValueError: as NetworkSession.
     """
     session = NetworkSession(path, "cpu")
+    described = session.description.to_json()
+    if session.description.reference:
+        described["reference"] = {"images": session.description.reference.images}
     return {
         "file": path,
         "sha256": session.sha256,
-        **session.description.to_json(),
+        **described,
         "inputs": session.input_shapes,
         "outputs": session.output_shapes,
     }

@@ -10,9 +10,11 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
+from export.bundle.score_histograms import ScoreHistograms
 from export.files.atomic_file import WriteError
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding.batch_loader import open_loader
+from export.scoring.drift.job_drift import open_reference, report_drift
 from export.scoring.engine.assembly import assemble, remove_state, report_finished
 from export.scoring.engine.finished_output import find_finished
 from export.scoring.engine.heatmap_rows import HeatmapRows
@@ -50,6 +52,7 @@ class OpenJob:
         source: Its rows.
         job: What its parts must have in common.
         heatmaps: Makes what it asks for of heatmaps.
+        reference: Scores from which a drift is measured, or None.
     """
 
     config: ScoringConfig
@@ -57,6 +60,7 @@ class OpenJob:
     source: Source
     job: Job
     heatmaps: HeatmapRows
+    reference: ScoreHistograms | None
 
     @classmethod
     def open(cls, config: ScoringConfig, source: Source | None = None) -> "OpenJob":
@@ -77,6 +81,7 @@ class OpenJob:
         warning = compare_with_verdict(session.description, session.provider, config.model)
         if warning:
             _LOGGER.warning(warning)
+        reference = open_reference(config, session.description, session.sha256)
         if source is None:
             source = open_source(config.images, config.image_root, config.read_limits)
         # A short list needs no full batch of black images.
@@ -89,7 +94,7 @@ class OpenJob:
             job.thresholds,
             job.label_groups,
         )
-        return cls(config, devices, source, job, heatmaps)
+        return cls(config, devices, source, job, heatmaps, reference)
 
     @property
     def session(self) -> NetworkSession:
@@ -158,6 +163,7 @@ def score(config: ScoringConfig, source: Source | None = None) -> ScoringReport:
         # Of a process that was killed at its very end.
         remove_state(config.output, lambda old: not opened.job.differences(old))
         report = report_finished(config.output, manifest, opened.session.placement)
+        report = dataclasses.replace(report, drift=report_drift(config, opened.reference))
     else:
         with saying_what_is_kept():
             report = _score_shard(opened, shard)
@@ -167,7 +173,7 @@ def score(config: ScoringConfig, source: Source | None = None) -> ScoringReport:
 def _score_shard(opened: OpenJob, shard: Shard) -> ScoringReport:
     config, job = opened.config, opened.job
     warm_up_seconds = opened.devices.warm_up(config.batch_size)
-    start = time.monotonic()
+    start, drift = time.monotonic(), None
     with open_shard(config.output, shard) as folder:
         finished = start_or_continue(config.output, folder, job)
         rows = shard.rows(job.rows, config.batch_size)
@@ -178,6 +184,7 @@ def _score_shard(opened: OpenJob, shard: Shard) -> ScoringReport:
             if shard.count == 1:
                 assemble(config.output, job, parts)
                 output = config.output
+                drift = metrics.drift = report_drift(config, opened.reference)
     return ScoringReport(
         count_rows(parts),
         time.monotonic() - start,
@@ -186,6 +193,7 @@ def _score_shard(opened: OpenJob, shard: Shard) -> ScoringReport:
         resumed=sum(part.rows for part in finished),
         warm_up_seconds=warm_up_seconds,
         images_by_device=opened.devices.images,
+        drift=drift,
     )
 
 

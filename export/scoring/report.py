@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 
+from export.scoring.drift.drift import Drift
 from export.scoring.output.rows import printable_path
 
 
@@ -50,6 +51,7 @@ class ScoringReport:
         warm_up_seconds: Wall time of the network's first call on a GPU, not part of `seconds`.
         images_by_device: How many images each device computed.
         skipped: What a job of new pictures left out; None of other jobs.
+        drift: How far its scores are from those of a reference, where that was measured.
     """
 
     counts: Mapping[str, int]
@@ -63,6 +65,12 @@ class ScoringReport:
     warm_up_seconds: float = 0.0
     images_by_device: Mapping[str, int] = dataclasses.field(default_factory=dict)
     skipped: Skipped | None = None
+    drift: Drift | None = None
+
+    @property
+    def has_drifted(self) -> bool:
+        """Whether the drift is above the limit that was given."""
+        return self.drift is not None and self.drift.is_too_large
 
     @property
     def errors(self) -> int:
@@ -82,6 +90,7 @@ class ScoringReport:
         end = f"{output}; {counts}; errors: {self.errors}"
         if self.skipped is not None:
             end += f"; {self.skipped}"
+        end += f"\n{self.drift}" if self.drift is not None else ""
         if nothing:
             return f"Nothing to score: {nothing}{left_out}{end}"
         warm_up = f" (warm-up {self.warm_up_seconds:.1f} s)" if self.warm_up_seconds else ""

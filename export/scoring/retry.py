@@ -8,10 +8,17 @@ from collections.abc import Sequence
 
 from export.bundle.model_file import hash_file
 from export.scoring.config import ScoringConfig
+from export.scoring.drift.job_drift import report_drift
 from export.scoring.engine.assembly import assemble_retried, remove_state
-from export.scoring.engine.finished_output import read_manifest
+from export.scoring.engine.finished_output import Manifest, read_manifest
 from export.scoring.engine.job_record import RETRY_SETTING, Job
-from export.scoring.engine.parts import count_rows, find_shards, open_shard, start_or_continue
+from export.scoring.engine.parts import (
+    count_rows,
+    find_shards,
+    join_scores,
+    open_shard,
+    start_or_continue,
+)
 from export.scoring.engine.shard import Shard
 from export.scoring.job import OpenJob, saying_what_is_kept
 from export.scoring.output.finished_rows import read_statuses
@@ -33,7 +40,7 @@ def retry_errors(config: ScoringConfig) -> ScoringReport:
     """
     # What fails again may be all that there is to do.
     opened = OpenJob.open(dataclasses.replace(config, max_error_share=1.0))
-    sha256 = _check_output(config.output, opened.job)
+    manifest, sha256 = _check_output(config.output, opened.job)
     # Of a process that was killed after the output was replaced.
     remove_state(config.output, lambda old: old.settings.get(_OUTPUT_SETTING, sha256) != sha256)
     read = read_statuses(config.output, opened.job.settings["format"])
@@ -42,7 +49,9 @@ def retry_errors(config: ScoringConfig) -> ScoringReport:
     placement, rest = opened.session.placement, Counter(statuses)
     if not rows:
         reason = f"no row has a status of --retry_errors={config.retry_errors}"
-        return ScoringReport({"ok": 0, **rest}, 0.0, config.output, placement, nothing=reason)
+        drift = report_drift(config, opened.reference)
+        counts = {"ok": 0, **rest}
+        return ScoringReport(counts, 0.0, config.output, placement, nothing=reason, drift=drift)
     wanted = sorted({statuses[row] for row in rows})
     settings = {**opened.job.settings, RETRY_SETTING: wanted, _OUTPUT_SETTING: sha256}
     job = dataclasses.replace(opened.job, settings=settings, rows=len(rows))
@@ -54,7 +63,11 @@ def retry_errors(config: ScoringConfig) -> ScoringReport:
             opened.write_parts(folder, rows, finished, metrics)
             parts = folder.all_parts()
             counts = _replaced(rest, wanted, count_rows(parts))
-            assemble_retried(config.output, opened.job, rows, parts, counts)
+            # The rows that are replaced had no scores.
+            names, pieces = job.columns.label_names, [part.scores for part in parts]
+            scores = join_scores(names, [manifest.scores, *pieces])
+            assemble_retried(config.output, opened.job, rows, parts, counts, scores)
+            drift = metrics.drift = report_drift(config, opened.reference)
     return ScoringReport(
         counts,
         time.monotonic() - start,
@@ -64,6 +77,7 @@ def retry_errors(config: ScoringConfig) -> ScoringReport:
         retried=len(rows),
         warm_up_seconds=warm_up_seconds,
         images_by_device=opened.devices.images,
+        drift=drift,
     )
 
 
@@ -79,8 +93,8 @@ def _is_wanted(status: str, retried: str) -> bool:
     return status != "ok" and (status in names or "all" in names)
 
 
-def _check_output(output: str, job: Job) -> str:
-    """The hash of the output, after a check that it is the finished one of `job`."""
+def _check_output(output: str, job: Job) -> tuple[Manifest, str]:
+    """Manifest and hash of the output, after a check that it is the finished one of `job`."""
     manifest = read_manifest(output)
     if manifest is None:
         raise ValueError(
@@ -99,4 +113,4 @@ def _check_output(output: str, job: Job) -> str:
         raise ValueError(
             f"{output!r} is not as this job wrote it. Score everything again with --overwrite."
         )
-    return sha256
+    return manifest, sha256

@@ -7,8 +7,12 @@ import time
 from collections import Counter
 from typing import BinaryIO
 
+import numpy as np
+
+from export.bundle.score_histograms import BINS, ScoreHistograms
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding.batch_loader import open_loader
+from export.scoring.drift.drift import measure_drift
 from export.scoring.engine.error_share import ErrorShare
 from export.scoring.engine.shard import Shard
 from export.scoring.engine.shard_scorer import ShardScorer
@@ -34,10 +38,15 @@ def stream(config: ScoringConfig, file: BinaryIO | None = None) -> ScoringReport
     file = sys.stdout.buffer if file is None else file
     opened = OpenJob.open(config)
     warm_up_seconds = opened.devices.warm_up(opened.config.batch_size)
-    start, counts = time.monotonic(), Counter({"ok": 0})
+    start, counts, drift = time.monotonic(), Counter({"ok": 0}), None
+    names = opened.job.columns.label_names
+    scores = np.zeros((len(names), BINS), np.int64)
     try:
         with opened.metrics(Shard(), opened.job.rows, ()) as metrics:
-            _write_rows(opened, file, counts, metrics)
+            _write_rows(opened, file, counts, scores, metrics)
+            if opened.reference is not None:
+                current = ScoreHistograms.from_array(names, scores)
+                drift = metrics.drift = measure_drift(opened.reference, current, config.max_drift)
     except BrokenPipeError:
         _forget_output(file)
     return ScoringReport(
@@ -48,10 +57,17 @@ def stream(config: ScoringConfig, file: BinaryIO | None = None) -> ScoringReport
         left_out=opened.source.left_out,
         warm_up_seconds=warm_up_seconds,
         images_by_device=opened.devices.images,
+        drift=drift,
     )
 
 
-def _write_rows(opened: OpenJob, file: BinaryIO, counts: Counter[str], metrics: JobMetrics) -> None:
+def _write_rows(
+    opened: OpenJob,
+    file: BinaryIO,
+    counts: Counter[str],
+    scores: np.ndarray,
+    metrics: JobMetrics,
+) -> None:
     config, rows = opened.config, range(opened.job.rows)
     # Within a job that is one part, as long as it is: nothing of it can be done again.
     error_share = ErrorShare(config.max_error_share, "--max_error_share=1 goes on whatever fails.")
@@ -67,6 +83,7 @@ def _write_rows(opened: OpenJob, file: BinaryIO, counts: Counter[str], metrics: 
             writer.write(block)
             file.flush()
             counts.update(block.statuses)
+            scores += block.score_counts()
             metrics.update(Counter(block.statuses))
             progress.update(len(block.inputs), sum(word != "ok" for word in block.statuses))
             error_share.update(block.statuses, block.errors)

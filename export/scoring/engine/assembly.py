@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from export.bundle.model_file import hash_file
+from export.bundle.score_histograms import ScoreHistograms
 from export.files.atomic_file import remove_partial_files, replace_file
 from export.scoring.engine.finished_output import (
     Manifest,
@@ -25,6 +26,7 @@ from export.scoring.engine.parts import (
     find_shards,
     heatmap_folder,
     job_folder,
+    join_scores,
     open_shard,
 )
 from export.scoring.output.writers import check_output, open_rows
@@ -116,14 +118,20 @@ def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter[str]:
         Number of rows by status.
     """
     counts = count_rows(parts)
-    with _new_output(output, job, counts, _move_heatmaps) as writer:
+    scores = join_scores(job.columns.label_names, (part.scores for part in parts))
+    with _new_output(output, job, counts, scores, _move_heatmaps) as writer:
         for part in parts:
             writer.append_part(part.path)
     return counts
 
 
 def assemble_retried(
-    output: str, job: Job, rows: Sequence[int], parts: Sequence[Part], counts: Counter[str]
+    output: str,
+    job: Job,
+    rows: Sequence[int],
+    parts: Sequence[Part],
+    counts: Counter[str],
+    scores: ScoreHistograms | None,
 ) -> None:
     """Replaces some rows of a finished output by those of the parts, and removes the parts.
 
@@ -133,14 +141,19 @@ def assemble_retried(
         rows: Ascending numbers of the rows.
         parts: As many rows in all.
         counts: Number of rows of the new output by status.
+        scores: How its probabilities are spread, where that is known.
     """
-    with _new_output(output, job, counts, _add_heatmaps) as writer:
+    with _new_output(output, job, counts, scores, _add_heatmaps) as writer:
         writer.append_replaced(output, rows, [part.path for part in parts])
 
 
 @contextlib.contextmanager
 def _new_output(
-    output: str, job: Job, counts: Counter[str], take_heatmaps: Callable[[str], None]
+    output: str,
+    job: Job,
+    counts: Counter[str],
+    scores: ScoreHistograms | None,
+    take_heatmaps: Callable[[str], None],
 ) -> Iterator[Any]:
     remove_partial_files(output)  # Of a process that was killed here; all locks are ours.
     properties = {key: job.settings[key] for key in ("model_sha256", "label_names_sha256")}
@@ -149,7 +162,7 @@ def _new_output(
             yield writer
         file.flush()
         # Before the output: so whoever finds an output finds its own manifest and heatmaps.
-        Manifest(job, counts, hash_file(file.name)).write(output)
+        Manifest(job, counts, hash_file(file.name), scores).write(output)
         take_heatmaps(output)
     _remove_job_folder(output)
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from export.bundle.model_file import hash_file
+from export.bundle.score_histograms import ScoreHistograms
 from export.files.atomic_file import write_json
 from export.scoring.engine.job_record import Job, parse_job
 
@@ -30,16 +31,19 @@ class Manifest:
         job: Its settings and columns.
         counts: Number of rows by status.
         sha256: Hash of the output.
+        scores: How its probabilities are spread; None of an output of an earlier version.
     """
 
     job: Job
     counts: Mapping[str, int]
     sha256: str
+    scores: ScoreHistograms | None = None
 
     def write(self, output: str) -> None:
         """Puts it beside the output."""
         counts = dict(sorted(self.counts.items()))
-        values = {"counts": counts, "sha256": self.sha256, **self.job.to_json()}
+        scores = {"scores": self.scores.to_json()} if self.scores else {}
+        values = {"counts": counts, "sha256": self.sha256, **scores, **self.job.to_json()}
         write_json(manifest_file(output), values)
 
     def fits(self, output: str) -> bool:
@@ -61,8 +65,11 @@ def read_manifest(output: str) -> Manifest | None:
         counts, sha256 = dict(values["counts"]), values["sha256"]
         if not isinstance(sha256, str) or any(type(count) is not int for count in counts.values()):
             return None
-        return Manifest(parse_job(data, path), counts, sha256)
-    except (FileNotFoundError, ValueError, KeyError, TypeError, RecursionError):
+        job, scores = parse_job(data, path), values.get("scores")
+        names = job.columns.label_names
+        read = ScoreHistograms.from_json(scores, names) if scores else None
+        return Manifest(job, counts, sha256, read)
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -16,10 +16,13 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from export.bundle.model_file import hash_file
+from export.bundle.score_histograms import BINS, ScoreHistograms
 from export.files.atomic_file import write_json
 from export.files.folder_lock import lock_folder
 from export.scoring.engine.job_record import Job, parse_job
@@ -33,11 +36,19 @@ _SHARD_FOLDER = re.compile(r"shard-(\d+)-of-(\d+)")  # See `Shard.folder_name`.
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A finished part: its file, its number of rows by status, its hash."""
+    """A finished part.
+
+    Attributes:
+        path: Its file.
+        counts: Its number of rows by status.
+        sha256: Its hash.
+        scores: How its probabilities are spread; None for a part of an earlier version.
+    """
 
     path: str
     counts: Mapping[str, int]
     sha256: str
+    scores: ScoreHistograms | None = None
 
     @property
     def rows(self) -> int:
@@ -51,6 +62,18 @@ def count_rows(parts: Iterable[Part]) -> Counter[str]:
     for part in parts:
         counts.update(part.counts)
     return counts
+
+
+def join_scores(
+    label_names: Sequence[str], pieces: Iterable[ScoreHistograms | None]
+) -> ScoreHistograms | None:
+    """The histograms of all pieces together; None where one has none."""
+    total = np.zeros((len(label_names), BINS), np.int64)
+    for piece in pieces:
+        if piece is None:
+            return None
+        total += piece.array
+    return ScoreHistograms.from_array(label_names, total)
 
 
 class ShardFolder:
@@ -125,8 +148,10 @@ class ShardFolder:
         try:
             with open(self._file(number, ".json"), encoding="utf-8") as file:
                 values = json.load(file)
-            part = Part(path, values["counts"], values["sha256"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            scores, names = values.get("scores"), self.job.columns.label_names
+            read = ScoreHistograms.from_json(scores, names) if scores else None
+            part = Part(path, values["counts"], values["sha256"], read)
+        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
             return None
         is_whole = os.path.exists(path) and hash_file(path) == part.sha256
         return part if is_whole else None
@@ -147,17 +172,20 @@ class ShardFolder:
         return parts
 
     @contextlib.contextmanager
-    def new_part(self, number: int, counts: Counter[str]) -> Iterator[Any]:
+    def new_part(self, number: int, counts: Counter[str], scores: np.ndarray) -> Iterator[Any]:
         """A writer for a part; it is finished when the body ends without exception.
 
         Args:
             number: Its number, from 0.
             counts: Number of its rows by status, complete when the body ends.
+            scores: int64 `[L, BINS]`, how its probabilities are spread, likewise.
         """
         path = self._file(number, self.job.settings["format"])
         with open_writer(path, self.job.columns, is_part=True) as writer:
             yield writer
-        write_json(self._file(number, ".json"), {"counts": counts, "sha256": hash_file(path)})
+        histograms = ScoreHistograms.from_array(self.job.columns.label_names, scores)
+        values = {"counts": counts, "sha256": hash_file(path), "scores": histograms.to_json()}
+        write_json(self._file(number, ".json"), values)
 
 
 def job_folder(output: str) -> str:

@@ -8,6 +8,9 @@ import itertools
 import time
 from collections.abc import Generator, Iterator, Sequence
 
+import numpy as np
+
+from export.bundle.score_histograms import BINS
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding.batch_loader import Loader
 from export.scoring.decoding.loading import SlotInputs
@@ -131,11 +134,13 @@ class ShardScorer:
         with Progress(total, done, self._devices.images) as progress:
             while done < total:
                 counts: collections.Counter[str] = collections.Counter()
+                scores = np.zeros((len(self._thresholds), BINS), np.int64)
                 error_share.begin_part()
-                with folder.new_part(number, counts) as writer:
+                with folder.new_part(number, counts, scores) as writer:
                     for block in self._blocks_of_part(scored):
                         writer.write(block)
                         counts.update(block.statuses)
+                        scores += block.score_counts()
                         error_share.update(block.statuses, block.errors)
                         errors = sum(status != "ok" for status in block.statuses)
                         progress.update(len(block.inputs), errors)

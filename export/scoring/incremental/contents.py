@@ -5,7 +5,7 @@ import hashlib
 import itertools
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 from export.files.read_limits import ReadLimits
@@ -55,7 +55,7 @@ class Contents:
 
 def read_contents(
     inputs: Iterable[ScoringInput], limits: ReadLimits, threads: int
-) -> Iterator[tuple[ScoringInput, Content]]:
+) -> Generator[tuple[ScoringInput, Content], None, None]:
     """Inputs in order, each with its content; every file is read whole.
 
     Args:

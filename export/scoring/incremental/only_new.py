@@ -24,8 +24,10 @@ from export.scoring.sources.open_source import open_source
 LEDGER_FOLDER = "scored.ledger"  # Beside the output.
 # What decides the values of a row, beside the model and the picture. Batch size, provider and
 # versions of packages may change last digits only; the format changes none.
-_SETTINGS = ("fast_decode", "logits", "top_k", "embeddings")
-_SETTINGS += ("heatmaps", "heatmap_labels", "heatmap_margin")
+_SETTINGS = (
+    *("fast_decode", "logits", "top_k", "embeddings"),
+    *("heatmaps", "heatmap_labels", "heatmap_margin"),
+)
 _SECONDS_BETWEEN = 30.0  # Of lines that say how far it is.
 _LOGGER = logging.getLogger(__name__)
 

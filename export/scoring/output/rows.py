@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from export.bundle.score_histograms import count_bins
 from export.scoring.output.heatmap_peaks import Peaks
 from export.scoring.sources.input import BOX_COLUMNS, ScoringInput
 
@@ -57,6 +58,10 @@ class RowBlock:
     def top_labels(self, count: int) -> np.ndarray:
         """int `[N, K]`: the most probable labels, the first first; of equal ones the earlier."""
         return np.argsort(-self.probabilities, axis=1, kind="stable")[:, :count]
+
+    def score_counts(self) -> np.ndarray:
+        """How many of the rows with scores lie in each bin, int64 `[L, BINS]`."""
+        return count_bins(self.probabilities[[status == "ok" for status in self.statuses]])
 
     def take(self, numbers: Sequence[int]) -> "RowBlock":
         """Some of the rows, by their place in this block."""

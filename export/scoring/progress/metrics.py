@@ -10,10 +10,11 @@ from typing import Any
 
 from export.files.atomic_file import replace_file
 from export.scoring.config import THIS_HOST, ScoringConfig
+from export.scoring.drift.drift import Drift
 from export.scoring.output.rows import printable_path
+from export.scoring.progress.drift_metrics import PREFIX, drift_metrics
 
 _SECONDS_BETWEEN = 5.0
-_PREFIX = "vac_scoring"
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -34,6 +35,9 @@ class JobMetrics:
         facts: Labels of `vac_scoring_info`.
         images_by_device: How many images each device computed, kept up by others.
         host: Address on which the server answers; by default this host only.
+
+    Attributes:
+        drift: How far the scores are from those of a reference, once that is known.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class JobMetrics:
         self._facts = facts
         self._images_by_device = images_by_device or {}
         self._finished = False
+        self.drift: Drift | None = None
         self._start = self._last = time.monotonic()
         self._is_warned = False
         self._client: Any = import_client() if path or port else None
@@ -121,13 +126,13 @@ class JobMetrics:
         """The metrics of this moment, as prometheus_client has them."""
         families = self._client.metrics_core
         rows = families.CounterMetricFamily(
-            f"{_PREFIX}_images", "Rows by status.", labels=["status"]
+            f"{PREFIX}_images", "Rows by status.", labels=["status"]
         )
         for status, count in self._counts.items():
             rows.add_metric([status], count)
         yield rows
         devices = families.CounterMetricFamily(
-            f"{_PREFIX}_device_images",
+            f"{PREFIX}_device_images",
             "Images that each device computed for this process.",
             labels=["device"],
         )
@@ -141,9 +146,11 @@ class JobMetrics:
             "finished": ("1 when the job came through.", int(self._finished)),
         }
         for name, (help_text, value) in gauges.items():
-            yield families.GaugeMetricFamily(f"{_PREFIX}_{name}", help_text, value)
+            yield families.GaugeMetricFamily(f"{PREFIX}_{name}", help_text, value)
+        if self.drift is not None:
+            yield from drift_metrics(families, self.drift)
         facts = {name: printable_path(value) for name, value in self._facts.items()}
-        yield families.InfoMetricFamily(_PREFIX, "What is scored with what.", facts)
+        yield families.InfoMetricFamily(PREFIX, "What is scored with what.", facts)
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._start, 3)

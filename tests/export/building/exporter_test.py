@@ -55,6 +55,17 @@ def test_the_effect_of_fast_decoding_is_measured(bundle):
     }
 
 
+def test_the_file_holds_how_the_scores_of_validation_images_are_spread(bundle, data_dir, tmp_path):
+    config = ScoringConfig(
+        model=str(bundle / "model.onnx"),
+        images=str(data_dir / "val.csv"),
+        output=str(tmp_path / "rows.csv"),
+    )
+    report = score(config)
+    assert report.drift.reference_images == report.drift.images == 11
+    assert report.drift.overall.psi == report.drift.overall.js == 0.0
+
+
 def test_parity_covers_every_way_to_run_it(bundle):
     outputs = json.loads((bundle / "bundle.json").read_text())["parity"]["outputs"]
     assert set(outputs) == {

@@ -41,6 +41,7 @@ def test_a_network_and_all_that_decides_become_a_bundle(data_dir, tmp_path):
     assert report.exit_code == 0
     content = json.loads((folder / "bundle.json").read_text())
     assert content["parity"]["images"] == 2  # The third is the broken one.
+    assert content["model"]["reference"]["images"] == len(files)
     exported = scoring.load(folder)
     assert exported.label_names == NAMES and exported.thresholds == model.thresholds
     assert exported.preprocessing.resize_kernel == "nearest"
