@@ -81,9 +81,9 @@ class OpenJob:
         warning = compare_with_verdict(session.description, session.provider, config.model)
         if warning:
             _LOGGER.warning(warning)
-        reference = open_reference(config, session.description, session.sha256)
         if source is None:
             source = open_source(config.images, config.image_root, config.read_limits)
+        reference = open_reference(config, session.description, session.sha256)
         # A short list needs no full batch of black images.
         config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
         job = describe_job(config, session, source)
