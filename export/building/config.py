@@ -47,6 +47,12 @@ class ExportConfig:
         "Give the networks the output embeddings too: the last features, averaged over the image,"
         " for score.py --embeddings.",
     )
+    tta: str = setting(
+        "",
+        "Test-time views, such as hflip,scale:256 (hflip, vflip, rotate:QUARTER_TURNS,"
+        " scale:PIXELS): the exported networks average each image's outputs over itself and these"
+        " views, and say per label how far they agree (stability). Costs a pass a view.",
+    )
     precisions: str = setting(
         "fp32", "Precisions to export, of fp32 (always), fp16 and int8, separated by commas."
     )

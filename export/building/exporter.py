@@ -30,6 +30,8 @@ from export.building.triton_repository import (
     triton_model_name,
     write_triton_model,
 )
+from export.building.views.averaging import parse_views
+from export.building.views.gain import measure_views
 from export.bundle.description import (
     MODEL_CARD,
     ONNX_FILE,
@@ -45,6 +47,7 @@ from export.scoring.runtime.session import NetworkSession
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
+from vac_tf.geometry.transforms import Transform
 from vac_tf.inputs.image_source import ImageSettings
 from vac_tf.inputs.settings import image_settings
 from vac_tf.models.saving import load_network
@@ -97,26 +100,25 @@ def write_bundle(config: ExportConfig, read: Callable[[], Original]) -> ExportRe
         read: Gives the network; called when the bundle's folder is known to be of use.
 
     Raises:
-        ValueError: when `bundle_dir` cannot be written, or an image cannot be read;
-            ExportParityError when the SavedModel or the float32 file differs from the network;
-            WriteError when a disk is full. Then there is no new bundle. A refused fp16 or int8 is
-            no error: it is missing in the bundle, and the report says why.
+        ValueError: when `bundle_dir` cannot be written, the network does not take the views of
+            `tta`, or an image cannot be read; ExportParityError when the SavedModel or the float32
+            file differs from the network; WriteError when a disk is full. Then there is no new
+            bundle. A refused fp16 or int8 is no error: it is missing in the bundle, and the report
+            says why.
     """
     start = time.monotonic()
+    parse_views(config.tta)  # Before the run is read.
     with (
         name_full_disk(config),
         new_bundle(config.bundle_dir) as folder,
         new_triton_model(config) as triton_folder,
     ):
         original = read()
-        description, settings, splits = original.description, original.settings, original.splits
-        network = InferenceNetwork(
-            original.network,
-            description.preprocessing,
-            description.calibration,
-            config.embeddings,
-            description.label_groups,
-        )
+        settings, splits = original.settings, original.splits
+        views = parse_views(config.tta, settings.resize_kernel)
+        specs = tuple(view.spec for view in views)
+        description = dataclasses.replace(original.description, tta=specs)
+        network = _serving_network(original, config, views)
         images = load_parity_images(splits.parity, settings, description.preprocessing)
         gate_set = load_gate_set(splits.gate, settings, description, network)
 
@@ -131,6 +133,9 @@ def write_bundle(config: ExportConfig, read: Callable[[], Original]) -> ExportRe
         parity["fast_decode"] = measure_fast_decode(
             NetworkSession(onnx_path, "cpu"), scoring_inputs(splits.gate), _GATE_BATCH
         ).to_json()
+        if views:
+            alone = _serving_network(original, config)
+            parity["views"] = measure_views(onnx_path, alone, description, gate_set, config.opset)
         precisions = write_precisions(folder, description, gate_set, splits.calibration, config)
         write_model_card(os.path.join(folder, MODEL_CARD), description, parity, precisions)
         write_bundle_file(folder, description, parity, precisions)
@@ -139,6 +144,20 @@ def write_bundle(config: ExportConfig, read: Callable[[], Original]) -> ExportRe
     seconds = time.monotonic() - start
     thresholds = tuple(describe_thresholds(description))
     return ExportReport(config.bundle_dir, signatures, parity, precisions, seconds, thresholds)
+
+
+def _serving_network(
+    original: Original, config: ExportConfig, views: Sequence[Transform] = ()
+) -> InferenceNetwork:
+    described = original.description
+    return InferenceNetwork(
+        original.network,
+        described.preprocessing,
+        described.calibration,
+        config.embeddings,
+        described.label_groups,
+        views,
+    )
 
 
 def describe_run(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from export.building.precisions import refusal
+from export.building.views.gain import describe_views
 from export.bundle.description import BUNDLE_FILE, SAVED_MODEL_FOLDER, ModelDescription
 from export.bundle.label_groups import LabelGroup
 
@@ -84,6 +85,18 @@ def _purpose(description: ModelDescription) -> list[str]:
         "",
         f"Input: RGB images, resized ({size.resize_kernel}) to {size.width} x {size.height} pixels."
         " Output: a logit and a probability per label, and heatmaps.",
+        *_views(description),
+    ]
+
+
+def _views(description: ModelDescription) -> list[str]:
+    if not description.tta:
+        return []
+    return [
+        "",
+        f"It averages each image's outputs over itself and {', '.join(description.tta)}"
+        " (transforms of the image), and says as `stability`, per label in 0..1, how far the"
+        " probabilities of these views agree.",
     ]
 
 
@@ -148,6 +161,8 @@ def _files(parity: Mapping[str, Any], precisions: Mapping[str, Any]) -> list[str
         f" the Keras network by at most {largest:.1e} in probability.",
         "",
     ]
+    if "views" in parity:
+        lines += [*describe_views(parity["views"]), ""]
     rows = []
     for name, verdict in precisions.items():
         if verdict["accepted"]:

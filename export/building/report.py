@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from export.building.precisions import refusal
+from export.building.views.gain import describe_views
 from export.bundle.description import SAVED_MODEL_FOLDER
 
 
@@ -54,6 +55,8 @@ class ExportReport:
         lines += self.thresholds
         if len(self.precisions) > 1:
             lines += [_describe_verdict(verdict) for verdict in accepted]
+        if "views" in self.parity:
+            lines += describe_views(self.parity["views"])
         fast = self.parity["fast_decode"]
         if fast["probabilities"]:
             lines.append(

@@ -5,11 +5,13 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
+from export.building.views.averaging import ViewAverage, agreement, check_views
 from export.bundle.description import OutputCalibration
 from export.bundle.label_groups import LabelGroup
 from export.bundle.preprocessing import Preprocessing
-from export.scoring.runtime.graph_fit import EMBEDDINGS
+from export.scoring.runtime.graph_fit import EMBEDDINGS, STABILITY
 from vac_tf.geometry.resizing import resize_images
+from vac_tf.geometry.transforms import Transform
 from vac_tf.inputs.decoding import decode_image
 from vac_tf.losses.label_groups import grouped_probabilities
 from vac_tf.models.cam_head import HEAD_LAYER, pool_features
@@ -24,6 +26,7 @@ class InferenceNetwork:
     Attributes:
         network: The Keras network that holds the weights.
         embedding_size: Numbers of an embedding; 0 where there are none.
+        gives_stability: Whether there are views, and `predict` says how much they agree.
 
     Args:
         network: Functional `keras.Model`, `images` -> `logits`, `heatmaps`; of any precision.
@@ -31,6 +34,10 @@ class InferenceNetwork:
         calibration: Of the probabilities; logits stay as the network gives them.
         gives_embeddings: Whether `predict` also gives the pooled features.
         label_groups: Labels that exclude each other.
+        views: Transforms whose outputs are averaged with those of the image itself.
+
+    Raises:
+        ValueError: the network has no embeddings, or does not take the views.
     """
 
     def __init__(
@@ -40,6 +47,7 @@ class InferenceNetwork:
         calibration: OutputCalibration | None = None,
         gives_embeddings: bool = False,
         label_groups: Sequence[LabelGroup] = (),
+        views: Sequence[Transform] = (),
     ):
         # A network in mixed precision exports to a graph that ONNX Runtime refuses or distorts.
         self.network = rebuild_network(
@@ -49,6 +57,9 @@ class InferenceNetwork:
         self._preprocessing = preprocessing
         self._calibration = calibration
         self._groups = tuple(label_groups)
+        check_views(self.network, views, preprocessing.height)
+        self._views = ViewAverage(self._outputs, views) if views else None
+        self.gives_stability = bool(views)
         size = (preprocessing.height, preprocessing.width, 3)
         outputs = self._predict(tf.zeros((1, *size)))  # Some layers make their state only now.
         self.embedding_size = outputs[EMBEDDINGS].shape[1] if gives_embeddings else 0
@@ -66,15 +77,31 @@ class InferenceNetwork:
             )
         return with_features(self.network)
 
-    def _predict(self, images):
-        outputs = dict(self._forward(tf.cast(images, tf.float32), training=False))
+    def _outputs(self, images):
+        """Of one view of each image: all but the probabilities."""
+        outputs = dict(self._forward(images, training=False))
         if "features" in outputs:
             outputs[EMBEDDINGS] = pool_features(outputs.pop("features"), "average")
-        calibrated = outputs["logits"]
+        return outputs
+
+    def _predict(self, images):
+        images = tf.cast(images, tf.float32)
+        if self._views is None:
+            outputs = self._outputs(images)
+            return {**outputs, "probabilities": self._probabilities(outputs["logits"])}
+        outputs, logits = self._views(images)
+        of_views = self._probabilities(tf.reshape(logits, (-1, logits.shape[-1])))
+        return {
+            **outputs,
+            "probabilities": self._probabilities(outputs["logits"]),
+            STABILITY: agreement(tf.reshape(of_views, (len(logits), -1, logits.shape[-1]))),
+        }
+
+    def _probabilities(self, logits):
         if self._calibration:
             scales, offsets = self._calibration.scales, self._calibration.offsets
-            calibrated = calibrated * tf.constant(scales) + tf.constant(offsets)
-        return {**outputs, "probabilities": grouped_probabilities(calibrated, self._groups)}
+            logits = logits * tf.constant(scales) + tf.constant(offsets)
+        return grouped_probabilities(logits, self._groups)
 
     def predict(self, images):
         """`[B, H, W, 3]` RGB in 0..255 -> `logits`, `probabilities`, `heatmaps`.
@@ -82,16 +109,25 @@ class InferenceNetwork:
         A dual-stream network also gives `trunk_heatmaps` and `branch_heatmaps`. On request there
         are `embeddings` `[B, C]`: the last features, averaged over the image whatever pooling the
         logits have; of a dual-stream network those of both streams, one behind the other.
+
+        With views all of these are means over the image and its views, heatmaps brought back;
+        `probabilities` are those of the mean logits, and there is `stability` `[B, L]` in 0..1: 1
+        less the range that a label's probability has over the single views.
         """
         return self._predict(images)
 
     def classify(self, images):
-        """As `predict`, without the heatmaps: a small answer for a server."""
+        """As `predict`, without heatmaps and embeddings: a small answer for a server."""
         outputs = self._predict(images)
-        return {name: outputs[name] for name in ("logits", "probabilities")}
+        return {name: outputs[name] for name in self.classification}
+
+    @property
+    def classification(self) -> tuple[str, ...]:
+        """Names of the outputs of `classify`."""
+        return ("logits", "probabilities", *((STABILITY,) if self.gives_stability else ()))
 
     def classify_bytes(self, encoded_images):
-        """Encoded images `[B]` -> `logits`, `probabilities`; decoded and resized as in training."""
+        """Encoded images `[B]` -> as `classify`; decoded and resized as in training."""
         settings = self._preprocessing
 
         def load(contents):

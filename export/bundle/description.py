@@ -66,6 +66,8 @@ class ModelDescription:
         label_groups: Labels that exclude each other: their probabilities are a softmax, computed
             inside the graph, and the most probable one is decided.
         reference: The probabilities of held-out images, from which a drift is measured, or None.
+        tta: Views whose outputs the graph averages with those of the image itself, such as
+            `hflip`, `scale:256`; it then also has the output `stability`.
     """
 
     label_names: tuple[str, ...]
@@ -81,6 +83,7 @@ class ModelDescription:
     verdict: Mapping[str, Any] | None = None
     label_groups: tuple[LabelGroup, ...] = ()
     reference: ScoreHistograms | None = None
+    tta: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.label_names or len(self.label_names) != len(self.thresholds):
@@ -101,6 +104,7 @@ class ModelDescription:
         """Of the file: the lowest that has what it says.
 
         Programs that know no groups would decide their labels one by one: they must refuse.
+        Those that know no `tta` lack a column, and decide alike.
         """
         return FORMAT_VERSION if self.label_groups else _VERSION_WITHOUT_GROUPS
 
@@ -114,6 +118,7 @@ class ModelDescription:
             "label_names_sha256": hash_labels(self.label_names),
             "thresholds": list(self.thresholds),
             **({"label_groups": groups} if groups else {}),
+            **({"tta": list(self.tta)} if self.tta else {}),
             "calibration": dataclasses.asdict(self.calibration) if self.calibration else None,
             "tuning": dict(self.tuning) if self.tuning else None,
             "precision": self.precision,
@@ -174,7 +179,7 @@ class ModelDescription:
         if hash_labels(label_names) != values.read("label_names_sha256", "a text"):
             raise ValueError("its label names do not fit their hash.")
         # Absent in files of earlier exports: calibration, tuning, precision, verdict and reference;
-        # in those without groups: label_groups.
+        # in those without groups or views: label_groups and tta.
         groups = values.read("label_groups", "a list of objects", [])
         calibration = values.read("calibration", "an object or null", None)
         reference = values.read("reference", "an object or null", None)
@@ -192,6 +197,7 @@ class ModelDescription:
             verdict=values.read("verdict", "an object or null", None),
             label_groups=groups_from_json(groups, label_names),
             reference=ScoreHistograms.from_json(reference, label_names) if reference else None,
+            tta=tuple(values.read("tta", "a list of texts", [])),
         )
 
 

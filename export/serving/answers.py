@@ -37,6 +37,9 @@ class Result(pydantic.BaseModel):
     status: str = pydantic.Field(description="`ok`, or the word that score.py's row would have.")
     error: str | None = pydantic.Field(description="Why there are no scores.")
     probabilities: dict[str, float] | None = pydantic.Field(description="By label.")
+    stability: dict[str, float] | None = pydantic.Field(
+        None, description="By label, where the model averages views: how far they agree, 0 to 1."
+    )
     decisions: list[str] | None = pydantic.Field(description="Decided labels.")
     peaks: list[Peak] | None = pydantic.Field(None, description="With heatmaps=peaks or maps.")
     heatmaps: dict[str, list[list[float | None]]] | None = pydantic.Field(
@@ -73,11 +76,14 @@ def describe_rows(
         wanted: What of heatmaps each row wants.
         label_names: L names.
     """
+    scores = {"probabilities": block.probabilities, "stability": block.stability}
     # Numbers in the shortest form that is the float32, as score.py writes them.
-    numbers = block.probabilities.astype(str).astype(np.float64)
-    results = [
-        _describe_row(block, row, numbers[row], label_names) for row in range(len(block.inputs))
-    ]
+    numbers = {
+        name: values.astype(str).astype(np.float64)
+        for name, values in scores.items()
+        if values is not None
+    }
+    results = [_describe_row(block, row, numbers, label_names) for row in range(len(block.inputs))]
     wants_heatmaps = np.array([heatmaps != "none" for heatmaps in wanted])
     if wants_heatmaps.any():
         shown = cut_maps(block.decisions & wants_heatmaps[:, None], batch, values.get("heatmaps"))
@@ -86,23 +92,26 @@ def describe_rows(
 
 
 def keep_top(results: Sequence[dict[str, Any]], count: int) -> None:
-    """Leaves the most probable labels in `probabilities`, the first first, as `--top_k` does."""
+    """Leaves the most probable labels, the first first, as `--top_k` does."""
     for result in results:
         if (probabilities := result["probabilities"]) is not None:
             best = sorted(probabilities, key=probabilities.get, reverse=True)[:count]
-            result["probabilities"] = {label: probabilities[label] for label in best}
+            for name in {"probabilities", "stability"} & set(result):
+                result[name] = {label: result[name][label] for label in best}
 
 
 def _describe_row(block, row, numbers, label_names) -> dict[str, Any]:
     is_scored, error = block.statuses[row] == "ok", block.errors[row]
     decided = np.flatnonzero(block.decisions[row])
+    scores = {
+        name: dict(zip(label_names, values[row].tolist(), strict=True)) if is_scored else None
+        for name, values in numbers.items()
+    }
     return {
         "image": printable_path(block.inputs[row].image),
         "status": block.statuses[row],
         "error": None if error is None else printable_path(error),
-        "probabilities": dict(zip(label_names, numbers.tolist(), strict=True))
-        if is_scored
-        else None,
+        **scores,
         "decisions": [label_names[label] for label in decided] if is_scored else None,
     }
 

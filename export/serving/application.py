@@ -69,6 +69,7 @@ def make_application(
             "labels": list(scorer.description.label_names),
             "thresholds": scorer.thresholds.astype(str).astype(float).tolist(),
             **({"label_groups": groups} if groups else {}),
+            **({"tta": list(scorer.description.tta)} if scorer.description.tta else {}),
             "input_size": [size.height, size.width],
             "precision": scorer.description.precision,
             "has_heatmaps": scorer.has_heatmaps,

@@ -13,6 +13,7 @@ import numpy as np
 
 from export.scoring.decoding.loading import LoadedInput
 from export.scoring.engine.batch import make_rows, run_network, stack_inputs
+from export.scoring.runtime.graph_fit import STABILITY
 from export.scoring.runtime.host_facts import CPU
 from export.scoring.runtime.network_devices import DeviceError, NetworkDevices
 from export.scoring.runtime.session import NetworkSession
@@ -64,6 +65,7 @@ class Batcher:
         self._thresholds = thresholds
         self._label_names = devices.first.description.label_names
         self._groups = devices.first.description.label_groups
+        self._more_outputs = (STABILITY,) if devices.first.has_stability else ()
         self._batch_size = batch_size
         self._delay = delay_seconds
         self._metrics = metrics
@@ -127,7 +129,7 @@ class Batcher:
         loaded = [image.loaded for image in batch]
         wanted = [image.heatmaps for image in batch]
         wants_heatmaps = any(heatmaps != "none" for heatmaps in wanted)
-        outputs = ("probabilities", "heatmaps") if wants_heatmaps else ("probabilities",)
+        outputs = ("probabilities", *self._more_outputs, *(("heatmaps",) if wants_heatmaps else ()))
         values = device.run(loaded, outputs)
         rows = make_rows(loaded, values, self._thresholds, label_groups=self._groups)
         return describe_rows(rows, loaded, values, wanted, self._label_names)

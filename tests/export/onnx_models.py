@@ -21,7 +21,8 @@ def write_channel_mean_model(
 ):
     """Logit of label i = (mean of channel i - 128) * scale; 128 gives exactly 0.5.
 
-    The embedding, on request, is the mean of each channel.
+    The embedding, on request, is the mean of each channel. With `tta` in the description the
+    stability is 1 less half of the probability.
     """
     model_description = model_description or description()
     size = model_description.preprocessing
@@ -36,7 +37,11 @@ def write_channel_mean_model(
         helper.make_node("Mul", ["centred", "scale"], ["logits"]),
         helper.make_node("Sigmoid", ["logits"], ["probabilities"]),
     ]
-    outputs = []
+    outputs, constants = [], constants | {"half": [0.5], "one": [1.0]}
+    if model_description.tta:
+        nodes.append(helper.make_node("Mul", ["probabilities", "half"], ["spread"]))
+        nodes.append(helper.make_node("Sub", ["one", "spread"], ["stability"]))
+        outputs.append(_value("stability", [len(model_description.label_names)]))
     if embeddings:
         nodes.append(helper.make_node("Identity", ["means"], ["embeddings"]))
         outputs.append(_value("embeddings", [3]))
@@ -58,6 +63,7 @@ def write_channel_mean_model(
                 values,
             )
             for name, values in constants.items()
+            if any(name in node.input for node in nodes)
         ],
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)

@@ -17,6 +17,7 @@ from vac_tf.datasets.split import DatasetError
 _COLUMNS = frozenset({"image", "status", "error", "x", "y", "w", "h", "decisions", "peaks"})
 _COLUMNS |= {"embedding"}
 _LABEL_PREFIX, _LOGIT_PREFIX = "label:", "logit:"
+_OF_LABELS = (_LOGIT_PREFIX, "stability:")  # Begin the names of more columns of a label.
 _EXPECTED = "expected rows with the columns image, status and decisions, as score.py writes them"
 
 
@@ -141,7 +142,7 @@ def _label_columns(path: str, row: Mapping[str, Any], label_names: Sequence[str]
         columns.append(prefixed if name in _COLUMNS and prefixed in row else name)
     missing = [column for column in columns if column not in row]
     known = {*columns, *_COLUMNS}
-    extra = [name for name in row if name not in known and not name.startswith(_LOGIT_PREFIX)]
+    extra = [name for name in row if name not in known and not name.startswith(_OF_LABELS)]
     if missing and extra == ["top"]:
         raise DatasetError(
             f"{path} was written with --top_k, which leaves out most labels. Score the images again"

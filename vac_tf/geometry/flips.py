@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from vac_tf.geometry.tensors import Tensor
-from vac_tf.geometry.transform import Transform
+from vac_tf.geometry.transform import Transform, check_grid
 
 
 @keras.saving.register_keras_serializable(package="vac_tf")
@@ -23,6 +23,9 @@ class HorizontalFlip(Transform):
         del stride
         return ops.flip(heatmaps, axis=2)
 
+    def restored_heatmaps(self, heatmaps: Tensor, height: int, width: int) -> Tensor:
+        return self.heatmaps(check_grid(self.spec, heatmaps, height, width))
+
 
 @keras.saving.register_keras_serializable(package="vac_tf")
 @dataclasses.dataclass(frozen=True)
@@ -37,3 +40,6 @@ class VerticalFlip(Transform):
     def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         del stride
         return ops.flip(heatmaps, axis=1)
+
+    def restored_heatmaps(self, heatmaps: Tensor, height: int, width: int) -> Tensor:
+        return self.heatmaps(check_grid(self.spec, heatmaps, height, width))

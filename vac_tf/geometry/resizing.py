@@ -57,11 +57,31 @@ def resize_batch(images: Tensor, size: int, kernel: str = "bilinear") -> Tensor:
     height, width = images.shape[-3:-1]
     if kernel != "bilinear" or None in (height, width) or (height, width) == (size, size):
         return resize_images(images, size, kernel)
-    leading, channels = ops.shape(images)[:-3], images.shape[-1]
-    flat = ops.reshape(ops.cast(images, "float32"), (*leading, height, width * channels))
-    rows = ops.matmul(resize_matrix(height, size), flat)
-    rows = ops.reshape(rows, (*leading, size, width, channels))
-    return ops.einsum("...hwc,vw->...hvc", rows, resize_matrix(width, size))
+    return resize_linearly(images, size, size)
+
+
+def resize_linearly(values: Tensor, height: int, width: int) -> Tensor:
+    """Antialiased bilinear resizing as a product with a constant matrix per axis.
+
+    Args:
+        values: `[..., h, w, C]` of any dtype; h, w and C are known.
+        height: Rows of the result.
+        width: Columns of the result.
+
+    Returns:
+        float32 `[..., height, width, C]`; unchanged values where that is their size already.
+    """
+    values = ops.cast(values, "float32")
+    rows, columns, channels = values.shape[-3:]
+    if (rows, columns) == (height, width):
+        return values
+    leading = [size if isinstance(size, int) else -1 for size in ops.shape(values)[:-3]]
+    if leading.count(-1) > 1:  # A reshape works out one axis by itself: fewer nodes in a graph.
+        leading = ops.shape(values)[:-3]
+    flat = ops.reshape(values, (*leading, rows, columns * channels))
+    by_row = ops.matmul(resize_matrix(rows, height), flat)
+    by_row = ops.reshape(by_row, (*leading, height, columns, channels))
+    return ops.einsum("...hwc,vw->...hvc", by_row, resize_matrix(columns, width))
 
 
 def _take_nearest(images: Tensor, size: int) -> Tensor:

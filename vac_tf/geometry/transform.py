@@ -36,6 +36,28 @@ class Transform:
         del stride
         return np.ones((height, width), "float32")
 
+    def restored_heatmaps(self, heatmaps: Tensor, height: int, width: int) -> Tensor:
+        """Heatmaps of transformed images, brought back to where the images have what they show.
+
+        The inverse of `heatmaps`, and of the change of the grid that another size makes.
+
+        Args:
+            heatmaps: `[B, h, w, L]`, that a network gave for `images(images)`.
+            height: Cells of the images' own heatmaps along the rows.
+            width: The same along the columns.
+
+        Returns:
+            `[B, height, width, L]`.
+
+        Raises:
+            ValueError: the transform has no inverse on heatmaps.
+        """
+        raise ValueError(
+            f"Heatmaps of {self.spec} cannot be brought back to those of the image: what it moves"
+            " out of the picture, or between cells, is lost. Expected hflip, vflip, rotate or"
+            " scale."
+        )
+
     @property
     def mixes_images(self) -> bool:
         """Whether a view is made of several images of the batch, so that its labels are others."""
@@ -57,3 +79,18 @@ class Transform:
     def from_config(cls, config: dict[str, Any]) -> "Transform":
         """The transform whose fields `get_config` gave."""
         return cls(**config)
+
+
+def check_grid(spec: str, heatmaps: Tensor, height: int, width: int) -> Tensor:
+    """The heatmaps `[B, h, w, L]`, unless their grid is another than that of the images.
+
+    Raises:
+        ValueError: another grid; `spec` names the transform.
+    """
+    if tuple(heatmaps.shape[1:3]) != (height, width):
+        cells = "x".join(map(str, heatmaps.shape[1:3]))
+        raise ValueError(
+            f"Heatmaps of {spec} have {cells} cells, expected {height}x{width} as those of the"
+            " image."
+        )
+    return heatmaps

@@ -15,10 +15,10 @@ from keras import ops
 from vac_tf.configs.registration import add_name
 from vac_tf.geometry.affine import Affine
 from vac_tf.geometry.flips import HorizontalFlip, VerticalFlip
-from vac_tf.geometry.resizing import resize_batch
+from vac_tf.geometry.resizing import resize_batch, resize_linearly
 from vac_tf.geometry.splice import Splice
 from vac_tf.geometry.tensors import Tensor
-from vac_tf.geometry.transform import Transform
+from vac_tf.geometry.transform import Transform, check_grid
 
 _KNOWN_TO_KERAS = keras.saving.register_keras_serializable(package="vac_tf")
 
@@ -56,6 +56,10 @@ class Rotation(Transform):
     def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         del stride
         return ops.rot90(heatmaps, k=self.quarter_turns, axes=(1, 2))
+
+    def restored_heatmaps(self, heatmaps: Tensor, height: int, width: int) -> Tensor:
+        turned = ops.rot90(heatmaps, k=4 - self.quarter_turns, axes=(1, 2))
+        return check_grid(self.spec, turned, height, width)
 
 
 @_KNOWN_TO_KERAS
@@ -133,6 +137,9 @@ class Scaling(Transform):
     def heatmaps(self, heatmaps: Tensor, stride: int = 32) -> Tensor:
         del stride
         return heatmaps
+
+    def restored_heatmaps(self, heatmaps: Tensor, height: int, width: int) -> Tensor:
+        return resize_linearly(heatmaps, height, width)
 
 
 def _covered(shift: int, length: int) -> slice:

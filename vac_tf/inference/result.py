@@ -78,6 +78,22 @@ class Result:
         return self._by_label("logits")
 
     @property
+    def stability(self) -> dict[str, float]:
+        """Label -> how far the model's views of the image agree, 0 to 1.
+
+        1 less the range that the label's probability has over the single views.
+
+        Raises:
+            ValueError: the model sees each image once.
+        """
+        if self._outputs is not None and "stability" not in self._outputs:
+            raise ValueError(
+                "This model has no stability: it sees each image once. Export the run with"
+                " export_model.py --tta=hflip, and open the bundle."
+            )
+        return self._by_label("stability")
+
+    @property
     def heatmaps(self) -> np.ndarray:
         """float32 `[h, w, L]`: the class activation maps (VAC paper, Equation 1)."""
         return self._output("heatmaps")

@@ -29,8 +29,9 @@ def write_onnx(
     logging.getLogger("tf2onnx").setLevel(logging.ERROR)
     signature = [network.images_signature]
     function = tf.function(network.predict, input_signature=signature)
+    handlers = {"Erfc": (_convert_erfc, []), "ReverseV2": (_convert_reverse, [])}
     model, _ = tf2onnx.convert.from_function(
-        function, signature, opset=opset, custom_op_handlers={"Erfc": (_convert_erfc, [])}
+        function, signature, opset=opset, custom_op_handlers=handlers
     )
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.shape.dim[0].dim_param = BATCH_AXIS
@@ -47,6 +48,33 @@ def _convert_erfc(context, node, name, arguments):
     erf = context.make_node("Erf", node.input, name=f"{name}/erf", shapes=[shape], dtypes=[dtype])
     context.make_node(
         "Sub", [one, erf.output[0]], outputs=[output], name=name, shapes=[shape], dtypes=[dtype]
+    )
+
+
+def _convert_reverse(context, node, name, arguments):
+    """A slice with steps of -1: tf2onnx's ReverseSequence moves the axes there and back."""
+    shape, dtype = context.get_shape(node.output[0]), context.get_dtype(node.output[0])
+    (output,) = node.output
+    axes = np.array(context.get_node_by_output(node.input[1]).get_tensor_value(), np.int64)
+    last, beyond, step = -1, np.iinfo(np.int64).min, -1
+    places = {
+        "starts": np.full_like(axes, last),
+        "ends": np.full_like(axes, beyond),
+        "axes": axes,
+        "steps": np.full_like(axes, step),
+    }
+    operands = [
+        context.make_const(f"{name}/{part}", value).output[0] for part, value in places.items()
+    ]
+    values = node.input[0]
+    context.remove_node(name)
+    context.make_node(
+        "Slice",
+        [values, *operands],
+        outputs=[output],
+        name=name,
+        shapes=[shape],
+        dtypes=[dtype],
     )
 
 

@@ -20,7 +20,7 @@ from export.building.serving_network import InferenceNetwork
 from export.bundle.description import ONNX_FILE, SAVED_MODEL_FOLDER, ModelDescription
 from export.bundle.label_groups import decide
 from export.images.preprocessing import to_input_dtype
-from export.scoring.runtime.graph_fit import EMBEDDINGS
+from export.scoring.runtime.graph_fit import EMBEDDINGS, STABILITY
 from export.scoring.runtime.input_buffer import INPUT_NAME
 from export.scoring.runtime.session import NetworkSession
 
@@ -70,7 +70,7 @@ def _candidates(folder, session, network, images, dtype) -> list[Candidate]:
         Candidate("onnx", session.run, pipeline, reference),
         Candidate("onnx_scorer", session.run, to_input_dtype(images.scorer, dtype), reference),
     ]
-    classification = ("logits", "probabilities")
+    classification = network.classification
     served = {
         "serving_default": (pipeline, _only(reference, classification)),
         "serve_heatmaps": (pipeline, reference),
@@ -114,6 +114,8 @@ def _check_declared_shapes(session, network, description) -> list[ExportParityEr
     shapes = network.network.compute_output_shape((1, height, width, 3))
     expected = {name: [BATCH_AXIS, *shape[1:]] for name, shape in shapes.items()}
     expected["probabilities"] = expected["logits"] = [BATCH_AXIS, len(description.label_names)]
+    if network.gives_stability:
+        expected[STABILITY] = expected["logits"]
     if network.embedding_size:
         expected[EMBEDDINGS] = [BATCH_AXIS, network.embedding_size]
     outputs = session.output_shapes

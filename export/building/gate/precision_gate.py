@@ -78,7 +78,7 @@ def judge(path: str, gate_set: GateSet, budget: Budget, original: onnx.ModelProt
     """
     session = NetworkSession(path, "cpu")
     description = session.description
-    outputs = _run(session, gate_set)
+    outputs = run_session(session, gate_set.images, tuple(gate_set.reference))
     figures = measure_drift(
         gate_set.reference,
         outputs,
@@ -107,11 +107,13 @@ def judge(path: str, gate_set: GateSet, budget: Budget, original: onnx.ModelProt
     return verdict
 
 
-def _run(session, gate_set):
-    names = tuple(gate_set.reference)
+def run_session(
+    session: NetworkSession, images: np.ndarray, names: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """The named outputs of a file for all images `[N, H, W, 3]`, computed in batches."""
     parts = [
-        session.run(gate_set.images[start : start + _BATCH], names)
-        for start in range(0, len(gate_set.images), _BATCH)
+        session.run(images[start : start + _BATCH], names)
+        for start in range(0, len(images), _BATCH)
     ]
     return _joined(parts)
 

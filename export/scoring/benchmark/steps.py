@@ -148,7 +148,7 @@ def measure_network(job: SampleJob, batch: LoadedBatch) -> NetworkFigures:
         while len(network.calls) < first + _FEWEST_CALLS or _now() < end:
             yield list(enumerate(job.repeated(size)))
 
-    outputs = wanted_outputs(job.config)
+    outputs = wanted_outputs(job.config, job.session.has_stability)
     for _ in run_ahead(network.devices, LoadedAlready(batch, first), enough(), outputs):
         pass
     calls = sorted(network.calls)[first:]
@@ -158,7 +158,7 @@ def measure_network(job: SampleJob, batch: LoadedBatch) -> NetworkFigures:
 
 def measure_rows(job: SampleJob, batch: LoadedBatch) -> RowFigures:
     """Builds and writes rows, from the network's outputs to the output of a job."""
-    outputs = job.session.run(batch.images, wanted_outputs(job.config))
+    outputs = job.session.run(batch.images, wanted_outputs(job.config, job.session.has_stability))
     count = job.whole_batches(ROWS)
     start, main_start = _now(), time.process_time()
     # Of a session, it has what `run_ahead` calls.

@@ -8,7 +8,7 @@ from export.bundle.label_groups import LabelGroup, decide
 from export.scoring.decoding.batch_loader import LoadedBatch
 from export.scoring.decoding.loading import LoadedInput
 from export.scoring.output.rows import RowBlock
-from export.scoring.runtime.graph_fit import EMBEDDINGS
+from export.scoring.runtime.graph_fit import EMBEDDINGS, STABILITY
 from export.scoring.runtime.input_buffer import InputBuffer
 from export.scoring.runtime.session import NetworkSession
 
@@ -51,7 +51,8 @@ def make_rows(
     errors = [None if loaded.error is None else str(loaded.error) for loaded in batch]
     if not values:  # No input could be loaded.
         shape = (len(batch), len(thresholds))
-        values = dict.fromkeys(("probabilities", "logits"), np.zeros(shape, np.float32))
+        names = ("probabilities", "logits", STABILITY)
+        values = dict.fromkeys(names, np.zeros(shape, np.float32))
     probabilities = values["probabilities"]
     for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)):
         if statuses[row] == "ok":
@@ -64,7 +65,14 @@ def make_rows(
     if embeddings is None and embedding_size:
         embeddings = np.zeros((len(batch), embedding_size), np.float32)
     return RowBlock(
-        inputs, statuses, errors, probabilities, decisions, logits, embeddings=embeddings
+        inputs,
+        statuses,
+        errors,
+        probabilities,
+        decisions,
+        logits,
+        embeddings=embeddings,
+        stability=values.get(STABILITY),
     )
 
 

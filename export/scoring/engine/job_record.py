@@ -41,6 +41,8 @@ class Job:
     def to_json(self) -> dict[str, Any]:
         """The job as plain values."""
         columns = dataclasses.asdict(self.columns)
+        if not self.columns.has_stability:  # As earlier versions wrote it.
+            del columns["has_stability"]
         columns["label_names"] = list(self.columns.label_names)
         return {"rows": self.rows, "settings": dict(self.settings), "columns": columns}
 

@@ -30,6 +30,7 @@ def describe_job(config: ScoringConfig, session: NetworkSession, source: Source)
         config.heatmaps != "none",
         min(config.top_k, len(label_names)),
         session.embedding_size if config.embeddings else 0,
+        session.has_stability,
     )
     return Job(_settings(config, session, source), columns, source.count)
 

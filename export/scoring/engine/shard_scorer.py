@@ -24,7 +24,7 @@ from export.scoring.engine.pipeline import run_ahead
 from export.scoring.output.rows import RowBlock
 from export.scoring.progress.line import Progress
 from export.scoring.progress.metrics import JobMetrics
-from export.scoring.runtime.graph_fit import EMBEDDINGS
+from export.scoring.runtime.graph_fit import EMBEDDINGS, STABILITY
 from export.scoring.runtime.network_devices import NetworkDevices
 from export.scoring.sources.input import ScoringInput
 
@@ -38,10 +38,16 @@ def rows_per_part(config: ScoringConfig) -> int:
     return -(-config.rows_per_part // config.batch_size) * config.batch_size
 
 
-def wanted_outputs(config: ScoringConfig) -> tuple[str, ...]:
-    """Names of the network's outputs that a job computes."""
+def wanted_outputs(config: ScoringConfig, has_stability: bool) -> tuple[str, ...]:
+    """Names of the network's outputs that a job computes.
+
+    Args:
+        config: The job.
+        has_stability: Whether the network averages views.
+    """
     optional = {"logits": config.logits, "heatmaps": config.heatmaps != "none"}
     optional[EMBEDDINGS] = config.embeddings
+    optional[STABILITY] = has_stability
     return ("probabilities", *(name for name, is_wanted in optional.items() if is_wanted))
 
 
@@ -84,7 +90,7 @@ class ShardScorer:
         self._thresholds, self._groups = job.thresholds, job.label_groups
         self._embedding_size = job.columns.embedding_size
         self._heatmaps = heatmaps
-        self._outputs = wanted_outputs(config)
+        self._outputs = wanted_outputs(config, job.columns.has_stability)
 
     def write_parts(
         self,

@@ -14,6 +14,7 @@ from export.images.image_header import ImageError
 from export.images.preprocessing import fit, to_input_dtype
 from export.scoring.inference.image_input import ImageInput, are_several
 from export.scoring.inference.result import ByLabel, Result
+from export.scoring.runtime.graph_fit import STABILITY
 from export.scoring.runtime.host_limits import available_cores
 from export.scoring.runtime.session import NetworkSession
 
@@ -112,10 +113,12 @@ class Model:
             images: `[B, height, width, 3]` RGB in 0..255.
 
         Returns:
-            float32 arrays: `logits` and `probabilities` `[B, L]`, `heatmaps` `[B, h, w, L]`.
+            float32 arrays: `logits` and `probabilities` `[B, L]`, `heatmaps` `[B, h, w, L]`; of a
+            model that averages views `stability` `[B, L]`.
         """
         images = to_input_dtype(np.asarray(images), self.preprocessing.input_dtype)
-        return self.session.run(np.ascontiguousarray(images), _OUTPUTS)
+        outputs = (*_OUTPUTS, STABILITY) if self.session.has_stability else _OUTPUTS
+        return self.session.run(np.ascontiguousarray(images), outputs)
 
     def _results(self, images: Iterable[Any], batch_size: int) -> Iterator[Result]:
         with contextlib.closing(self._loaded(images, batch_size)) as batches:

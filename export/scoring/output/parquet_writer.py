@@ -36,9 +36,9 @@ class ParquetRows:
         fields += [(name, pyarrow.float64()) for name in columns.leading[3:]]
         fields += [(name, pyarrow.float32()) for name in columns.labels]
         if columns.top_k:
-            fields += [("top", pyarrow.list_(_top_type()))]
+            fields += [("top", pyarrow.list_(_top_type(columns.has_stability)))]
         fields += [("decisions", pyarrow.list_(pyarrow.string()))]
-        fields += [(name, pyarrow.float32()) for name in columns.logits]
+        fields += [(name, pyarrow.float32()) for name in (*columns.logits, *columns.stability)]
         if columns.has_peaks:
             fields += [("peaks", pyarrow.list_(_peak_type()))]
         if columns.embedding_size:
@@ -46,6 +46,7 @@ class ParquetRows:
         self._schema = pyarrow.schema(fields, properties)
         self._writer = parquet.ParquetWriter(file, self._schema, use_dictionary=_REPEATED_TEXTS)
         values = len(columns.all) + 2 * columns.top_k + columns.embedding_size
+        values += columns.top_k if columns.has_stability else 0
         rows = max(1, _VALUES_PER_ROW_GROUP // values)
         self._rows_per_group = min(rows, _MOST_ROWS_PER_GROUP)
         self._blocks: list[RowBlock] = []
@@ -124,17 +125,16 @@ class ParquetRows:
             arrays += [pyarrow.array(side, pyarrow.float64()) for side in zip(*boxes, strict=True)]
         names = pyarrow.array(self._columns.label_names, pyarrow.string())
         if self._columns.top_k:
-            arrays.append(_top_lists(block, self._columns.top_k, names, failed))
+            arrays.append(_top_lists(block, self._columns, names, failed))
         else:
-            columns = block.probabilities.T.copy()
-            arrays += [pyarrow.array(column, mask=failed) for column in columns]
+            arrays += _score_columns(block.probabilities, failed)
         offsets = np.concatenate([[0], np.cumsum(block.decisions.sum(axis=1))]).astype(np.int32)
         decided = names.take(pyarrow.array(np.nonzero(block.decisions)[1]))
         arrays += [pyarrow.ListArray.from_arrays(offsets, decided, mask=pyarrow.array(failed))]
         if self._columns.has_logits:
-            arrays += [
-                pyarrow.array(column, mask=failed) for column in block.asked("logits").T.copy()
-            ]
+            arrays += _score_columns(block.asked("logits"), failed)
+        if self._columns.stability:
+            arrays += _score_columns(block.asked("stability"), failed)
         if self._columns.has_peaks:
             arrays.append(_peak_lists(block.asked("peaks"), names, failed))
         if self._columns.embedding_size:
@@ -185,21 +185,30 @@ def _peak_lists(peaks: Peaks, label_names: Any, failed: np.ndarray) -> Any:
     return pyarrow.ListArray.from_arrays(peaks.offsets, structs, mask=pyarrow.array(failed))
 
 
-def _top_lists(block: RowBlock, count: int, label_names: Any, failed: np.ndarray) -> Any:
+def _score_columns(values: np.ndarray, failed: np.ndarray) -> list[Any]:
+    """A column per label of `[N, L]`; null for rows that failed."""
+    return [pyarrow.array(column, mask=failed) for column in values.T.copy()]
+
+
+def _top_lists(block: RowBlock, columns: Columns, label_names: Any, failed: np.ndarray) -> Any:
     """The column `top`; null for rows that failed."""
-    labels = block.top_labels(count)
-    probabilities = np.take_along_axis(block.probabilities, labels, axis=1)
-    columns = [
-        label_names.take(pyarrow.array(labels.ravel())),
-        pyarrow.array(probabilities.ravel()),
+    labels = block.top_labels(columns.top_k)
+    scores = [block.probabilities]
+    if columns.has_stability:
+        scores.append(block.asked("stability"))
+    arrays = [label_names.take(pyarrow.array(labels.ravel()))]
+    arrays += [
+        pyarrow.array(np.take_along_axis(values, labels, axis=1).ravel()) for values in scores
     ]
-    structs = pyarrow.StructArray.from_arrays(columns, fields=list(_top_type()))
+    structs = pyarrow.StructArray.from_arrays(arrays, fields=list(_top_type(columns.has_stability)))
     offsets = np.arange(len(labels) + 1, dtype=np.int32) * labels.shape[1]
     return pyarrow.ListArray.from_arrays(offsets, structs, mask=pyarrow.array(failed))
 
 
-def _top_type() -> Any:
-    return pyarrow.struct([("label", pyarrow.string()), ("probability", pyarrow.float32())])
+def _top_type(has_stability: bool) -> Any:
+    numbers = ("probability", *(("stability",) if has_stability else ()))
+    fields = [(name, pyarrow.float32()) for name in numbers]
+    return pyarrow.struct([("label", pyarrow.string()), *fields])
 
 
 def _peak_type() -> Any:

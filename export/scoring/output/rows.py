@@ -2,8 +2,9 @@
 
 Columns: `image`, `status`, `error`, then `x`, `y`, `w`, `h` when the inputs had boxes, one
 probability per label (or `top`, the most probable labels with theirs), `decisions`; on request one
-`logit:` column per label, `peaks`, one entry per decided label, and `embedding`. A label that bears
-the name of another column gets the prefix `label:`.
+`logit:` column per label; of a model that averages views one `stability:` column per label (or an
+entry of `top`); on request `peaks`, one entry per decided label, and `embedding`. A label that
+bears the name of another column gets the prefix `label:`.
 """
 
 import dataclasses
@@ -19,6 +20,7 @@ from export.scoring.sources.input import BOX_COLUMNS, ScoringInput
 
 LABEL_PREFIX = "label:"
 LOGIT_PREFIX = "logit:"
+STABILITY_PREFIX = "stability:"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +36,7 @@ class RowBlock:
         logits: float32 `[N, L]`, where asked for.
         peaks: The heatmaps that the N rows show, where asked for.
         embeddings: float32 `[N, C]`, where asked for.
+        stability: float32 `[N, L]`, where the model averages views.
     """
 
     inputs: Sequence[ScoringInput]
@@ -44,15 +47,16 @@ class RowBlock:
     logits: np.ndarray | None = None
     peaks: Peaks | None = None
     embeddings: np.ndarray | None = None
+    stability: np.ndarray | None = None
 
     def asked(self, name: str) -> Any:
-        """`logits`, `peaks` or `embeddings`, of a job that asked for them.
+        """`logits`, `peaks`, `embeddings` or `stability`, of a job that has them.
 
         Raises:
             ValueError: the rows have none.
         """
         if (values := getattr(self, name)) is None:
-            raise ValueError(f"These rows have no {name}: the job did not ask for them.")
+            raise ValueError(f"These rows have no {name}, which the job's columns have.")
         return values
 
     def top_labels(self, count: int) -> np.ndarray:
@@ -124,6 +128,7 @@ class Columns:
         top_k: How many labels the column `top` holds, instead of a column per label; 0: there is
             none.
         embedding_size: Numbers of an embedding; 0: there is no such column.
+        has_stability: Whether the probability of each label has its stability.
     """
 
     label_names: tuple[str, ...]
@@ -132,6 +137,7 @@ class Columns:
     has_peaks: bool = False
     top_k: int = 0
     embedding_size: int = 0
+    has_stability: bool = False
 
     @property
     def leading(self) -> tuple[str, ...]:
@@ -152,12 +158,20 @@ class Columns:
         return _distinct(names, LOGIT_PREFIX, {*self._others, *self.labels})
 
     @property
+    def stability(self) -> tuple[str, ...]:
+        """One distinct column name per label for its stability, or none."""
+        if not self.has_stability:
+            return ()
+        names = [STABILITY_PREFIX + name for name in self.labels]
+        return _distinct(names, STABILITY_PREFIX, {*self._others, *self.labels, *self.logits})
+
+    @property
     def all(self) -> tuple[str, ...]:
         """All columns in the order of the file."""
         top = ("top",) if self.top_k else ()
         peaks = ("peaks",) if self.has_peaks else ()
         embedding = ("embedding",) if self.embedding_size else ()
-        scores = (*self.labels, *top, "decisions", *self.logits)
+        scores = (*self.labels, *top, "decisions", *self.logits, *self.stability)
         return (*self.leading, *scores, *peaks, *embedding)
 
     @property

@@ -140,6 +140,8 @@ class _TextRows:
         has_peaks = self._columns.has_peaks
         peaks = block.asked("peaks").objects(self._columns.label_names) if has_peaks else None
         top = block.top_labels(self._columns.top_k) if self._columns.top_k else None
+        has_stability = self._columns.has_stability
+        stability = block.asked("stability").astype(str) if has_stability else None
         has_embeddings = self._columns.embedding_size > 0
         embeddings = block.asked("embeddings").astype(str) if has_embeddings else None
         for row, scoring_input in enumerate(block.inputs):
@@ -157,21 +159,30 @@ class _TextRows:
             if top is None:
                 values = [*self._numbers(texts[row])]
             else:
-                values = [self._list_of_objects(self._top(texts[row], top[row]))]
+                own = None if stability is None else stability[row]
+                values = [self._list_of_objects(self._top(texts[row], top[row], own))]
             values.append(self._list_of_names(decided))
             if logits is not None:
                 values.extend(self._numbers(logits[row]))
+            if stability is not None and top is None:
+                values.extend(self._numbers(stability[row]))
             if peaks is not None:
                 values.append(self._list_of_objects(peaks[row]))
             if embeddings is not None:
                 values.append(self._list_of_objects(list(map(float, embeddings[row]))))
             self._write_row([*leading, *values])
 
-    def _top(self, texts: np.ndarray, labels: np.ndarray) -> list[dict[str, Any]]:
-        return [
+    def _top(
+        self, texts: np.ndarray, labels: np.ndarray, stability: np.ndarray | None
+    ) -> list[dict[str, Any]]:
+        entries = [
             {"label": self._label_names[label], "probability": float(texts[label])}
             for label in labels
         ]
+        if stability is not None:
+            for entry, label in zip(entries, labels, strict=True):
+                entry["stability"] = float(stability[label])
+        return entries
 
     def append_part(self, path: str) -> None:
         """Adds the rows of a file of the same format, which has no header."""

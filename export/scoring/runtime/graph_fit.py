@@ -8,6 +8,7 @@ from export.scoring.runtime.input_buffer import INPUT_NAME
 
 _OUTPUTS = ("logits", "probabilities")
 EMBEDDINGS = "embeddings"  # Pooled features, where the file has them.
+STABILITY = "stability"  # How much views of an image agree, where the file averages views.
 _MAPS = "heatmaps"  # As are trunk_heatmaps and branch_heatmaps of a dual-stream network.
 _MEND = "It was altered, or put together of two files: export the run again with export_model.py."
 
@@ -38,8 +39,13 @@ def check_graph_fits(
             raise ValueError(f"{path!r} has no output {name}, only {', '.join(by_name)}. {_MEND}")
     if EMBEDDINGS in by_name:
         _check_embeddings(by_name[EMBEDDINGS], path)
+    if (STABILITY in by_name) != bool(description.tta):
+        raise ValueError(
+            f"{path!r} says {', '.join(description.tta) or 'no'} views beside the image, and its"
+            f" graph has {'an' if STABILITY in by_name else 'no'} output {STABILITY}. {_MEND}"
+        )
     for name, value in by_name.items():
-        if name in _OUTPUTS or name.endswith(_MAPS):
+        if name in (*_OUTPUTS, STABILITY) or name.endswith(_MAPS):
             _check_output(description, value, path)
 
 

@@ -15,7 +15,7 @@ from export.scoring.runtime.gpu_input_buffer import (
     load_cuda_runtime,
     lock_pages,
 )
-from export.scoring.runtime.graph_fit import EMBEDDINGS, check_graph_fits
+from export.scoring.runtime.graph_fit import EMBEDDINGS, STABILITY, check_graph_fits
 from export.scoring.runtime.host_facts import (
     CPU,
     TENSORRT,
@@ -98,7 +98,7 @@ class NetworkSession:
         Returns:
             dict of float32 arrays: `logits` and `probabilities` `[B, L]`, `heatmaps`
             `[B, h, w, L]`; of a dual-stream network also `trunk_heatmaps`, `branch_heatmaps`; of
-            an export with them `embeddings` `[B, C]`.
+            an export with them `embeddings` `[B, C]`, with views `stability` `[B, L]`.
         """
         outputs = outputs or tuple(self.output_shapes)
         values = self._session.run(list(outputs), {INPUT_NAME: images})
@@ -162,6 +162,11 @@ class NetworkSession:
                 " --embeddings."
             )
         return self.output_shapes[EMBEDDINGS][1]
+
+    @property
+    def has_stability(self) -> bool:
+        """Whether the file averages views, and says how far they agree."""
+        return STABILITY in self.output_shapes
 
     @property
     def input_shapes(self) -> dict[str, list[Any]]:

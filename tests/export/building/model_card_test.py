@@ -14,9 +14,9 @@ ACCEPTED = {"accepted": True, "file": "model.onnx", "decisions": {"changed": 0.0
 REFUSED = {"accepted": False, "failures": ["mAP falls by 0.02"], "diverging_layer": None}
 
 
-def card(precisions=None, **changes):
+def card(precisions=None, parity=PARITY, **changes):
     described = dataclasses.replace(description(), **changes)
-    return model_card(described, PARITY, precisions or {"fp32": ACCEPTED})
+    return model_card(described, parity, precisions or {"fp32": ACCEPTED})
 
 
 def test_a_bundle_has_the_card_of_its_model(bundle):
@@ -37,6 +37,29 @@ def test_a_network_of_which_nothing_is_known_says_so():
     text = card()
     assert "nothing is known of it" in text and "Not evaluated" in text and "Not tuned" in text
     assert f"weights that training started from: {TO_FILL_IN}" in text
+
+
+def test_views_stand_in_it():
+    assert "averages" not in card()
+    text = card(tta=("hflip", "scale:256"))
+    assert "averages each image's outputs over itself and hflip, scale:256" in text
+    assert "stability" in text
+
+
+def test_what_views_cost_and_gain_stands_in_it():
+    measured = {
+        "views": ["hflip", "scale:256"],
+        "batch": 8,
+        "milliseconds_per_image": {"one": 10.0, "all": 33.25},
+        "images": 40,
+        "decisions_changed": 0.0125,
+        "mAP": {"one": 0.5, "all": 0.5125},
+        "mA": {"one": None, "all": None},
+    }
+    text = card(parity=PARITY | {"views": measured})
+    assert "An image with hflip, scale:256 takes 33.2 ms, alone 10 ms (3.33 times)" in text
+    assert "On 40 validation images mAP is 0.5125 with the views, 0.5000 without; 1.250%" in text
+    assert "mA is" not in text and "with the views" not in card()
 
 
 def test_metrics_thresholds_and_calibration_stand_in_it():

@@ -1,5 +1,6 @@
 """A model file that says what it is, and one that was changed after its export."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -100,10 +101,12 @@ def test_thresholds_that_are_no_probabilities_are_refused(tmp_path, thresholds, 
         ("training_config", "[]", "training_config is .*expected an object"),
         ("verdict", "3", "verdict is .*expected an object or null"),
         ("calibration", '{"method": "platt"}', "calibration is .*expected"),
+        ("tta", '"hflip"', "tta is .*expected a list of texts"),
     ],
 )
 def test_a_damaged_value_is_named_with_what_was_expected(tmp_path, name, text, message):
-    model = alter(write_channel_mean_model(tmp_path / "model.onnx"), **{name: text})
+    described = dataclasses.replace(description(), tta=("hflip",))
+    model = alter(write_channel_mean_model(tmp_path / "model.onnx", described), **{name: text})
     with pytest.raises(ValueError, match=f"model.onnx' was altered: {message}") as caught:
         NetworkSession(model)
     assert len(str(caught.value)) < 600
@@ -135,6 +138,34 @@ def test_a_description_that_does_not_fit_the_graph_is_refused(tmp_path, describe
     with pytest.raises(ValueError, match=f"model.onnx' {message}") as caught:
         NetworkSession(model)
     assert "\n" not in str(caught.value)
+
+
+def test_views_stand_in_the_description_and_leave_its_version(tmp_path):
+    described = dataclasses.replace(description(), tta=("hflip", "scale:16"))
+    model = write_channel_mean_model(tmp_path / "model.onnx", described)
+    session = NetworkSession(model)
+    assert session.description == described and session.has_stability
+    facts = describe_model(model)
+    assert facts["tta"] == ["hflip", "scale:16"] and facts["outputs"]["stability"] == ["batch", 3]
+    # What a program reads that knows no views: all else, under a version that it knows.
+    assert facts["format_version"] == description().format_version == 1
+    known = {key: value for key, value in described.to_json().items() if key != "tta"}
+    assert known == description().to_json()
+    assert "tta" not in description().to_properties()
+
+
+@pytest.mark.parametrize("in_graph", [True, False])
+def test_views_that_the_graph_does_not_have_are_refused(tmp_path, in_graph):
+    described = dataclasses.replace(description(), tta=("hflip",) if in_graph else ())
+    model = write_channel_mean_model(tmp_path / "model.onnx", described)
+    graph = onnx.load(model)
+    properties = {entry.key: entry.value for entry in graph.metadata_props}
+    tta = {} if in_graph else {"tta": '["hflip"]'}
+    onnx.helper.set_model_props(graph, {k: v for k, v in properties.items() if k != "tta"} | tta)
+    onnx.save(graph, model)
+    said = "no views .* has an output" if in_graph else "hflip views .* has no output"
+    with pytest.raises(ValueError, match=f"model.onnx' says {said} stability. It was altered"):
+        NetworkSession(model)
 
 
 def test_a_graph_without_the_outputs_of_a_classifier_is_refused(tmp_path):

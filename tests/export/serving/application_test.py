@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import dataclasses
 import io
 import json
 
@@ -12,7 +13,7 @@ from PIL import Image
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from tests.export.encoded_images import encode, good_images, huge_images, refused_images
-from tests.export.onnx_models import LABELS
+from tests.export.onnx_models import LABELS, description, write_channel_mean_model
 from tests.export.serving.small_server import multipart, running
 
 
@@ -107,6 +108,25 @@ def test_the_most_probable_labels_stand_for_all_on_request(client):
     assert list(top["probabilities"].items()) == [(n, whole[n]) for n in ("green", "blue")]
     assert top["decisions"] == ["green", "blue"] and failed["probabilities"] is None
     assert client.post(image, query="?top_k=-1")[0] == 422
+
+
+def test_a_model_of_views_says_how_stable_each_probability_is(tmp_path, client):
+    described = dataclasses.replace(description(), tta=("hflip",))
+    image = colour(100, 250, 200)
+    without = only_result(client.post(image))[1]
+    assert "stability" not in without and "tta" not in client.get("/model")[2]
+    with running(write_channel_mean_model(tmp_path / "views.onnx", described)) as viewing:
+        assert viewing.get("/model")[2]["tta"] == ["hflip"]
+        result = only_result(viewing.post(image, query="?heatmaps=peaks"))[1]
+        stability = result.pop("stability")
+        assert {k: v for k, v in result.items() if k != "peaks"} == without
+        halves = np.array(list(without["probabilities"].values()), np.float32) / 2
+        np.testing.assert_array_equal(np.float32(list(stability.values())), np.float32(1) - halves)
+        assert list(stability) == list(LABELS)
+        images = [{"b64": b64(image)}, {"b64": b64(b"words")}]
+        top, failed = viewing.post_json(images, "?top_k=2")[2]["results"]
+        assert top["stability"] == {label: stability[label] for label in ("green", "blue")}
+        assert failed.get("stability") is None and failed["status"] != "ok"
 
 
 def test_codes_say_what_a_single_image_lacks(client):

@@ -109,6 +109,52 @@ def test_transforms_undo_each_other(images):
     assert not there_and_back[:, 27:].any() and not there_and_back[:, :, :7].any()
 
 
+@pytest.mark.parametrize(
+    "transform", parse_transforms("hflip,vflip,rotate:1,rotate:2,rotate:3,scale:24"), ids=repr
+)
+def test_heatmaps_are_brought_back(transform, images, pointwise_network):
+    heatmaps = np.random.default_rng(2).normal(size=(3, 4, 4, 5)).astype("float32")
+    moved = transform.heatmaps(heatmaps, STRIDE)
+    np.testing.assert_array_equal(transform.restored_heatmaps(moved, 4, 4), heatmaps)
+    if not isinstance(transform, Scaling):
+        of_view = pointwise_network(transform.images(images))
+        restored = transform.restored_heatmaps(of_view, 4, 4)
+        np.testing.assert_array_equal(restored, pointwise_network(images))
+
+
+@pytest.mark.parametrize("size", [16, 24, 48, 64])
+def test_heatmaps_of_another_size_lie_where_those_of_the_image_do(size, pointwise_network):
+    images = np.broadcast_to(8.0 * np.arange(32.0)[:, None, None], (1, 32, 32, 3)).astype("float32")
+    own = np.asarray(pointwise_network(images))
+    scaling = Scaling(size)
+    restored = scaling.restored_heatmaps(pointwise_network(scaling.images(images)), 4, 4)
+    assert restored.shape == own.shape
+    step = np.abs(own[:, 1] - own[:, 0]).max(axis=(0, 1))
+    # Half a cell at the border, where the coarser grid has nothing more to say.
+    assert (np.abs(restored - own) <= 0.51 * step).all()
+    np.testing.assert_allclose(np.asarray(restored)[:, 1:3], own[:, 1:3], atol=0.26 * step.max())
+
+
+def test_a_constant_heatmap_stays_so_on_another_grid():
+    for cells in (1, 3, 6):
+        restored = Scaling(24).restored_heatmaps(np.full((2, cells, cells, 3), 1.5), 4, 4)
+        assert restored.shape == (2, 4, 4, 3)
+        np.testing.assert_allclose(restored, 1.5, rtol=1e-6)
+
+
+@pytest.mark.parametrize("spec", ["translate:8:0", "affine:10:1:1:0:0:0", "splice:2"])
+def test_heatmaps_that_cannot_be_brought_back_are_refused(spec):
+    (transform,) = parse_transforms(spec)
+    with pytest.raises(ValueError, match=f"Heatmaps of {spec} cannot be brought back.*hflip"):
+        transform.restored_heatmaps(np.zeros((1, 4, 4, 2)), 4, 4)
+
+
+def test_a_view_of_another_grid_is_not_taken_for_the_image():
+    for transform in (HorizontalFlip(), VerticalFlip(), Rotation(1)):
+        with pytest.raises(ValueError, match=f"Heatmaps of {transform.spec} have .*expected 4x4"):
+            transform.restored_heatmaps(np.zeros((1, 3, 4, 2), "float32"), 4, 4)
+
+
 def test_directions(images):
     np.testing.assert_array_equal(HorizontalFlip().images(images), images[:, :, ::-1])
     np.testing.assert_array_equal(Rotation(1).images(images), np.rot90(images, axes=(1, 2)))
