@@ -10,19 +10,18 @@ share is counted once (the proportional set size of all, looked at five times a 
 Takes as long as --many images take: ten minutes for the small network on small photographs.
 """
 
-import contextlib
 import dataclasses
 import os
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import numpy as np
 from absl import app, flags
 
+from benchmarks.memory.processes import MemoryWatch
 from benchmarks.photographs import list_photographs
 
 _MODEL = flags.DEFINE_string("model", None, "The model.onnx of a bundle.", required=True)
@@ -31,7 +30,6 @@ _STARTS = flags.DEFINE_integer("starts", 9, "Processes that score one image.")
 _FEW = flags.DEFINE_integer("few", 2_000, "Rows of the short list.")
 _MANY = flags.DEFINE_integer("many", 200_000, "Rows of the long list.")
 
-_SECONDS_BETWEEN_LOOKS = 0.2
 _PROGRAM = Path(__file__).resolve().parent.parent / "score.py"
 
 
@@ -48,44 +46,6 @@ class Usage:
     seconds: float
     processor_seconds: float
     peak_bytes: int
-
-
-def memory_of_all(process: int) -> int:
-    """Bytes of a process and of all below it, what they share divided among them."""
-    total = 0
-    # Any of them may end meanwhile.
-    with contextlib.suppress(OSError):
-        for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
-            total += 1024 * int(line.split()[1]) if line.startswith("Pss:") else 0
-        below = Path(f"/proc/{process}/task/{process}/children").read_text()
-        total += sum(memory_of_all(int(child)) for child in below.split())
-    return total
-
-
-class MemoryWatch:
-    """Looks again and again at the memory of a process and all below it; a context.
-
-    Attributes:
-        peak_bytes: The most that was seen.
-    """
-
-    def __init__(self, process: int):
-        self.peak_bytes = 0
-        self._process = process
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch)
-
-    def __enter__(self) -> "MemoryWatch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while not self._ended.wait(_SECONDS_BETWEEN_LOOKS):
-            self.peak_bytes = max(self.peak_bytes, memory_of_all(self._process))
 
 
 def run_scorer(images: str, folder: str) -> Usage:

@@ -14,23 +14,14 @@ about three minutes on two cores of 2026. With `--server=http://host:8000` it is
 """
 
 import contextlib
-import dataclasses
-import http.client
 import json
 import os
-import re
-import signal
-import subprocess
-import sys
-import threading
-import time
-import urllib.parse
-from collections.abc import Iterator, Sequence
 
 import numpy as np
 from absl import app, flags
 
 from benchmarks.photographs import list_photographs
+from benchmarks.serving.client import Run, send_all, started_server
 
 _IMAGES = flags.DEFINE_string("images", None, "Folder of photographs.", required=True)
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Keeps the exported network.", required=True)
@@ -41,66 +32,6 @@ _COUNT = flags.DEFINE_integer("count", 256, "Images of a round; photographs are 
 _ROUNDS = flags.DEFINE_integer("rounds", 3, "Turns of each way.")
 _CLIENTS = flags.DEFINE_list("clients", "1,8,32", "Numbers of clients at the same time.")
 _SERVER = flags.DEFINE_string("server", "", "Address of a server that runs (no batch job then).")
-
-
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """What one way did in one round.
-
-    Attributes:
-        seconds: From the first image to the last.
-        latencies: Seconds of each request; none of a batch job.
-        probabilities: `[images, labels]`.
-    """
-
-    seconds: float
-    latencies: np.ndarray
-    probabilities: np.ndarray
-
-
-def send_all(address: str, bodies: Sequence[bytes], clients: int) -> Run:
-    """Sends each body once.
-
-    Raises:
-        RuntimeError: for an answer other than 200, or a connection that breaks.
-    """
-    latencies, rows = np.zeros(len(bodies)), [None] * len(bodies)
-    numbers, lock, faults = iter(range(len(bodies))), threading.Lock(), []
-
-    def work() -> None:
-        host = urllib.parse.urlsplit(address).netloc
-        with contextlib.closing(http.client.HTTPConnection(host, timeout=600)) as connection:
-            while not faults:
-                with lock:
-                    number = next(numbers, None)
-                if number is None:
-                    return
-                start = time.perf_counter()
-                try:
-                    connection.request("POST", "/score", bodies[number])
-                    response = connection.getresponse()
-                    answer = response.read()
-                except OSError as error:
-                    faults.append(f"a connection broke: {error}")
-                    return
-                latencies[number] = time.perf_counter() - start
-                if response.status != 200:
-                    faults.append(f"the server answers {response.status}: {answer[:300]!r}")
-                    return
-                rows[number] = answer
-
-    threads = [threading.Thread(target=work) for _ in range(clients)]
-    start = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    seconds = time.perf_counter() - start
-    if faults:
-        raise RuntimeError(faults[0])
-    results = (json.loads(row)["results"][0] for row in rows)
-    probabilities = np.array([list(result["probabilities"].values()) for result in results])
-    return Run(seconds, latencies, probabilities)
 
 
 def run_job(model: str, list_file: str, output: str) -> Run:
@@ -114,23 +45,6 @@ def run_job(model: str, list_file: str, output: str) -> Run:
     leading = ("image", "status", "error", "decisions")
     labels = [name for name in rows[0] if name not in leading]
     return Run(seconds, np.zeros(0), np.array([[row[name] for name in labels] for row in rows]))
-
-
-@contextlib.contextmanager
-def started_server(model: str) -> Iterator[str]:
-    """The address of a server that ends with the body."""
-    command = [sys.executable, "serve.py", f"--model={model}", "--port=0", "--drain_seconds=0"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-    try:
-        lines = iter(process.stderr.readline, "")
-        found = (re.search(r"at (http://\S+)", line) for line in lines)
-        address = next((match[1] for match in found if match), None)
-        if address is None:
-            raise RuntimeError("serve.py did not start; start it alone to see why.")
-        yield address
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate()
 
 
 def exported_model() -> str:
@@ -153,7 +67,7 @@ def main(_) -> None:
         address, ways = _SERVER.value, {}
         if not address:
             model = exported_model()
-            address = opened.enter_context(started_server(model))
+            address, _ = opened.enter_context(started_server(model))
             ways["`score.py`"] = lambda: run_job(model, list_file, output)
         for count in map(int, _CLIENTS.value):
             ways[f"{count} clients"] = lambda count=count: send_all(address, bodies, count)

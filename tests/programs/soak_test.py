@@ -1,0 +1,42 @@
+"""The soak, for a second each: it scores, serves, and says how memory went."""
+
+import re
+import subprocess
+import sys
+
+import pytest
+from PIL import Image
+
+from benchmarks.memory.processes import MemoryWatch
+from tests.export.onnx_models import write_channel_mean_model
+from tools.python_imports import REPOSITORY
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("most, exit_code", [("9", 0), ("-1", 1)])
+def test_scoring_and_serving_are_watched(tmp_path, most, exit_code):
+    pytest.importorskip("uvicorn", reason="pip install -r requirements-serve.txt")
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (40, 30), (50, 128, 0)).save(tmp_path / "photos/1.png")
+    model = write_channel_mean_model(tmp_path / "model.onnx")
+    command = [sys.executable, "-m", "benchmarks.memory.soak", f"--model={model}"]
+    command += [f"--images={tmp_path / 'photos'}", "--minutes=0.1", f"--most_growth={most}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+    assert done.returncode == exit_code, done.stderr
+    for line, name in zip(done.stdout.splitlines(), ("score.py", "serve.py"), strict=True):
+        pattern = rf"{name}: (\d+) images in [\d.]+ min, memory ([\d.]+) MiB early, ([\d.]+) MiB"
+        images, early, late = map(float, re.match(pattern, line).groups())
+        assert images >= 64 and 20.0 < early < 1000.0 and 20.0 < late < 1000.0
+
+
+def test_memory_that_a_process_takes_is_seen():
+    code = "import sys; kept = b'1' * (100 << 20); print('taken', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "taken\n"
+        with MemoryWatch(process.pid, 0.01) as watch:
+            while not watch.seen:
+                pass
+        process.stdin.close()
+    assert 100 << 20 <= watch.peak_bytes < 200 << 20
