@@ -27,6 +27,7 @@ from pyarrow import parquet
 
 from benchmarks.exported_network import export_network
 from benchmarks.photographs import list_photographs
+from export.bundle.score_histograms import BINS
 from export.scoring.config import ScoringConfig
 from export.scoring.decoding.loading import LoadedInput
 from export.scoring.engine.assembly import assemble
@@ -133,10 +134,11 @@ def write_parts(rows: RandomRows, folder: ShardFolder) -> None:
     most, blocks = _config().rows_per_part, rows.blocks()
     done, number = 0, 0
     while done < rows.count:
-        counts = Counter()
-        with folder.new_part(number, counts) as writer:
+        counts, scores = Counter(), np.zeros((len(_LABELS), BINS), np.int64)
+        with folder.new_part(number, counts, scores) as writer:
             while counts.total() < most and (block := next(blocks, None)):
                 writer.write(block)
+                scores += block.score_counts()
                 counts.update(block.statuses)
         done, number = done + counts.total(), number + 1
 
