@@ -15,6 +15,7 @@ from vac_tf.configs.audit import AuditConfig
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.joined import join_splits, split_names
+from vac_tf.datasets.packed_images import file_of, name_of, range_of
 from vac_tf.datasets.run_splits import TEST_SPLITS, dataset_options
 from vac_tf.runs.folder import RunFolder
 
@@ -59,8 +60,9 @@ def _data_config(config: AuditConfig) -> TrainConfig:
 
 
 def _split_source(split: Split) -> Source:
+    boxes = [None] * len(split) if split.boxes is None else map(tuple, split.boxes.tolist())
     rows = [
-        ScoringInput(path, path, None if split.boxes is None else tuple(split.boxes[row].tolist()))
-        for row, path in enumerate(split.image_paths)
+        ScoringInput(name_of(path), file_of(path), box, member=range_of(path))
+        for path, box in zip(split.image_paths, boxes, strict=True)
     ]
     return Source.survey(functools.partial(iter, rows), has_boxes=split.boxes is not None)

@@ -10,6 +10,7 @@ from tests.fuzz.target import Target
 from tests.vac_tf.datasets.readers import coco_test, wider_test
 from tests.vac_tf.datasets.readers.open_images import reader_test as open_images_test
 from tests.vac_tf.datasets.readers.pedestrians import pa100k_test, peta_test, rap_test
+from tests.vac_tf.datasets.readers.shards import reader_test as shards_test
 from tests.vac_tf.datasets.readers.voc import reader_test as voc_test
 from tests.vac_tf.fixation_files import random_looks, write_json, write_release
 from vac_tf.datasets import DatasetError, read_split
@@ -115,6 +116,13 @@ DATASET_TARGETS = (
         peta_test.write,
         ("PETA dataset/3DPeS/archive/Label.txt", "splits.csv"),
         _reading("peta"),
+        _ERRORS,
+    ),
+    Target(
+        "webdataset",
+        shards_test.write,
+        ("train-000.tar", "train-001.tar", "labels.txt"),
+        _reading("webdataset"),
         _ERRORS,
     ),
     Target("pa100k", pa100k_test.write, ("annotation.mat",), _reading("pa100k"), _ERRORS),

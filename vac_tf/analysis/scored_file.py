@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from vac_tf.datasets.packed_images import name_of
 from vac_tf.datasets.split import DatasetError
 
 # Columns of score.py that are no label; a label of such a name is written with the prefix.
@@ -63,7 +64,7 @@ def read_scored_file(
     decisions = np.zeros((len(image_paths), len(label_names)), bool)
     missing = []
     for index, image in enumerate(image_paths):
-        number = row_of(image)
+        number = row_of(name_of(image))
         if number is None or rows[number]["status"] != "ok":
             missing.append(index)
             continue

@@ -19,7 +19,7 @@ from vac_tf.configs.run import RunConfig
 # Dataset -> the split on which papers report. COCO's test labels are not public.
 DATASETS = {"scenes": "test", "coco": "val", "voc": "test", "open_images": "test"}
 DATASETS |= {"wider": "test", "pa100k": "test", "peta": "test", "rap": "test"}
-DATASETS |= {"table": "test", "folder": "test", "jsonl": "test"}
+DATASETS |= {"table": "test", "folder": "test", "jsonl": "test", "webdataset": "test"}
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 
@@ -55,8 +55,8 @@ class TrainConfig(
     )
     group_column: str = setting(
         "",
-        "Column (key of jsonl; person of peta) of the person, video or patient of each image: no"
-        " group has images in the part that --validation_fraction holds out and in training.",
+        "Column (key of jsonl and webdataset; person of peta) of the person, video or patient of"
+        " each image: no group is both in training and in what --validation_fraction holds out.",
     )
     group_file: str = setting(
         "",

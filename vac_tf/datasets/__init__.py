@@ -15,6 +15,7 @@ from vac_tf.datasets.readers.open_images.reader import read_open_images
 from vac_tf.datasets.readers.pedestrians.pa100k import read_pa100k
 from vac_tf.datasets.readers.pedestrians.peta import read_peta
 from vac_tf.datasets.readers.pedestrians.rap import read_rap
+from vac_tf.datasets.readers.shards.reader import read_webdataset
 from vac_tf.datasets.readers.table import read_table
 from vac_tf.datasets.readers.voc.reader import read_voc
 from vac_tf.datasets.readers.wider import read_wider
@@ -40,6 +41,7 @@ _READERS = {
     "table": (read_table, _TABLE),
     "folder": (read_folder, ()),
     "jsonl": (read_jsonl, ("keep_missing", "group_column")),
+    "webdataset": (read_webdataset, ("group_column",)),
 }
 
 
@@ -91,8 +93,8 @@ def read_split(
     """Reads one split of a dataset.
 
     Args:
-        name: scenes, coco, voc, open_images, wider, pa100k, peta, rap, table, folder, jsonl
-            or a registered name.
+        name: scenes, coco, voc, open_images, wider, pa100k, peta, rap, table, folder, jsonl,
+            webdataset or a registered name.
         data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
             may be empty).
         split: name of the split; which ones exist depends on the dataset.
@@ -101,8 +103,8 @@ def read_split(
         **options: `label_separator`, `ignore_columns`, `repeated_images`, `soft_labels`,
             `weight_column` (table), `label_columns` (table, open_images, peta, rap), `image_size`,
             `train_images`, `seed` (scenes), `with_objects` (coco, voc, scenes), `group_column`
-            (table, jsonl, peta), `partition` (rap), `keep_missing` (all but scenes, peta and
-            folder). Those meant for another dataset are ignored.
+            (table, jsonl, webdataset, peta), `partition` (rap), `keep_missing` (all but scenes,
+            peta, folder and webdataset). Those meant for another dataset are ignored.
 
     Returns:
         Paths and labels; no image is opened.

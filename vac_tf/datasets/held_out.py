@@ -7,6 +7,7 @@ import os
 import numpy as np
 
 from vac_tf.datasets.group_hold_out import hold_out_groups
+from vac_tf.datasets.packed_images import name_of
 from vac_tf.datasets.split import Split
 
 
@@ -102,8 +103,9 @@ def draw_images(split: Split, count: int, seed: int) -> Split:
 
 
 def _in_drawn_order(images: list[str], seed: int) -> list[str]:
-    root = os.path.commonpath([os.path.dirname(path) for path in images])
-    return sorted(images, key=lambda path: _digest(os.path.relpath(path, root or "."), seed))
+    names = {path: name_of(path) for path in images}
+    root = os.path.commonpath([os.path.dirname(name) for name in names.values()])
+    return sorted(images, key=lambda path: _digest(os.path.relpath(names[path], root or "."), seed))
 
 
 def _digest(name: str, seed: int) -> bytes:

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from vac_tf.datasets.packed_images import open_image, place_of
+
 _HEAD = 16_384  # bytes; most files of one size differ in these
 _THREADS = 16  # A network file system answers many at once.
 
@@ -56,14 +58,15 @@ def _readable(fingerprint: Callable[[str], Hashable]) -> Callable[[str], Hashabl
 
 
 def _size(path: str) -> int:
-    return os.stat(path).st_size
+    place = place_of(path)
+    return place.length if place else os.stat(path).st_size
 
 
 def _head_digest(path: str) -> bytes:
-    with open(path, "rb") as stream:
+    with open_image(path) as stream:
         return hashlib.sha256(stream.read(_HEAD)).digest()
 
 
 def _digest(path: str) -> bytes:
-    with open(path, "rb") as stream:
+    with open_image(path) as stream:
         return hashlib.file_digest(stream, "sha256").digest()

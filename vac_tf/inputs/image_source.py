@@ -9,6 +9,7 @@ import tensorflow as tf
 from PIL import Image
 
 from vac_tf.datasets.near_duplicates import difference_hashes
+from vac_tf.datasets.packed_images import file_of, place_of
 from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.geometry.boxes import crop_boxes
 from vac_tf.geometry.resizing import resize_images
@@ -21,6 +22,7 @@ from vac_tf.inputs.image_cache import (
     keep_in_memory,
     keep_on_disk,
 )
+from vac_tf.inputs.packed_contents import packed_contents
 from vac_tf.inputs.threads import in_parallel
 
 # Raised with every change of how pixels are made, so that no cache of older ones is read.
@@ -70,6 +72,7 @@ class ImageSource:
         self.settings = settings
         self._round_inputs = round_inputs
         self._paths = tf.constant(list(split.image_paths), tf.string)
+        self._is_packed = any(place_of(path) for path in split.image_paths)
         self._has_boxes = split.boxes is not None
         corners = crop_boxes(split.boxes) if self._has_boxes else np.zeros((len(split), 4))
         self._corners = tf.constant(corners.astype("int64"))
@@ -130,7 +133,8 @@ class ImageSource:
 
     def _decode(self, index):
         path = self._paths[index]
-        image = decode_image(tf.io.read_file(path), path, self.settings.max_pixels)
+        contents = packed_contents(path) if self._is_packed else tf.io.read_file(path)
+        image = decode_image(contents, path, self.settings.max_pixels)
         if self._orientations is not None:
             image = orient(image, self._orientations[index])
         if not self._has_boxes:
@@ -190,7 +194,7 @@ class ImageSource:
         lines = [repr((_VERSION, tf.__version__, *settings))]
         for path, corners in zip(self.split.image_paths, self._corners.numpy(), strict=True):
             try:
-                stat = os.stat(path)
+                stat = os.stat(file_of(path))
             except OSError as error:
                 raise unusable_image(path, error.strerror) from error
             row = os.path.abspath(path), stat.st_size, stat.st_mtime_ns, self._has_boxes

@@ -11,6 +11,7 @@ from export.images.preprocessing import cut_out, resize_tolerance
 from export.scoring.sources.image_file import load_input, read_image_file
 from export.scoring.sources.input import ScoringInput
 from vac_tf.datasets import Split
+from vac_tf.datasets.packed_images import file_of, name_of, range_of
 from vac_tf.inputs.image_source import ImageSettings, ImageSource
 
 
@@ -48,7 +49,7 @@ def load_parity_images(
         pipeline=pipeline,
         scorer=scorer,
         whole=pipeline if split.boxes is None else pipeline_images(whole, settings),
-        encoded=[read_image_file(path) for path in split.image_paths],
+        encoded=[read_image_file(row.path, row.member) for row in scoring_inputs(split)],
         pixel_difference=check_pixels(scorer, pipeline, split, settings, preprocessing),
     )
 
@@ -80,7 +81,8 @@ def scoring_inputs(split: Split) -> list[ScoringInput]:
     """The rows of a split as rows to score."""
     boxes = [None] * len(split) if split.boxes is None else map(tuple, split.boxes.tolist())
     return [
-        ScoringInput(path, path, box) for path, box in zip(split.image_paths, boxes, strict=True)
+        ScoringInput(name_of(path), file_of(path), box, member=range_of(path))
+        for path, box in zip(split.image_paths, boxes, strict=True)
     ]
 
 
@@ -124,7 +126,7 @@ def check_pixels(
 def _first_different_step(row, settings, preprocessing):
     """Says which step of the pre-processing of a single row gives other pixels."""
     (scoring_input,) = scoring_inputs(row)
-    data = read_image_file(scoring_input.path)
+    data = read_image_file(scoring_input.path, scoring_input.member)
     whole = dataclasses.replace(row, boxes=None)
     if _differ(ImageSource(whole, settings), cut_out(data, preprocessing)[0]):
         return "the decoding"

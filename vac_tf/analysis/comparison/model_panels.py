@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from vac_tf.analysis.classifier_outputs import ClassifierOutputs
+from vac_tf.datasets.packed_images import open_image
 from vac_tf.figures.heatmap_overlay import overlay
 from vac_tf.figures.style import page_figure
 
@@ -55,7 +56,7 @@ def changed_examples(
 
 def read_thumbnail(path: str) -> np.ndarray:
     """The image in the size of a panel, uint8 `[h, w, 3]`."""
-    with Image.open(path) as image:
+    with open_image(path) as file, Image.open(file) as image:
         image = image.convert("RGB")
         scale = min(_HEIGHT / image.height, _WIDTH / image.width)
         size = max(1, round(image.width * scale)), max(1, round(image.height * scale))

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from vac_tf.analysis.objects.masks import mask_quantities, object_mask, touches_border
+from vac_tf.datasets.packed_images import open_image
 from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.figures.heatmap_overlay import enlarge
 from vac_tf.runs.folder import write_atomically
@@ -97,7 +98,7 @@ def image_size(path: str) -> tuple[int, int]:
         DatasetError: when the file is no image, or too large for Pillow.
     """
     try:
-        with Image.open(path) as image:
+        with open_image(path) as file, Image.open(file) as image:
             return image.height, image.width
     except (OSError, Image.DecompressionBombError) as error:
         raise DatasetError(f"Cannot read the size of image {path}: {error}.") from error

@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.json_file import is_box
+from vac_tf.datasets.readers.text_lines import text_lines
 from vac_tf.datasets.split import (
     DatasetError,
     RejectedRow,
@@ -53,23 +54,20 @@ def read_jsonl(
     path = os.path.join(data_dir, split + _SUFFIX)
     if not os.path.isfile(path):
         raise _unknown_split(data_dir, split)
-    names = _label_names(data_dir)
+    names = listed_names(data_dir) or _names_of_all(data_dir)
     index = {name: number for number, name in enumerate(names)}
     listings, paths, labels, boxes = FolderListings(keep_missing), [], [], []
     groups = []
     for line, row in _rows(path, rejected):
-        fault = _fault(row, index) or _group_fault(row, group_column)
+        fault = _image_fault(row) or labels_fault(row, index) or group_fault(row, group_column)
         image = os.path.join(data_dir, row["image"]) if not fault else ""
         if not fault and not listings.is_usable(image):
             fault = f"image file {image} is missing."
         if fault:
             report_bad_row(rejected, path, line, fault)
             continue
-        values = np.zeros(len(names), np.float32)
-        values[[index[name] for name in row["labels"]]] = 1.0
-        values[[index[name] for name in row.get("unknown", [])]] = np.nan
         paths.append(image)
-        labels.append(values)
+        labels.append(label_values(row, index))
         boxes.append(row.get("box"))
         groups.append(str(row.get(group_column)))
     if not paths:
@@ -78,7 +76,7 @@ def read_jsonl(
         tuple(paths),
         np.stack(labels),
         names,
-        _boxes(path, boxes),
+        boxes_of(path, boxes),
         groups=tuple(groups) if group_column else None,
         name=split,
         dataset="jsonl",
@@ -123,20 +121,32 @@ def _files(data_dir):
     return [name for name in os.listdir(data_dir) if name.endswith(_SUFFIX)]
 
 
-def _label_names(data_dir):
+def listed_names(data_dir: str | os.PathLike) -> tuple[str, ...] | None:
+    """The names in a folder's `labels.txt`, in its order; None without one.
+
+    Raises:
+        DatasetError: it names none, or one twice, or is no UTF-8 text.
+    """
     path = os.path.join(data_dir, LABELS_FILE)
-    if os.path.isfile(path):
-        with open(path, encoding="utf-8") as file:
-            names = [line.strip() for line in file if line.strip()]
-        if len(set(names)) < max(len(names), 1):
-            raise DatasetError(f"{path} names no label, or one twice; expected one a line.")
-        return tuple(names)
+    if not os.path.isfile(path):
+        return None
+    names = [text for _, text in text_lines(path)]
+    if len(set(names)) < max(len(names), 1):
+        raise DatasetError(f"{path} names no label, or one twice; expected one a line.")
+    return tuple(names)
+
+
+def names_in(row: Mapping[str, Any]) -> set[str]:
+    """The labels that an object names, present or unknown; of a damaged one what can be read."""
+    lists = [row.get(key) for key in ("labels", "unknown")]
+    return {name for each in lists if isinstance(each, list) for name in each if _is_name(name)}
+
+
+def _names_of_all(data_dir):
     found: set[str] = set()
     for name in _files(data_dir):
         for _, row in _rows(os.path.join(data_dir, name), []):
-            for key in ("labels", "unknown"):
-                given = row.get(key)
-                found |= {n for n in given if _is_name(n)} if isinstance(given, list) else set()
+            found |= names_in(row)
     if not found:
         raise DatasetError(f"No label in the {_SUFFIX} files of {data_dir}, nor {LABELS_FILE}.")
     return tuple(sorted(found))
@@ -159,10 +169,19 @@ def _rows(path, rejected) -> Iterator[tuple[int, dict]]:
                 report_bad_row(rejected, path, line, f"expected an object, got {text[:40]!r}.")
 
 
-def _fault(row, index):
-    """What is wrong with a row, but for its image file; empty: nothing."""
+def _image_fault(row):
     if not isinstance(row.get("image"), str) or not row["image"]:
         return "`image` must be the path of an image."
+    return ""
+
+
+def labels_fault(row: Mapping[str, Any], index: Mapping[str, int]) -> str:
+    """What is wrong with `labels`, `unknown` and `box` of an object; empty: nothing.
+
+    Args:
+        row: the object.
+        index: column of each label.
+    """
     for key in ("labels", "unknown"):
         names = row.get(key, [] if key == "unknown" else None)
         if not isinstance(names, list) or not all(map(_is_name, names)):
@@ -178,7 +197,16 @@ def _fault(row, index):
     return ""
 
 
-def _group_fault(row, key):
+def label_values(row: Mapping[str, Any], index: Mapping[str, int]) -> np.ndarray:
+    """float32 `[L]`: 1 for the labels of an object without fault, NaN for the unknown, else 0."""
+    values = np.zeros(len(index), np.float32)
+    values[[index[name] for name in row["labels"]]] = 1.0
+    values[[index[name] for name in row.get("unknown", [])]] = np.nan
+    return values
+
+
+def group_fault(row: Mapping[str, Any], key: str) -> str:
+    """What is wrong with the group of an object, under a key (""); empty: nothing."""
     group = row.get(key)
     if not key or _is_name(group) or (isinstance(group, int) and not isinstance(group, bool)):
         return ""
@@ -189,9 +217,14 @@ def _is_name(name):
     return isinstance(name, str) and bool(name.strip())
 
 
-def _boxes(path, boxes):
+def boxes_of(what: str, boxes: Sequence[list[float] | None]) -> np.ndarray | None:
+    """Boxes of all examples, float64 `[N, 4]`; None where none has one.
+
+    Raises:
+        DatasetError: some have one; names `what`.
+    """
     if not any(boxes):
         return None
     if not all(boxes):
-        raise DatasetError(f"{path}: either every line has a `box`, or none.")
+        raise DatasetError(f"{what}: either every example has a `box`, or none.")
     return np.array(boxes, np.float64)
