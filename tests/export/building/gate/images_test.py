@@ -1,5 +1,8 @@
 """Differences of the pre-processing are found before any network is judged, step by step."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -11,6 +14,7 @@ from export.building.gate.parity import InputValueError
 from export.bundle.preprocessing import Preprocessing
 from export.images import preprocessing
 from tests.export.building.tiny_run import SIZE, write_run, write_table
+from tests.vac_tf.datasets.readers.shards.tars import write_tar
 from vac_tf.datasets import Split, read_split
 from vac_tf.inputs.image_source import ImageSettings
 
@@ -32,6 +36,21 @@ def test_both_ways_agree(data_dir):
     assert images.pixel_difference < 0.01
     assert images.scorer.shape == images.whole.shape == (4, SIZE, SIZE, 3)
     assert np.abs(images.whole - images.pipeline).max() > 1  # Boxes cut something out.
+
+
+def test_both_ways_agree_on_images_inside_a_shard(data_dir, tmp_path):
+    files = read_split("table", str(data_dir), "val")
+    members = []
+    for number, (path, box) in enumerate(zip(files.image_paths, files.boxes.tolist(), strict=True)):
+        labels = json.dumps({"labels": ["a"], "box": box}).encode()
+        members += [(f"{number}.png", Path(path).read_bytes()), (f"{number}.json", labels)]
+    write_tar(tmp_path / "val.tar", members)
+    packed = read_split("webdataset", tmp_path, "val")
+    images = load_parity_images(packed, ImageSettings(SIZE), Preprocessing(SIZE, SIZE))
+    expected = load(data_dir)
+    np.testing.assert_array_equal(images.scorer, expected.scorer)
+    np.testing.assert_array_equal(images.whole, expected.whole)
+    assert images.encoded == expected.encoded
 
 
 def test_both_ways_agree_at_large_inputs_too(tmp_path):
