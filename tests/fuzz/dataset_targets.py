@@ -8,6 +8,7 @@ import numpy as np
 
 from tests.fuzz.target import Target
 from tests.vac_tf.datasets.readers import coco_test, wider_test
+from tests.vac_tf.datasets.readers.hugging_face import saved as hugging_face
 from tests.vac_tf.datasets.readers.open_images import reader_test as open_images_test
 from tests.vac_tf.datasets.readers.pedestrians import pa100k_test, peta_test, rap_test
 from tests.vac_tf.datasets.readers.shards import reader_test as shards_test
@@ -116,6 +117,20 @@ DATASET_TARGETS = (
         peta_test.write,
         ("PETA dataset/3DPeS/archive/Label.txt", "splits.csv"),
         _reading("peta"),
+        _ERRORS,
+    ),
+    Target(
+        "hf",
+        hugging_face.write,
+        tuple(f"train/data-{number:05}-of-00002.arrow" for number in range(2)),
+        _reading("hf"),
+        _ERRORS,
+    ),
+    Target(
+        "hf_description",
+        hugging_face.write,
+        ("dataset_dict.json", "train/state.json", "train/dataset_info.json"),
+        _reading("hf"),
         _ERRORS,
     ),
     Target(

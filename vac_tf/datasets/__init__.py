@@ -10,6 +10,7 @@ from vac_tf.configs.fields import GIVEN
 from vac_tf.configs.registration import add_name
 from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.readers.folder import read_folder
+from vac_tf.datasets.readers.hugging_face.reader import read_hugging_face
 from vac_tf.datasets.readers.jsonl import read_jsonl
 from vac_tf.datasets.readers.open_images.reader import read_open_images
 from vac_tf.datasets.readers.pedestrians.pa100k import read_pa100k
@@ -28,6 +29,7 @@ __all__ += ["register_dataset"]
 _SCENES = ("image_size", "train_images", "seed", "with_objects")
 _TABLE = ("label_separator", "label_columns", "ignore_columns", "repeated_images", "keep_missing")
 _TABLE += ("group_column", "soft_labels", "weight_column")
+_HUGGING_FACE = ("keep_missing", "label_columns", "ignore_columns", "group_column")
 # Name -> its reader, and the options that this has; callers may give all of them for any dataset.
 _READERS = {
     "scenes": (read_scenes, _SCENES),
@@ -42,6 +44,7 @@ _READERS = {
     "folder": (read_folder, ()),
     "jsonl": (read_jsonl, ("keep_missing", "group_column")),
     "webdataset": (read_webdataset, ("group_column",)),
+    "hf": (read_hugging_face, _HUGGING_FACE),
 }
 
 
@@ -94,17 +97,17 @@ def read_split(
 
     Args:
         name: scenes, coco, voc, open_images, wider, pa100k, peta, rap, table, folder, jsonl,
-            webdataset or a registered name.
+            webdataset, hf or a registered name.
         data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
             may be empty).
         split: name of the split; which ones exist depends on the dataset.
         rejected: None to raise on the first bad row, or a list to which a `RejectedRow` is
             appended for every row that is left out.
-        **options: `label_separator`, `ignore_columns`, `repeated_images`, `soft_labels`,
-            `weight_column` (table), `label_columns` (table, open_images, peta, rap), `image_size`,
-            `train_images`, `seed` (scenes), `with_objects` (coco, voc, scenes), `group_column`
-            (table, jsonl, webdataset, peta), `partition` (rap), `keep_missing` (all but scenes,
-            peta, folder and webdataset). Those meant for another dataset are ignored.
+        **options: `label_separator`, `repeated_images`, `soft_labels`, `weight_column` (table),
+            `ignore_columns` (table, hf), `label_columns` (those and open_images, peta, rap),
+            `image_size`, `train_images`, `seed` (scenes), `with_objects` (coco, voc, scenes),
+            `group_column` (table, jsonl, webdataset, hf, peta), `partition` (rap), `keep_missing`
+            (all but scenes, peta, folder and webdataset). Those meant for another are ignored.
 
     Returns:
         Paths and labels; no image is opened.

@@ -1,10 +1,14 @@
 """The same images in the same order give the same network, in whatever files they lie."""
 
+import json
+
 import numpy as np
+import pyarrow
 import pytest
 from PIL import Image
 
 from tests.export.encoded_images import encode
+from tests.vac_tf.datasets.readers.hugging_face.saved import IMAGE, write_split
 from tests.vac_tf.datasets.readers.shards.tars import write_tar
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.inputs.pipeline import TrainingBatches
@@ -14,6 +18,8 @@ from vac_tf.training.run_data import read_run_data
 
 CLASSES = ("blue", "green", "red")
 COUNTS = {"train": 24, "val": 6}
+FORMATS = ("table", "folder", "webdataset", "hf")
+SCHEMA = pyarrow.schema([("image", IMAGE), ("kind", pyarrow.int64())])
 
 
 def photographs():
@@ -30,9 +36,9 @@ def photographs():
 @pytest.fixture
 def configs(tmp_path, tiny_backbone):
     """A run a format, alike in everything else; of two shards a split."""
-    for name in ("table", "folder", "webdataset"):
+    for name in FORMATS:
         (tmp_path / name).mkdir()
-    rows, members = {}, {}
+    rows, members, saved = {}, {}, {}
     for split, kind, name, data in photographs():
         file = tmp_path / "folder" / split / kind / name
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -41,11 +47,17 @@ def configs(tmp_path, tiny_backbone):
         lines.append(",".join([str(file), *(str(int(kind == each)) for each in CLASSES)]))
         shard = f"{split}-{int(len(lines) > COUNTS[split] // 2)}.tar"
         parts = members.setdefault(shard, [])
+        saved.setdefault(split, []).append({"image": (data, name), "kind": CLASSES.index(kind)})
         parts += [(name, data), (f"{name[:-4]}.cls", kind.encode())]
     for split, lines in rows.items():
         (tmp_path / "table" / f"{split}.csv").write_text("\n".join(lines) + "\n")
     for shard, parts in members.items():
         write_tar(tmp_path / "webdataset" / shard, parts)
+    features = {"image": {"_type": "Image"}}
+    features["kind"] = {"names": list(CLASSES), "_type": "ClassLabel"}
+    for split, images in saved.items():
+        write_split(tmp_path / "hf" / split, images, features, SCHEMA)
+    (tmp_path / "hf" / "dataset_dict.json").write_text(json.dumps({"splits": list(saved)}))
     settings = {"backbone": tiny_backbone, "image_size": 32, "batch_size": 5, "epochs": 2}
     settings |= {"transforms": "hflip"}
     return {
@@ -55,7 +67,7 @@ def configs(tmp_path, tiny_backbone):
             data_dir=str(tmp_path / name),
             **settings,
         )
-        for name in ("table", "folder", "webdataset")
+        for name in FORMATS
     }
 
 
@@ -68,10 +80,11 @@ def batches(config, epoch, **start):
 def test_batches_are_the_same_in_every_epoch_and_from_any_step(configs):
     for epoch, start in ((0, {}), (3, {"start_step": 2})):
         expected = batches(configs["table"], epoch, **start)
-        found = batches(configs["webdataset"], epoch, **start)
-        assert len(found) == len(expected)
-        for one, other in zip(found, expected, strict=True):
-            np.testing.assert_equal(one, other)
+        for name in ("webdataset", "hf"):
+            found = batches(configs[name], epoch, **start)
+            assert len(found) == len(expected)
+            for one, other in zip(found, expected, strict=True):
+                np.testing.assert_equal(one, other)
 
 
 @pytest.mark.slow

@@ -12,14 +12,14 @@ class LabelSettings:
     label_separator: str = setting("|", "Separator inside the `labels` column (dataset table).")
     label_columns: str = setting(
         "",
-        "Columns of a table that are labels, separated by commas; empty: all but the known ones."
-        " Of open_images, peta and rap the classes or attributes; empty: all (rap: those that"
+        "Columns of a table (or hf) that are labels, separated by commas; empty: all but the known"
+        " ones. Of open_images, peta and rap the classes or attributes; empty: all (rap: those that"
         " papers evaluate).",
     )
     rap_partition: int = setting(
         1, "Of rap: which of its random partitions, of 5, is trained and tested on.", at_least=1
     )
-    ignore_columns: str = setting("", "Columns of a table to leave out, separated by commas.")
+    ignore_columns: str = setting("", "Columns of a table (or hf) to leave out, by commas.")
     soft_labels: bool = setting(
         False,
         "Cells of a table's label columns may be any number in 0..1; metrics and the validation"
