@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from export.scoring.config import ScoringConfig
 
 if TYPE_CHECKING:
-    from export.scoring.conversion import ConversionReport
     from export.scoring.report import ScoringReport
 
 DRIFTED = 4  # Exit code of a job whose scores are further from the reference than --max_drift.
@@ -34,37 +33,45 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.scoring.benchmark.measure import benchmark
 
         return str(benchmark(config)), 0
-    report: ScoringReport | ConversionReport
+    if config.convert:
+        from export.scoring.conversion import convert
+
+        return str(convert(config)), 0
+    report = _score(config)
+    text = str(report)
+    # Nothing was written where a job of new images found none.
+    if config.send_uncertain and report.output:
+        from export.scoring.send_uncertain import send_uncertain
+
+        text = f"{text}\n{send_uncertain(config)}"
+    if config.strict and report.errors:
+        return text, 1
+    return text, DRIFTED if report.has_drifted else 0
+
+
+def _score(config: ScoringConfig) -> "ScoringReport":
     if config.merge:
         from export.scoring.drift.job_drift import report_merged_drift
         from export.scoring.engine.assembly import merge
 
         merged = merge(config.output, config.overwrite)
-        report = dataclasses.replace(merged, drift=report_merged_drift(config))
-    elif config.convert:
-        from export.scoring.conversion import convert
-
-        report = convert(config)
-    elif config.engine == "ray":
+        return dataclasses.replace(merged, drift=report_merged_drift(config))
+    if config.engine == "ray":
         from export.scoring.distributed.ray_engine import score_with_ray
 
-        report = score_with_ray(config)
-    elif config.retry_errors:
+        return score_with_ray(config)
+    if config.retry_errors:
         from export.scoring.retry import retry_errors
 
-        report = retry_errors(config)
-    elif config.is_stream:
+        return retry_errors(config)
+    if config.is_stream:
         from export.scoring.streaming import stream
 
-        report = stream(config)
-    elif config.only_new:
+        return stream(config)
+    if config.only_new:
         from export.scoring.incremental.only_new import score_only_new
 
-        report = score_only_new(config)
-    else:
-        from export.scoring.job import score
+        return score_only_new(config)
+    from export.scoring.job import score
 
-        report = score(config)
-    if config.strict and report.errors:
-        return str(report), 1
-    return str(report), DRIFTED if report.has_drifted else 0
+    return score(config)

@@ -13,6 +13,7 @@ from export.scoring.config_checks import (
     check_only_new,
     check_ranges,
     check_retry,
+    check_send_uncertain,
     check_stream,
 )
 from export.scoring.engine.shard import Shard
@@ -135,10 +136,15 @@ class ScoringConfig:
         " labeling interface).",
         ("", "fiftyone", "label_studio"),
     )
+    send_uncertain: int = setting(
+        0,
+        "Write the so many images that are least certain, with boxes of where the network looked,"
+        " as tasks for Label Studio: OUTPUT.uncertain.json, .xml, .labels.txt (0: none).",
+    )
     image_prefix: str = setting(
         "",
-        "With --convert=label_studio: what makes the URL of an image, before its path, such as"
-        " /data/local-files/?d= or https://host/.",
+        "With --convert=label_studio and --send_uncertain: what makes the URL of an image, before"
+        " its path, such as /data/local-files/?d= or https://host/.",
     )
     max_error_share: float = setting(
         0.5,
@@ -248,6 +254,7 @@ class ScoringConfig:
         check_columns(self)
         check_only_new(self)
         check_drift(self)
+        check_send_uncertain(self)
 
     @property
     def is_stream(self) -> bool:

@@ -118,6 +118,21 @@ def check_drift(config: Any) -> None:
         raise ValueError(f"--merge with --{given[0]} needs --model, whose labels are compared.")
 
 
+def check_send_uncertain(config: Any) -> None:
+    """Raises ValueError for jobs whose least certain images cannot be chosen."""
+    check_at_least(0, config, ("send_uncertain",))
+    names = (*_MODES, "shard", "top_k", "is_stream")
+    wrong = [name for name in names if getattr(config, name) and name != "retry_errors"]
+    wrong += ["engine=ray"] if config.engine == "ray" else []
+    if config.send_uncertain and wrong:
+        name = "output=-" if wrong[0] == "is_stream" else wrong[0]
+        raise ValueError(
+            f"--send_uncertain does not go with --{name}: it needs a whole output with the"
+            " probability of every label, and its model and images. Repeat the command of the"
+            " finished job with --send_uncertain: it scores nothing again."
+        )
+
+
 def check_ranges(config: Any) -> None:
     """Raises ValueError for a number that is out of its range."""
     check_at_least(1, config, ("batch_size", "rows_per_part", "benchmark_images", "max_file_mb"))

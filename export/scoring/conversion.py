@@ -7,14 +7,13 @@ from export.files.atomic_file import replace_file
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.finished_output import Manifest, read_manifest
 from export.scoring.output.annotation_formats import (
+    HASH_DIGITS,
     fiftyone_labels,
     label_studio_interface,
     label_studio_tasks,
 )
 from export.scoring.output.row_reader import ReadRow, read_rows
 from export.scoring.output.rows import printable_path
-
-_HASH_DIGITS = 12  # Of the model's, which tell models of one user apart.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,8 +23,6 @@ class ConversionReport:
     path: str
     images: int
     left_out: int
-    errors: int = 0  # Rows without scores were counted when they were scored.
-    has_drifted: bool = False  # As above.
 
     def __str__(self) -> str:
         left_out = f"; {self.left_out} rows without scores are left out" if self.left_out else ""
@@ -48,7 +45,7 @@ def convert(config: ScoringConfig) -> ConversionReport:
     if config.convert == "fiftyone":
         pieces = fiftyone_labels(rows, columns.label_names, config.image_root)
     else:
-        version = manifest.job.settings["model_sha256"][:_HASH_DIGITS]
+        version = manifest.job.settings["model_sha256"][:HASH_DIGITS]
         pieces = label_studio_tasks(rows, version, config.image_prefix)
         _write(
             f"{config.output}.{config.convert}.xml", [label_studio_interface(columns.label_names)]

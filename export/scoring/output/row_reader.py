@@ -18,20 +18,26 @@ class ReadRow:
         image: As the job was given it.
         status: `ok` for a row with scores.
         decided: Names of the decided labels, with their probabilities where the file has them.
+        probabilities: Of all L labels in their order, where asked for and there are scores.
     """
 
     image: str
     status: str
     decided: Mapping[str, float | None]
+    probabilities: tuple[float, ...] = ()
 
 
-def read_rows(path: str, suffix: str, columns: Columns) -> Iterator[ReadRow]:
+def read_rows(
+    path: str, suffix: str, columns: Columns, with_probabilities: bool = False
+) -> Iterator[ReadRow]:
     """All rows in order, a few in memory at a time.
 
     Args:
         path: The file.
         suffix: Its format: .parquet, .csv or .jsonl.
         columns: Its columns.
+        with_probabilities: Whether rows are to hold those of all labels; the file has a column for
+            each.
     """
     reader = {".parquet": _parquet_rows, ".csv": _csv_rows, ".jsonl": _json_rows}[suffix]
     column_of = dict(zip(columns.label_names, columns.labels, strict=False))  # None with top_k.
@@ -42,7 +48,10 @@ def read_rows(path: str, suffix: str, columns: Columns) -> Iterator[ReadRow]:
             decided = {name: top.get(name) for name in names}
         else:
             decided = {name: float(row[column_of[name]]) for name in names}
-        yield ReadRow(row["image"], row["status"], decided)
+        probabilities: tuple[float, ...] = ()
+        if with_probabilities and row["status"] == "ok":
+            probabilities = tuple(float(row[column]) for column in columns.labels)
+        yield ReadRow(row["image"], row["status"], decided, probabilities)
 
 
 def _parquet_rows(path: str) -> Iterator[dict[str, Any]]:
