@@ -51,7 +51,8 @@ def send_uncertain(config: ScoringConfig) -> SentReport:
         config: The job, whose output is finished.
 
     Raises:
-        ValueError: when the rows are of boxes, or the output has no manifest.
+        ValueError: when the rows are of boxes or of members of a tar, or the output has no
+            manifest.
         WriteError: when a file cannot be written: the disk is full.
     """
     manifest = read_manifest(config.output)
@@ -121,7 +122,13 @@ def _heatmaps(session: NetworkSession, views: Sequence[ImageView]) -> Iterable[n
 def _find_inputs(config: ScoringConfig, names: set[str]) -> dict[str, ScoringInput]:
     source = open_source(config.images, config.image_root, config.read_limits)
     wanted = (value for value in source.read() if printable_path(value.image) in names)
-    return {printable_path(value.image): value for value in wanted}
+    inputs = {printable_path(value.image): value for value in wanted}
+    if packed := [name for name, value in inputs.items() if value.member is not None]:
+        raise ValueError(
+            f"{packed[0]!r} is a member of a tar, which no task can show. Unpack the pictures, and"
+            " score the folder, for --send_uncertain."
+        )
+    return inputs
 
 
 def _load(

@@ -36,6 +36,18 @@ def _jsonl(folder: Path) -> None:
     _touch(folder, "a.jpg", "b.jpg", "c.jpg")
 
 
+def _label_studio(folder: Path) -> None:
+    chosen = [{"type": "choices", "value": {"choices": ["cat"]}}]
+    answer = {"completed_by": 1, "updated_at": "2026-11-27T10:00:00Z", "result": chosen}
+    tasks = [
+        {"id": number, "data": {"image": f"{name}.jpg"}, "annotations": [answer]}
+        for number, name in enumerate("abc")
+    ]
+    (folder / "train.json").write_text(json.dumps(tasks))
+    (folder / "labels.txt").write_text("cat\ndog\n")
+    _touch(folder, "a.jpg", "b.jpg", "c.jpg")
+
+
 def _parquet_table(folder: Path) -> None:
     import pyarrow
     from pyarrow import parquet
@@ -76,6 +88,7 @@ DATASET_TARGETS = (
     Target("table", _table, ("train.csv",), _reading("table"), _ERRORS),
     Target("table_parquet", _parquet_table, ("train.parquet",), _reading("table"), _ERRORS),
     Target("jsonl", _jsonl, ("train.jsonl",), _reading("jsonl"), _ERRORS),
+    Target("label_studio", _label_studio, ("train.json",), _reading("label_studio"), _ERRORS),
     Target(
         "coco",
         lambda folder: coco_test.write(folder, coco_test.content()),

@@ -20,7 +20,7 @@ from vac_tf.configs.run import RunConfig
 DATASETS = {"scenes": "test", "coco": "val", "voc": "test", "open_images": "test"}
 DATASETS |= {"wider": "test", "pa100k": "test", "peta": "test", "rap": "test"}
 DATASETS |= {"table": "test", "folder": "test", "jsonl": "test", "webdataset": "test"}
-DATASETS |= {"hf": "test"}
+DATASETS |= {"hf": "test", "label_studio": "test"}
 UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 

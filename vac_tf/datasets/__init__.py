@@ -12,6 +12,7 @@ from vac_tf.datasets.readers.coco import read_coco
 from vac_tf.datasets.readers.folder import read_folder
 from vac_tf.datasets.readers.hugging_face.reader import read_hugging_face
 from vac_tf.datasets.readers.jsonl import read_jsonl
+from vac_tf.datasets.readers.label_studio.reader import read_label_studio
 from vac_tf.datasets.readers.open_images.reader import read_open_images
 from vac_tf.datasets.readers.pedestrians.pa100k import read_pa100k
 from vac_tf.datasets.readers.pedestrians.peta import read_peta
@@ -45,6 +46,7 @@ _READERS = {
     "jsonl": (read_jsonl, ("keep_missing", "group_column")),
     "webdataset": (read_webdataset, ("group_column",)),
     "hf": (read_hugging_face, _HUGGING_FACE),
+    "label_studio": (read_label_studio, ("keep_missing",)),
 }
 
 
@@ -97,7 +99,7 @@ def read_split(
 
     Args:
         name: scenes, coco, voc, open_images, wider, pa100k, peta, rap, table, folder, jsonl,
-            webdataset, hf or a registered name.
+            webdataset, hf, label_studio or a registered name.
         data_dir: folder of the dataset in its official layout (for scenes: where it is cached,
             may be empty).
         split: name of the split; which ones exist depends on the dataset.

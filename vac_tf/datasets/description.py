@@ -1,9 +1,13 @@
 """A split in words and numbers: what to look at before training on it."""
 
+from collections import Counter
+
 import numpy as np
 
 from vac_tf.datasets.split import Split
 from vac_tf.datasets.split_checks import SOFT_LABELS_ARE
+
+_ANNOTATORS_SHOWN = 5
 
 
 def describe(split: Split) -> str:
@@ -32,6 +36,7 @@ def describe(split: Split) -> str:
         total = sum(len(image) for image in split.objects)
         lines.append(f"objects: {total}, of which {crowds} crowds")
     lines += _soft_and_weighted(split)
+    lines += _labelled_by(split)
     positive = split.labels == 1
     per_image = positive.sum(axis=1)
     lines.append(
@@ -57,6 +62,19 @@ def _soft_and_weighted(split: Split) -> list[str]:
             f" {np.sum(weights == 0)} examples have 0"
         )
     return lines
+
+
+def _labelled_by(split: Split) -> list[str]:
+    if split.provenance is None:
+        return []
+    counts = Counter(name for own in split.provenance for name in own.annotators)
+    times = sorted(own.time for own in split.provenance if own.time)
+    people = ", ".join(f"{name} {count}" for name, count in counts.most_common(_ANNOTATORS_SHOWN))
+    more = len(counts) - _ANNOTATORS_SHOWN
+    people += f" and {more} others" if more > 0 else ""
+    when = f", {times[0]} to {times[-1]}" if times else ""
+    several = sum(len(own.annotators) > 1 for own in split.provenance)
+    return [f"labelled by {people}{when}; {several} examples by several"]
 
 
 def _label_table(split: Split) -> list[str]:

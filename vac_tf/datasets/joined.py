@@ -38,6 +38,7 @@ def join_splits(splits: Sequence[Split]) -> Split:
     parts = [split.with_labels(first.label_names) for split in splits]
     whole = {"boxes": all(p.boxes is not None for p in parts)}
     whole["groups"] = all(p.groups is not None for p in parts)
+    whole["provenance"] = all(p.provenance is not None for p in parts)
     whole["objects"] = all(p.objects is not None for p in parts)
     # A split without weights beside one with them: its examples count 1.
     is_soft = any(p.soft_labels is not None for p in parts)
@@ -51,6 +52,7 @@ def join_splits(splits: Sequence[Split]) -> Split:
         groups=_chained(part.groups for part in parts) if whole["groups"] else None,
         soft_labels=np.concatenate([p.training_labels for p in parts]) if is_soft else None,
         weights=np.concatenate([_weights(p) for p in parts]) if is_weighted else None,
+        provenance=_chained(part.provenance for part in parts) if whole["provenance"] else None,
         name=_joined_name(splits),
     )
 

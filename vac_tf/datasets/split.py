@@ -96,6 +96,21 @@ class ObjectAnnotation:
     area: float
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where the labels of an example come from.
+
+    Attributes:
+        tasks: ids of the tasks in which they were given.
+        annotators: who gave them.
+        time: when the last of them did, ISO 8601; may be empty.
+    """
+
+    tasks: tuple[str, ...]
+    annotators: tuple[str, ...]
+    time: str
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
     """One part (train, val, test, ...) of a multi-label dataset; arrays are read-only.
@@ -114,6 +129,7 @@ class Split:
         soft_labels: float32 [N, L] in 0..1, NaN where `labels` is NaN: what training learns where
             labels are shares or probabilities. `labels` is then 1 from 0.5 on. None: `labels`.
         weights: float32 [N], what each example counts for in training; None: all count alike.
+        provenance: for each example who labelled it; None where that is not known.
 
     Raises:
         ValueError: when shapes, dtypes or values are not as above, or there is no example.
@@ -129,6 +145,7 @@ class Split:
     dataset: str = ""
     soft_labels: np.ndarray | None = None
     weights: np.ndarray | None = None
+    provenance: tuple[Provenance, ...] | None = None
 
     def __post_init__(self):
         set_field = object.__setattr__  # the dataclass is frozen
@@ -151,6 +168,10 @@ class Split:
             set_field(self, "soft_labels", checked_soft_labels(self.soft_labels, self.labels))
         if self.weights is not None:
             set_field(self, "weights", checked_weights(self.weights, len(self)))
+        if self.provenance is not None and len(self.provenance) != len(self):
+            raise ValueError(
+                f"Expected the provenance of {len(self)} examples, got {len(self.provenance)}."
+            )
 
     def __len__(self) -> int:
         return len(self.image_paths)
@@ -173,7 +194,7 @@ class Split:
             raise ValueError(
                 f"Indices must lie in 0..{len(self) - 1}, got {indices.min()}..{indices.max()}."
             )
-        objects, groups = self.objects, self.groups
+        objects, groups, provenance = self.objects, self.groups, self.provenance
         soft_labels, weights = self.soft_labels, self.weights
         return dataclasses.replace(
             self,
@@ -184,6 +205,7 @@ class Split:
             groups=None if groups is None else tuple(groups[i] for i in indices),
             soft_labels=None if soft_labels is None else soft_labels[indices],
             weights=None if weights is None else weights[indices],
+            provenance=None if provenance is None else tuple(provenance[i] for i in indices),
         )
 
     def with_labels(self, label_names: Sequence[str]) -> "Split":
