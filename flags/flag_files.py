@@ -14,6 +14,7 @@ from absl import flags as absl_flags
 _SUFFIX = ".flags"
 _NAMES = ("--flagfile", "-flagfile")
 _IN_THE_CHECKOUT = "flags/recipes/"
+_LONGEST_NAME = 100
 
 
 def expand(arguments: Sequence[str]) -> list[str]:
@@ -23,9 +24,15 @@ def expand(arguments: Sequence[str]) -> list[str]:
     a name: `flags/recipes/wider_r50.flags`, `wider_r50.flags`, `wider_r50`.
 
     Raises:
-        absl.flags.Error: for a file that cannot be read, is no recipe or includes itself.
+        absl.flags.Error: for a file that cannot be read, is no recipe or includes itself, and for
+            a name that is too long to be a flag's.
     """
-    return list(_expanded(arguments, ()))
+    expanded = list(_expanded(arguments, ()))
+    for argument in expanded:
+        # absl looks for a flag of a similar name, letter by letter, and runs out of stack.
+        if argument.startswith("-") and len(argument.partition("=")[0]) > _LONGEST_NAME:
+            raise absl_flags.UnrecognizedFlagError(argument.lstrip("-")[:_LONGEST_NAME] + "...")
+    return expanded
 
 
 def recipe_names() -> list[str]:

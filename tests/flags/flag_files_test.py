@@ -63,3 +63,9 @@ def test_what_cannot_be_read_is_named(argument, message, tmp_path):
     (tmp_path / "bytes.flags").write_bytes(b"--a=\xff\n")
     with pytest.raises(absl_flags.Error, match=message):
         expand([argument])
+
+
+def test_a_name_too_long_for_a_flag_is_refused_by_its_beginning():
+    with pytest.raises(absl_flags.UnrecognizedFlagError, match="Unknown command line flag 'xxx"):
+        expand(["--epochs=3", "--" + "x" * 5000 + "=1"])
+    assert expand(["--epochs=" + "3" * 5000]) == ["--epochs=" + "3" * 5000]

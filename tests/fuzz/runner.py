@@ -61,7 +61,7 @@ def fuzz(target: Target, cases: int, seed: int = 0) -> Outcome:
     so is a target that makes the process grow by more than `MOST_GROWTH`.
     """
     outcome = Outcome()
-    with tempfile.TemporaryDirectory() as parent:
+    with tempfile.TemporaryDirectory() as parent, target.around():
         folder = Path(parent, "data")
         folder.mkdir()
         target.prepare(folder)

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ class Target:
         spoilt: Paths in the folder, of which one is spoilt in each case.
         read: Reads the folder; also called once with the good files, which must work.
         errors: What it may raise; anything else is a finding.
+        around: What must be there meanwhile, as a server.
     """
 
     name: str
@@ -23,6 +25,7 @@ class Target:
     spoilt: tuple[str, ...]
     read: Callable[[Path], Any]
     errors: tuple[type[Exception], ...] = (ValueError,)
+    around: Callable[[], AbstractContextManager[Any]] = nullcontext
 
     def is_clear(self, error: BaseException) -> bool:
         """Whether an exception is one of the project's own, with a message for people.

@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 
 from tests.fuzz.dataset_targets import DATASET_TARGETS
+from tests.fuzz.program_targets import PROGRAM_TARGETS
 from tests.fuzz.scoring_targets import SCORING_TARGETS
 from tests.fuzz.target import Target
 
-TARGETS = (*DATASET_TARGETS, *SCORING_TARGETS)
+TARGETS = (*DATASET_TARGETS, *SCORING_TARGETS, *PROGRAM_TARGETS)
 
 
 def targets(names: Sequence[str] = ()) -> tuple[Target, ...]:
