@@ -61,9 +61,15 @@ def _read_run_folder(folder: Path) -> None:
 
 
 class _Server:
-    """A small server that runs while a target is fuzzed."""
+    """A small server that runs while a target is fuzzed.
+
+    Attributes:
+        address: Host and port.
+        good: Requests that it must answer with scores, by the names of their files.
+    """
 
     address: tuple[str, int]
+    good: dict[str, bytes]
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -104,10 +110,12 @@ def _requests(folder: Path) -> None:
         "form": ("multipart/form-data; boundary=b", form),
         "image": ("image/png", image),
     }
+    _SERVER.good = {}
     for name, (kind, body) in bodies.items():
         head = f"POST /score?heatmaps=peaks&top_k=2 HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\n"
         head += f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-        (folder / f"{name}.http").write_bytes(head.encode() + body)
+        _SERVER.good[f"{name}.http"] = head.encode() + body
+        (folder / f"{name}.http").write_bytes(_SERVER.good[f"{name}.http"])
 
 
 class RefusedError(ValueError):
@@ -115,16 +123,22 @@ class RefusedError(ValueError):
 
 
 def _send_requests(folder: Path) -> None:
-    """Every request gets scores or a refusal, also after a spoilt one."""
+    """A spoilt request gets scores or a refusal, good ones around it their scores."""
+    refusal = b""
     for path in sorted(folder.iterdir()):
-        answer = _SERVER.answer(path.read_bytes())
-        if not answer:
+        request = path.read_bytes()
+        answer = _SERVER.answer(request)
+        if not answer and request != _SERVER.good[path.name]:
             continue  # Closed, as when the request never ended.
         version, code, *_ = answer.split(b" ", 2)
         assert version == b"HTTP/1.1" and code.isdigit(), answer[:200]
-        if int(code) != 200:
+        if request == _SERVER.good[path.name]:
+            assert int(code) == 200, answer[:500]
+        elif int(code) != 200:
             assert int(code) in _REFUSED, answer[:500]
-            raise RefusedError(answer[-300:].decode("utf-8", "replace"))
+            refusal = answer[-300:]
+    if refusal:
+        raise RefusedError(refusal.decode("utf-8", "replace"))
 
 
 PROGRAM_TARGETS = (
