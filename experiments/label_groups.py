@@ -19,7 +19,8 @@ from absl import app
 from absl import flags as absl_flags
 
 from experiments.start_program import start_program
-from vac_tf.runs.folder import RunFolder, write_atomically
+from vac_tf.runs.atomic_file import write_atomically
+from vac_tf.runs.folder import RunFolder
 
 FLAGS = absl_flags.FLAGS
 HERE = Path(__file__).parent / "label_groups"

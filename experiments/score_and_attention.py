@@ -26,7 +26,8 @@ from vac_tf.analysis.attention.course_correlations import QUESTIONS, correlate_c
 from vac_tf.analysis.attention.course_figure import draw_course
 from vac_tf.analysis.text import interval, number
 from vac_tf.configs.analysis import AnalysisConfig
-from vac_tf.runs.folder import RunFolder, write_atomically
+from vac_tf.runs.atomic_file import write_atomically
+from vac_tf.runs.folder import RunFolder
 
 FLAGS = absl_flags.FLAGS
 NAME = "score_and_attention"

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from experiments.study_runner.plan import Row, Study
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 _FAILED = "failed"
 

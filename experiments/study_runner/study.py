@@ -17,7 +17,7 @@ from experiments.study_runner.report import (
 )
 from experiments.study_runner.results import Results
 from experiments.study_runner.running import Places, run_study
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 
 class StudyFolder:

@@ -24,7 +24,8 @@ from vac_tf.analysis.sections import analysis_sections
 from vac_tf.configs.analysis import AnalysisConfig
 from vac_tf.metrics.average_precision import average_precision_per_label
 from vac_tf.pages.sections import render_page
-from vac_tf.runs.folder import RunFolder, write_atomically
+from vac_tf.runs.atomic_file import write_atomically
+from vac_tf.runs.folder import RunFolder
 
 
 def analyze(config: AnalysisConfig) -> dict:

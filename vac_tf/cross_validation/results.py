@@ -13,7 +13,7 @@ from vac_tf.inputs.settings import known_labels
 from vac_tf.metrics.label_groups.decisions import decide
 from vac_tf.metrics.multilabel import evaluate_multilabel
 from vac_tf.report.intervals import bootstrap_intervals, resamples_for
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 _SHOWN = ("mAP", "mA", "CF1", "F1-O")
 

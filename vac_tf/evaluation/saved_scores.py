@@ -7,7 +7,8 @@ import os
 import numpy as np
 
 from vac_tf.datasets.split import Split
-from vac_tf.runs.folder import RunFolder, write_atomically
+from vac_tf.runs.atomic_file import write_atomically
+from vac_tf.runs.folder import RunFolder
 
 SCORES_FILE = "scores.npz"
 

@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 PAGE_WIDTH = 11.0  # Inches; 1,210 pixels.
 DOTS_PER_INCH = 110

@@ -19,7 +19,7 @@ from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.figures.heatmap_overlay import overlay
 from vac_tf.inference.image_input import ImageInput
 from vac_tf.metrics.label_groups.decisions import decide
-from vac_tf.runs.folder import write_atomically as write_file
+from vac_tf.runs.atomic_file import write_atomically as write_file
 
 _SHOWN = 5  # Labels that a terminal or a notebook shows.
 _SHOWN_SIDE = 384

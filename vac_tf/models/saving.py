@@ -17,6 +17,10 @@ def save_network(network, path: str) -> None:
     partial = f"{path}.{os.getpid()}.partial.keras"
     try:
         rebuild_network(network, fused=False, dtype="float32").save(partial)
+        with open(partial, "rb") as stream:
+            os.fsync(
+                stream.fileno()
+            )  # Or after a power cut the name may be there without contents.
         os.replace(partial, path)
     finally:
         if os.path.exists(partial):

@@ -9,7 +9,7 @@ import os
 import re
 from typing import Any
 
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 _ENDS_OF_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[_/.])(?=\w)")
 _FLAGS = re.compile(r"(--[\w-]+(?:=\S*)?)")

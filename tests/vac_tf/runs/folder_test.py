@@ -11,7 +11,8 @@ import pytest
 
 from tools.python_imports import REPOSITORY
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.runs.folder import RunFolder, write_atomically
+from vac_tf.runs.atomic_file import write_atomically
+from vac_tf.runs.folder import RunFolder
 
 
 @pytest.fixture

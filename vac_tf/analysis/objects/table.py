@@ -11,7 +11,7 @@ from vac_tf.analysis.objects.masks import mask_quantities, object_mask, touches_
 from vac_tf.datasets.packed_images import open_image
 from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.figures.heatmap_overlay import enlarge
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 QUANTITIES = ("size", "distance", "predicted_saliency", "true_saliency")
 CROWD, NO_PIXELS = "crowd", "no pixels"

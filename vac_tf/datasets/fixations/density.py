@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from vac_tf.datasets.fixations.split import SaliencySplit, count_points
 from vac_tf.datasets.split import DatasetError
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 SIGMA = 19.0  # pixels, on SALICON's screen of 640 x 480
 _DIAGONAL = 800.0  # of that screen

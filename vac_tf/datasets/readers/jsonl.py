@@ -18,7 +18,7 @@ from vac_tf.datasets.split import (
     nothing_usable,
     report_bad_row,
 )
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 _SUFFIX = ".jsonl"
 LABELS_FILE = "labels.txt"

@@ -20,7 +20,7 @@ from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.scenes.reader import read_scenes, scenes_folder
 from vac_tf.datasets.split import DatasetError, ObjectAnnotation, RejectedRow, Split
-from vac_tf.runs.folder import write_atomically
+from vac_tf.runs.atomic_file import write_atomically
 
 _LOGGER = logging.getLogger(__name__)
 
