@@ -178,6 +178,12 @@ class RunConfig(FollowingSettings):
     checkpoint_seconds: float = setting(
         60.0, "Seconds between resumable states in an epoch.", at_least=0
     )
+    keep_states: int = setting(
+        2,
+        "The last states to keep, each with a checksum: where one is damaged, the run goes on from"
+        " the one before.",
+        at_least=1,
+    )
     keep_epoch_networks: bool = setting(
         False,
         "Keep the network of every epoch beside the best, RUN_DIR/epochs/0001.keras and on.",

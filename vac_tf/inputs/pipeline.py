@@ -98,6 +98,12 @@ class TrainingBatches:
         """Images of the smallest batch of an epoch: of its last partial one, if there is one."""
         return min(len(rows) for _, rows in self._plan(0))
 
+    def image_paths(self, epoch: int, steps: range) -> list[str]:
+        """The files of the images in some steps of epoch `epoch` (both from 0), in their order."""
+        batches = [rows for _, rows in self._plan(epoch)[steps.start : steps.stop]]
+        examples = dict.fromkeys(int(example) for rows in batches for example in rows[:, 0])
+        return [self.source.split.image_paths[example] for example in examples]
+
     def epoch(
         self, epoch: int, start_step: int = 0, replicas: range = range(1), num_replicas: int = 1
     ) -> tf.data.Dataset:

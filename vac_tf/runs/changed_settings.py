@@ -23,6 +23,7 @@ _FREE_SETTINGS = frozenset(
         "phases",
         "human_observers",
         "keep_epoch_networks",
+        "keep_states",
         "profile_steps",
         "progress_steps",
         "tensorboard",
@@ -71,6 +72,7 @@ _YOUNGER_SETTINGS = {
     "augment_layers": "",
     "attention_weight": 0.1,
     "attention_temperature": 1.0,
+    "keep_states": 2,
 }
 
 _FIXED_PHASES = (

@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.extensions import missing_extensions
 from vac_tf.configs.label_groups.group import LabelGroup, groups_from_json
+from vac_tf.runs.atomic_file import write_atomically
 from vac_tf.runs.changed_settings import (
     SETTINGS_AGAINST_DIVERGENCE,
     changed_settings,
@@ -19,10 +20,13 @@ from vac_tf.runs.changed_settings import (
 )
 from vac_tf.runs.json_reading import read_json_file
 from vac_tf.runs.lock import lock_run, refuse_if_locked
-from vac_tf.runs.progress import read_progress
+from vac_tf.runs.states import newest_whole_state, states_beside
 
 _EPOCHS = "epochs"
 _PARTIAL_FILES = ("*.partial.keras", f"{_EPOCHS}/*.partial.keras", "last/*.partial")
+# Of the files that a training writes atomically: an evaluation may be writing others.
+_WRITTEN = ("config.json", "labels.json", "selection.json", "diverged.json", "phases.json")
+_PARTIAL_FILES += tuple(f"{name}.*.partial" for name in (*_WRITTEN, "log.csv", "network*.keras"))
 
 
 class RunFolder:
@@ -50,13 +54,21 @@ class RunFolder:
 
     @property
     def state_file(self) -> str:
-        """Everything that a resume needs."""
+        """Everything that a resume needs; beside it are earlier ones (`vac_tf.runs.states`)."""
         return self.file(os.path.join("last", "state.npz"))
 
-    @property
-    def good_state_file(self) -> str:
-        """The state of the last epoch that ended well; what a divergence falls back on."""
-        return self.file(os.path.join("last", "good.npz"))
+    def has_state(self) -> bool:
+        """Whether the run has been saved at any point, whole or not."""
+        return bool(states_beside(self.state_file))
+
+    def progress(self) -> dict | None:
+        """How far the run is, by its newest whole state; None before it has one.
+
+        Raises:
+            NoWholeStateError: all of them are damaged.
+        """
+        newest = newest_whole_state(self.state_file)
+        return newest and newest.progress
 
     @property
     def divergence_file(self) -> str:
@@ -123,8 +135,7 @@ class RunFolder:
         may_differ = set(may_differ)
         if os.path.exists(self.divergence_file):
             may_differ |= SETTINGS_AGAINST_DIVERGENCE
-        progress = read_progress(self.state_file) if os.path.exists(self.state_file) else None
-        check_changes(self.path, written, wanted, progress, may_differ)
+        check_changes(self.path, written, wanted, self.progress(), may_differ)
         return True
 
     def _make(self):
@@ -208,20 +219,6 @@ class RunFolder:
     def write_json(self, name: str, values) -> None:
         text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         write_atomically(self.file(name), text.encode())
-
-
-def write_atomically(path: str, contents: bytes) -> None:
-    """Writes a file that appears whole or not at all; a full disk leaves the previous one."""
-    partial = f"{path}.{os.getpid()}.partial"
-    try:
-        with open(partial, "wb") as stream:
-            stream.write(contents)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
 
 
 def _check_types(values: dict, config_class: type) -> None:

@@ -12,23 +12,34 @@ _TYPES = {"epoch": int, "step": int, "history": list, "best": dict, "best_epoch"
 _TYPES |= {"winner": str}
 
 
+class DamagedStateError(ValueError):
+    """A state file that cannot be used, for the `reason`."""
+
+    def __init__(self, path: str, reason: str):
+        super().__init__(
+            f"{path} cannot be read as the state of a run: {reason}. Remove it to go on from an"
+            " earlier one, if there is one, or use a new --run_dir."
+        )
+        self.reason = reason
+
+
 def read_progress(path: str) -> dict:
     """The progress in a state file: epochs and steps done, log rows, best scores.
 
     Raises:
         FileNotFoundError: when there is no such file.
-        ValueError: when the file is damaged.
+        DamagedStateError: when the file is damaged.
     """
     try:
         with np.load(path) as arrays:
             progress = json.loads(arrays[PROGRESS].tobytes())
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise damaged_state(path, error) from error
+        raise DamagedStateError(path, str(error)) from error
     if not isinstance(progress, dict):
-        raise damaged_state(path, f"its progress is {progress!r}")
+        raise DamagedStateError(path, f"its progress is {progress!r}")
     wrong = [name for name, kind in _TYPES.items() if not isinstance(progress.get(name), kind)]
     if wrong:
-        raise damaged_state(path, f"its progress lacks {', '.join(wrong)}")
+        raise DamagedStateError(path, f"its progress lacks {', '.join(wrong)}")
     return progress
 
 
@@ -42,11 +53,3 @@ def is_finished(progress: dict, epochs: int, early_stopping_epochs: int) -> bool
     if progress["epoch"] >= epochs or progress.get("is_stopped", False):
         return True
     return has_stopped_early(progress, early_stopping_epochs)
-
-
-def damaged_state(path: str, reason) -> ValueError:
-    """The error about a state file that cannot be used."""
-    return ValueError(
-        f"{path} cannot be read as the state of a run: {reason}. Remove it to start this run anew,"
-        " or use a new --run_dir."
-    )

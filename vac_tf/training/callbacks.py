@@ -5,11 +5,12 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from vac_tf.training.divergence import check_finite
+from vac_tf.training.divergence import DivergenceError, check_finite
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -74,10 +75,19 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         progress: Gets `first_loss`, that of the run's first step (the mean of those of its first
             execution).
         steps_per_execution: Steps between two calls.
+        image_paths: Called with steps of the run, counted from 0; returns the files of their
+            images, which the error names.
     """
 
-    def __init__(self, first_step: int, progress: dict, steps_per_execution: int = 1):
+    def __init__(
+        self,
+        first_step: int,
+        progress: dict,
+        steps_per_execution: int = 1,
+        image_paths: Callable[[range], list[str]] = lambda steps: [],
+    ):
         super().__init__()
+        self._image_paths = image_paths
         self._first_step = first_step
         self._progress = progress
         self._steps_per_execution = steps_per_execution
@@ -90,7 +100,10 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         where = f"at step {last}" if first == last else f"in steps {first} to {last}"
         # A metric of the caller may have no value yet.
         names = getattr(self.model, "term_names", logs)
-        check_finite({name: logs[name] for name in names}, where)
+        try:
+            check_finite({name: logs[name] for name in names}, where)
+        except DivergenceError as error:
+            raise DivergenceError(str(error), self._image_paths(range(first - 1, last))) from None
         if first == 1:
             self._progress["first_loss"] = float(logs["loss"])
 

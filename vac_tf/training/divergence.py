@@ -2,25 +2,34 @@
 
 import contextlib
 import os
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import keras
 import numpy as np
 
+from vac_tf.runs import states
 from vac_tf.runs.folder import RunFolder
-from vac_tf.runs.progress import read_progress
+from vac_tf.runs.progress import DamagedStateError
 
 # A mean loss of an epoch so many times that of the first step is no spike: chance level costs a
 # network about its first loss, and only predictions that are sure and wrong cost thousands of it.
 EXPLODED = 1e4
+_NAMED = 4  # Images in the message; a batch may have hundreds.
 _SUMS = ("loss", "consistency_loss")
 
 
 class DivergenceError(RuntimeError):
-    """The weights are of no use any more; the message says where it showed and how to go on."""
+    """The weights are of no use any more; the message says where it showed and how to go on.
+
+    Attributes:
+        image_paths: the files of the batch in which it showed, where that is known.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str, image_paths: Sequence[str] = ()):
+        super().__init__(message)
+        self.image_paths = list(image_paths)
 
 
 def check_finite(values: dict[str, float], where: str) -> None:
@@ -58,7 +67,7 @@ def check_loss(loss: float, first_loss: float, epoch: int) -> None:
 
 def keep_as_good(folder: RunFolder) -> None:
     """Makes the state that was just saved the one that a divergence falls back on."""
-    _link(folder.state_file, folder.good_state_file)
+    states.keep_as_good(folder.state_file)
     with contextlib.suppress(FileNotFoundError):
         os.remove(folder.divergence_file)
 
@@ -76,29 +85,32 @@ def falling_back(config, folder: RunFolder, rate_flag: str) -> Iterator[None]:
         yield
     except DivergenceError as error:
         rate = config.learning_rate
-        folder.write_json("diverged.json", {"learning_rate": rate, "reason": str(error)})
-        if os.path.exists(folder.good_state_file):
-            _link(folder.good_state_file, folder.state_file)
-            epoch = read_progress(folder.state_file)["epoch"]
-            start = f"{folder.state_file} is the last good state, that of the end of epoch {epoch}"
-        else:
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(folder.state_file)
-            start = "No epoch has ended well, so that the run goes on from its beginning"
+        found = {"learning_rate": rate, "reason": str(error), "images": error.image_paths}
+        folder.write_json("diverged.json", found)
+        images = _in_words(error.image_paths, folder.divergence_file)
         raise DivergenceError(
-            f"{error} {start}: start the same command with a lower {rate_flag} than {rate:g}, or"
-            " with --gradient_clip_norm, to continue."
+            f"{error} {images}{_fall_back(folder)} with a lower {rate_flag} than {rate:g}, or with"
+            " --gradient_clip_norm, to continue.",
+            error.image_paths,
         ) from error
 
 
-def _link(source, path):
-    partial = f"{path}.{os.getpid()}.partial"
+def _in_words(paths, file):
+    if not paths:
+        return ""
+    more = f" and {len(paths) - _NAMED} more ({file} has all)" if len(paths) > _NAMED else ""
+    return f"The images of that batch: {', '.join(paths[:_NAMED])}{more}. "
+
+
+def _fall_back(folder):
+    """Makes the state that of the last epoch that ended well; says how the run goes on."""
     try:
-        try:
-            os.link(source, partial)  # States are replaced as a whole, never changed.
-        except OSError:
-            shutil.copyfile(source, partial)  # No hard links on this file system.
-        os.replace(partial, path)
-    finally:
-        if os.path.exists(partial):
-            os.remove(partial)
+        progress = states.fall_back_to_good(folder.state_file)
+    except DamagedStateError as error:
+        return f"The last good state is lost ({error.reason}): start in a new --run_dir"
+    if progress is None:
+        start = "No epoch has ended well, so that the run goes on from its beginning"
+    else:
+        good = folder.state_file
+        start = f"{good} is the last good state, that of the end of epoch {progress['epoch']}"
+    return f"{start}: start the same command"

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from vac_tf.models.saving import save_network
-from vac_tf.runs.folder import RunFolder, write_atomically
-from vac_tf.runs.progress import read_progress
+from vac_tf.runs.atomic_file import write_atomically
+from vac_tf.runs.folder import RunFolder
+from vac_tf.runs.states import newest_whole_state
 from vac_tf.training.weight_average import averaged_weights
 
 # The moving statistics of training remember about as many (momentum 0.99: 100 passes).
@@ -135,29 +136,53 @@ def check_networks(folder: RunFolder, progress: dict, is_pending: bool = False) 
     """
     recorded = progress.get("networks", {})
     for name in _expected(progress):
-        if _is_kept(folder.file(name), None if is_pending else recorded.get(name)):
-            continue
-        twins = [
-            twin
-            for twin, digest in recorded.items()
-            if twin != name and digest == recorded.get(name) and _is_kept(folder.file(twin), digest)
-        ]
-        if not twins:
+        is_kept = _is_kept(folder.file(name), None if is_pending else recorded.get(name))
+        if not is_kept and not _restore_from_twin(folder, recorded, name):
             raise ValueError(
                 f"{folder.file(name)!r} is missing, damaged or not the network that the run kept"
                 f" (the best one is that of epoch {progress['best_epoch']}), and there is no copy"
                 " of it to restore it from. Put the file back, or train again in another --run_dir."
             )
-        _copy(folder, twins[0], name)
+
+
+def forget_replaced_networks(folder: RunFolder, progress: dict) -> None:
+    """Takes networks out of the progress that epochs after it, which are lost, have replaced.
+
+    The next one is kept in their place whatever its score: their own is that of no file.
+
+    Args:
+        folder: of the run.
+        progress: of an earlier state than that of the last validation.
+    """
+    recorded = progress.get("networks", {})
+    for name, digest in list(recorded.items()):
+        if _is_kept(folder.file(name), digest) or _restore_from_twin(folder, recorded, name):
+            continue
+        del recorded[name]
+        if name == "network.keras":
+            progress["best"].clear()
+        else:
+            progress["best"].pop(name.removeprefix("network_").removesuffix(".keras"), None)
+
+
+def _restore_from_twin(folder, recorded, name):
+    """Whether there is a whole network of the same contents, which then is `name` too."""
+    for twin, digest in recorded.items():
+        is_same = twin != name and digest == recorded.get(name)
+        if is_same and _is_kept(folder.file(twin), digest):
+            _copy(folder, twin, name)
+            return True
+    return False
 
 
 def check_finished_run(folder: RunFolder) -> None:
     """`check_networks` for a run that will not be trained any more; its state may be gone."""
-    try:
-        progress = read_progress(folder.state_file)
-    except FileNotFoundError:
-        progress = {"best": {"raw": 0.0}, "best_epoch": folder.read_json("selection.json")["epoch"]}
-    check_networks(folder, progress)
+    state = newest_whole_state(folder.state_file)
+    if state:
+        check_networks(folder, state.progress, is_pending=state.path != folder.state_file)
+    else:
+        epoch = folder.read_json("selection.json")["epoch"]
+        check_networks(folder, {"best": {"raw": 0.0}, "best_epoch": epoch})
 
 
 def _expected(progress):

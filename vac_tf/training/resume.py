@@ -9,17 +9,18 @@ import zipfile
 import keras
 import numpy as np
 
-from vac_tf.runs.folder import write_atomically
-from vac_tf.runs.progress import PROGRESS, damaged_state, read_progress
+from vac_tf.runs.progress import PROGRESS, DamagedStateError, read_progress
+from vac_tf.runs.states import check_whole, write_state
 
 
-def save_state(path: str, trainer: keras.Model, progress: dict) -> None:
+def save_state(path: str, trainer: keras.Model, progress: dict, keep: int = 1) -> None:
     """Writes the state atomically: a kill or a full disk leaves the previous one whole.
 
     Args:
         path: The `.npz` file.
         trainer: Compiled trainer; weights, optimizer, seed generators and metrics are saved.
         progress: JSON-serialisable account of the run (epoch, step, history, ...).
+        keep: how many states there are afterwards, see `vac_tf.runs.states.write_state`.
 
     Raises:
         OSError: naming the file, when it cannot be written.
@@ -31,7 +32,7 @@ def save_state(path: str, trainer: keras.Model, progress: dict) -> None:
     np.savez(buffer, **arrays)
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        write_atomically(path, buffer.getvalue())
+        write_state(path, buffer, keep)
     except OSError as error:
         is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         mend = "Make room" if is_full else "See to it that this process may write there"
@@ -48,15 +49,17 @@ def load_state(path: str, trainer: keras.Model) -> dict:
 
     Raises:
         FileNotFoundError: when there is no state yet.
-        ValueError: when the file is damaged or does not fit the trainer; nothing is assigned.
+        DamagedStateError: when the file is damaged; nothing is assigned.
+        ValueError: when it does not fit the trainer; nothing is assigned.
     """
     variables = every_variable(trainer)
+    check_whole(path)
     progress = read_progress(path)
     try:
         with np.load(path) as arrays:
             values = [arrays[f"variable_{number}"] for number in range(len(arrays.files) - 1)]
     except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise damaged_state(path, error) from error
+        raise DamagedStateError(path, str(error)) from error
     if [value.shape for value in values] != [tuple(variable.shape) for variable in variables]:
         raise ValueError(
             f"{path} holds {len(values)} variables, the run has {len(variables)}, and their shapes"

@@ -22,7 +22,8 @@ from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.distributed.start import find_cluster, start_distribution
 from vac_tf.training.divergence import check_finite
 from vac_tf.training.dual_stream.given_runs import start_from_saliency
-from vac_tf.training.epochs import run_epochs
+from vac_tf.training.epochs.loop import run_epochs
+from vac_tf.training.epochs.training_run import TrainingRun
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
 from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
 from vac_tf.training.fine_tuning.start_from_run import start_from_run
@@ -89,7 +90,7 @@ def run(
 
     Raises:
         ValueError: unusable settings, data or run folder.
-        DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.epochs.run_epochs`.
+        DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.epochs.loop.run_epochs`.
         WorkerLostError: another worker is gone; the run can be continued.
     """
     folder = RunFolder(config.run_dir)
@@ -158,17 +159,19 @@ def train_network(
         if board:
             view = ValidationView(board, data, config.tensorboard_images, config.unknown_labels)
         return run_epochs(
-            config,
-            folder,
-            trainer,
-            data,
-            validate=lambda progress: _validate(config, folder, trainer, data, progress, view),
-            describe=_in_words,
-            rate_flag=rate_flag,
-            distribution=distribution,
-            before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
-            callbacks=callbacks,
-            board=board,
+            TrainingRun(
+                config,
+                folder,
+                trainer,
+                data,
+                validate=lambda progress: _validate(config, folder, trainer, data, progress, view),
+                describe=_in_words,
+                rate_flag=rate_flag,
+                distribution=distribution,
+                before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
+                callbacks=callbacks,
+                board=board,
+            )
         )
 
 

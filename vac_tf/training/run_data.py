@@ -4,7 +4,6 @@ import contextlib
 import dataclasses
 import functools
 import logging
-import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -97,7 +96,7 @@ class RunData:
 
         Its columns would be other labels from now on, and its epochs other batches.
         """
-        if not os.path.exists(folder.state_file):
+        if not folder.has_state():
             return
         written, now = folder.read_json("labels.json"), self.labels_description()
         names = ("label_names", "positive_ratio", "label_groups")

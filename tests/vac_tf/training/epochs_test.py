@@ -23,7 +23,8 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training import kept_networks
 from vac_tf.training.callbacks import TrainingInterrupted
 from vac_tf.training.divergence import check_finite
-from vac_tf.training.epochs import run_epochs
+from vac_tf.training.epochs.loop import run_epochs
+from vac_tf.training.epochs.training_run import TrainingRun
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.step.compiled_trainer import CompiledTrainer
 from vac_tf.training.step.compiling import compile_trainer
@@ -66,6 +67,9 @@ class Batches:
 
     steps_per_epoch = STEPS
 
+    def image_paths(self, epoch, steps):
+        return [f"epoch{epoch}_step{step}.png" for step in steps]
+
     def epoch(self, epoch, first_step=0):
         return tf.data.Dataset.range(STEPS - first_step)
 
@@ -91,7 +95,7 @@ def train(config, validate=lambda progress: {"validation_loss": 1.0}, ruined_ste
     folder.claim(config)
     trainer = Parabola(ruined_step)
     compile_trainer(config, trainer, STEPS)
-    progress = run_epochs(config, folder, trainer, DATA, validate, describe=str)
+    progress = run_epochs(TrainingRun(config, folder, trainer, DATA, validate, describe=str))
     return progress, float(trainer.w.numpy())
 
 

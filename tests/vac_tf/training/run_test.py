@@ -59,7 +59,7 @@ def test_a_run_writes_its_folder(finished_run):
         "network_raw.keras",
         "selection.json",
     }
-    assert sorted(os.listdir(folder.file("last"))) == ["good.npz", "state.npz"]
+    assert sorted(os.listdir(folder.file("last"))) == [*("earlier_1.npz", "good.npz", "state.npz")]
     assert folder.read_config() == finished_run
     labels = folder.read_json("labels.json")
     splits = read_run_splits(finished_run)

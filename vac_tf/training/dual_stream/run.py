@@ -11,8 +11,9 @@ from vac_tf.configs.dual_stream import PHASE_SETTINGS
 from vac_tf.models.dual_stream import build_dual_stream, freeze_streams, start_from_heads
 from vac_tf.models.rebuilding import rebuild_network
 from vac_tf.models.saving import load_network
+from vac_tf.runs.atomic_file import write_atomically
 from vac_tf.runs.changed_settings import SETTINGS_AGAINST_DIVERGENCE
-from vac_tf.runs.folder import RunFolder, write_atomically
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.dual_stream.given_runs import check_stream_runs, load_stream
 from vac_tf.training.dual_stream.phases import PHASES, phase_config, phase_dir, plan_phases
 from vac_tf.training.kept_networks import check_finished_run

@@ -51,7 +51,7 @@ class Board:
         What lies beyond goes; curves by epoch that are missing come from the history.
 
         Args:
-            progress: of the run, see `vac_tf.training.epochs.run_epochs`.
+            progress: of the run, see `vac_tf.training.epochs.loop.run_epochs`.
         """
         done = progress["epoch"] * self._steps_per_epoch
         last = {True: done + progress["step"], False: done}

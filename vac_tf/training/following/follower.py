@@ -64,7 +64,7 @@ class Follower:
 
         Args:
             trainer: of the run.
-            progress: of the run, see `vac_tf.training.epochs.run_epochs`.
+            progress: of the run, see `vac_tf.training.epochs.loop.run_epochs`.
             steps_per_epoch: training steps.
             data_wait: of the epoch; None: where waiting is not measured.
         """

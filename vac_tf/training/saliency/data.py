@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import hashlib
-import os
 from collections.abc import Callable
 from functools import partial
 
@@ -60,7 +59,7 @@ class SaliencyData:
 
     def check_unchanged(self, folder: RunFolder) -> None:
         """Raises ValueError when the run in `folder` has begun with other fixations."""
-        if not os.path.exists(folder.state_file):
+        if not folder.has_state():
             return
         if folder.read_json("saliency_data.json")["fingerprint"] != self._fingerprint():
             raise ValueError(

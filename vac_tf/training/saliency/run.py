@@ -14,7 +14,8 @@ from vac_tf.metrics.saliency_scores import METRICS, mean_scores, score_image
 from vac_tf.models.saliency import build_saliency_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.divergence import check_finite
-from vac_tf.training.epochs import run_epochs
+from vac_tf.training.epochs.loop import run_epochs
+from vac_tf.training.epochs.training_run import TrainingRun
 from vac_tf.training.following.follower import opened_board
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_saliency_method
@@ -42,7 +43,7 @@ def run_saliency(config: SaliencyConfig) -> dict:
 
     Raises:
         ValueError: unusable settings, data or run folder.
-        DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.epochs.run_epochs`.
+        DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.epochs.loop.run_epochs`.
     """
     folder = RunFolder(config.run_dir)
     folder.check(config)
@@ -66,13 +67,17 @@ def run_saliency(config: SaliencyConfig) -> dict:
         steps = data.training.steps_per_epoch
         with opened_board(config, folder, trainer, steps) as board:
             run_epochs(
-                config,
-                folder,
-                trainer,
-                data,
-                validate=lambda progress: _validate(config, folder, trainer, data, progress, board),
-                describe=lambda logs: _in_words(config, logs),
-                board=board,
+                TrainingRun(
+                    config,
+                    folder,
+                    trainer,
+                    data,
+                    validate=lambda progress: _validate(
+                        config, folder, trainer, data, progress, board
+                    ),
+                    describe=lambda logs: _in_words(config, logs),
+                    board=board,
+                )
             )
 
     # ---- Evaluation, from the files of the run

@@ -241,16 +241,16 @@ from tests.programs.warm_start import start_warm
 from tests.vac_tf.event_reader import steps, tags
 from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.training import epochs
+from vac_tf.training.epochs import training_run
 from vac_tf.training.dual_stream.run import run_dual_stream
 add_tiny_backbones(pytest.MonkeyPatch())
 config = TrainConfig(**{dataclasses.asdict(new) | {"checkpoint_seconds": 0.0}})
-save = epochs.save_state
-def save_and_die(path, trainer, progress):
-    save(path, trainer, progress)
+save = training_run.save_state
+def save_and_die(path, trainer, progress, keep):
+    save(path, trainer, progress, keep)
     if "/phase_2/" in path and progress["step"] == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-epochs.save_state = save_and_die
+training_run.save_state = save_and_die
 run_dual_stream(config)
 """
     script = tmp_path / "killed.py"

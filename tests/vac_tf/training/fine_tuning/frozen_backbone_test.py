@@ -12,7 +12,8 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.models.rebuilding import rebuild_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.dual_stream.phases import phase_config
-from vac_tf.training.epochs import run_epochs
+from vac_tf.training.epochs.loop import run_epochs
+from vac_tf.training.epochs.training_run import TrainingRun
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
 from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
 from vac_tf.training.resume import every_variable
@@ -61,8 +62,10 @@ def states_of(config, stop_after=None):
 
     with contextlib.suppress(KeyboardInterrupt):
         run_epochs(
-            *(config, folder, trainer, DATA, validate, str),
-            before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
+            TrainingRun(
+                *(config, folder, trainer, DATA, validate, str),
+                before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
+            )
         )
     return trainer, states
 

@@ -13,7 +13,8 @@ from tests.vac_tf.training.epochs_test import DATA, STEPS, Parabola, log_of
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.callbacks import TrainingInterrupted
-from vac_tf.training.epochs import run_epochs
+from vac_tf.training.epochs.loop import run_epochs
+from vac_tf.training.epochs.training_run import TrainingRun
 from vac_tf.training.following import progress as progress_lines
 from vac_tf.training.following.board import Board
 from vac_tf.training.following.progress import Console, clock
@@ -51,13 +52,15 @@ def train(config):
     board = Board(folder, STEPS, ("loss", "a_term")) if config.tensorboard else None
     try:
         run_epochs(
-            config,
-            folder,
-            trainer,
-            DATA,
-            lambda progress: {"validation_loss": 1.0},
-            describe=lambda row: f"loss {row['loss']:.3f}",
-            board=board,
+            TrainingRun(
+                config,
+                folder,
+                trainer,
+                DATA,
+                lambda progress: {"validation_loss": 1.0},
+                describe=lambda row: f"loss {row['loss']:.3f}",
+                board=board,
+            )
         )
     finally:
         if board:
