@@ -123,7 +123,7 @@ def kill_again_and_again(
             if process.poll() is not None or time.monotonic() - start > _PATIENCE:
                 process.kill()
                 raise RuntimeError(f"It did not go on, see its end:\n{_end_of_log(folder)}")
-            time.sleep(0.02)
+            time.sleep(0.1)
         time.sleep(chance.uniform(0.0, 0.3 if target else seconds / 2))
         process.send_signal(signal.SIGKILL)
         if process.wait() != -signal.SIGKILL:

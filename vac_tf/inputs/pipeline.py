@@ -100,8 +100,8 @@ class TrainingBatches:
 
     def image_paths(self, epoch: int, steps: range) -> list[str]:
         """The files of the images in some steps of epoch `epoch` (both from 0), in their order."""
-        batches = [rows for _, rows in self._plan(epoch)[steps.start : steps.stop]]
-        examples = dict.fromkeys(int(example) for rows in batches for example in rows[:, 0])
+        plan = self._plan(epoch)[steps.start : steps.stop]
+        examples = dict.fromkeys(int(example) for _, rows in plan for example in rows[:, 0])
         return [self.source.split.image_paths[example] for example in examples]
 
     def epoch(
@@ -132,8 +132,9 @@ class TrainingBatches:
         if len(pools) == 1:
             dataset = pools[0]
         else:
-            choices = tf.data.Dataset.from_tensor_slices([pool for pool, _ in plan])
-            dataset = tf.data.Dataset.choose_from_datasets(pools, choices.map(_to_int64))
+            order = np.array([pool for pool, _ in plan], "int64")
+            choices = tf.data.Dataset.from_tensor_slices(order)
+            dataset = tf.data.Dataset.choose_from_datasets(pools, choices)
         dataset = self._mixed(dataset, epoch, start_step, replicas)
         dataset = self._scaled_at_random(dataset, epoch, start_step, len(replicas))
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(plan)))
@@ -273,8 +274,9 @@ def evaluation_batches(
         return _by_name(source.views(index, sizes), scaled_views), labels[index]
 
     dataset = indices.map(as_it_is(example), tf.data.AUTOTUNE, deterministic=True)
-    dataset = _batched(dataset, batch_size, len(labels)).prefetch(2)
-    return without_autotuning(dataset)
+    # tf.data allocates a batch whole before it fills it: none is larger than the data.
+    size = min(batch_size, max(len(labels), 1))
+    return without_autotuning(dataset.batch(size).prefetch(2))
 
 
 def _runs(batches):
@@ -288,11 +290,6 @@ def _runs(batches):
     return runs
 
 
-def _batched(dataset, batch_size, num_rows):
-    """Batches no larger than the data: tf.data allocates a batch whole before it fills it."""
-    return dataset.batch(min(batch_size, max(num_rows, 1)))
-
-
 def _by_name(views, scaled_views):
     """The image alone, or a dict of it and its scaled views."""
     image, *scaled = views
@@ -300,7 +297,3 @@ def _by_name(views, scaled_views):
         return image
     pairs = zip(scaled_views, scaled, strict=True)
     return {"images": image} | {scaling.spec: view for scaling, view in pairs}
-
-
-def _to_int64(value):
-    return tf.cast(value, tf.int64)
