@@ -93,7 +93,7 @@ def report(study: Study, summary: dict, failures: Sequence[dict], figures: Seque
     for table in study.tables:
         keys = [_chosen(key, summary["choices"]) for key in table["rows"]]
         keys = [key for key in dict.fromkeys(keys) if key in summary["rows"]]
-        if keys:
+        if len(keys) > 1 or keys == table["rows"]:  # One row of several compares nothing yet.
             rows = [summary["rows"][key] for key in keys]
             lines += ["", f"**{table['title']}**", "", *_table(rows)]
             lines += _robustness_table(rows)
