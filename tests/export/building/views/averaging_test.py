@@ -1,5 +1,6 @@
 """Views inside the exported graph: equal to single views by the plain export, put together here."""
 
+import dataclasses
 import os
 
 import keras
@@ -18,6 +19,7 @@ from export.scoring.runtime.session import NetworkSession
 from tests.export.building.tiny_run import LABELS, spread_predictions, tiny_network
 from tests.export.onnx_models import random_images
 from tests.vac_tf.models.dual_stream_test import stream
+from vac_tf.geometry import transforms
 from vac_tf.metrics.label_groups.decisions import log_odds
 from vac_tf.models import build_classifier, build_dual_stream
 
@@ -224,6 +226,31 @@ def of_one_size(size):
 def test_views_that_a_network_does_not_take_are_refused(network, tta, message):
     with pytest.raises(ValueError, match=message):
         InferenceNetwork(network(), Preprocessing(SIZE, SIZE), views=parse_views(tta))
+
+
+def test_a_transform_of_ones_own_is_a_view_where_it_can_be_undone(monkeypatch):
+    monkeypatch.setattr(transforms, "_TRANSFORMS", dict(transforms._TRANSFORMS))
+    transforms.register_transform("transpose", Transposition)
+    views = parse_views("transpose")
+    network, images = tiny_network(), random_images(2, SIZE)
+    found = InferenceNetwork(network, Preprocessing(SIZE, SIZE), views=views).predict(images)
+    plain = InferenceNetwork(network, Preprocessing(SIZE, SIZE)).predict
+    of_view = plain(np.ascontiguousarray(images.transpose(0, 2, 1, 3)))["heatmaps"].numpy()
+    expected = (plain(images)["heatmaps"].numpy() + of_view.transpose(0, 2, 1, 3)) / 2
+    np.testing.assert_allclose(found["heatmaps"], expected, rtol=1e-4, atol=1e-4)
+
+
+@dataclasses.dataclass(frozen=True)
+class Transposition(transforms.Transform):
+    """Rows become columns; its own inverse."""
+
+    spec = "transpose"
+
+    def images(self, images):
+        return tf.transpose(images, (0, 2, 1, 3))
+
+    def restored_heatmaps(self, heatmaps, height, width):
+        return tf.transpose(heatmaps, (0, 2, 1, 3))
 
 
 def test_a_network_of_one_size_takes_views_of_that_size():
