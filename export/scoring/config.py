@@ -141,6 +141,12 @@ class ScoringConfig:
         "Write the so many images that are least certain, with boxes of where the network looked,"
         " as tasks for Label Studio: OUTPUT.uncertain.json, .xml, .labels.txt (0: none).",
     )
+    uncertain_by: str = setting(
+        "margin",
+        "What --send_uncertain takes for certainty: margin (distance of a probability from another"
+        " decision) or stability (of models that average views).",
+        ("margin", "stability"),
+    )
     image_prefix: str = setting(
         "",
         "With --convert=label_studio and --send_uncertain: what makes the URL of an image, before"

@@ -67,14 +67,17 @@ def send_uncertain(config: ScoringConfig) -> SentReport:
             f"{config.output!r} has rows of boxes, and --send_uncertain is of whole images. Score a"
             " list without the columns x, y, w, h."
         )
-    chosen = least_certain(config.output, manifest.job, config.send_uncertain)
+    chosen = least_certain(config.output, manifest.job, config.send_uncertain, config.uncertain_by)
     tasks = _with_boxes(config, chosen)
     path = uncertain_file(config.output, ".json")
     pieces = {
         uncertain_file(config.output, ".xml"): [label_studio_box_interface(columns.label_names)],
         uncertain_file(config.output, ".labels.txt"): [f"{name}\n" for name in columns.label_names],
         path: label_studio_box_tasks(
-            tasks, manifest.job.settings["model_sha256"], config.image_prefix
+            tasks,
+            manifest.job.settings["model_sha256"],
+            config.uncertain_by,
+            config.image_prefix,
         ),
     }
     for name, texts in pieces.items():
@@ -101,7 +104,7 @@ def _with_boxes(config: ScoringConfig, rows: Sequence[UncertainRow]) -> list[Box
             if view is not None:
                 boxes = _boxes(uncertain, next(maps), view.corners, session)
             row, label = uncertain.row, uncertain.label
-            tasks.append(BoxedTask(row.image, row.decided, label, uncertain.margin, boxes))
+            tasks.append(BoxedTask(row.image, row.decided, label, uncertain.certainty, boxes))
     if problems:
         _LOGGER.warning(
             "%d of %d tasks have no boxes: their pictures cannot be read any more, the first: %s",

@@ -109,19 +109,19 @@ class BoxedTask:
         image: As the job was given it.
         decided: The decided labels.
         label: The label that is least certain.
-        margin: How far its probability is from another decision.
+        certainty: How certain that is.
         boxes: Where the network saw them.
     """
 
     image: str
     decided: Iterable[str]
     label: str
-    margin: float
+    certainty: float
     boxes: Sequence[PercentBox]
 
 
 def label_studio_box_tasks(
-    tasks: Sequence[BoxedTask], model_sha256: str, image_prefix: str
+    tasks: Sequence[BoxedTask], model_sha256: str, measure: str, image_prefix: str
 ) -> Iterator[str]:
     """Pieces of a JSON file of Label Studio tasks, whose prediction has labels and boxes.
 
@@ -131,6 +131,7 @@ def label_studio_box_tasks(
     Args:
         tasks: The pictures.
         model_sha256: Hash of the model file.
+        measure: Of certainty: `margin` or `stability`.
         image_prefix: As for `label_studio_tasks`.
     """
     yield "["
@@ -139,13 +140,13 @@ def label_studio_box_tasks(
             _IMAGE: _url(task.image, image_prefix),
             "path": task.image,
             "least_certain": task.label,
-            "margin": round(task.margin, 6),
+            measure: round(task.certainty, 6),
             "model_sha256": model_sha256,
         }
         prediction = {
             "model_version": model_sha256[:HASH_DIGITS],
             # What Label Studio sorts tasks by: the least certain first.
-            "score": data["margin"],
+            "score": data[measure],
             "result": [
                 *_chosen(task.decided),
                 *map(_rectangle, range(len(task.boxes)), task.boxes),

@@ -4,7 +4,7 @@ import csv
 import dataclasses
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from export.scoring.output.rows import Columns
@@ -18,17 +18,17 @@ class ReadRow:
         image: As the job was given it.
         status: `ok` for a row with scores.
         decided: Names of the decided labels, with their probabilities where the file has them.
-        probabilities: Of all L labels in their order, where asked for and there are scores.
+        numbers: Those of the columns that were asked for, where there are scores.
     """
 
     image: str
     status: str
     decided: Mapping[str, float | None]
-    probabilities: tuple[float, ...] = ()
+    numbers: tuple[float, ...] = ()
 
 
 def read_rows(
-    path: str, suffix: str, columns: Columns, with_probabilities: bool = False
+    path: str, suffix: str, columns: Columns, numbers: Sequence[str] = ()
 ) -> Iterator[ReadRow]:
     """All rows in order, a few in memory at a time.
 
@@ -36,8 +36,7 @@ def read_rows(
         path: The file.
         suffix: Its format: .parquet, .csv or .jsonl.
         columns: Its columns.
-        with_probabilities: Whether rows are to hold those of all labels; the file has a column for
-            each.
+        numbers: Names of columns of numbers that rows are to hold.
     """
     reader = {".parquet": _parquet_rows, ".csv": _csv_rows, ".jsonl": _json_rows}[suffix]
     column_of = dict(zip(columns.label_names, columns.labels, strict=False))  # None with top_k.
@@ -48,10 +47,10 @@ def read_rows(
             decided = {name: top.get(name) for name in names}
         else:
             decided = {name: float(row[column_of[name]]) for name in names}
-        probabilities: tuple[float, ...] = ()
-        if with_probabilities and row["status"] == "ok":
-            probabilities = tuple(float(row[column]) for column in columns.labels)
-        yield ReadRow(row["image"], row["status"], decided, probabilities)
+        asked = numbers if row["status"] == "ok" else ()
+        yield ReadRow(
+            row["image"], row["status"], decided, tuple(float(row[name]) for name in asked)
+        )
 
 
 def _parquet_rows(path: str) -> Iterator[dict[str, Any]]:

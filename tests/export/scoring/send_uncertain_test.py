@@ -1,5 +1,6 @@
 """The least certain pictures, from rows to tasks and, labelled, back to a data set."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -122,6 +123,19 @@ def test_of_labels_that_exclude_each_other_the_next_decision_counts(job, tmp_pat
     tasks, _ = run(job | {"model": model}, tmp_path / "s.csv", 2)
     # Red is furthest from its threshold where it is closest to green, which is 250.
     assert [os.path.basename(t["data"]["path"]) for t in tasks] == list(COLOURS)[:-3:-1]
+
+
+def test_where_a_model_averages_views_the_least_stable_may_be_asked_for(job, tmp_path):
+    with pytest.raises(ValueError, match="has no stability.*--tta. Give --uncertain_by=margin"):
+        run(job, tmp_path / "s.csv", 2, uncertain_by="stability")
+    described = dataclasses.replace(description(LABELS), tta=("hflip",))
+    model = write_channel_mean_model(tmp_path / "views.onnx", described)
+    tasks, _ = run(job | {"model": model}, tmp_path / "t.csv", 3, uncertain_by="stability")
+    # The stability of this network is 1 less half of a probability, and green is the same in all.
+    assert {task["data"]["least_certain"] for task in tasks} == {LABELS[1]}
+    expected = 1.0 - 0.5 / (1.0 + np.exp(-(250 - 128) / 32))
+    assert tasks[0]["data"]["stability"] == pytest.approx(expected, abs=1e-6)
+    assert "margin" not in tasks[0]["data"]
 
 
 def test_pictures_that_are_gone_have_no_boxes_and_are_counted(job, folder, tmp_path, caplog):
