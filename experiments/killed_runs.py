@@ -5,11 +5,11 @@
 Three trainings of the small network on generated scenes: a classifier with a scaled view, one with
 an average of the weights, and a dual-stream network in four phases. Each is made once unbroken.
 Then it is made anew and killed with -9, --kills times in all: first at any moment of the first half
-of the time that the unbroken one took, then up to 0.3 s after random steps of it. All
-variables of the last states (weights, batch statistics, optimizer, averages, seeds), all weights of
-the kept networks and the log must be the same, bit for bit.
+of the time that the unbroken one took, then up to 0.3 s after random steps of it. All variables of
+the last states (weights, batch statistics, optimizer, averages, seeds), all weights of the kept
+networks and the log must be the same, bit for bit.
 
-Prints a table; exit code 1 when anything differs. Ten minutes on two cores, most of them for
+Prints a table; exit code 1 when anything differs. Five minutes of processor time, most of them for
 importing TensorFlow at every start.
 """
 
@@ -35,7 +35,7 @@ from vac_tf.runs.states import newest_whole_state
 _KILLS = flags.DEFINE_integer("kills", 15, "How often trainings are killed, all together.", 3)
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 _EPOCHS = flags.DEFINE_integer("epochs", 3, "Epochs of each training, or of each of its phases.", 1)
-_FOLDER = flags.DEFINE_string("folder", "", "Where the runs are kept; default: nowhere.")
+_FOLDER = flags.DEFINE_string("folder", "", "An empty folder that keeps the runs; default: none.")
 
 _ROOT = Path(__file__).resolve().parent.parent
 _IMAGES, _BATCH = 96, 8
@@ -187,6 +187,8 @@ def main(_) -> int:
     with tempfile.TemporaryDirectory() as temporary:
         base, chance, failed = Path(_FOLDER.value or temporary), random.Random(_SEED.value), False
         base.mkdir(parents=True, exist_ok=True)
+        if any(base.iterdir()):
+            raise app.UsageError(f"--folder={base} must be empty: finished runs cannot be killed.")
         print(f"{'training':<20}{'kills':>6}{'arrays':>8}{'differ':>8}  steps in the last state")
         for number, training in enumerate(_TRAININGS):
             kills = len(range(number, _KILLS.value, len(_TRAININGS)))

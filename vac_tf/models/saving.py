@@ -13,15 +13,18 @@ def save_network(network, path: str) -> None:
     """Writes `network` to `path` (`.keras`), in float32 and with the stock layer classes.
 
     The file appears whole or not at all: a full disk leaves the previous one in place.
+
+    Raises:
+        OSError: naming the file, when it cannot be written.
     """
     partial = f"{path}.{os.getpid()}.partial.keras"
     try:
         rebuild_network(network, fused=False, dtype="float32").save(partial)
         with open(partial, "rb") as stream:
-            os.fsync(
-                stream.fileno()
-            )  # Or after a power cut the name may be there without contents.
+            os.fsync(stream.fileno())  # Or a power cut may leave the name without contents.
         os.replace(partial, path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), path) from error
     finally:
         if os.path.exists(partial):
             os.remove(partial)

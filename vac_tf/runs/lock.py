@@ -24,9 +24,10 @@ def lock_run(run_dir: str) -> Iterator[None]:
 
     Raises:
         ValueError: when a living process holds it; the message names that process.
-        OSError: the lock file cannot be written.
+        OSError: the lock file, which is named, cannot be written.
     """
-    with open(os.path.join(run_dir, LOCK_FILE), "a+", encoding="utf-8") as stream:
+    path = os.path.join(run_dir, LOCK_FILE)
+    with open(path, "a+b", buffering=0) as stream:
         try:
             _acquire(stream, run_dir)
         except OSError as error:
@@ -36,8 +37,10 @@ def lock_run(run_dir: str) -> Iterator[None]:
                 "%s: %s. Start no second training in this folder.", run_dir, error.strerror
             )
         stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {socket.gethostname()}")
-        stream.flush()
+        try:
+            stream.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, path) from error
         try:
             yield
         finally:
@@ -47,7 +50,7 @@ def lock_run(run_dir: str) -> Iterator[None]:
 def refuse_if_locked(run_dir: str) -> None:
     """Raises ValueError, as `lock_run` does, when a living process trains in `run_dir` now."""
     try:
-        stream = open(os.path.join(run_dir, LOCK_FILE), "r+", encoding="utf-8")
+        stream = open(os.path.join(run_dir, LOCK_FILE), "r+b", buffering=0)
     except OSError:
         return  # Never trained in, or not writable, which claiming the folder reports.
     with stream:
@@ -63,7 +66,7 @@ def _acquire(stream, run_dir):
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         stream.seek(0)
-        holder = stream.read(200) or "another process"
+        holder = stream.read(200).decode(errors="replace") or "another process"
         raise ValueError(
             f"{holder} trains in {run_dir!r} now. Wait for it, or give another --run_dir."
         ) from error

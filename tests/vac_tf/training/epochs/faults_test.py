@@ -1,6 +1,5 @@
 """What may go wrong around a run: the clock, its images, numbers that are none, a full disk."""
 
-import contextlib
 import dataclasses
 import errno
 import os
@@ -20,6 +19,8 @@ from vac_tf.datasets import DatasetError, Split
 from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.inputs.image_source import ImageSettings, ImageSource
 from vac_tf.inputs.pipeline import Augmentation, TrainingBatches
+from vac_tf.models import build_classifier
+from vac_tf.models.saving import save_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.runs.states import check_whole, newest_whole_state
 from vac_tf.training.divergence import DivergenceError
@@ -150,10 +151,10 @@ def test_an_image_that_vanishes_is_named_and_the_run_goes_on_once_it_is_back(
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A file system of 3 MiB; the test is skipped where none may be mounted."""
+    """A file system of 96 MiB, eight states of a run; skipped where none may be mounted."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    mount = ["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", str(folder)]
     try:
         subprocess.run(mount, check=True, capture_output=True)
     except (OSError, subprocess.CalledProcessError):
@@ -173,19 +174,39 @@ def start(config):
     return done.returncode, done.stderr
 
 
+def fill(filler, mebibytes_left):
+    """Fills a disk with one file."""
+    filler.unlink(missing_ok=True)
+    free = shutil.disk_usage(filler.parent).free
+    filler.write_bytes(bytes(max(free - int(mebibytes_left * 2**20), 0)))
+
+
+@pytest.mark.slow
+def test_a_network_on_a_full_disk_leaves_the_one_before(small_disk):
+    network = build_classifier("small", 2, 32)
+    path = str(small_disk / "network.keras")
+    save_network(network, path)
+    with open(path, "rb") as stream:
+        before = stream.read()
+    for room in (0.0, 1.0):
+        fill(small_disk / "filler", room)
+        with pytest.raises(OSError, match=r"No space left.*network\.keras"):
+            save_network(network, path)
+        with open(path, "rb") as stream:
+            assert stream.read() == before
+        assert sorted(os.listdir(small_disk)) == ["filler", "network.keras"]
+
+
 @pytest.mark.slow
 def test_a_disk_that_is_full_at_any_point_costs_nothing(tiny_settings, tmp_path, small_disk):
-    """The room grows from start to start, so that each of them fails at a later write."""
+    """From the fourth start on there is room for one more state, of the four that a run has."""
     settings = tiny_settings | {"ema_decay": 0.0, "checkpoint_seconds": 0.0}
     config = TrainConfig(run_dir=str(tmp_path / "whole"), **settings)
     run(config)
     broken = dataclasses.replace(config, run_dir=str(small_disk / "run"))
     filler, ends = small_disk / "filler", []
-    for room in (0, 40, 300, 600, 1000, 1600, 2200, 3000):
-        filler.unlink(missing_ok=True)
-        with open(filler, "wb") as stream, contextlib.suppress(OSError):
-            free = shutil.disk_usage(small_disk).free
-            stream.write(bytes(max(free - room * 1024, 0)))
+    for room in (0.0, 0.1, 6.0, *[13.0] * 7):
+        fill(filler, room)
         code, errors = start(broken)
         ends.append((room, code))
         if code == 0:
