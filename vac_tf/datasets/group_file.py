@@ -4,6 +4,7 @@ import dataclasses
 import os
 from pathlib import Path
 
+from vac_tf.datasets.packed_images import name_of
 from vac_tf.datasets.readers.table_file import IMAGE_COLUMNS, column_names, table_rows
 from vac_tf.datasets.readers.table_labels import cell_text
 from vac_tf.datasets.split import DatasetError, Split
@@ -15,8 +16,9 @@ def with_groups(split: Split, file: str | os.PathLike, column: str) -> Split:
     Args:
         split: of any data set.
         file: CSV, TSV or Parquet with a column of image paths (`image`, `path`, `file_name` or
-            `filename`), absolute or relative to the file's folder, and the column of groups. It
-            may hold more images than the split.
+            `filename`), absolute or relative to the file's folder (one in a shard is called
+            `train-000.tar/cat.jpg`), and the column of groups. It may hold more images than the
+            split.
         column: name of the column of groups.
 
     Raises:
@@ -24,7 +26,7 @@ def with_groups(split: Split, file: str | os.PathLike, column: str) -> Split:
             or one of the split has none.
     """
     groups = read_groups(file, column)
-    own = [groups.get(os.path.abspath(path)) for path in split.image_paths]
+    own = [groups.get(os.path.abspath(name_of(path))) for path in split.image_paths]
     absent = [path for path, group in zip(split.image_paths, own, strict=True) if group is None]
     if absent:
         raise DatasetError(

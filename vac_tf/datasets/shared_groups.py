@@ -4,6 +4,7 @@ import os
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets.group_file import read_groups, with_groups
+from vac_tf.datasets.packed_images import name_of
 from vac_tf.datasets.split import DatasetError, Split
 
 
@@ -72,5 +73,5 @@ def _groups(split, file_groups):
     """Groups of the examples, of those that have one."""
     if split.groups is not None:
         return list(split.groups)
-    own = (file_groups.get(os.path.abspath(path)) for path in split.image_paths)
+    own = (file_groups.get(os.path.abspath(name_of(path))) for path in split.image_paths)
     return [group for group in own if group is not None]

@@ -47,8 +47,10 @@ class LabelColumn:
                 raise BadValueError(f"column {self.name!r} must be true, false or null: {value!r}.")
             return [float(value)]
         labels = np.zeros(count)
+        if self.is_list and not isinstance(value, list):
+            raise BadValueError(f"column {self.name!r} must be a list: {value!r}.")
         for number in value if self.is_list else [value]:
-            if number is None or not 0 <= number < count:
+            if not isinstance(number, int) or not 0 <= number < count:
                 reason = f"{number!r} is none of its {count} classes"
                 raise BadValueError(f"column {self.name!r}: {reason}.")
             labels[number] = 1.0

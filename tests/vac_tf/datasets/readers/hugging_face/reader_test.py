@@ -124,6 +124,16 @@ def test_a_bad_row_stops_or_is_left_out_and_listed(tmp_path, change, message):
     assert len(split) == 3 and [row.line for row in rejected] == ["row 1"]
 
 
+def test_values_that_are_not_what_the_features_say(tmp_path):
+    of_text = with_column("kind", of("ClassLabel", names=["a"]), pyarrow.string(), ["a"] * 3)
+    write(tmp_path, **of_text)
+    with pytest.raises(DatasetError, match="row 1: column 'kind': 'a' is none of its 1 classes"):
+        read_hugging_face(tmp_path, "train", label_columns="kind")
+    write(tmp_path, features={**FEATURES, "person": FEATURES["labels"]})
+    with pytest.raises(DatasetError, match="row 1: column 'person' must be a list: 4"):
+        read_hugging_face(tmp_path, "train", label_columns="person")
+
+
 def test_a_number_that_is_no_label(tmp_path):
     write(tmp_path)
     with pytest.raises(DatasetError, match="row 1: column 'person' must be true, false or null: 4"):

@@ -9,6 +9,7 @@ import pytest
 from tests.vac_tf.datasets.readers.shards.tars import write_tar
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError, UnknownSplitError
+from vac_tf.datasets.group_file import with_groups
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.packed_images import (
     file_of,
@@ -142,6 +143,13 @@ def test_a_missing_group_is_named(tmp_path):
     config = TrainConfig(dataset="webdataset", data_dir=str(tmp_path), group_column="person")
     with pytest.raises(DatasetError, match="sample x: `person` .--group_column. must be a text"):
         read_run_split(config, "train")
+
+
+def test_a_table_of_groups_names_images_in_shards(tmp_path):
+    write(tmp_path, {"train.tar": SHARDS["train-000.tar"]})
+    (tmp_path / "people.csv").write_text("image,who\ntrain.tar/a.jpg,p\ntrain.tar/b.png,q\n")
+    split = read_webdataset(tmp_path, "train")
+    assert with_groups(split, tmp_path / "people.csv", "who").groups == ("p", "q")
 
 
 def test_a_link_is_no_image(tmp_path):
