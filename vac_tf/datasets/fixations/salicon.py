@@ -14,6 +14,8 @@ from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.json_file import identifier, read_json_tables
 from vac_tf.datasets.split import DatasetError, RejectedRow, nothing_usable, report_bad_row
 
+_LARGEST_SIDE = 10**6  # In pixels; no image is larger.
+
 
 @dataclasses.dataclass(frozen=True)
 class _Image:
@@ -103,8 +105,8 @@ def _images(rows: list[dict], file: Path, rejected: list | None) -> dict[int | s
         size = (row.get("height"), row.get("width"))
         if image_id is None or not isinstance(name, str):
             reason = f"expected an `id` and a `file_name`, got {row}."
-        elif not all(_is_integer(side) and side > 0 for side in size):
-            reason = f"height and width must be positive integers, got {size}."
+        elif not all(_is_integer(side) and 0 < side <= _LARGEST_SIDE for side in size):
+            reason = f"height and width must be integers in 1..{_LARGEST_SIDE}, got {size}."
         elif image_id in images:
             reason = f"image id {image_id!r} occurs twice."
         else:

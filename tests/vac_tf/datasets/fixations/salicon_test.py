@@ -121,6 +121,15 @@ def test_ids_of_images_may_be_text(tmp_path):
     assert "unknown image id [1]" in reason
 
 
+@pytest.mark.parametrize("height", [0, -1, 2**31, 10**30, True, 1.5, None, "480"])
+def test_a_side_that_no_image_has_is_refused(tmp_path, height):
+    path = write_json(tmp_path, LOOKS, images=[1, 3, 2])
+    content = json.loads(path.read_text())
+    content["images"][0]["height"] = height
+    path.write_text(json.dumps(content))
+    read_bad(tmp_path, r"images\[0\]: height and width must be integers in 1..1000000")
+
+
 def test_rows_of_images_are_counted_as_in_the_file(tmp_path):
     path = write_json(tmp_path, LOOKS, images=[1, 3, 2])
     content = json.loads(path.read_text())
