@@ -6,8 +6,9 @@ Three trainings of the small network on generated scenes: a classifier with a sc
 an average of the weights, and a dual-stream network in four phases. Each is made once unbroken.
 Then it is made anew and killed with -9, --kills times in all: first at any moment of the first half
 of the time that the unbroken one took, then, each time it goes on, up to 0.3 s after a random one
-of the steps that are left to it. All variables of the last states (weights, batch statistics, optimizer, averages, seeds), all weights of the kept
-networks and the log must be the same, bit for bit.
+of the steps that are left to it. All variables of the last states (weights, batch statistics,
+optimizer, averages, seeds), all weights of the kept networks and the log must be the same, bit for
+bit.
 
 Prints a table; exit code 1 when anything differs. Five minutes of processor time, most of them for
 importing TensorFlow at every start.
@@ -32,11 +33,7 @@ from absl import app, flags
 
 from vac_tf.runs.states import newest_whole_state
 
-_KILLS = flags.DEFINE_integer("kills", 15, "How often trainings are killed, all together.", 3)
-_SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
-_EPOCHS = flags.DEFINE_integer("epochs", 3, "Epochs of each training, or of each of its phases.", 1)
-_FOLDER = flags.DEFINE_string("folder", "", "An empty folder that keeps the runs; default: none.")
-
+FLAGS = flags.FLAGS
 _ROOT = Path(__file__).resolve().parent.parent
 _IMAGES, _BATCH = 96, 8
 _SHARED = (
@@ -65,11 +62,11 @@ class Training:
     @property
     def steps(self) -> int:
         """All of its training steps."""
-        return len(self.phases) * _EPOCHS.value * (_IMAGES // _BATCH)
+        return len(self.phases) * FLAGS.epochs * (_IMAGES // _BATCH)
 
     def start(self, folder: Path) -> subprocess.Popen:
         """Starts it, or lets it go on, in a folder."""
-        command = [sys.executable, "train.py", f"--run_dir={folder}", f"--epochs={_EPOCHS.value}"]
+        command = [sys.executable, "train.py", f"--run_dir={folder}", f"--epochs={FLAGS.epochs}"]
         command += [f"--data_dir={folder.parent / 'scenes'}", *_SHARED.split()]
         log = open(f"{folder}.log", "a", encoding="utf-8")
         with log:
@@ -193,13 +190,13 @@ def _end_of_log(folder):
 
 def main(_) -> int:
     with tempfile.TemporaryDirectory() as temporary:
-        base, chance, failed = Path(_FOLDER.value or temporary), random.Random(_SEED.value), False
+        base, chance, failed = Path(FLAGS.folder or temporary), random.Random(FLAGS.seed), False
         base.mkdir(parents=True, exist_ok=True)
         if any(base.iterdir()):
             raise app.UsageError(f"--folder={base} must be empty: finished runs cannot be killed.")
         print(f"{'training':<20}{'kills':>6}{'arrays':>8}{'differ':>8}  steps in the last state")
         for number, training in enumerate(_TRAININGS):
-            kills = len(range(number, _KILLS.value, len(_TRAININGS)))
+            kills = len(range(number, FLAGS.kills, len(_TRAININGS)))
             folders = [
                 base / f"{training.name.replace(' ', '_')}_{how}" for how in ("whole", "killed")
             ]
@@ -222,4 +219,8 @@ def main(_) -> int:
 
 
 if __name__ == "__main__":
+    flags.DEFINE_integer("kills", 15, "How often trainings are killed, all together.", 3)
+    flags.DEFINE_integer("seed", 0, "Of the moments.")
+    flags.DEFINE_integer("epochs", 8, "Epochs of each training, or of each of its phases.", 1)
+    flags.DEFINE_string("folder", "", "An empty folder that keeps the runs; default: none.")
     app.run(main)

@@ -21,7 +21,10 @@ def tiny_network(seed=0, dtype="float32"):
     """One convolution before the head, for images of any size: exports in a second."""
     images = keras.Input((None, None, 3), name="images")
     features = keras.layers.Rescaling(1 / 64, offset=-2, dtype="float32")(images)
-    features = keras.layers.Conv2D(4, 16, strides=16, dtype=dtype)(features)
+    kernel = keras.initializers.GlorotUniform(seed)
+    features = keras.layers.Conv2D(4, 16, strides=16, kernel_initializer=kernel, dtype=dtype)(
+        features
+    )
     features = keras.layers.BatchNormalization(dtype=dtype)(features)
     features = keras.layers.Activation("relu", dtype=dtype)(features)
     head = CAMHead(len(LABELS), name="cam_head")
