@@ -19,6 +19,7 @@ from vac_tf.evaluation.heatmap_consistency import (
 )
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.inference.model import Model, load
+from vac_tf.inputs.autotuning import without_autotuning
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.settings import known_labels, naming_bad_images
@@ -140,6 +141,8 @@ def _checked(model: Model, data: Iterable) -> Iterator[tuple]:
     """Batches of float32 tensors, the images of the model's size."""
     if isinstance(data, tf.data.Dataset) and data.cardinality() == tf.data.INFINITE_CARDINALITY:
         raise ValueError("The dataset has no end (repeat()). Expected one pass: take(steps) of it.")
+    if isinstance(data, tf.data.Dataset):
+        data = without_autotuning(data)
     num_labels, settings = len(model.label_names), model.settings
     for batch in data:
         if not isinstance(batch, (tuple, list)) or len(batch) != 2:

@@ -127,7 +127,8 @@ def test_a_side_that_no_image_has_is_refused(tmp_path, height):
     content = json.loads(path.read_text())
     content["images"][0]["height"] = height
     path.write_text(json.dumps(content))
-    read_bad(tmp_path, r"images\[0\]: height and width must be integers in 1..1000000")
+    split, (reason, *_) = read_bad(tmp_path, r"images\[0\]: height and width must be integers")
+    assert "in 1..1000000" in reason and split.image_ids == ("2",)
 
 
 def test_rows_of_images_are_counted_as_in_the_file(tmp_path):

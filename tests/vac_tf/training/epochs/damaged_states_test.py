@@ -14,7 +14,7 @@ from tests.vac_tf.training.epochs.broken_runs import (
     assert_equal_states,
     stop_after,
 )
-from tests.vac_tf.training.epochs_test import DATA, STEPS, Parabola
+from tests.vac_tf.training.epochs.loop_test import DATA, STEPS, Parabola
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.runs.folder import RunFolder
 from vac_tf.runs.states import NoWholeStateError, states_beside

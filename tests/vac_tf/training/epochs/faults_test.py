@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.programs.warm_start import start_warm
 from tests.vac_tf.training.epochs.broken_runs import assert_equal_states, stop_after
-from tests.vac_tf.training.epochs_test import DATA, STEPS, train
+from tests.vac_tf.training.epochs.loop_test import DATA, STEPS, train
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError, Split
 from vac_tf.geometry.transforms import parse_transforms
@@ -26,19 +26,6 @@ from vac_tf.runs.states import check_whole, newest_whole_state
 from vac_tf.training.divergence import DivergenceError
 from vac_tf.training.epochs import training_run
 from vac_tf.training.run import run
-
-
-@pytest.fixture
-def config(tmp_path):
-    return TrainConfig(
-        run_dir=str(tmp_path / "run"),
-        optimizer="sgd",
-        momentum=0.0,
-        schedule="constant",
-        learning_rate=0.25,
-        epochs=3,
-    )
-
 
 # ---- The clock
 

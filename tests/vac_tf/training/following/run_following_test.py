@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.vac_tf.event_reader import steps, values
-from tests.vac_tf.training.epochs_test import DATA, STEPS, Parabola, log_of
+from tests.vac_tf.training.epochs.loop_test import DATA, STEPS, Parabola, log_of
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.callbacks import TrainingInterrupted

@@ -17,7 +17,6 @@ import pytest
 import tensorflow as tf
 from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
-from vac_tf.configs.classification import TrainConfig
 from vac_tf.inputs import data_wait
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training import kept_networks
@@ -75,18 +74,6 @@ class Batches:
 
 
 DATA = types.SimpleNamespace(training=Batches(), naming_bad_images=contextlib.nullcontext)
-
-
-@pytest.fixture
-def config(tmp_path):
-    return TrainConfig(
-        run_dir=str(tmp_path / "run"),
-        optimizer="sgd",
-        momentum=0.0,
-        schedule="constant",
-        learning_rate=0.25,
-        epochs=3,
-    )
 
 
 def train(config, validate=lambda progress: {"validation_loss": 1.0}, ruined_step=0):
