@@ -7,6 +7,11 @@ from export.building.precisions import refusal
 from export.building.views.gain import describe_views
 from export.bundle.description import SAVED_MODEL_FOLDER
 
+_AFTER_INT8 = (
+    "A classifier can learn to live with that rounding: train.py --init_run=RUN"
+    " --quantization_aware, for few epochs at a low rate, then export it (docs/precision.md)."
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class ExportReport:
@@ -65,6 +70,8 @@ class ExportReport:
                 f" {fast['probabilities']:.1e}."
             )
         lines += [f"{name} is refused: {reason}" for name, reason in self.refused.items()]
+        if "int8" in self.refused:
+            lines.append(_AFTER_INT8)
         return "\n".join(lines)
 
 

@@ -28,3 +28,8 @@ class FineTuningSettings:
         " colour:STRENGTH, rand_augment:OPERATIONS:MAGNITUDE, random_erasing:PROBABILITY,"
         " mixup:ALPHA and cutmix:ALPHA, such as random_resized_crop:0.5,rand_augment:2:9.",
     )
+    quantization_aware: bool = setting(
+        False,
+        "Learn under INT8's rounding: for some epochs at a low rate from the --init_run whose INT8"
+        " file export_model.py refused.",
+    )

@@ -35,7 +35,7 @@ from vac_tf.models.normalization import (
     NORMALIZATIONS,
     TORCH,
 )
-from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.computation.rebuilding import rebuild_network
 from vac_tf.models.stride import find_stride
 from vac_tf.models.weights.backbone_file import check_weights_file, load_backbone_weights
 from vac_tf.models.weights.efficientnet_lite import imagenet_weights_file

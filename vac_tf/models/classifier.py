@@ -22,6 +22,7 @@ def build_classifier(
     batch_norm_momentum: float | None = 0.9,
     fused_batch_norm: bool = True,
     precision: str = "float32",
+    quantization_aware: bool = False,
 ):
     """A functional Keras model that outputs logits and heatmaps.
 
@@ -45,6 +46,7 @@ def build_classifier(
             PyTorch: Keras's 0.99 leaves the statistics near their start in short runs.
         fused_batch_norm: Batch normalisation on TensorFlow's fused op.
         precision: Policy of the backbone; normalisation and head compute in float32.
+        quantization_aware: Its convolutions learn under INT8's rounding.
 
     Returns:
         `keras.Model`: `images` float32 RGB in 0..255 `[B, H, W, 3]` ->
@@ -61,6 +63,7 @@ def build_classifier(
         batch_norm_momentum=batch_norm_momentum,
         fused_batch_norm=fused_batch_norm,
         precision=precision,
+        quantization_aware=quantization_aware,
     )
     head = CAMHead(
         num_labels,

@@ -19,7 +19,7 @@ from vac_tf.models.cam_head import (
     pool_features,
 )
 from vac_tf.models.loading_hint import SaysWhatToImport
-from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.computation.rebuilding import rebuild_network
 
 STREAMS = ("trunk", "branch")
 

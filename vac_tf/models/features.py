@@ -3,7 +3,7 @@
 import keras
 
 from vac_tf.models.backbones import build_backbone, check_image_size, get_backbone
-from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.computation.rebuilding import rebuild_network
 
 
 def image_features(
@@ -15,6 +15,7 @@ def image_features(
     batch_norm_momentum: float | None = 0.9,
     fused_batch_norm: bool = True,
     precision: str = "float32",
+    quantization_aware: bool = False,
 ):
     """Input and last features of a backbone; the arguments are those of `build_classifier`.
 
@@ -34,6 +35,7 @@ def image_features(
         dtype=None if precision == "float32" else precision,
         batch_norm_momentum=batch_norm_momentum,
         dropout=dropout,
+        quantization_aware=quantization_aware,
     )
     images = keras.Input(image_shape, name="images", dtype="float32")
     return images, body(get_backbone(backbone).normalization(images))

@@ -6,7 +6,7 @@ import zlib
 
 import keras
 
-from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.computation.rebuilding import rebuild_network
 
 
 def save_network(network, path: str) -> None:

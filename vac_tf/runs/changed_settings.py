@@ -70,6 +70,7 @@ _YOUNGER_SETTINGS = {
     "backbone_learning_rate_scale": 1.0,
     "frozen_epochs": 0,
     "augment_layers": "",
+    "quantization_aware": False,
     "attention_weight": 0.1,
     "attention_temperature": 1.0,
     "keep_states": 2,

@@ -64,6 +64,7 @@ def start_classifier(
         batch_norm_momentum=config.batch_norm_momentum,
         fused_batch_norm=config.fused_batch_norm,
         precision=config.precision,
+        quantization_aware=config.quantization_aware,
     )
     if config.saliency_run:
         start_from_saliency(network, config)

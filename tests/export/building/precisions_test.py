@@ -140,6 +140,13 @@ def test_the_program_says_what_a_budget_of_nothing_refuses(tiny_run, tmp_path, m
     assert "correlation of heatmaps of label '" in line
 
 
+def test_a_refused_int8_names_the_training_that_may_help(run, tmp_path):
+    budget = {"int8_budget": "probability:1e-9", "calibration_images": 4}
+    report = export(run, tmp_path / "bundle", precisions="fp32,int8", **budget)
+    assert report.exit_code == 1 and set(report.refused) == {"int8"}
+    assert "train.py --init_run=RUN --quantization_aware" in str(report)
+
+
 def test_float32_itself_is_judged(tiny_run, tmp_path, monkeypatch):
     judge = precisions.judge
 

@@ -8,7 +8,7 @@ import tensorflow as tf
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import BACKBONES, get_backbone
 from vac_tf.models.classifier import with_features
-from vac_tf.models.fused_batch_norm import BatchNormalization
+from vac_tf.models.computation.fused_batch_norm import BatchNormalization
 
 FAST = ("small", "mobilenetv2")
 EVERY_BACKBONE = [

@@ -15,7 +15,7 @@ from vac_tf.models.dual_stream import (
     start_from_heads,
     with_stream_heatmaps,
 )
-from vac_tf.models.fused_batch_norm import BatchNormalization
+from vac_tf.models.computation.fused_batch_norm import BatchNormalization
 from vac_tf.models.saving import load_network, save_network
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 

@@ -9,7 +9,7 @@ import keras
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.dual_stream import PHASE_SETTINGS
 from vac_tf.models.dual_stream import build_dual_stream, freeze_streams, start_from_heads
-from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.computation.rebuilding import rebuild_network
 from vac_tf.models.saving import load_network
 from vac_tf.runs.atomic_file import write_atomically
 from vac_tf.runs.changed_settings import SETTINGS_AGAINST_DIVERGENCE
@@ -114,6 +114,7 @@ def release_streams(config: TrainConfig, label_names, joint_dir: str) -> keras.M
         dtype=None if config.precision == "float32" else config.precision,
         batch_norm_momentum=config.batch_norm_momentum,
         dropout=None if config.dropout < 0 else config.dropout,
+        quantization_aware=config.quantization_aware,
     )
 
 

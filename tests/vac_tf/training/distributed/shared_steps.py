@@ -16,7 +16,7 @@ import tensorflow as tf
 from tests.vac_tf.small_trainer import build_network, build_trainer
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.inputs.pipeline import TrainingBatches
-from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.computation.rebuilding import rebuild_network
 from vac_tf.training.distributed.cluster import read_cluster
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate

@@ -19,6 +19,7 @@ KINDS = {
     "accumulation": {"accumulate_steps": 2, "augment": "hflip"},
     "drawn": {"sampled_transform": True, "transforms": "hflip,rotate:1", "dropout": 0.3},
     "mixtures": {"augment_layers": "mixup:0.2", "optimizer": "sgd", "frozen_epochs": 1},
+    "rounding": {"quantization_aware": True},
 }
 
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tests.vac_tf.small_trainer import build_batch, build_network, build_trainer
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.computation.rebuilding import rebuild_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.dual_stream.phases import phase_config
 from vac_tf.training.epochs.loop import run_epochs

@@ -10,7 +10,7 @@ import pytest
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.models import build_classifier
 from vac_tf.models.backbones import BACKBONES
-from vac_tf.models.saving import save_network
+from vac_tf.models.saving import load_network, save_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.fine_tuning.start_from_run import check_init_run
 from vac_tf.training.run import run, start_classifier
@@ -72,6 +72,13 @@ def test_a_run_starts_from_another_and_is_continued(tiny_settings, tiny_backbone
     second = TrainConfig(run_dir=str(tmp_path / "second"), init_run=first.run_dir, **settings)
     account = run(second)
     assert run(second) == account
+    # Under INT8's rounding other weights are learnt, and the files are those of any run.
+    third = dataclasses.replace(second, run_dir=str(tmp_path / "third"), quantization_aware=True)
+    assert run(third)["steps"] == account["steps"]
+    ends = [load_network(RunFolder(config.run_dir).network_file) for config in (second, third)]
+    assert [type(layer) for layer in ends[0].layers] == [type(layer) for layer in ends[1].layers]
+    largest = [np.abs(a - b).max() for a, b in zip(*(n.get_weights() for n in ends), strict=True)]
+    assert 0 < max(largest) < 0.1
     with pytest.raises(ValueError, match="init_run"):
         run(dataclasses.replace(second, init_run=""))
 

@@ -10,7 +10,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.geometry.transforms import parse_transforms
 from vac_tf.losses.saliency import LOSSES
 from vac_tf.models import build_classifier, build_dual_stream
-from vac_tf.models.fused_batch_norm import BatchNormalization
+from vac_tf.models.computation.fused_batch_norm import BatchNormalization
 from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.resume import load_state, save_state

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vac_tf.models.fused_batch_norm import BatchNormalization
-from vac_tf.models.rebuilding import rebuild_network
+from vac_tf.models.computation.fused_batch_norm import BatchNormalization
+from vac_tf.models.computation.rebuilding import rebuild_network
 
 TOLERANCE = {"float32": 2e-6, "mixed_bfloat16": 8e-3, "mixed_float16": 1e-3}
 

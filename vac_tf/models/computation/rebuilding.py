@@ -1,8 +1,9 @@
-"""The same functional network with other computation: precision, batch normalisation, dropout."""
+"""The same functional network with other computation: precision, batch normalisation, rounding."""
 
 import keras
 
-from vac_tf.models.fused_batch_norm import BatchNormalization
+from vac_tf.models.computation.fake_quantization import QUANTIZATION_AWARE
+from vac_tf.models.computation.fused_batch_norm import BatchNormalization
 
 _OF_ANY_CONVOLUTION = (
     *("name", "trainable", "dtype", "kernel_size", "strides", "padding", "data_format"),
@@ -17,6 +18,7 @@ def rebuild_network(
     batch_norm_momentum: float | None = None,
     dropout: float | None = None,
     depthwise: bool = False,
+    quantization_aware: bool = False,
 ):
     """The same functional network, layer by layer, with other computation.
 
@@ -30,6 +32,7 @@ def rebuild_network(
             keeps each.
         depthwise: Make a convolution in groups of one channel (ConvNeXt's) a `DepthwiseConv2D`.
             TensorFlow computes groups on a CPU through XLA only, which ONNX does not know.
+        quantization_aware: Convolutions learn under INT8's rounding; False: the stock classes.
 
     Returns:
         A new functional `keras.Model` with equal weights, none of them frozen.
@@ -63,6 +66,9 @@ def rebuild_network(
             layer_config["synchronized"] = False
             if batch_norm_momentum is not None:
                 layer_config["momentum"] = batch_norm_momentum
+        for stock, aware in QUANTIZATION_AWARE.items():
+            if layer_class in (stock, aware):
+                layer_class = aware if quantization_aware else stock
         if dropout is not None and isinstance(layer, keras.layers.Dropout):
             layer_config["rate"] = dropout
         if dropout is not None and isinstance(layer, keras.layers.MultiHeadAttention):
