@@ -16,8 +16,8 @@ from vac_tf.inputs.decoding import decode_image
 from vac_tf.losses.label_groups import grouped_probabilities
 from vac_tf.models.cam_head import HEAD_LAYER, pool_features
 from vac_tf.models.classifier import with_features
-from vac_tf.models.dual_stream import with_stream_heatmaps
 from vac_tf.models.computation.rebuilding import rebuild_network
+from vac_tf.models.dual_stream import with_stream_heatmaps
 
 
 class InferenceNetwork:

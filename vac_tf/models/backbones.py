@@ -25,6 +25,7 @@ from vac_tf.models.architectures.resnet_v1_5 import (
     torch_name,
 )
 from vac_tf.models.architectures.small import small_network
+from vac_tf.models.computation.rebuilding import rebuild_network
 from vac_tf.models.normalization import (
     CAFFE,
     EFFICIENTNET_LITE,
@@ -35,7 +36,6 @@ from vac_tf.models.normalization import (
     NORMALIZATIONS,
     TORCH,
 )
-from vac_tf.models.computation.rebuilding import rebuild_network
 from vac_tf.models.stride import find_stride
 from vac_tf.models.weights.backbone_file import check_weights_file, load_backbone_weights
 from vac_tf.models.weights.efficientnet_lite import imagenet_weights_file

@@ -18,8 +18,8 @@ from vac_tf.models.cam_head import (
     paired_glorot_uniform,
     pool_features,
 )
-from vac_tf.models.loading_hint import SaysWhatToImport
 from vac_tf.models.computation.rebuilding import rebuild_network
+from vac_tf.models.loading_hint import SaysWhatToImport
 
 STREAMS = ("trunk", "branch")
 

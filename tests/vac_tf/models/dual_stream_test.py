@@ -9,13 +9,13 @@ from vac_tf import losses
 from vac_tf.models import build_classifier, build_dual_stream
 from vac_tf.models.cam_head import CAMHead
 from vac_tf.models.classifier import with_features, without_head
+from vac_tf.models.computation.fused_batch_norm import BatchNormalization
 from vac_tf.models.dual_stream import (
     DualStreamHead,
     freeze_streams,
     start_from_heads,
     with_stream_heatmaps,
 )
-from vac_tf.models.computation.fused_batch_norm import BatchNormalization
 from vac_tf.models.saving import load_network, save_network
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 
