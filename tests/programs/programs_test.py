@@ -47,13 +47,14 @@ def test_a_wrong_flag_and_a_wrong_input_end_with_different_exit_codes(tmp_path):
     [
         ("train.py", ("--run_dir", "--consistency_weight", "affine:DEGREES:")),
         ("evaluate.py", ("--run_dir", "--[no]inconsistency", "<step|voc12|voc07>")),
+        ("tune.py", ("--output_dir", "--range_steps", "--consistency_weight", "--batch_size")),
         ("analyze.py", ("--baseline_run_dir", "--saliency_run", "--fixations_dir", "train+val")),
     ],
 )
 def test_help_shows_every_flag(program, flags):
     result = start(program, "--help")
     assert result.returncode == 1 and result.stderr == ""  # absl's exit code for help.
-    assert f"python {program} --run_dir=" in result.stdout
+    assert f"python {program} --" in result.stdout
     for flag in flags:
         assert flag in result.stdout
 
@@ -63,6 +64,8 @@ def test_misspelt_flag_is_refused_with_a_proposal():
     assert_one_line(start("train.py", "--epoch=3"), 2, expected)
     expected = "flag --epochs=many: invalid literal for int"
     assert_one_line(start("train.py", "--epochs=many"), 2, expected)
+    expected = "Unknown command line flag 'epoch'. Did you mean: epochs"
+    assert_one_line(start_warm("tune.py", "--epoch=3"), 2, expected)
 
 
 def test_one_run_is_no_average(tmp_path):

@@ -105,7 +105,18 @@ def run(
         return _train(config, folder, distribution, start_network, rate_flag)
 
 
-def _train(config, folder, distribution, start_network, rate_flag):
+def prepare_run(
+    config: TrainConfig,
+    distribution: Distribution = ONE_DEVICE,
+    start_network: Callable[[TrainConfig, tuple[str, ...]], keras.Model] = start_classifier,
+) -> tuple[RunData, ConsistencyTrainer]:
+    """The data of a run and its compiled trainer, as they are before the first step.
+
+    Arguments as of `run`; no file is written, but for a cache of images.
+
+    Raises:
+        ValueError: unusable settings or data.
+    """
     keras.utils.set_random_seed(config.seed)
 
     # ---- Data
@@ -122,8 +133,11 @@ def _train(config, folder, distribution, start_network, rate_flag):
         network = start_network(config, data.label_names)
     if config.synchronized_batch_norm:
         distribution.synchronize_batch_norm(network)
-    trainer = build_trainer(config, data, network, distribution)
+    return data, build_trainer(config, data, network, distribution)
 
+
+def _train(config, folder, distribution, start_network, rate_flag):
+    data, trainer = prepare_run(config, distribution, start_network)
     progress = train_network(config, folder, data, trainer, distribution, rate_flag)
     return {
         "best": progress["best"],
@@ -169,7 +183,7 @@ def train_network(
                 describe=_in_words,
                 rate_flag=rate_flag,
                 distribution=distribution,
-                before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
+                before_epoch=lambda epoch: freeze_or_release(config, trainer, epoch),
                 callbacks=callbacks,
                 board=board,
             )
@@ -228,7 +242,8 @@ def _with_groups(config, data, loss):
     return with_label_groups(of_others, data.label_groups, len(data.label_names), smoothing)
 
 
-def _freeze_or_release(config, trainer, epoch):
+def freeze_or_release(config: TrainConfig, trainer: ConsistencyTrainer, epoch: int) -> None:
+    """What `--frozen_epochs` asks for in an epoch, counted from 0."""
     # Without --frozen_epochs what is frozen stays so: the streams of phase 2.
     if config.frozen_epochs:
         freeze_backbone(trainer, epoch < config.frozen_epochs)

@@ -17,7 +17,7 @@ from vac_tf.training.epochs.training_run import TrainingRun
 from vac_tf.training.fine_tuning.backbone_rate import backbone_rate
 from vac_tf.training.fine_tuning.frozen_backbone import freeze_backbone
 from vac_tf.training.resume import every_variable
-from vac_tf.training.run import _freeze_or_release
+from vac_tf.training.run import freeze_or_release
 from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.weight_average import averaged_weights
 
@@ -64,7 +64,7 @@ def states_of(config, stop_after=None):
         run_epochs(
             TrainingRun(
                 *(config, folder, trainer, DATA, validate, str),
-                before_epoch=lambda epoch: _freeze_or_release(config, trainer, epoch),
+                before_epoch=lambda epoch: freeze_or_release(config, trainer, epoch),
             )
         )
     return trainer, states
