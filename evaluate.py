@@ -11,7 +11,7 @@ evaluations report it beside 0.5, and export_model.py puts it into the exported 
 from flags import dataclass_flags
 from flags.console import quiet_imports
 from flags.program import run_program
-from vac_tf.configs.classification import EvaluationConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 
 
 def main():

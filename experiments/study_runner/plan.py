@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from flags import dataclass_flags
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.saliency import SaliencyConfig
 
 _KEY = re.compile(r"[a-z0-9_]+")

@@ -11,7 +11,8 @@ from flags import dataclass_flags
 from flags.dataclass_flags import from_flags, parse_arguments
 from flags.program import UsageError
 from vac_tf.configs.analysis import AnalysisConfig
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 
 CONFIGS = [TrainConfig, EvaluationConfig, SaliencyConfig, SaliencyEvaluationConfig, AnalysisConfig]

@@ -6,7 +6,7 @@ import pytest
 
 from vac_tf import datasets
 from vac_tf.configs.classification import DATASETS
-from vac_tf.configs.loss import SETTINGS_OF_A_LOSS
+from vac_tf.configs.training.loss import SETTINGS_OF_A_LOSS
 from vac_tf.geometry import transforms
 from vac_tf.models.backbones import BACKBONES
 from vac_tf.training.step.classification_loss import LOSSES

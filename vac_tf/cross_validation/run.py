@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import keras
 
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.cross_validation.results import FoldScores, summarise, write_scores
 from vac_tf.datasets.run_splits import OUT_OF_FOLD
 from vac_tf.evaluation.classification import evaluate_run

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.datasets import Split

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import scipy.special
 
-from vac_tf.configs.classification import EvaluationConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.objectives import parse_objective
 from vac_tf.decisions.tuning import TunedRule

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.run_splits import (
     TEST_SPLITS,

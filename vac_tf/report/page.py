@@ -5,7 +5,7 @@ import importlib.util
 import logging
 import os
 
-from vac_tf.configs.classification import EvaluationConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.decisions.calibration import BINNING, calibration_errors
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.evaluation.classification import EvaluatedRun

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import keras
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.dual_stream import DUAL_STREAM_SETTINGS
 from vac_tf.configs.fields import GIVEN, LARGEST_SIDE
 from vac_tf.configs.label_groups.reading import check_label_groups
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.saliency import SaliencyConfig
+from vac_tf.configs.training.dual_stream import DUAL_STREAM_SETTINGS
 from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
 from vac_tf.inputs.augmentation.specification import parse_layers
 from vac_tf.losses.consistency import get_form

@@ -15,7 +15,8 @@ from export.building.exporter import export_run
 from export.scoring.config import ScoringConfig
 from export.scoring.describe import describe_model
 from export.scoring.job import score
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.datasets import Split
 from vac_tf.datasets.run_splits import read_run_split, read_run_splits
 from vac_tf.decisions.calibration import Calibration

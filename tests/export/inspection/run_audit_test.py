@@ -9,7 +9,7 @@ from export.building.config import ExportConfig
 from export.building.exporter import export_run
 from export.inspection.audit_job import audit_images
 from vac_tf.configs.audit import AuditConfig
-from vac_tf.configs.classification import EvaluationConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.evaluation.classification import evaluate
 
 

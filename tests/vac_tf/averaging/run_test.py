@@ -13,7 +13,8 @@ from vac_tf.averaging import run as averaging
 from vac_tf.averaging.config import AveragingConfig
 from vac_tf.averaging.networks import averaged_outputs, averaged_weights
 from vac_tf.averaging.run import average_runs, format_average
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder

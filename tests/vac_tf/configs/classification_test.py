@@ -3,7 +3,8 @@
 import pytest
 
 from vac_tf.configs.analysis import AnalysisConfig
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 
 

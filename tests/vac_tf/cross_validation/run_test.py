@@ -8,7 +8,8 @@ import pyarrow.parquet
 import pytest
 
 from tests.export.encoded_images import encode, photograph
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.cross_validation.results import format_summary
 from vac_tf.cross_validation.run import cross_validate
 from vac_tf.datasets.run_splits import OUT_OF_FOLD, read_named_split, read_run_splits

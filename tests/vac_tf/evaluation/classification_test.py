@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import pytest
 
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.evaluation import classification as evaluation_module

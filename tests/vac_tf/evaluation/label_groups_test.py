@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import vac_tf
-from vac_tf.configs.classification import EvaluationConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.evaluation.classification import evaluate_run
 from vac_tf.evaluation.classification_table import format_table

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from vac_tf.configs.classification import EvaluationConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.evaluation.classification_table import format_table

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import vac_tf
-from vac_tf.configs.classification import EvaluationConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.datasets.run_splits import read_run_split
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import DecisionRule

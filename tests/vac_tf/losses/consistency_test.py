@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit, rel_entr, softmax
 
-from vac_tf.configs.method import MethodSettings
+from vac_tf.configs.training.method import MethodSettings
 from vac_tf.losses.consistency import FORMS, get_form
 
 EVERY = tuple(FORMS)

@@ -11,7 +11,8 @@ import pytest
 import tensorflow as tf
 
 from tests.vac_tf.models.dual_stream_test import stream
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.evaluation.classification_table import format_table

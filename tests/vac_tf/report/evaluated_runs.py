@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.datasets.split import Split
 from vac_tf.evaluation.classification import EvaluatedRun
 from vac_tf.inputs.image_source import ImageSettings, ImageSource

@@ -7,7 +7,8 @@ import os
 import keras
 import pytest
 
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.datasets import DatasetError, read_split
 from vac_tf.datasets.fixations.results import read_saliency_results
 from vac_tf.evaluation.classification import evaluate

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from tests.vac_tf.grouped_table import write_grouped_table
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.inputs.augmentation.mixing import mix_up
 from vac_tf.inputs.augmentation.specification import AugmentLayers

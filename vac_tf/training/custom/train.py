@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from vac_tf.configs.fields import GIVEN
-from vac_tf.configs.loss import LossSettings
+from vac_tf.configs.training.loss import LossSettings
 from vac_tf.datasets.held_out import hold_out
 from vac_tf.datasets.run_splits import RunSplits, check_disjoint
 from vac_tf.datasets.split import Split

@@ -8,7 +8,7 @@ import dataclasses
 import os
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.dual_stream import DUAL_STREAM_SETTINGS, PHASE_SETTINGS
+from vac_tf.configs.training.dual_stream import DUAL_STREAM_SETTINGS, PHASE_SETTINGS
 
 PHASES = ("1a", "1b", "2", "3")
 _PREDECESSORS = {"1a": (), "1b": (), "2": ("1a", "1b"), "3": ("2",)}

@@ -7,7 +7,7 @@ import os
 import keras
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.dual_stream import PHASE_SETTINGS
+from vac_tf.configs.training.dual_stream import PHASE_SETTINGS
 from vac_tf.models.computation.rebuilding import rebuild_network
 from vac_tf.models.dual_stream import build_dual_stream, freeze_streams, start_from_heads
 from vac_tf.models.saving import load_network

@@ -9,7 +9,7 @@ import dataclasses
 import keras
 from keras import ops
 
-from vac_tf.configs.fine_tuning import FineTuningSettings
+from vac_tf.configs.training.fine_tuning import FineTuningSettings
 from vac_tf.training.fine_tuning.frozen_backbone import backbone_layers
 
 

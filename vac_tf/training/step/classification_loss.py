@@ -8,8 +8,8 @@ from functools import partial
 import keras
 
 from vac_tf import losses
-from vac_tf.configs.loss import SETTINGS_OF_A_LOSS, LossSettings
 from vac_tf.configs.registration import add_name
+from vac_tf.configs.training.loss import SETTINGS_OF_A_LOSS, LossSettings
 
 _ARGUMENTS = ("labels", "logits", "positive_ratio", "mask")
 

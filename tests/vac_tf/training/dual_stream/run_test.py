@@ -16,7 +16,8 @@ from tests.programs.warm_start import start_warm
 from tests.vac_tf.event_reader import steps, tags
 from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from tools.python_imports import REPOSITORY
-from vac_tf.configs.classification import EvaluationConfig, TrainConfig
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.inputs.prediction import predict

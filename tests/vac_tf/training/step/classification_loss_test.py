@@ -8,7 +8,7 @@ import pytest
 from tests.vac_tf.small_trainer import RATIO, build_batch, build_network, build_trainer, numbers
 from vac_tf import losses
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.loss import SETTINGS_OF_A_LOSS
+from vac_tf.configs.training.loss import SETTINGS_OF_A_LOSS
 from vac_tf.training.method_check import check_method
 from vac_tf.training.step.classification_loss import LOSSES, classification_loss, loss_of_run
 
