@@ -205,8 +205,8 @@ def open_views(run, ttas: Sequence[str], folder: str):
     from export.building.conversion.onnx_writer import write_onnx
     from export.building.exporter import describe_run
     from export.building.serving_network import InferenceNetwork
-    from export.building.views.averaging import parse_views
     from export.scoring.runtime.session import NetworkSession
+    from vac_tf.evaluation.test_time_views import parse_views
     from vac_tf.inputs.settings import image_settings
     from vac_tf.models.saving import load_network
 

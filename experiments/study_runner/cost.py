@@ -47,7 +47,7 @@ def estimated_cost(study: Study, results: Results, keys: Collection[str] = ()) -
         (row, result["seconds"])
         for row in study.rows.values()
         for result in finished[row.key]
-        if row.program == "train.py" and result["seconds"]["train"] is not None
+        if row.is_trained and row.is_evaluated and result["seconds"]["train"] is not None
     ]
     rate, evaluation = None, 0.0
     if timed:
@@ -65,6 +65,8 @@ def estimated_cost(study: Study, results: Results, keys: Collection[str] = ()) -
 
 def images_seen(study: Study, row: Row) -> float:
     """Views of images that a row's training computes, once for each stream and phase."""
+    if not row.is_trained:
+        return 0
     config = train_config(study, row)
     limits = [getattr(config, name, 0) for name in ("max_images", "train_images")]
     images = min([limit for limit in limits if limit] + [study.training_images])

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from flags import dataclass_flags
+from vac_tf.averaging.config import AveragingConfig
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.saliency import SaliencyConfig
 
 _KEY = re.compile(r"[a-z0-9_]+")
-_PROGRAMS = {"train.py": TrainConfig, "train_saliency.py": SaliencyConfig}
+_PROGRAMS = {
+    "train.py": TrainConfig,
+    "train_saliency.py": SaliencyConfig,
+    "average_runs.py": AveragingConfig,
+}
 # Field of a file -> the types of its value in TOML.
 _STUDY_TYPES = {
     **dict.fromkeys(("title", "question", "data"), str),
@@ -23,9 +28,10 @@ _STUDY_TYPES = {
     "seconds_per_row": (int, float),
 }
 _ROW_TYPES = {
-    **dict.fromkeys(("name", "program", "evaluated", "data"), str),
+    **dict.fromkeys(("name", "program", "evaluated", "data", "run_of"), str),
     **dict.fromkeys(("needs", "seeds"), list),
-    "flags": dict,
+    **dict.fromkeys(("flags", "evaluation"), dict),
+    "seed_offset": int,
     "analyze": bool,
 }
 _FLAG_TYPES = (str, int, float, bool)
@@ -41,7 +47,11 @@ class Row:
         flags: of its program, over the shared ones (train.py's alone share); text may hold
             `{runs_dir}` and `{seed}`.
         seeds: one training each.
-        program: train.py, or train_saliency.py, whose run others start from: it is not evaluated.
+        program: train.py; train_saliency.py, whose run others start from: it is not evaluated; or
+            average_runs.py, whose flags name the runs.
+        run_of: key of the row whose run is evaluated again; nothing is trained.
+        evaluation: flags of evaluate.py, over those of the study.
+        seed_offset: what the training adds to the seed: so rows of one seed are other draws.
         evaluated: folder inside the run folder that is evaluated; "" for the run itself.
         analyze: whether analyze.py measures where it looks (coco and scenes only).
         needs: keys of rows that are trained before it, seed by seed.
@@ -57,6 +67,18 @@ class Row:
     analyze: bool = False
     needs: tuple[str, ...] = ()
     data: str = ""
+    run_of: str = ""
+    evaluation: dict[str, Any] = dataclasses.field(default_factory=dict)
+    seed_offset: int = 0
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether a training makes its run, and no other run or average does."""
+        return not self.run_of and self.program != "average_runs.py"
+
+    @property
+    def is_evaluated(self) -> bool:
+        return self.program != "train_saliency.py"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +103,13 @@ class Study:
     def train_flags(self, row: Row, seed: int) -> list[str]:
         """Flags of the row's program that decide its result, with its placeholders."""
         shared = self.shared if row.program == "train.py" else {}
-        return as_flags(shared | row.flags | {"seed": seed})
+        seeds = {"seed": seed + row.seed_offset} if row.is_trained else {}
+        return as_flags(shared | row.flags | seeds)
+
+    def all_flags(self, row: Row, seed: int) -> list[str]:
+        """What decides a row's result: of its program, and its own of the evaluation."""
+        made = [f"--run_of={row.run_of}"] if row.run_of else self.train_flags(row, seed)
+        return [*made, *as_flags(row.evaluation)]
 
 
 def as_flags(values: dict[str, Any]) -> list[str]:
@@ -160,6 +188,13 @@ def _check_flags(study: Study, row: Row) -> None:
     if given:
         raise ValueError(f"{where}: {', '.join(sorted(given))} is given by the study itself.")
     places = ["--run_dir=run", "--data_dir=data"]
+    if row.evaluation:
+        flags = as_flags(study.evaluation | row.evaluation)
+        _parse(EvaluationConfig, [*flags, places[0]], where)
+    if row.run_of and (row.flags or row.program != "train.py"):
+        raise ValueError(f"{where}: run_of trains nothing: leave flags and program out.")
+    if row.run_of:
+        return
     _parse(_PROGRAMS[row.program], [*study.train_flags(row, 0), *places], where)
 
 
@@ -179,8 +214,9 @@ def _parse(config_class, flags: Sequence[str], where: str):
 def _check_names(study: Study) -> None:
     names = set(study.rows)
     for row in study.rows.values():
-        if row.needs:
-            _check_rows(row.needs, names - {row.key}, f"row {row.key!r} needs")
+        needed = (*row.needs, row.run_of) if row.run_of else row.needs
+        if needed:
+            _check_rows(needed, names - {row.key}, f"row {row.key!r} needs")
     for choice in study.choices:
         _refuse_unknown(choice, {"key", "name", "rows"}, "choices")
         _check_rows(choice.get("rows", ()), set(study.rows), f"choice {choice.get('key')!r}")

@@ -79,12 +79,12 @@ def report(study: Study, summary: dict, failures: Sequence[dict], figures: Seque
         failures: rows that failed.
         figures: paths of figures as the page sees them.
     """
-    planned = sum(len(row.seeds) for row in study.rows.values() if row.program == "train.py")
+    planned = sum(len(row.seeds) for row in study.rows.values() if row.is_evaluated)
     done = sum(row["seeds"] for row in summary["rows"].values())
     lines = [study.question, "", f"    {_command(study)}"]
     lines += [
         "",
-        f"{done} of {planned} trainings are done. Intervals hold 95 % of a bootstrap over",
+        f"{done} of {planned} evaluations are done. Intervals hold 95 % of a bootstrap over",
     ]
     lines += ["the test images and, where there are several, over seeds."]
     for choice in summary["choices"].values():

@@ -59,7 +59,7 @@ class Results:
             raise ValueError(
                 f"{path} is damaged ({error!r}): restore it, or delete it to train that row again."
             ) from error
-        wanted = study.train_flags(row, seed)
+        wanted = study.all_flags(row, seed)
         different = sorted(set(flags) ^ set(wanted))
         if different:
             raise ValueError(

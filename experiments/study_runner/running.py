@@ -46,7 +46,7 @@ class Places:
     runs_dir: Path
 
     def run_dir(self, row: Row, seed: int) -> Path:
-        return self.runs_dir / f"{row.key}_seed{seed}"
+        return self.runs_dir / f"{row.run_of or row.key}_seed{seed}"
 
     def filled(self, flags: list[str], seed: int) -> list[str]:
         """Flags with their placeholders filled in."""
@@ -111,7 +111,8 @@ def ordered(study: Study) -> list[tuple[Row, int]]:
         seeds = sorted({seed for key in keys for seed in study.rows[key].seeds})
         for seed in seeds:
             for key in keys:
-                for needed in (*study.rows[key].needs, key):
+                row = study.rows[key]
+                for needed in filter(None, (*row.needs, row.run_of, key)):
                     row = study.rows[needed]
                     if seed in row.seeds:
                         pairs[row.key, seed] = (row, seed)
@@ -124,23 +125,20 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
     Raises:
         RowFailed: a program ended with an error.
     """
-    run_dir, flags = places.run_dir(row, seed), study.train_flags(row, seed)
-    is_continued = run_dir.exists()
-    data = f"--data_dir={places.data_root / (row.data or study.data)}"
+    run_dir = places.run_dir(row, seed)
     log = places.runs_dir / f"{row.key}_seed{seed}.log"
     os.makedirs(places.runs_dir, exist_ok=True)
-    start = time.monotonic()
-    _start(log, row.program, *places.filled(flags, seed), data, f"--run_dir={run_dir}")
-    seconds = {"train": None if is_continued else round(time.monotonic() - start, 1)}
+    seconds = {"train": _make_run(study, row, seed, places, log)}
+    flags = study.all_flags(row, seed)
     result = {"study": study.name, "row": row.key, "seed": seed, "flags": flags}
     result["machine"] = {"processors": os.cpu_count(), "python": sys.version.split()[0]}
-    if row.program != "train.py":
+    if not row.is_evaluated:
         return result | {"seconds": seconds}
 
     start = time.monotonic()
     folder = RunFolder(str(run_dir / row.evaluated))
-    evaluation_flags = ("--save_scores", *as_flags({"report": False} | study.evaluation))
-    _start(log, "evaluate.py", *evaluation_flags, f"--run_dir={folder.path}")
+    evaluation_flags = as_flags({"report": False} | study.evaluation | row.evaluation)
+    _start(log, "evaluate.py", "--save_scores", *evaluation_flags, f"--run_dir={folder.path}")
     seconds["evaluate"] = round(time.monotonic() - start, 1)
     if row.analyze:
         _start(log, "analyze.py", f"--run_dir={folder.path}")
@@ -159,6 +157,19 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
             scores["labels"], scores["logits"], evaluation["conventions"]["threshold"]
         ),
     }
+
+
+def _make_run(study: Study, row: Row, seed: int, places: Places, log: Path) -> float | None:
+    """Seconds of what makes the run of a row; None where nothing is trained, or it is continued."""
+    run_dir = places.run_dir(row, seed)
+    is_continued = run_dir.exists()
+    if row.run_of or (is_continued and not row.is_trained):
+        return None
+    data = f"--data_dir={places.data_root / (row.data or study.data)}"
+    flags = places.filled(study.train_flags(row, seed), seed)
+    start = time.monotonic()
+    _start(log, row.program, *flags, data, f"--run_dir={run_dir}")
+    return None if is_continued else round(time.monotonic() - start, 1)
 
 
 def _kept(evaluation: dict) -> dict:

@@ -30,7 +30,6 @@ from export.building.triton_repository import (
     triton_model_name,
     write_triton_model,
 )
-from export.building.views.averaging import parse_views
 from export.building.views.gain import measure_views
 from export.bundle.description import (
     MODEL_CARD,
@@ -47,6 +46,7 @@ from export.scoring.runtime.session import NetworkSession
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.decisions.decision_rule import DecisionRule, read_decision_rule
+from vac_tf.evaluation.test_time_views import parse_views
 from vac_tf.geometry.transforms import Transform
 from vac_tf.inputs.image_source import ImageSettings
 from vac_tf.inputs.settings import image_settings

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from export.building.views.averaging import ViewAverage, agreement, check_views
 from export.bundle.description import OutputCalibration
 from export.bundle.label_groups import LabelGroup
 from export.bundle.preprocessing import Preprocessing
 from export.scoring.runtime.graph_fit import EMBEDDINGS, STABILITY
+from vac_tf.evaluation.test_time_views import ViewAverage, agreement, check_views
 from vac_tf.geometry.resizing import resize_images
 from vac_tf.geometry.transforms import Transform
 from vac_tf.inputs.decoding import decode_image

@@ -93,6 +93,11 @@ class EvaluationConfig:
         "Run folder of train_saliency.py: also evaluate the classifier (of average pooling) with"
         " its heatmaps weighted by where people look.",
     )
+    tta: str = setting(
+        "",
+        "Test-time views beside the image itself, such as hflip,scale:256: logits and heatmaps are"
+        " averaged, as export_model.py --tta does.",
+    )
     batch_size: int = setting(64, "Images per step.", at_least=1, at_most=LARGEST_BATCH)
     max_images: int = setting(0, "Use only the first so many images; 0: all.", at_least=0)
     skip_bad_images: bool = setting(
@@ -104,6 +109,11 @@ class EvaluationConfig:
         check_fields(self)
         if not self.run_dir:
             raise ValueError("run_dir is needed: the folder that train.py wrote.")
+        if self.tta and (self.tunes or self.saliency_run):
+            raise ValueError(
+                f"tta {self.tta!r}: thresholds are those of the network alone, as are heatmaps that"
+                " a saliency_run weights; leave tta out to tune, to calibrate or to weight."
+            )
 
     @property
     def tunes(self) -> bool:

@@ -28,6 +28,7 @@ from vac_tf.evaluation.robustness import distorted_logits, robustness
 from vac_tf.evaluation.run_thresholds import check_tuning, measure_run, tune_run
 from vac_tf.evaluation.saved_scores import save_scores
 from vac_tf.evaluation.seen_images import seen_images
+from vac_tf.evaluation.test_time_views import parse_views, with_views
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.settings import (
@@ -116,6 +117,10 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     config = _with_split(config, run_config)
     label_names = folder.read_label_names()
     network = load_network(folder.network_file)
+    strides = heatmap_strides(network)
+    if config.tta:
+        views = parse_views(config.tta, run_config.resize_kernel)
+        network = with_views(network, views, run_config.image_size)
     weighted = _weighted(config, run_config, network)
     rule = None if config.tunes else read_decision_rule(folder, label_names)
     groups = folder.read_label_groups()
@@ -124,7 +129,7 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     if config.tunes:
         check_tuning(config, run_config, split)
 
-    predicted = _predict(config, run_config, network, split)
+    predicted = _predict(config, run_config, network, strides, split)
     logits = predicted.logits
     unknown = config.unknown_labels or run_config.unknown_labels
 
@@ -194,12 +199,11 @@ class _Predicted:
     hashes: np.ndarray | None
 
 
-def _predict(config, run_config, network, split: Split) -> _Predicted:
+def _predict(config, run_config, network, strides, split: Split) -> _Predicted:
     source = ImageSource(split, image_settings(run_config))
     transforms, stride = {}, 1
     if config.inconsistency:
         size, kernel = run_config.image_size, run_config.resize_kernel
-        strides = heatmap_strides(network)
         transforms, stride = table2_transforms(network, size, kernel, strides), min(strides)
     batches = evaluation_batches(source, split.labels, config.batch_size)
     hashes: list[np.ndarray] = []
@@ -245,6 +249,8 @@ def _describe_images(config, run_config, split, skipped, transforms):
         "skipped_images": len(skipped),
         "inconsistency": {name: transform.spec for name, transform in transforms.items()},
     }
+    if config.tta:
+        described["tta"] = config.tta
     if split.soft_labels is not None:
         described["soft_labels"] = SOFT_LABELS_ARE
     return described

@@ -126,6 +126,8 @@ def _notes(conventions: dict) -> list[str]:
         f" {conventions['unknown']} unknown ({conventions['unknown_labels']}); average precision:"
         f" {conventions['average_precision']}; threshold t = {conventions['threshold']:g}"
     ]
+    if conventions.get("tta"):
+        lines.append(f"averaged over the image and its views {conventions['tta']}")
     if conventions.get("soft_labels"):
         lines.append(f"soft labels are {conventions['soft_labels']}")
     if conventions["labels_without_positives"]:

@@ -1,8 +1,11 @@
 """Study files: what they say, and what is refused before anything trains."""
 
+from pathlib import Path
+
 import pytest
 
 from experiments.study_runner.plan import read_study
+from experiments.study_runner.running import Places, ordered
 from tests.experiments.study_runner.study_files import FILE
 from tools.python_imports import REPOSITORY
 
@@ -85,3 +88,49 @@ def test_what_is_wrong_is_named_with_file_and_row(write, old, new, message):
 def test_no_file(tmp_path):
     with pytest.raises(ValueError, match="nothing.toml cannot be read as a study file"):
         read_study(str(tmp_path / "nothing.toml"))
+
+
+def test_rows_of_other_draws_of_averages_and_of_the_same_run(write):
+    study = read_study(
+        write(
+            FILE
+            + """
+[rows.other]
+seed_offset = 100
+flags = { transforms = "hflip" }
+
+[rows.soup]
+program = "average_runs.py"
+needs = ["weak", "other"]
+flags = { runs = "{runs_dir}/weak_seed{seed},{runs_dir}/other_seed{seed}" }
+
+[rows.views]
+run_of = "soup"
+evaluation = { tta = "hflip" }
+"""
+        )
+    )
+    other, soup, views = (study.rows[key] for key in ("other", "soup", "views"))
+    assert "--seed=101" in study.train_flags(other, 1) and other.is_trained
+    assert not any("seed=" in flag.split("{")[0] for flag in study.train_flags(soup, 1))
+    assert not soup.is_trained and soup.is_evaluated
+    assert study.all_flags(views, 1) == ["--run_of=soup", "--tta=hflip"]
+    order = [row.key for row, seed in ordered(study) if seed == 0]
+    assert order.index("soup") > max(order.index("weak"), order.index("other"))
+    assert order.index("views") > order.index("soup")
+    places = Places(Path("data"), Path("runs"))
+    assert places.run_dir(views, 1) == places.run_dir(soup, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ('run_of = "gone"', "row 'x' needs: no row \\['gone'\\]"),
+        ('run_of = "weak"\nflags = { epochs = 1 }', "run_of trains nothing"),
+        ('run_of = "weak"\nevaluation = { ttaa = "hflip" }', "row 'x': Unknown command line flag"),
+        ('program = "average_runs.py"\nflags = { runs = "a" }', "two run folders at least"),
+    ],
+)
+def test_rows_without_a_training_are_checked(write, row, message):
+    with pytest.raises(ValueError, match=message):
+        read_study(write(f"{FILE}\n[rows.x]\n{row}\n"))

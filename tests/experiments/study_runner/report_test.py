@@ -43,7 +43,7 @@ def test_tables_choices_and_differences(folder, tmp_path):
     page = (tmp_path / "RESULTS.md").read_text()
     assert page.startswith("# Page\n\n<!-- study small -->\nDoes it run?")
     assert page.endswith("<!-- /study small -->\n\nrest\n") and "replaced" not in page
-    assert "5 of 5 trainings are done" in page and "| weight 1 | 1 |" in page
+    assert "5 of 5 evaluations are done" in page and "| weight 1 | 1 |" in page
     assert "The weight, chosen by the held-out part of training: weight 0.1." in page
     assert "| control | 0.600 | 0.600 | 0.300 | – |" in page
     assert "| centre of the image | 0.300 | 0.300 | 0.150 | – |" in page
@@ -80,7 +80,7 @@ def test_what_is_there_so_far_is_reported(folder, tmp_path):
     folder.results.write_failure(folder.study.rows["strong"], 0, {"row": "strong", "seed": 0})
     folder.write_report(tmp_path / "RESULTS.md")
     page = (tmp_path / "RESULTS.md").read_text()
-    assert "2 of 5 trainings are done" in page and "Failed: strong, seed 0." in page
+    assert "2 of 5 evaluations are done" in page and "Failed: strong, seed 0." in page
     assert "| row | seeds |" not in page  # One row alone compares nothing.
 
 

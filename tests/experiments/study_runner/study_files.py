@@ -66,7 +66,7 @@ def raw_result(study, key, seed, quality, held_out, labels=None):
         "study": study.name,
         "row": key,
         "seed": seed,
-        "flags": study.train_flags(study.rows[key], seed),
+        "flags": study.all_flags(study.rows[key], seed),
         "seconds": {"train": 60.0, "evaluate": 6.0},
         "held_out": {"mAP": held_out, "epoch": 1},
         "images_digest": str(labels.sum()),

@@ -14,12 +14,12 @@ from export.building.config import ExportConfig
 from export.building.exporter import export_run
 from export.building.network_export import export_network
 from export.building.serving_network import InferenceNetwork
-from export.building.views.averaging import parse_views
 from export.scoring import load
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
 from tests.export.building.tiny_run import LABELS, SIZE, tiny_network, write_run
 from tests.export.onnx_models import random_images
+from vac_tf.evaluation.test_time_views import parse_views
 from vac_tf.metrics import evaluate_multilabel
 
 TTA = "hflip,scale:64"

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from export.building.conversion.onnx_writer import write_onnx
 from export.building.serving_network import InferenceNetwork
-from export.building.views.averaging import parse_views
 from export.bundle.description import ModelDescription, OutputCalibration
 from export.bundle.label_groups import LabelGroup
 from export.bundle.preprocessing import Preprocessing
@@ -19,6 +18,7 @@ from export.scoring.runtime.session import NetworkSession
 from tests.export.building.tiny_run import LABELS, spread_predictions, tiny_network
 from tests.export.onnx_models import random_images
 from tests.vac_tf.models.dual_stream_test import stream
+from vac_tf.evaluation.test_time_views import parse_views
 from vac_tf.geometry import transforms
 from vac_tf.metrics.label_groups.decisions import log_odds
 from vac_tf.models import build_classifier, build_dual_stream

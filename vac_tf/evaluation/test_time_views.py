@@ -126,3 +126,34 @@ def agreement(probabilities: Tensor) -> Tensor:
     """How much views agree: 1 less the range of each probability, `[V, B, L]` -> `[B, L]`."""
     spread = tf.reduce_max(probabilities, axis=0) - tf.reduce_min(probabilities, axis=0)
     return 1.0 - spread
+
+
+def with_views(network: keras.Model, transforms: Sequence[Transform], size: int) -> keras.Model:
+    """The network that averages over an image and its views, as any other; nothing is copied.
+
+    Args:
+        network: Images `[B, H, W, 3]` -> `logits` `[B, L]`, `heatmaps` `[B, h, w, L]`.
+        transforms: The views beside the image itself.
+        size: Height and width of the images in pixels; the result takes no others.
+
+    Raises:
+        ValueError: as `check_views`.
+    """
+    check_views(network, transforms, size)
+    images = keras.Input((size, size, 3), name="images")
+    return keras.Model(images, _Views(network, transforms)(images), name=network.name)
+
+
+class _Views(keras.layers.Layer):
+    """`ViewAverage` as a layer: it makes a functional model, and is not saved."""
+
+    def __init__(self, network, transforms):
+        super().__init__(name="views", dtype="float32")
+        self.network = network
+        self._average = ViewAverage(
+            lambda images: {name: network(images)[name] for name in ("logits", "heatmaps")},
+            transforms,
+        )
+
+    def call(self, images):
+        return self._average(images)[0]
