@@ -1,14 +1,12 @@
 """Trains and evaluates the rows of a study by starting the programs, as a user would."""
 
-import contextlib
 import dataclasses
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from experiments.start_program import ROOT
@@ -17,12 +15,10 @@ from experiments.study_runner.plan import Row, Study, as_flags
 from experiments.study_runner.results import Results
 from experiments.study_runner.statistics import bootstrap_draws
 from vac_tf.evaluation.saved_scores import images_digest, read_scores
+from vac_tf.runs.child_process import INTERRUPTED, run_child, stopping_as_interrupts
 from vac_tf.runs.folder import RunFolder
 
 _SHOWN_LINES = 20
-_STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Exit codes of a training that was asked to stop: the row is unfinished, not failed.
-_INTERRUPTED = (75, 130)
 
 
 class RowFailed(Exception):
@@ -77,7 +73,7 @@ def run_study(
         KeyboardInterrupt: asked to stop; the same call continues.
     """
     failed = []
-    with _stopping_as_interrupts():
+    with stopping_as_interrupts():
         for row, seed in unfinished(study, results, keys):
             print(f"{row.key}, seed {seed}: {row.name}", flush=True)
             try:
@@ -189,36 +185,11 @@ def _start(log: Path, program: str, *arguments: str) -> None:
     command = [sys.executable, program, *arguments]
     with open(log, "a", encoding="utf-8") as stream:
         print(f"\n$ python {program} {' '.join(arguments)}", file=stream, flush=True)
-        # In a session of its own: Ctrl-C reaches the study, which stops it once.
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
-        )
-        try:
-            exit_code = process.wait()
-        except BaseException:
-            # Asked to stop: the program saves what it has, and the same study continues it.
-            process.terminate()
-            process.wait()
-            raise
-    if exit_code in _INTERRUPTED:
+        exit_code = run_child(command, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT)
+    if exit_code in INTERRUPTED:
         raise KeyboardInterrupt
     if exit_code:
         raise RowFailed(["python", program, *arguments], exit_code, log)
-
-
-@contextlib.contextmanager
-def _stopping_as_interrupts() -> Iterator[None]:
-    """SIGTERM stops a study as Ctrl-C does, so that no training is left behind."""
-
-    def stop(*_):
-        raise KeyboardInterrupt
-
-    earlier = {number: signal.signal(number, stop) for number in _STOPPED}
-    try:
-        yield
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
 
 
 def _failure(row: Row, seed: int, error: RowFailed) -> dict:

@@ -13,6 +13,7 @@ from flags.program import UsageError
 from vac_tf.configs.analysis import AnalysisConfig
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.evaluation import EvaluationConfig
+from vac_tf.configs.fields import as_arguments
 from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 
 CONFIGS = [TrainConfig, EvaluationConfig, SaliencyConfig, SaliencyEvaluationConfig, AnalysisConfig]
@@ -34,6 +35,20 @@ def test_flags_carry_every_field_with_default_and_help(config_class):
         assert flag.default == field.default and type(flag.default) is field.type
         assert field.metadata["help"] in flag.help  # absl puts the values of an enum before it.
         assert field.metadata["help"].endswith(".")
+
+
+def test_the_arguments_of_a_config_say_it():
+    """With every field changed that may be, one at a time."""
+    for field in dataclasses.fields(TrainConfig):
+        changed = {bool: True, int: 3, float: 1 / 3, str: "a,b=c d"}[field.type]
+        try:
+            config = TrainConfig(**{"run_dir": "run", field.name: changed})
+        except ValueError:
+            continue
+        arguments = as_arguments(config)
+        assert parse_arguments(TrainConfig, arguments) == config, arguments
+    config = TrainConfig(run_dir="run", detach_heatmap_kernel=False)
+    assert as_arguments(config) == ["--run_dir=run", "--nodetach_heatmap_kernel"]
 
 
 def test_no_flags_give_the_default_config():

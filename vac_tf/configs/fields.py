@@ -44,6 +44,20 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def as_arguments(config: Any) -> list[str]:
+    """The command line of a config: its fields that differ from their defaults, as flags."""
+    arguments = []
+    for field in dataclasses.fields(config):
+        value, name = getattr(config, field.name), field.metadata.get("flag") or field.name
+        if value == field.default:
+            continue
+        if field.type is bool:
+            arguments.append(f"--{name}" if value else f"--no{name}")
+        else:
+            arguments.append(f"--{name}={value}")
+    return arguments
+
+
 def check_fields(config: Any) -> None:
     """Checks every field of a config against its choices and limits.
 

@@ -1,10 +1,11 @@
 """How the figures of a page can be had again: commands, versions, seeds."""
 
-import dataclasses
 import importlib.metadata
 import platform
 import shlex
 from typing import Any
+
+from vac_tf.configs.fields import as_arguments
 
 _PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
@@ -16,17 +17,7 @@ def command(program: str, config: Any) -> str:
         program: its name, such as "train.py".
         config: a dataclass whose fields are the program's flags.
     """
-    words = []
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if value == field.default:
-            continue
-        name = field.metadata.get("flag") or field.name
-        if field.type is bool:
-            words.append(f"--{name}" if value else f"--no{name}")
-        else:
-            words.append(shlex.quote(f"--{name}={value}"))
-    return " ".join(["python", program, *words])
+    return shlex.join(["python", program, *as_arguments(config)])
 
 
 def versions() -> dict[str, str]:

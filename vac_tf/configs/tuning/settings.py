@@ -4,7 +4,7 @@ import dataclasses
 import os
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.fields import check_fields, setting
+from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -13,8 +13,9 @@ class TuningConfig:
 
     mode: str = setting(
         "range_test",
-        "What to look for: a learning rate (range_test).",
-        ("range_test",),
+        "What to look for: a learning rate (range_test), the largest batch that fits (batch_size),"
+        " or how fast steps of one size are (speed).",
+        ("range_test", "batch_size", "speed"),
     )
     output_dir: str = setting("", "Folder of what is found; no folder of a run.")
     run_dir: str = setting(
@@ -31,6 +32,19 @@ class TuningConfig:
         1.0, "Of range_test: learning rate of the last step, where none diverges before.", above=0
     )
 
+    largest_batch: int = setting(
+        4096, "Of batch_size: the largest size to try.", at_least=1, at_most=LARGEST_BATCH
+    )
+    memory_limit: float = setting(
+        0.0,
+        "Of batch_size: GiB of the host's memory that a training may take; 0: nine tenths of what"
+        " is free.",
+        at_least=0,
+    )
+    speed_steps: int = setting(
+        5, "Of batch_size and speed: steps to measure, after two to warm up.", at_least=1
+    )
+
     def __post_init__(self):
         check_fields(self)
         if not self.output_dir:
@@ -40,6 +54,24 @@ class TuningConfig:
                 f"lowest_rate must be below highest_rate, got {self.lowest_rate:g} and"
                 f" {self.highest_rate:g}."
             )
+        self._check_modes()
+
+    def _check_modes(self):
+        """Refuses a setting of another mode."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name, modes in _MODES.items():
+            if self.mode not in modes and getattr(self, name) != defaults[name]:
+                raise ValueError(
+                    f"{name} is a setting of --mode={' and '.join(modes)}, got mode {self.mode!r}."
+                )
+
+
+# Setting -> the modes that it is of.
+_MODES = {
+    **dict.fromkeys(("range_steps", "lowest_rate", "highest_rate"), ("range_test",)),
+    **dict.fromkeys(("largest_batch", "memory_limit"), ("batch_size",)),
+    "speed_steps": ("batch_size", "speed"),
+}
 
 
 def check_training(tuning: TuningConfig, training: TrainConfig) -> None:
@@ -67,5 +99,12 @@ def check_training(tuning: TuningConfig, training: TrainConfig) -> None:
 
 
 def training_in(tuning: TuningConfig, training: TrainConfig) -> TrainConfig:
-    """The training as it is tuned: whatever it would write into its run folder is written apart."""
-    return dataclasses.replace(training, run_dir=os.path.join(tuning.output_dir, "run"))
+    """The training as it is tuned: whatever it would write into its run folder is written apart.
+
+    A cache of images on the disk is kept for all that follows.
+    """
+    folder = os.path.join(tuning.output_dir, "run")
+    cache = training.cache_dir
+    if training.cache == "disk" and not cache:
+        cache = os.path.join(tuning.output_dir, "image_cache")
+    return dataclasses.replace(training, run_dir=folder, cache_dir=cache)
