@@ -1,4 +1,4 @@
-"""Looks for settings of a training, by short trainings of which nothing is kept.
+"""Looks for settings of a training: a learning rate, a batch size, the best values of any flags.
 
     python tune.py --mode=range_test --output_dir=tuned/rate --transforms=hflip
 
@@ -9,9 +9,15 @@ takes the flags of `train.py`, and trains 200 steps at a learning rate that grow
 
 finds the largest batch that fits into the memory, and how fast each size is; `--mode=speed`
 measures one size.
+
+    python tune.py --mode=sweep --sweep=learning_rate=1e-4,1e-3 --output_dir=tuned/sweep --epochs=3
+
+trains once with each value, chooses by the validation part and evaluates the chosen one alone on
+the test split. The same command again continues.
 """
 
 import sys
+from pathlib import Path
 
 from absl import flags as absl_flags
 
@@ -22,20 +28,18 @@ from flags.program import run_program
 
 def main():
     tuning, training = tuning_flags.to_configs(absl_flags.FLAGS)
-    if tuning.mode == "batch_size":
-        from vac_tf.tuning.batch_size import find_batch_size, format_batch_size
+    sweep = tuning_flags.to_sweep(absl_flags.FLAGS, tuning, training)
+    with quiet_imports():
+        from vac_tf.tuning.run import tune
 
-        print(format_batch_size(find_batch_size(tuning, training, [sys.executable, __file__])))
-    elif tuning.mode == "speed":
-        with quiet_imports():
-            from vac_tf.tuning.speed import format_speed, measure_speed
+    text, exit_code = tune(tuning, training, sweep, _command)
+    print(text)
+    return exit_code
 
-        print(format_speed(measure_speed(tuning, training)))
-    else:
-        with quiet_imports():
-            from vac_tf.tuning.range_test import format_range_test, run_range_test
 
-        print(format_range_test(run_range_test(tuning, training), tuning.output_dir))
+def _command(program):
+    # They lie side by side in a checkout, and in an installation.
+    return [sys.executable, str(Path(__file__).with_name(f"{program}.py"))]
 
 
 if __name__ == "__main__":

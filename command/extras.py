@@ -41,6 +41,7 @@ EXTRAS = {
         requirements="pretrained",
     ),
     "hub": Extra("--backbone=hub:...", ("keras_hub",), LIBRARY, requirements="hub"),
+    "optuna": Extra("tune --sampler=optuna", ("optuna",), LIBRARY, requirements="optuna"),
 }
 IS_INSTALLED = __package__ == "vac_command"
 

@@ -23,7 +23,7 @@ class Program:
 
 PROGRAMS = {
     "train": Program("train", "train a classifier, or continue a run"),
-    "tune": Program("tune", "a learning rate and a batch size for a training, by short ones"),
+    "tune": Program("tune", "learning rate, batch size or best values of flags for a training"),
     "evaluate": Program("evaluate", "metrics and consistency of a run; tune its thresholds"),
     "average": Program("average_runs", "one network from several runs: a soup, or their outputs"),
     "train-saliency": Program("train_saliency", "train a network that predicts fixations"),

@@ -1,16 +1,33 @@
 """Flags of tune.py: its own, and all of train.py."""
 
+import dataclasses
+import difflib
+import sys
+from collections.abc import Callable
+
 from absl import flags as absl_flags
 
 from flags import dataclass_flags
 from flags.program import UsageError
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.fields import as_arguments
 from vac_tf.configs.tuning.settings import TuningConfig, check_training, training_in
+from vac_tf.configs.tuning.space import parse_space
+from vac_tf.configs.tuning.sweep import Sweep
+from vac_tf.configs.tuning.trials import Values, as_flags
+
+_SWEEP_HELP = (
+    "Of sweep, once per flag that varies: its values, learning_rate=1e-4,1e-3 (such as hold commas"
+    " between bars: transforms=hflip|hflip,scale:64), or with --sampler=random or optuna a range,"
+    " learning_rate=log:1e-4:1e-2 or dropout=linear:0:0.5."
+)
 
 
 def define(flag_values: absl_flags.FlagValues) -> None:
     """Defines the flags."""
     dataclass_flags.define(TuningConfig, flag_values)
+    absl_flags.DEFINE_multi_string("sweep", [], _SWEEP_HELP, flag_values=flag_values)
+    flag_values.register_key_flag_for_module(sys.argv[0], flag_values["sweep"])
     dataclass_flags.define(TrainConfig, flag_values, skip=("run_dir",))
 
 
@@ -23,3 +40,42 @@ def to_configs(flag_values: absl_flags.FlagValues) -> tuple[TuningConfig, TrainC
     except ValueError as error:
         raise UsageError(str(error)) from error
     return tuning, training_in(tuning, training)
+
+
+def to_sweep(
+    flag_values: absl_flags.FlagValues, tuning: TuningConfig, training: TrainConfig
+) -> Sweep:
+    """What varies, nothing in other modes; UsageError for what cannot."""
+    texts = flag_values["sweep"].value
+    if bool(texts) != (tuning.mode == "sweep"):
+        raise UsageError(
+            "--sweep and --mode=sweep belong together: --sweep=learning_rate=1e-4,1e-3 says what"
+            f" varies. Got mode {tuning.mode!r} and {len(texts)} times --sweep."
+        )
+    kinds = {
+        dataclass_flags.flag_name(field): field.type for field in dataclasses.fields(TrainConfig)
+    }
+    try:
+        space = parse_space(texts, kinds)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    for name in space:
+        if name not in kinds:
+            near = difflib.get_close_matches(name, kinds, n=1)
+            proposal = f" Did you mean: {near[0]}?" if near else ""
+            raise UsageError(f"--sweep: unknown flag of train.py {name!r}.{proposal}")
+        if flag_values[name].present:
+            raise UsageError(
+                f"{name} is both swept and given: leave --{name} or --sweep of it out."
+            )
+    return Sweep(space, training_with(training))
+
+
+def training_with(training: TrainConfig) -> Callable[[Values], TrainConfig]:
+    """What makes a training with other values of its flags; UsageError for wrong ones."""
+
+    def made(values: Values) -> TrainConfig:
+        arguments = [*as_arguments(training), *as_flags(values)]
+        return dataclass_flags.parse_arguments(TrainConfig, arguments)
+
+    return made

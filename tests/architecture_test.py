@@ -56,7 +56,7 @@ WALLS = {
     "vac_tf/inference": ["vac_tf/evaluation", *JUDGING],
     "vac_tf/training": ["vac_tf/evaluation", *JUDGING],
     "vac_tf/analysis": ["vac_tf/evaluation", *JUDGING],
-    "vac_tf/tuning": ["vac_tf/training", "vac_tf/evaluation", *JUDGING],
+    "vac_tf/tuning": ["vac_tf/training", "vac_tf/report", "vac_tf/evaluation", *JUDGING],
     "vac_tf/averaging": ["vac_tf/training", "vac_tf/evaluation", *JUDGING],
     "vac_tf/cross_validation": ["vac_tf/training", "vac_tf/report", "vac_tf/evaluation", *JUDGING],
     "vac_tf/report": ["vac_tf/analysis", "vac_tf/evaluation", *JUDGING],

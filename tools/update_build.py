@@ -50,7 +50,7 @@ PACKAGES = {
     "jinja2": ("jinja2",),
     # Keras runs on TensorFlow but does not depend on it.
     "keras": ("keras", "tensorflow"),
-    # Only in an environment of requirements-hub.txt.
+    # Only in an environment of requirements-hub.txt; optuna of requirements-optuna.txt.
     "keras_hub": (),
     "matplotlib": ("matplotlib",),
     # Its settings name the theme and the plugin, which it loads itself.
@@ -63,6 +63,7 @@ PACKAGES = {
     "onnxruntime": ("onnxruntime_gpu",),
     # Only in an environment of requirements-conformance.txt, as is torchmetrics.
     "openvino": (),
+    "optuna": (),
     "packaging": ("packaging",),
     "prometheus_client": ("prometheus_client",),
     "pyarrow": ("pyarrow",),

@@ -21,6 +21,7 @@ _SHARED = ("export", "flags")
 _FOLDERS = (*RENAMED, "vac_tf")
 # Of vac-tf; whatever else lies in the renamed folders is of the scoring distribution.
 _OF_THE_LIBRARY = ("vac_tf/", "export/building/", "export/inspection/", "flags/recipes/")
+_OF_THE_LIBRARY += ("flags/tuning.py",)
 _COMMANDS = {program.module: name for name, program in PROGRAMS.items()}
 _PROGRAM_FILE = re.compile(rf"(?:python )?\b({'|'.join(map(re.escape, _COMMANDS))})\.py\b")
 _REQUIREMENTS = re.compile(r"(?:-r )?\brequirements-([a-z]+)\.txt\b")
@@ -29,6 +30,7 @@ _EXTRAS = {
     "scoring": f"{SCORING}[cpu]",
     "pretrained": f"{LIBRARY}[pretrained]",
     "hub": f"{LIBRARY}[hub]",
+    "optuna": f"{LIBRARY}[optuna]",
 }
 # Without a match nothing changes; most files have none.
 _CHANGES = re.compile(rf"\b({'|'.join(RENAMED)})\b|{_PROGRAM_FILE.pattern}|{_REQUIREMENTS.pattern}")

@@ -41,6 +41,39 @@ def test_the_flags_of_a_tuning_say_it_whole():
     assert configs(*said) == found
 
 
+def swept(*arguments):
+    flag_values = absl_flags.FlagValues()
+    tuning.define(flag_values)
+    flag_values(["tune.py", "--mode=sweep", "--output_dir=tuned", *arguments])
+    return tuning.to_sweep(flag_values, *tuning.to_configs(flag_values))
+
+
+def test_a_sweep_makes_the_trainings_of_its_values():
+    sweep = swept("--sweep=learning_rate=1e-4,1e-3", "--sweep=nesterov=true,false", "--epochs=3")
+    assert list(sweep.space) == ["learning_rate", "nesterov"]
+    training = sweep.training_of({"learning_rate": "1e-4", "nesterov": "true"})
+    assert training == TrainConfig(run_dir="tuned/run", learning_rate=1e-4, nesterov=True, epochs=3)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ((), "belong together"),
+        (("--mode=range_test", "--sweep=epochs=1,2"), "belong together"),
+        (("--sweep=epoch=1,2",), "unknown flag of train.py 'epoch'. Did you mean: epochs"),
+        (("--sweep=output_dir=a,b",), "unknown flag of train.py 'output_dir'"),
+        (("--sweep=nonesterov=1",), "Did you mean: nesterov"),
+        (("--sweep=epochs=1,,2",), "has an empty value"),
+        (("--sweep=epochs=1,2", "--epochs=3"), "epochs is both swept and given"),
+        (("--sweep=epochs=1,2", "--trials=3"), "a grid has as many trials as combinations"),
+        (("--sweep=epochs=linear:1:4", "--sampler=random"), "random and optuna need --trials"),
+    ],
+)
+def test_a_sweep_that_cannot_be_is_refused(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        swept(*arguments)
+
+
 @pytest.mark.parametrize(
     "arguments, message",
     [

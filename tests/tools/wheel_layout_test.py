@@ -189,6 +189,12 @@ def test_an_import_whose_uses_would_break_is_refused():
         rewritten("import os\nimport export.files.retry\n", (), "x.py")
 
 
+def test_no_file_of_the_scoring_distribution_imports_the_library():
+    files = [path for path in FILES[SCORING].values() if path.endswith(".py")]
+    imported = {path: imported_names(syntax_tree(path)) for path in files}
+    assert [p for p, names in imported.items() if any(n.startswith("vac_tf") for n in names)] == []
+
+
 def test_code_in_a_shared_package_is_refused(tmp_path):
     (tmp_path / "export").mkdir()
     (tmp_path / "export" / "__init__.py").write_text("VERSION = 1\n")

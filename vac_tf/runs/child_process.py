@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 _STOPPED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Exit codes of a training that was asked to stop: it is unfinished, not failed.
-INTERRUPTED = (75, 130)
+# Exit codes of a training that was asked to stop (129 and 143: by SIGHUP and SIGTERM), or whose
+# workers were: it is unfinished, not failed.
+INTERRUPTED = (75, 129, 130, 143)
 _SECONDS_BETWEEN_LOOKS = 0.1
 
 

@@ -16,8 +16,10 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP)
 
 
 @contextlib.contextmanager
-def lock_run(run_dir: str) -> Iterator[None]:
+def lock_run(run_dir: str, flag: str = "--run_dir") -> Iterator[None]:
     """Holds the lock of a run folder, which must exist, while the body runs.
+
+    `flag` is what names the folder on the command line.
 
     The file stays, empty, so that nobody can lock one that another process has just removed. Where
     the file system has no locks, a warning says that nothing keeps a second process away.
@@ -29,7 +31,7 @@ def lock_run(run_dir: str) -> Iterator[None]:
     path = os.path.join(run_dir, LOCK_FILE)
     with open(path, "a+b", buffering=0) as stream:
         try:
-            _acquire(stream, run_dir)
+            _acquire(stream, run_dir, flag)
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
@@ -61,12 +63,12 @@ def refuse_if_locked(run_dir: str) -> None:
                 raise
 
 
-def _acquire(stream, run_dir):
+def _acquire(stream, run_dir, flag="--run_dir"):
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         stream.seek(0)
         holder = stream.read(200).decode(errors="replace") or "another process"
         raise ValueError(
-            f"{holder} trains in {run_dir!r} now. Wait for it, or give another --run_dir."
+            f"{holder} trains in {run_dir!r} now. Wait for it, or give another {flag}."
         ) from error

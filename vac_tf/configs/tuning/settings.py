@@ -14,8 +14,8 @@ class TuningConfig:
     mode: str = setting(
         "range_test",
         "What to look for: a learning rate (range_test), the largest batch that fits (batch_size),"
-        " or how fast steps of one size are (speed).",
-        ("range_test", "batch_size", "speed"),
+        " how fast steps of one size are (speed), or the best of several trainings (sweep).",
+        ("range_test", "batch_size", "speed", "sweep"),
     )
     output_dir: str = setting("", "Folder of what is found; no folder of a run.")
     run_dir: str = setting(
@@ -45,6 +45,22 @@ class TuningConfig:
         5, "Of batch_size and speed: steps to measure, after two to warm up.", at_least=1
     )
 
+    sampler: str = setting(
+        "grid",
+        "Of sweep: all combinations (grid), values drawn at random, or those that Optuna asks for"
+        " (pip install -r requirements-optuna.txt).",
+        ("grid", "random", "optuna"),
+    )
+    trials: int = setting(
+        0, "Of sweep: trainings of --sampler=random and optuna; more go on with it.", at_least=0
+    )
+    sampler_seed: int = setting(0, "Of sweep: seed of random and optuna.", at_least=0)
+    report_split: str = setting(
+        "",
+        "Of sweep: split on which the chosen trial alone is evaluated, once (default: that on which"
+        " papers report); none: on none.",
+    )
+
     def __post_init__(self):
         check_fields(self)
         if not self.output_dir:
@@ -55,6 +71,11 @@ class TuningConfig:
                 f" {self.highest_rate:g}."
             )
         self._check_modes()
+        if self.mode == "sweep" and (self.sampler == "grid") != (self.trials == 0):
+            raise ValueError(
+                f"sampler {self.sampler!r} and trials {self.trials}: a grid has as many trials as"
+                " combinations, random and optuna need --trials."
+            )
 
     def _check_modes(self):
         """Refuses a setting of another mode."""
@@ -71,6 +92,7 @@ _MODES = {
     **dict.fromkeys(("range_steps", "lowest_rate", "highest_rate"), ("range_test",)),
     **dict.fromkeys(("largest_batch", "memory_limit"), ("batch_size",)),
     "speed_steps": ("batch_size", "speed"),
+    **dict.fromkeys(("sampler", "trials", "sampler_seed", "report_split"), ("sweep",)),
 }
 
 
@@ -88,10 +110,12 @@ def check_training(tuning: TuningConfig, training: TrainConfig) -> None:
         )
     if training.model != "classifier":
         raise ValueError(
-            f"mode {tuning.mode!r} takes steps of one network, got model {training.model!r}, which"
-            " is trained in phases: tune the trunk alone, with --model=classifier."
+            f"tune.py tunes the training of one network, got model {training.model!r}, which is"
+            " trained in phases: tune the trunk alone, with --model=classifier."
         )
-    if training.strategy != "none":
+    if training.strategy == "multi_worker":
+        raise ValueError("tune.py runs on one host: leave --strategy=multi_worker out.")
+    if training.strategy != "none" and tuning.mode != "sweep":
         raise ValueError(
             f"mode {tuning.mode!r} takes steps on one device, got strategy {training.strategy!r}:"
             " leave --strategy out."
