@@ -19,6 +19,13 @@ from vac_tf.losses.consistency import get_form
 from vac_tf.models.classifier import with_features
 from vac_tf.models.stride import find_stride
 from vac_tf.training.consistency.drawing import draw
+from vac_tf.training.consistency.examples import (
+    given_parts,
+    images_by_name,
+    mean_of_examples,
+    mixed_weights,
+    weights_per_example,
+)
 from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency.views import ORIGINAL, comparisons, first_views, make_views
 from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
@@ -131,7 +138,7 @@ class ConsistencyTrainer(CompiledTrainer):
 
     def move_weights(self, data):
         """The training step without the running means: its terms, and its number of examples."""
-        data = _given(data)
+        data = given_parts(data)
         terms = take_gradient_step(self, self._terms_to_move_by, data, self.coupled_weight_decay)
         return terms, count_examples(data[1])
 
@@ -145,7 +152,7 @@ class ConsistencyTrainer(CompiledTrainer):
         return update_means(self._means, terms, num_examples)
 
     def test_step(self, data):
-        terms, logits = self.judge(*_given(data))
+        terms, logits = self.judge(*given_parts(data))
         self.update_compiled_metrics(data[1], logits)
         self.update_means(terms, count_examples(data[1]))
         return self.get_metrics_result()
@@ -175,7 +182,7 @@ class ConsistencyTrainer(CompiledTrainer):
 
     def training_inputs(self, images) -> list:
         """What training steps show to the network, one after the other: `[V * B, H, W, 3]`."""
-        given, at_once = _by_name(images), [self.transforms]
+        given, at_once = images_by_name(images), [self.transforms]
         if self.consistency.drawing_seed is not None:
             at_once = [(transform,) for transform in self.transforms]
         return [
@@ -185,8 +192,8 @@ class ConsistencyTrainer(CompiledTrainer):
         ]
 
     def _terms_and_logits(self, images, labels, training, sample_weights):
-        weights = _per_example(sample_weights)
-        given, seed = _by_name(images), self.consistency.drawing_seed
+        weights = weights_per_example(sample_weights)
+        given, seed = images_by_name(images), self.consistency.drawing_seed
         if not training or seed is None:
             terms, logits = self._terms_of(self.transforms, given, labels, training, weights)
             return self._add_up(terms), logits
@@ -216,7 +223,7 @@ class ConsistencyTrainer(CompiledTrainer):
             )
             for transform, compared in comparisons(transforms, pairs).items()
         }
-        labels_of = {t.spec: (t.labels(labels), _mixed(t, weights)) for t in transforms}
+        labels_of = {t.spec: (t.labels(labels), mixed_weights(t, weights)) for t in transforms}
         classification = [
             self._classify(output["logits"], *labels_of.get(view, (labels, weights)))
             for view, output in outputs.items()
@@ -256,43 +263,19 @@ class ConsistencyTrainer(CompiledTrainer):
 
     def _classify(self, logits, labels, weights):
         known = ops.logical_not(ops.isnan(labels))
-        return _mean(self._loss(labels, logits, self._positive_ratio, known), weights)
+        return mean_of_examples(self._loss(labels, logits, self._positive_ratio, known), weights)
 
     def _differ(self, transform, output, transformed, labels, weights):
         level = self.consistency.level
         first, second = output[level], transformed[level]
-        labels, weights = transform.labels(labels), _mixed(transform, weights)
+        labels, weights = transform.labels(labels), mixed_weights(transform, weights)
         if level == "logits":
             # Maps of one cell, which every transform leaves where it is.
-            return _mean(self._form(first[:, None, None], second[:, None, None], labels), weights)
+            return mean_of_examples(
+                self._form(first[:, None, None], second[:, None, None], labels), weights
+            )
         mask = transform.valid_mask(*first.shape[1:3], self.stride)
         expected = transform.heatmaps(first, self.stride)
         labels = None if level == "features" else labels
         values = self._form(expected, second, labels, None if mask.all() else mask)
-        return _mean(values, weights)
-
-
-def _given(data):
-    """The parts of a batch that are there: Keras says None for no sample weights."""
-    return tuple(part for part in data if part is not None)
-
-
-def _by_name(images):
-    return images if isinstance(images, dict) else {"images": images}
-
-
-def _mean(values, weights):
-    return ops.mean(values if weights is None else values * weights)
-
-
-def _mixed(transform, weights):
-    return None if weights is None else transform.example_weights(weights)
-
-
-def _per_example(sample_weights):
-    if sample_weights is None:
-        return None
-    shape = tuple(sample_weights.shape)
-    if len(shape) != 1:
-        raise ValueError(f"Sample weights must be one number per example, (B,), got {shape}.")
-    return ops.cast(sample_weights, "float32")
+        return mean_of_examples(values, weights)
