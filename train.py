@@ -27,6 +27,11 @@ from vac_tf.configs.classification import TrainConfig
 
 def main():
     config = dataclass_flags.from_flags(TrainConfig)
+    if config.teacher.endswith(".onnx"):
+        with quiet_imports():
+            from export.inspection.onnx_teacher import register_onnx_teachers
+
+        register_onnx_teachers()
     if config.check_data:
         with quiet_imports():
             from vac_tf.training.check_data import check_data

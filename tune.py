@@ -29,6 +29,11 @@ from flags.program import run_program
 def main():
     tuning, training = tuning_flags.to_configs(absl_flags.FLAGS)
     sweep = tuning_flags.to_sweep(absl_flags.FLAGS, tuning, training)
+    if training.teacher.endswith(".onnx"):
+        with quiet_imports():
+            from export.inspection.onnx_teacher import register_onnx_teachers
+
+        register_onnx_teachers()
     with quiet_imports():
         from vac_tf.tuning.run import tune
 

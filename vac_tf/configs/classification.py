@@ -10,6 +10,7 @@ import dataclasses
 from vac_tf.configs.fields import setting
 from vac_tf.configs.label_groups.settings import LabelSettings
 from vac_tf.configs.run import RunConfig
+from vac_tf.configs.training.distillation import DistillationSettings
 from vac_tf.configs.training.dual_stream import DualStreamSettings
 from vac_tf.configs.training.fine_tuning import FineTuningSettings
 from vac_tf.configs.training.loss import LossSettings
@@ -25,7 +26,13 @@ UNKNOWN_POLICIES = ("ignore", "negative", "release")
 
 @dataclasses.dataclass(frozen=True)
 class TrainConfig(
-    LabelSettings, DualStreamSettings, MethodSettings, LossSettings, FineTuningSettings, RunConfig
+    LabelSettings,
+    DualStreamSettings,
+    MethodSettings,
+    LossSettings,
+    FineTuningSettings,
+    DistillationSettings,
+    RunConfig,
 ):
     """Everything that decides the outcome of a training run, and where it is written."""
 

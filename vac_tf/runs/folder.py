@@ -26,6 +26,7 @@ _EPOCHS = "epochs"
 _PARTIAL_FILES = ("*.partial.keras", f"{_EPOCHS}/*.partial.keras", "last/*.partial")
 # Of the files that a training writes atomically: an evaluation may be writing others.
 _WRITTEN = ("config.json", "labels.json", "selection.json", "diverged.json", "phases.json")
+_WRITTEN += ("teacher.json",)
 _PARTIAL_FILES += tuple(f"{name}.*.partial" for name in (*_WRITTEN, "log.csv", "network*.keras"))
 
 

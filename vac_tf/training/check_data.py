@@ -17,6 +17,8 @@ from vac_tf.datasets.split import DatasetError, RejectedRow
 from vac_tf.evaluation.seen_images import shared_images
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import image_settings
+from vac_tf.runs.folder import RunFolder
+from vac_tf.training.distillation.start import describe_teacher, start_distillation
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import check_folds, check_selection
 
@@ -57,7 +59,13 @@ def _selected_on(config, fingerprints, read):
     check_folds(config, read)
     if splits.validation.groups is not None and splits.train.groups is not None:
         print(held_out_shares(splits.train, splits.validation, config.group_column))
-    check_groups(splits.train, read_label_groups(config.label_groups, splits.train.label_names))
+    label_names = splits.train.label_names
+    groups = read_label_groups(config.label_groups, label_names)
+    check_groups(splits.train, groups)
+    if distillation := start_distillation(config, label_names, groups):
+        if config.run_dir:
+            distillation.teacher.check_unchanged(RunFolder(config.run_dir))
+        print(describe_teacher(config, distillation))
     parts = {f"part that selects the best network ({splits.selected_on})": splits.validation}
     if not config.paper_protocol:  # Which selects on that split.
         with contextlib.suppress(DatasetError, OSError):  # Said above, where it was to be read.

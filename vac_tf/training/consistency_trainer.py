@@ -28,6 +28,7 @@ from vac_tf.training.consistency.examples import (
 )
 from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency.views import ORIGINAL, comparisons, first_views, make_views
+from vac_tf.training.distillation.terms import Distillation
 from vac_tf.training.gradient_step import count_examples, take_gradient_step, update_means
 from vac_tf.training.step.classification_loss import classification_loss
 from vac_tf.training.step.compiled_trainer import CompiledTrainer
@@ -39,7 +40,8 @@ class ConsistencyTrainer(CompiledTrainer):
     """Trains a network to classify and to move its heatmaps with the image.
 
     `loss = classification_loss + consistency_loss`, the first averaged over all views, the second
-    the weighted sum of one term per transform (Equations 6 and 7).
+    the weighted sum of one term per transform (Equations 6 and 7). A teacher adds its
+    `distillation_loss`.
 
     `fit`, `evaluate` and `predict` are Keras's: batches are (images, labels), or (images, labels,
     sample weights `[B]`), which what an example costs is multiplied by, its consistency too; the
@@ -59,6 +61,7 @@ class ConsistencyTrainer(CompiledTrainer):
         stride: Nominal image pixels per heatmap cell; None: found from the network's shapes.
         coupled_weight_decay: `decay * weight` is added to the gradient of every trainable weight,
             before momentum, as PyTorch's SGD does. It is no part of the reported loss.
+        distillation: What a teacher adds to the loss; it is no part of a saved trainer.
 
     Raises:
         ValueError: an unknown loss, `grid` without exactly one flip and one scaling, transforms
@@ -74,6 +77,7 @@ class ConsistencyTrainer(CompiledTrainer):
         loss: str | Callable = "weighted_sigmoid_cross_entropy",
         stride: int | None = None,
         coupled_weight_decay: float = 0.0,
+        distillation: Distillation | None = None,
         **options: Any,
     ):
         super().__init__(**options)
@@ -85,6 +89,7 @@ class ConsistencyTrainer(CompiledTrainer):
         self.consistency = consistency
         self.stride = stride or find_stride(network)
         self.coupled_weight_decay = coupled_weight_decay
+        self.distillation = distillation
         is_of_features = consistency.level == "features"
         self._forward = with_features(network) if is_of_features else network
         self._positive_ratio = np.asarray(positive_ratio, np.float64)
@@ -95,11 +100,12 @@ class ConsistencyTrainer(CompiledTrainer):
         names = ["loss", "classification_loss", "consistency_loss"]
         names += [transform.term for transform in transforms] + ["heatmap_size"]
         names += ["consistency_ramp"] if consistency.ramp_steps else []
+        names += distillation.term_names if distillation else []
         self._means = {name: keras.metrics.Mean(name=name) for name in names}
         self.built = True
 
     def get_config(self) -> dict[str, Any]:
-        """All arguments, as Keras serializes them.
+        """All arguments but the teacher, as Keras serializes them.
 
         Raises:
             ValueError: the loss has no name that Keras could save.
@@ -172,7 +178,7 @@ class ConsistencyTrainer(CompiledTrainer):
             `heatmap_size` (root mean square of the original's heatmaps: heatmaps can satisfy the
             consistency loss by shrinking to nothing) and one term per transform, unweighted; with
             `ramp_steps`, of a compiled trainer, also `consistency_ramp`, the part of the weights
-            that is there.
+            that is there; with a teacher those of `Distillation.term_names`.
         """
         return self._terms_and_logits(images, labels, training, sample_weights)[0]
 
@@ -229,6 +235,9 @@ class ConsistencyTrainer(CompiledTrainer):
             for view, output in outputs.items()
         ]
         terms["classification_loss"] = ops.mean(ops.stack(classification))
+        if self.distillation:
+            weights_of = {view: labels_of.get(view, (labels, weights))[1] for view in outputs}
+            terms |= self.distillation.terms(groups, outputs, weights_of)
         original = ops.cast(outputs[ORIGINAL]["heatmaps"], "float32")
         terms["heatmap_size"] = ops.sqrt(ops.mean(ops.square(original)))
         return terms, outputs[ORIGINAL]["logits"]
@@ -244,6 +253,9 @@ class ConsistencyTrainer(CompiledTrainer):
             consistency = terms["consistency_ramp"] * consistency
         terms["consistency_loss"] = consistency
         terms["loss"] = terms["classification_loss"] + consistency
+        if self.distillation:
+            terms["distillation_loss"] = self.distillation.add_up(terms)
+            terms["loss"] += terms["distillation_loss"]
         return terms
 
     def _predict(self, groups, training):

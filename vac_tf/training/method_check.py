@@ -20,6 +20,7 @@ from vac_tf.models.backbones import check_backbone_weights, check_image_size, ge
 from vac_tf.training.consistency.drawing import check_drawing
 from vac_tf.training.consistency.settings import check_level
 from vac_tf.training.consistency.views import check_grid
+from vac_tf.training.distillation.start import check_distillation
 from vac_tf.training.dual_stream.given_runs import check_saliency_run
 from vac_tf.training.fine_tuning.start_from_run import check_init_run
 from vac_tf.training.step.classification_loss import check_loss
@@ -37,8 +38,8 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
             consistency that do not fit each other, a transform that changes nothing, an image
             smaller than a heatmap cell, a warm-up longer than the run, a translation that is no
             multiple of the stride, augmentation by scaling together with transforms, a saliency run
-            that does not fit, settings of another loss, or of a dual-stream training in that of a
-            classifier, or backbone weights that are not there.
+            that does not fit, settings of another loss, of a teacher without one, or of a
+            dual-stream training in that of a classifier, or backbone weights that are not there.
     """
     strides = strides or _strides(config.backbones)
     _check_size_and_warmup(config, strides)
@@ -74,6 +75,7 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
                 transform.valid_mask(cells, cells, stride)
     if config.init_run:
         check_init_run(config)
+    check_distillation(config)
     if config.model == "classifier":
         _check_single_network(config)
 

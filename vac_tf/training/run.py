@@ -18,6 +18,7 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency.settings import Consistency
 from vac_tf.training.consistency_trainer import ConsistencyTrainer
 from vac_tf.training.custom.run_callbacks import RunCallbacks
+from vac_tf.training.distillation.start import describe_teacher, start_distillation
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.distributed.start import find_cluster, start_distribution
 from vac_tf.training.divergence import check_finite
@@ -31,12 +32,7 @@ from vac_tf.training.following.follower import opened_board
 from vac_tf.training.following.validation_view import ValidationView
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import check_method
-from vac_tf.training.run_data import (
-    RunData,
-    check_selection,
-    read_run_data,
-    read_usable_splits,
-)
+from vac_tf.training.run_data import RunData, check_selection, read_run_data, read_usable_splits
 from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.classification_loss import classification_loss, loss_of_run
 from vac_tf.training.step.compiling import compile_trainer
@@ -170,6 +166,9 @@ def train_network(
         if is_chief:
             data.check_unchanged(folder)
             data.record(folder)
+            if trainer.distillation:
+                trainer.distillation.teacher.check_unchanged(folder)
+                trainer.distillation.teacher.record(folder)
         view = None
         if board:
             view = ValidationView(board, data, config.tensorboard_images, config.unknown_labels)
@@ -208,8 +207,15 @@ def build_trainer(
         distribution: the devices that it was made for.
         loss, optimizer: in place of those that the config names.
         metrics: see `ConsistencyTrainer`.
+
+    Raises:
+        ValueError: a teacher that is not there, or does not fit.
     """
     transforms = parse_transforms(config.transforms, config.resize_kernel)
+    with distribution.scope():
+        distillation = start_distillation(config, data.label_names, data.label_groups)
+    if distillation:
+        _LOGGER.info("%s", describe_teacher(config, distillation))
     trainer = ConsistencyTrainer(
         network,
         data.positive_ratio,
@@ -226,6 +232,7 @@ def build_trainer(
         loss=_with_groups(config, data, loss or loss_of_run(config)),
         stride=min(strides_of(config.backbones, network)),
         coupled_weight_decay=config.weight_decay if config.optimizer == "sgd" else 0.0,
+        distillation=distillation,
     )
     trainer.label_groups = data.label_groups
     steps = data.training.steps_per_epoch

@@ -38,6 +38,18 @@ def test_a_broken_run_ends_as_an_unbroken_one(settings, tmp_path, kind):
     assert_equal_states(config.run_dir, broken.run_dir)
 
 
+@pytest.mark.parametrize("kind", ["scales", "accumulation", "drawn"])
+def test_a_broken_run_with_a_teacher_ends_as_an_unbroken_one(settings, tmp_path, kind):
+    teacher = TrainConfig(run_dir=str(tmp_path / "teacher"), **settings | {"epochs": 1})
+    run(teacher)
+    settings = settings | KINDS[kind] | {"teacher": teacher.run_dir}
+    config = TrainConfig(run_dir=str(tmp_path / "whole"), **settings)
+    run(config)
+    broken = dataclasses.replace(config, run_dir=str(tmp_path / "broken"))
+    run_broken(broken, run, (2, 5, 4))
+    assert_equal_states(config.run_dir, broken.run_dir)
+
+
 @pytest.mark.parametrize("is_synchronized", [False, True])
 def test_a_broken_run_on_two_devices_ends_as_an_unbroken_one(settings, tmp_path, is_synchronized):
     settings = settings | {"strategy": "mirrored", "synchronized_batch_norm": is_synchronized}
