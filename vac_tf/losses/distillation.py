@@ -89,14 +89,14 @@ def heatmaps_distillation(teacher: Tensor, student: Tensor) -> Tensor:
     return ops.mean(ops.sum(differences, axis=(1, 2)), axis=-1)
 
 
-def _log_answers(logits, group):
+def _log_answers(logits: Tensor, group: LabelGroup) -> Tensor:
     answers = ops.take(logits, np.array(group.columns, np.int32), axis=-1)
     if group.at_most_one:
         answers = ops.concatenate([answers, ops.zeros_like(answers[:, :1])], axis=-1)
     return ops.log_softmax(answers, axis=-1)
 
 
-def _of_norm_one(heatmaps):
+def _of_norm_one(heatmaps: Tensor) -> Tensor:
     heatmaps = ops.cast(heatmaps, "float32")
     largest = ops.max(ops.abs(heatmaps), axis=(1, 2), keepdims=True)
     # By its largest value first, a map of any size has squares that are finite, and at least one.
