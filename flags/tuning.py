@@ -13,7 +13,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.fields import as_arguments
 from vac_tf.configs.tuning.settings import TuningConfig, check_training, training_in
 from vac_tf.configs.tuning.space import parse_space
-from vac_tf.configs.tuning.sweep import Sweep
+from vac_tf.configs.tuning.sweep import Sweep, checked_trainings
 from vac_tf.configs.tuning.trials import Values, as_flags
 
 _SWEEP_HELP = (
@@ -68,7 +68,13 @@ def to_sweep(
             raise UsageError(
                 f"{name} is both swept and given: leave --{name} or --sweep of it out."
             )
-    return Sweep(space, training_with(training))
+    sweep = Sweep(space, training_with(training))
+    if space:
+        try:
+            checked_trainings(tuning, sweep)
+        except ValueError as error:
+            raise UsageError(str(error)) from error
+    return sweep
 
 
 def training_with(training: TrainConfig) -> Callable[[Values], TrainConfig]:

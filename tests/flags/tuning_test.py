@@ -65,6 +65,8 @@ def test_a_sweep_makes_the_trainings_of_its_values():
         (("--sweep=nonesterov=1",), "Did you mean: nesterov"),
         (("--sweep=epochs=1,,2",), "has an empty value"),
         (("--sweep=epochs=1,2", "--epochs=3"), "epochs is both swept and given"),
+        (("--sweep=epochs=1,many",), "Trial --epochs=many: flag --epochs=many: invalid literal"),
+        (("--sweep=batch_size=8,0",), "Trial --batch_size=0: batch_size must"),
         (("--sweep=epochs=1,2", "--trials=3"), "a grid has as many trials as combinations"),
         (("--sweep=epochs=linear:1:4", "--sampler=random"), "random and optuna need --trials"),
     ],

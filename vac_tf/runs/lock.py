@@ -49,7 +49,7 @@ def lock_run(run_dir: str, flag: str = "--run_dir") -> Iterator[None]:
             stream.truncate(0)
 
 
-def refuse_if_locked(run_dir: str) -> None:
+def refuse_if_locked(run_dir: str, flag: str = "--run_dir") -> None:
     """Raises ValueError, as `lock_run` does, when a living process trains in `run_dir` now."""
     try:
         stream = open(os.path.join(run_dir, LOCK_FILE), "r+b", buffering=0)
@@ -57,13 +57,13 @@ def refuse_if_locked(run_dir: str) -> None:
         return  # Never trained in, or not writable, which claiming the folder reports.
     with stream:
         try:
-            _acquire(stream, run_dir)
+            _acquire(stream, run_dir, flag)
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
 
 
-def _acquire(stream, run_dir, flag="--run_dir"):
+def _acquire(stream, run_dir, flag):
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -62,12 +62,12 @@ def find_batch_size(
             memory.
         KeyboardInterrupt: asked to stop.
     """
-    make_output_folder(tuning.output_dir)
     images = len(read_run_splits(training).train)
     unit = training.accumulate_steps
     most = min(tuning.largest_batch, images)
     if most < unit:
         raise ValueError(f"{most} images are fewer than accumulate_steps {unit}: nothing to try.")
+    make_output_folder(tuning.output_dir)
     allowed = int(tuning.memory_limit * _GIB) or int((1 - _LEFT_FREE) * available_memory())
     _LOGGER.info("A process may take %.1f GiB of this host's memory.", allowed / _GIB)
     sizes = []

@@ -10,6 +10,7 @@ SHORT = {"range_test": ("--range_steps=10",), "batch_size": ("--speed_steps=1",)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # Nine programs are started.
 def test_the_commands_of_the_page_find_what_it_says(tmp_path):
     found = {}
     for python, program, mode, *arguments in commands("docs/tuning.md"):

@@ -16,6 +16,7 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.tuning.settings import TuningConfig
 from vac_tf.configs.tuning.space import parse_space
 from vac_tf.configs.tuning.sweep import Sweep
+from vac_tf.runs.lock import lock_run
 from vac_tf.tuning.sweep.run import Programs, run_sweep
 from vac_tf.tuning.sweep.table import as_text
 
@@ -228,6 +229,26 @@ def test_the_folder_of_another_sweep_is_left_alone(place, how, message):
     with pytest.raises(ValueError, match=f"holds another sweep, which {message}"):
         place.run(**how)
     assert place.calls() == []
+
+
+def test_two_sweeps_do_not_share_a_folder(place):
+    place.run()
+    place.calls()
+    with lock_run(str(place.folder)):
+        with pytest.raises(ValueError, match="trains in .* now. Wait for it, or give .*output_dir"):
+            place.run()
+    assert place.calls() == []
+
+
+def test_a_trial_that_is_still_training_is_waited_for(place):
+    """What is left of a sweep that was killed with -9."""
+    run_dir = place.folder / "trials/trial_001"
+    run_dir.mkdir(parents=True)
+    with lock_run(str(run_dir)):
+        with pytest.raises(ValueError, match="trains in '.*trial_001' now. Wait for it"):
+            place.run()
+    assert place.calls() == []
+    assert place.run().failed == []
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from vac_tf.runs.changed_settings import changed_settings, with_younger_settings
 from vac_tf.runs.child_process import INTERRUPTED, run_child, stopping_as_interrupts
 from vac_tf.runs.folder import RunFolder
 from vac_tf.runs.json_reading import read_json_file
-from vac_tf.runs.lock import lock_run
+from vac_tf.runs.lock import lock_run, refuse_if_locked
 from vac_tf.training.method_check import check_method
 from vac_tf.tuning.output_folder import make_output_folder
 from vac_tf.tuning.sweep import table
@@ -144,8 +144,10 @@ def _run_trials(tuning, sweep, programs, files) -> SweepResult:
 
 def _run_trial(trial, sweep, programs, files) -> Trial:
     trial = Trial(trial.number, trial.values, STARTED)
-    files.write(trial)
     run_dir, log = files.run_dir(trial), files.log(trial)
+    # Where the sweep alone was killed (-9), its trial may still be training.
+    refuse_if_locked(run_dir, "--output_dir")
+    files.write(trial)
     training = dataclasses.replace(sweep.training_of(trial.values), run_dir=run_dir)
     start = time.monotonic()
     with open(log, "ab") as stream:
