@@ -35,8 +35,9 @@ _WINGS = ("export", "tests", "vac_tf")
 PACKAGES = {
     "PIL": ("pillow",),
     "absl": ("absl_py",),
+    "cosmic_ray": (),  # Only in an environment of requirements-mutation.txt.
     "cykooz_resizer": ("cykooz_resizer",),
-    # Only in an environment of requirements-benchmarks.txt.
+    # Only in an environment of requirements-benchmarks.txt, as is torch.
     "efficientnet_lite_pytorch": (),
     "fastapi": ("fastapi",),
     # Only in the environment of requirements-ray.txt, as is ray.
@@ -84,7 +85,6 @@ PACKAGES = {
     "tensorflow_addons": (),
     "tf2onnx": ("tf2onnx",),
     "markupsafe": ("markupsafe",),
-    # Only in the environment of requirements-benchmarks.txt.
     "torch": (),
     "torchmetrics": (),
     # Only in the environment of tests/goldens/write_triton_schema.py.
