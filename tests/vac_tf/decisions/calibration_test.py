@@ -153,3 +153,36 @@ def test_errors_fall_when_a_distortion_is_undone():
     for name in ("ECE-C", "ECE-O", "NLL"):
         assert after[name] < before[name]
     assert after["ECE-C"] < 0.02 < 0.1 < before["ECE-C"]
+
+
+def test_scale_and_offset_end_where_more_would_only_be_overconfidence():
+    labels = np.array([[0, 1, 0, 0, 1]] * 40 + [[1, 0, 1, 1, 0]] * 40, np.float32)
+    logits = np.where(labels == 1, 0.1, -0.1).astype(np.float32)
+    logits[:, 1] = -logits[:, 1] * 100  # The wrong way round.
+    logits[:, 3] += 50
+    logits[:, 4] -= 50
+    fitted = fit_calibration(labels, logits, "platt")
+    np.testing.assert_allclose(fitted.scales[:3], [20.0, 0.05, 20.0], rtol=1e-6)
+    np.testing.assert_allclose(fitted.offsets[3:], [-20.0, 20.0], rtol=1e-6)
+    np.testing.assert_allclose(fitted.offsets[:3], 0.0, atol=1e-3)
+    assert (fit_calibration(labels, logits, "temperature").offsets == 0).all()
+
+
+@pytest.mark.parametrize("method", ["temperature", "platt"])
+def test_a_label_is_drawn_by_the_examples_of_its_rarer_class(method):
+    generator = np.random.default_rng(6)
+    logits = generator.normal(0, 2, (90, 3)).astype(np.float32)
+    labels = (generator.random((90, 3)) < 1 / (1 + np.exp(-logits))).astype(np.float32)
+    labels[logits[:, 0] < 1.5, 0] = 0
+    labels[logits[:, 1] > -1.5, 1] = 1
+    labels[:5, 2] = np.nan
+    rarer = [np.sum(labels[:, 0] == 1), np.sum(labels[:, 1] == 0)]
+    rarer.append(min(np.sum(labels[:, 2] == 1), np.sum(labels[:, 2] == 0)))
+    own, drawn, pooled = (
+        np.stack([fit.scales, fit.offsets])
+        for fit in (fit_calibration(labels, logits, method, shrinkage) for shrinkage in (0, 7, 1e9))
+    )
+    rarer = np.array(rarer)
+    np.testing.assert_allclose(pooled, pooled[:, :1].repeat(3, axis=1), rtol=1e-4, atol=1e-5)
+    expected = (rarer * own + 7 * pooled) / (rarer + 7)
+    np.testing.assert_allclose(drawn, expected, rtol=1e-4, atol=1e-5)

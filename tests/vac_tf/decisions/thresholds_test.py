@@ -251,3 +251,73 @@ def test_objectives_measure_what_they_ask_for():
     assert measured[1] == {"F2-C": pytest.approx(f2)}
     assert measured[2] == {"labels_below_floor": 1}
     assert measured[3] == {"largest_alarm_rate": 1.0}
+
+
+def test_a_single_positive_counts_in_the_mean_f2():
+    labels = np.float32([[1, 1, 0], [0, 1, 0], [0, 0, 0]])
+    decided = np.array([[1, 1, 1], [0, 0, 0], [0, 0, 0]], bool)
+    assert Objective("fbeta", 2.0).measure(labels, decided) == {
+        "F2-C": pytest.approx(np.mean([1.0, 5 * 1 / (4 * 2 + 1)]))
+    }
+    assert Objective("fbeta", 2.0).measure(labels[:, 2:], decided[:, 2:]) == {"F2-C": None}
+
+
+def test_unknown_labels_are_no_images_of_an_alarm_rate():
+    labels = np.float32([[1, np.nan], [0, np.nan], [np.nan, np.nan], [0, np.nan]])
+    decided = np.array([[1, 1], [0, 1], [1, 1], [0, 1]], bool)
+    measured = Objective("alarm_rate", 0.5).measure(labels, decided)
+    assert measured == {"largest_alarm_rate": pytest.approx(1 / 3)}
+
+
+def test_a_precision_at_the_floor_is_not_below_it():
+    labels, decided = np.float32([[1, 1], [0, 0], [0, 0]]), np.array([[1, 1], [1, 1], [0, 1]], bool)
+    measure = Objective("precision", 0.5).measure
+    assert measure(labels, decided) == {"labels_below_floor": 1}
+    assert measure(labels, np.zeros_like(decided)) == {"labels_below_floor": 0}
+
+
+@pytest.mark.parametrize(
+    ("name", "positives", "most"),
+    [
+        ("f1", [0.0, 0.1, 0.25, 0.5, 1.0], [0.0, 0.4, 0.625, 0.75, 1.0]),
+        ("fbeta:2", [0.01, 0.05, 0.5], [0.1, 0.5, 0.75]),
+        ("precision:0.5", [0.01, 0.1, 0.5], [0.04, 0.4, 0.75]),
+        ("alarm_rate:0.2", [0.0, 0.5], [1.0, 1.0]),
+    ],
+)
+def test_alarms_are_limited_in_proportion_to_the_positives(name, positives, most):
+    found = parse_objective(name).most_alarms(np.array(positives))
+    np.testing.assert_allclose(found, most)
+
+
+@pytest.mark.parametrize("text", ["precision:1", "alarm_rate:0.999", "fbeta:0.001", "f1"])
+def test_objectives_at_the_ends_of_their_ranges_are_known(text):
+    assert parse_objective(text).value > 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["precision:0", "precision:1.001", "alarm_rate:0", "alarm_rate:1", "fbeta:inf", "fbeta:-1"],
+)
+def test_objectives_beyond_the_ends_of_their_ranges_are_refused(text):
+    with pytest.raises(ValueError, match="Unknown threshold_objective"):
+        parse_objective(text)
+
+
+@pytest.mark.parametrize(
+    ("labels", "probabilities", "threshold"),
+    [([1, 1, 1], [1e-45, 0, 0], 0.0), ([1, 0, 0], [0, 1, 1], 1.0)],
+)
+def test_a_threshold_without_a_logit_is_not_drawn(labels, probabilities, threshold):
+    """A label whose best cut is at 0 or at 1, beside one that moves the global threshold."""
+    labels = np.float32([labels, [1, 0, 0], [1, 0, 0]]).T
+    probabilities = np.float32([probabilities, [0.9, 0.8, 0.7], [0.9, 0.8, 0.7]]).T
+    with np.errstate(all="raise", under="ignore"):  # No logarithm of 0 is taken.
+        found = tune_thresholds(labels, probabilities, parse_objective("f1"), shrinkage=5.0)
+    assert found.values[0] == threshold and 0.0 < found.global_value < 1.0
+
+
+def test_one_false_alarm_is_below_the_floor_and_a_label_without_any_is_not():
+    labels, decided = np.zeros((3, 2), np.float32), np.zeros((3, 2), bool)
+    decided[1, 0] = True
+    assert Objective("precision", 0.5).measure(labels, decided) == {"labels_below_floor": 1}

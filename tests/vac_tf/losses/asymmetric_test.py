@@ -161,3 +161,14 @@ def test_unknown_labels_cost_nothing_and_move_nothing(examples):
         assert np.isfinite(gradient).all() and (gradient[~known] == 0.0).all()
     nothing = losses.focal_loss(np.full((2, 3), np.nan), logits[:2, :3], np.zeros((2, 3)))
     np.testing.assert_array_equal(nothing, [0.0, 0.0])
+
+
+def test_the_defaults_are_those_of_the_papers(examples):
+    labels, logits = np.nan_to_num(examples[0]), examples[1]
+    np.testing.assert_array_equal(
+        losses.focal_loss(labels, logits), losses.focal_loss(labels, logits, None, 2.0, 0.25)
+    )
+    np.testing.assert_array_equal(
+        losses.asymmetric_loss(labels, logits),
+        losses.asymmetric_loss(labels, logits, None, 0.0, 4.0, 0.05, False),
+    )

@@ -106,6 +106,23 @@ def test_smoothing_draws_towards_equal_shares():
     np.testing.assert_allclose(cost(LABELS, groups=(AGE,), smoothing=0.1), expected, rtol=1e-5)
 
 
+def test_shares_that_nearly_sum_to_one_are_taken_as_if_they_did():
+    shares = np.array([0.2, 0.5, 0.3])
+    labels = [np.zeros((1, 7), np.float32) for _ in range(3)]
+    for row, total in zip(labels, (1.0, 1.019, 0.981), strict=True):
+        row[0, list(AGE.columns)] = shares * total
+    exact, *others = (cost(row, LOGITS[:1], groups=(AGE,)) for row in labels)
+    for other in others:
+        np.testing.assert_allclose(other, exact, rtol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{}, {"smoothing": 0.1}])
+def test_an_image_costs_the_same_alone_as_among_others(options):
+    together = cost(LABELS, **options)
+    alone = [cost(LABELS[row : row + 1], LOGITS[row : row + 1], **options) for row in range(6)]
+    np.testing.assert_allclose(np.concatenate(alone), together, rtol=1e-5)
+
+
 def test_extreme_logits_have_finite_costs_and_gradients():
     for logits in (np.full((6, 7), 1e4), np.full((6, 7), -1e4), 1e4 * (LABELS - 0.5)):
         logits = tf.Variable(logits, dtype=tf.float32)

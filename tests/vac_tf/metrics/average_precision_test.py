@@ -147,3 +147,9 @@ def test_unknown_convention_lists_the_known_ones():
 
 def test_no_images_is_nan():
     assert np.isnan(average_precision([], []))
+
+
+@pytest.mark.parametrize("label", [-1.0, 0.5, 1.5, 2.0])
+def test_labels_that_are_neither_0_nor_1_are_refused(label):
+    with pytest.raises(ValueError, match=rf"row 1, column 0 is {label}. Expected 0, 1 or"):
+        average_precision([0, label, np.nan], [0.1, 0.2, 0.3])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from vac_tf.metrics.causal_curves import area_under_curve, insertion_deletion
 
@@ -66,3 +67,21 @@ def test_a_heatmap_of_another_size_is_refused():
     image, heatmap = random_case()
     with pytest.raises(ValueError, match=r"image's size \(8, 8\), got shape \(8, 7\)"):
         insertion_deletion(image, heatmap[:, 1:], score)
+
+
+def test_insertion_begins_with_the_image_blurred_as_the_authors_do_in_proportion_to_its_side():
+    generator = np.random.default_rng(4)
+    image = generator.uniform(0, 255, (28, 112, 3)).astype(np.float32)
+    seen = []
+
+    def predict(images):
+        seen.append(images)
+        return images.mean(axis=(1, 2, 3))
+
+    found = insertion_deletion(image, generator.normal(size=(28, 112)), predict)
+    assert all(len(curve) == 21 for curve in found.values())
+    # 5 pixels for a side of 224, and colours stay apart.
+    expected = ndimage.gaussian_filter(image, (2.5, 2.5, 0), mode="nearest")
+    np.testing.assert_allclose(seen[0][0], expected, rtol=1e-5)
+    changed = (seen[1] != image).all(axis=-1).mean(axis=(1, 2))
+    np.testing.assert_allclose(changed, np.arange(21) / 20, atol=1.1 / (28 * 112))

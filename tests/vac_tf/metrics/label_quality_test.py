@@ -56,3 +56,10 @@ def test_scores_equal_cleanlabs(example):
         lists, probabilities, method="self_confidence"
     )
     np.testing.assert_allclose(self_confidence(labels, probabilities), per_class, rtol=1e-12)
+
+
+def test_the_next_value_is_four_fifths_of_the_average():
+    labels, probabilities = np.array([[1.0, 0.0, 1.0]]), np.array([[0.9, 0.4, 0.2]])
+    # The values fall: 0.9, 0.6, 0.2.
+    expected = 0.8 * 0.2 + 0.2 * (0.8 * 0.6 + 0.2 * 0.9)
+    np.testing.assert_allclose(image_quality(labels, probabilities), [expected])

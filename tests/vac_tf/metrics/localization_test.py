@@ -202,3 +202,27 @@ def test_overlap_of_masks_is_that_of_the_best_common_threshold():
     perfect = MaskOverlap()
     perfect.update(masks[0].astype(np.float32), masks[0])
     assert perfect.result() == 1.0
+
+
+@pytest.mark.parametrize("measure", [MaskOverlap, PixelPrecision])
+def test_the_number_of_thresholds_is_that_of_the_papers(measure):
+    expected = {MaskOverlap: 50, PixelPrecision: 1000}[measure]
+    cases = [random_case(seed)[:2] for seed in range(3)]
+    results = []
+    for thresholds in ((), (expected,)):
+        accumulated = measure(*thresholds)
+        for heatmap, mask in cases:
+            accumulated.update(heatmap, mask)
+        results.append(accumulated.result())
+    assert results[0] == results[1]
+
+
+def test_a_map_that_is_its_mask_is_perfect_and_its_opposite_worst():
+    _, mask, _ = random_case(3)
+    for measure in (MaskOverlap, PixelPrecision):
+        best, worst = measure(), measure()
+        best.update(mask.astype(float), mask)
+        worst.update((~mask).astype(float), mask)
+        assert best.result() == pytest.approx(1.0)
+        # What is left when every pixel is taken.
+        assert worst.result() == pytest.approx(mask.mean())

@@ -411,3 +411,11 @@ def test_table_of_few_labels_lists_none_twice_and_marks_undefined_values():
     assert [table.count(name) for name in ("cat", "dog", "cow")] == [1, 1, 1]
     empty = format_table(evaluate_multilabel(np.zeros((2, 1)), np.zeros((2, 1))))
     assert empty.splitlines()[1].split()[2:] == ["-"] * 9
+
+
+def test_a_label_without_positives_has_a_precision_and_neither_recall_nor_f1():
+    scores = np.array([[0.9, 0.1], [0.2, 0.1]], np.float32)
+    first, second = evaluate_multilabel(np.zeros((2, 2)), scores)["per_label"]
+    for label in (first, second):
+        assert label["precision"] == 0.0 and label["positives"] == 0
+        assert label["recall"] is None and label["F1"] is None and label["AP"] is None

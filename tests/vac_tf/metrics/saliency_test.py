@@ -258,3 +258,14 @@ def test_bad_arrays_are_named():
         metrics.shuffled_auc(saliency, mask, mask[:, 1:], 0)
     with pytest.raises(ValueError, match="baseline"):
         metrics.information_gain(saliency, mask, density[1:])
+
+
+def test_a_hundred_draws_of_seed_0_unless_told_otherwise():
+    saliency, mask, _ = random_case(14)
+    other = random_case(15)[1]
+    assert metrics.auc_borji(saliency, mask) == metrics.auc_borji(saliency, mask, 0, 100)
+    assert metrics.shuffled_auc(saliency, mask, other) == metrics.shuffled_auc(
+        saliency, mask, other, 0, 100
+    )
+    with_one = metrics.auc_borji(saliency, mask, 0, 1)
+    assert with_one != metrics.auc_borji(saliency, mask, 0, 2)

@@ -61,3 +61,10 @@ def test_smaller_changes_than_the_distance_decide_nothing_otherwise():
         room = 0.999 * distance.min(axis=1, keepdims=True)
         moved = probabilities + room * random.uniform(-1, 1, probabilities.shape)
         np.testing.assert_array_equal(decide(moved, thresholds, GROUPS), before)
+
+
+def test_the_distance_is_that_to_the_threshold_and_half_of_that_to_the_rival():
+    probabilities = np.array([[0.7, 0.2, 0.1, 0.55, 0.3, 0.9]])
+    groups = (LabelGroup("one", (0, 1, 2)), LabelGroup("none", (3, 4), at_most_one=True))
+    distance = distance_to_other_decision(probabilities, np.full(6, 0.5), groups)
+    np.testing.assert_allclose(distance, [[0.25, 0.25, 0.3, 0.05, 0.125, 0.4]], atol=1e-12)
