@@ -14,7 +14,7 @@ from tests.vac_tf.datasets.readers.pedestrians import pa100k_test, peta_test, ra
 from tests.vac_tf.datasets.readers.shards import reader_test as shards_test
 from tests.vac_tf.datasets.readers.voc import reader_test as voc_test
 from tests.vac_tf.fixation_files import random_looks, write_json, write_release
-from vac_tf.datasets import DatasetError, read_split
+from vac_tf.datasets import DatasetError, RejectedRow, Split, read_split
 from vac_tf.datasets.fixations.salicon import read_salicon
 
 _ERRORS = (DatasetError,)
@@ -68,16 +68,29 @@ def _touch(folder: Path, *names: str) -> None:
 
 def _reading(dataset: str, split: str = "train") -> Callable[[Path], None]:
     def read(folder: Path) -> None:
-        found = read_split(dataset, folder, split)
-        labels = found.labels
-        assert len(found) == len(labels) and labels.dtype == np.float32
-        assert (np.isnan(labels) | (labels == 0) | (labels == 1)).all()
-        if found.boxes is not None:
-            assert np.isfinite(found.boxes).all()
-        # Leniently: whatever is wrong with a row is said of that row.
-        read_split(dataset, folder, split, rejected=[])
+        try:
+            found = read_split(dataset, folder, split)
+        except DatasetError:
+            # Leniently: what is wrong with a row is said of that row; more than that is refused.
+            rejected: list[RejectedRow] = []
+            _check(read_split(dataset, folder, split, rejected=rejected))
+            assert rejected
+            _check(read_split(dataset, folder, split, rejected=[], keep_missing=True))
+            raise
+        _check(found)
+        rejected = []
+        again = read_split(dataset, folder, split, rejected=rejected)
+        assert not rejected and again.image_paths == found.image_paths
 
     return read
+
+
+def _check(found: Split) -> None:
+    labels = found.labels
+    assert len(found) == len(labels) and labels.dtype == np.float32
+    assert (np.isnan(labels) | (labels == 0) | (labels == 1)).all()
+    if found.boxes is not None:
+        assert np.isfinite(found.boxes).all()
 
 
 def _read_salicon(folder: Path) -> None:

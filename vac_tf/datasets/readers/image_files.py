@@ -1,5 +1,6 @@
 """Whether image files exist, asked of one listing per folder instead of one call per file."""
 
+import errno
 import os
 
 
@@ -34,7 +35,11 @@ def _file_names(folder: str) -> frozenset[str]:
     try:
         with os.scandir(folder or ".") as entries:
             return frozenset(entry.name for entry in entries if _is_file(entry))
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return frozenset()  # ValueError: a name that no folder can have.
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
         return frozenset()
 
 

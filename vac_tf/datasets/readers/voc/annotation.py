@@ -40,8 +40,9 @@ def read_annotation(path: str | os.PathLike) -> list[VOCObject]:
     try:
         with open(path, "rb") as file:
             data = file.read()
-    except OSError as error:
-        raise BadAnnotationError(None, f"cannot be read ({error.strerror}).") from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have.
+        reason = getattr(error, "strerror", None) or error
+        raise BadAnnotationError(None, f"cannot be read ({reason}).") from error
     root = _parse(data)
     if root.tag != "annotation":
         reason = f"expected an <annotation>, got a <{root.tag[:40]}>."

@@ -129,6 +129,8 @@ BAD_ROWS = [
     (f"{MAIN}/dog_train.txt", "000007 -1\n", "", r"dog_train.txt: it has no line of image '000007"),
     (f"{MAIN}/train.txt", "000007", "000005", r"train.txt, line 2: the same image twice: '000005'"),
     (f"{MAIN}/train.txt", "07\n", "07\ngone\n", r"line 3: image file .*gone.jpg is missing"),
+    (f"{MAIN}/train.txt", "07\n", "07\na\0/b\n", r"line 3: image file .*b.jpg is missing"),
+    (f"{MAIN}/train.txt", "07\n", f"07\n{'x' * 5000}/b\n", r"line 3: image file .*b.jpg is miss"),
     ("Annotations/000007.xml", "</annotation>", "", r"000007.xml, line 5: not valid XML \(no ele"),
     ("Annotations/000007.xml", "<name>cat</name>", "", r"000007.xml, object 1: it has no <name>"),
     ("Annotations/000007.xml", ">cat<", ">cow<", r"object 1: class 'cow' has no class file"),
@@ -161,6 +163,14 @@ def test_xml_with_a_document_type_is_refused(tmp_path, head):
     path.write_text(xml("000005", IMAGES["train"]["000005"], head))
     with pytest.raises(DatasetError, match="000005.xml: it declares a document type"):
         read_voc(tmp_path, "train")
+
+
+def test_the_annotation_of_a_name_that_no_file_can_have_cannot_be_read(tmp_path):
+    write(tmp_path, class_files=False)
+    change(tmp_path, f"{MAIN}/train.txt", "000012", "000012\0")
+    rejected = []
+    assert len(read_voc(tmp_path, "train", rejected=rejected, keep_missing=True)) == 2
+    assert "cannot be read (embedded null byte)" in str(rejected[0])
 
 
 def test_an_unknown_encoding_is_no_valid_xml(tmp_path):
