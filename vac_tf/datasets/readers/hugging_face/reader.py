@@ -166,7 +166,9 @@ def _ends(file: Path, data, whole) -> np.ndarray:
     first = values.address - whole.address
     if not 0 <= first <= whole.size - values.size:
         raise DatasetError(f"{file} is compressed, so that images have no place of their own.")
-    return first + np.frombuffer(offsets, dtype)[data.offset :][: len(data) + 1].astype(np.int64)
+    # A damaged file may say that more bytes than these belong to the offsets.
+    count = data.offset + len(data) + 1
+    return first + np.frombuffer(offsets, dtype, count)[data.offset :].astype(np.int64)
 
 
 def _image_path(file: Path, number: int, image, listings: FolderListings) -> str:

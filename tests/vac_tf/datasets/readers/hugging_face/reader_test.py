@@ -1,5 +1,6 @@
 """Tests of vac_tf/datasets/readers/hugging_face."""
 
+import contextlib
 import json
 import os
 
@@ -226,3 +227,20 @@ def test_what_is_missing_is_named(tmp_path):
     write(tmp_path)
     with pytest.raises(UnknownSplitError, match=r"Found: \['train', 'test'\]"):
         read_hugging_face(tmp_path, "val")
+
+
+def test_a_length_in_a_file_that_is_wrong_is_read_or_refused(tmp_path):
+    """Also of the buffer that says where images begin, which Arrow itself does not mind."""
+    write(tmp_path)
+    file = tmp_path / "train" / "data-00000-of-00002.arrow"
+    whole = file.read_bytes()
+    lengths = [
+        place
+        for place in range(0, len(whole) - 8, 8)
+        if int.from_bytes(whole[place : place + 8], "little") in range(4, 64)
+    ]
+    assert len(lengths) > 5
+    for place in lengths:
+        file.write_bytes(whole[:place] + bytes([whole[place] + 2]) + whole[place + 1 :])
+        with contextlib.suppress(DatasetError):
+            read_hugging_face(tmp_path, "train")
