@@ -116,14 +116,25 @@ def _read_bmp(data: bytes) -> ImageHeader:
     return ImageHeader("BMP", width, abs(height))
 
 
-def _read_gif(data: bytes) -> ImageHeader:
-    width, height, flags = struct.unpack_from("<HHB", data, 6)
+def gif_end_of_blocks(data: bytes, position: int) -> int:
+    """Where a row of a GIF's blocks ends, of which the last is empty; IndexError without that."""
+    while data[position]:
+        position += data[position] + 1
+    return position + 1
+
+
+def gif_first_frame(data: bytes) -> int:
+    """Where a GIF's first frame begins, or what stands there instead of one."""
+    flags = data[10]
     position = 13 + (3 << ((flags & 7) + 1) if flags & 0x80 else 0)
     while data[position] == 0x21:  # Extension blocks before the first frame.
-        position += 2
-        while data[position]:
-            position += data[position] + 1
-        position += 1
+        position = gif_end_of_blocks(data, position + 2)
+    return position
+
+
+def _read_gif(data: bytes) -> ImageHeader:
+    width, height = struct.unpack_from("<HH", data, 6)
+    position = gif_first_frame(data)
     if data[position] != 0x2C:
         raise ImageError("unreadable", "GIF without a frame.")
     frame = struct.unpack_from("<HHHH", data, position + 1)

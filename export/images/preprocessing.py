@@ -20,6 +20,7 @@ from PIL import (
 
 from export.bundle.preprocessing import Preprocessing
 from export.images.bilinear import resize_bilinear
+from export.images.damage import refuse_damage
 from export.images.image_header import ImageError, ImageHeader, read_header
 from export.images.jpeg_decoder import decode_jpeg
 from export.images.png_metadata import without_metadata
@@ -131,6 +132,7 @@ def _decode(data, max_pixels, apply_exif_orientation, divisor):
         pixels = decode_jpeg(data, header.width, header.height)
         if pixels is not None:
             return pixels, (header.width, header.height)
+    refuse_damage(data, header)
     try:
         return _decode_with_pillow(data, header, apply_exif_orientation, divisor)
     except (ImageError, MemoryError):

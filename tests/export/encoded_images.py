@@ -54,6 +54,7 @@ def good_images() -> dict[str, bytes]:
         "webp_extended": encode(rgb, "WEBP", exif=Image.Exif()),
         "bmp": encode(rgb, "BMP"),
         "bmp_32bit": encode(rgba, "BMP"),
+        "bmp_with_bytes_behind": encode(rgb, "BMP") + bytes(2),
         "png_1x1": encode(rgb.crop((0, 0, 1, 1)), "PNG"),
         "webp_1x1": encode(rgb.crop((0, 0, 1, 1)), "WEBP", lossless=True),
     }
@@ -84,6 +85,11 @@ def refused_images() -> dict[str, tuple[bytes, str]]:
         "jpeg_truncated": (good["jpeg"][: len(good["jpeg"]) // 2], "Invalid JPEG data"),
         "png_header_only": (good["png"][:20], "header is truncated"),
         "png_truncated": (good["png"][: len(good["png"]) // 2], "Invalid PNG data"),
+        "png_without_its_last_byte": (good["png"][:-1], "Invalid PNG data"),
+        "png_without_end": (good["png_palette"][:-12], "Invalid PNG data"),
+        "png_of_wrong_checksum": (_png_with_a_flipped_checksum(good["png"]), "Invalid PNG data"),
+        "bmp_without_its_last_byte": (good["bmp"][:-1], "Input size should match"),
+        "gif_without_end_of_frame": (good["gif"][:-2], "Invalid GIF data"),
         "bmp_truncated": (good["bmp"][: len(good["bmp"]) // 2], "Input size should match"),
         "webp_truncated": (
             good["webp_lossy"][: len(good["webp_lossy"]) // 2],
@@ -126,6 +132,12 @@ def _png_chunk(kind, contents):
 
 def _webp_size(side):
     return struct.pack("<I", side - 1)[:3]
+
+
+def _png_with_a_flipped_checksum(png):
+    """One bit of the checksum of the pixels, which are whole."""
+    place = png.index(b"IEND") - 5
+    return png[:place] + bytes([png[place] ^ 1]) + png[place + 1 :]
 
 
 def _gif_on_a_larger_canvas():

@@ -50,7 +50,7 @@ def test_training_and_scoring_refuse_nearly_the_same_images():
     (target,) = targets(["images"])
     outcome = fuzz(target, 300)
     assert not outcome.findings, said(outcome)
-    assert outcome.refused <= 0.08 * outcome.cases, said(outcome)
+    assert outcome.refused <= 0.03 * outcome.cases, said(outcome)
 
 
 def broken_target(read, errors=(ValueError,)):

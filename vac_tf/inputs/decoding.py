@@ -47,7 +47,9 @@ def _decode(contents, path, max_pixels):
     image = tf.cond(
         _starts_with(_header(contents), _JPEG),
         lambda: tf.io.decode_jpeg(contents, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(contents, channels=3, expand_animations=False),
+        lambda: tf.io.decode_image(
+            _without_trailing_bytes(contents), channels=3, expand_animations=False
+        ),
     )
     return tf.ensure_shape(image, (None, None, 3))
 
@@ -207,6 +209,18 @@ def _bmp_size(header, path):
     with tf.control_dependencies([_require(is_plain, path, reason)]):
         width_height = _integers(header, 18, tf.int32, 2)
     return tf.abs(width_height[::-1])
+
+
+def _without_trailing_bytes(contents):
+    """A BMP that ends with its pixels: TensorFlow refuses what some programs write behind them."""
+    header = _header(contents)
+    start = tf.cast(_integers(header, 10, tf.int32, 1)[0], tf.int64)
+    bits = tf.cast(_integers(header, 28, tf.uint16, 1)[0], tf.int64)
+    width_height = tf.cast(_integers(header, 18, tf.int32, 2), tf.int64)
+    row_bytes = (width_height[0] * bits // 8 + 3) // 4 * 4
+    end = tf.clip_by_value(start + row_bytes * tf.abs(width_height[1]), 0, 2**31 - 1)
+    length = tf.where(_starts_with(header, _BMP), tf.cast(end, tf.int32), 2**31 - 1)
+    return tf.strings.substr(contents, 0, length)
 
 
 def _webp_size(header, path):
