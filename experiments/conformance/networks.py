@@ -15,25 +15,21 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import numpy as np
 import onnx
 import onnx.version_converter
 from absl import app, flags
 
+from experiments.conformance.outputs import NAMES, Outputs, input_images, line, one_by_one
 from export.bundle.description import SAVED_MODEL_FOLDER, onnx_file
-from export.images.preprocessing import fit
-from export.scoring.inference.image_input import ImageInput
 from export.scoring.runtime.input_buffer import INPUT_NAME
 from export.scoring.runtime.session import NetworkSession
 
 FLAGS = flags.FLAGS
-NAMES = ("probabilities", "heatmaps")
 PRECISIONS = ("fp32", "fp16", "int8")
 _REFERENCE_OPSET = 19
-Outputs = dict[str, np.ndarray]
 
 # The whole of a process that has TensorFlow and neither this project nor Keras' layers.
 _PLAIN_TENSORFLOW = """
@@ -51,7 +47,7 @@ numpy.savez(outputs, **{
 
 def main(_) -> None:
     session = NetworkSession(os.path.join(FLAGS.bundle, onnx_file("fp32")))
-    images = _inputs(session.description.preprocessing)
+    images = input_images(session.description.preprocessing, FLAGS.images, FLAGS.count)
     print("| file | runtime | largest difference of a probability | of a heatmap | decisions |")
     print("|---|---|---|---|---|")
     for precision in PRECISIONS:
@@ -61,21 +57,11 @@ def main(_) -> None:
                 print(line, flush=True)
 
 
-def _inputs(preprocessing) -> np.ndarray:
-    """The network's input of the first images, `[B, H, W, 3]`."""
-    kinds = (".jpg", ".jpeg", ".png")
-    paths = sorted(p for p in Path(FLAGS.images).rglob("*") if p.suffix.lower() in kinds)
-    if not paths:
-        raise app.UsageError(f"--images={FLAGS.images} holds no JPEG or PNG file.")
-    pixels = (ImageInput.of(path, preprocessing).pixels() for path in paths[: FLAGS.count])
-    return np.stack([fit(each, preprocessing) for each in pixels])
-
-
 def _lines(path: str, images: np.ndarray) -> Iterator[str]:
     """A line of the table per runtime of one file."""
     session = NetworkSession(path)
     thresholds = np.array(session.description.thresholds, np.float32)
-    ours = _one_by_one(lambda batch: session.run(batch, NAMES), images)
+    ours = one_by_one(lambda batch: session.run(batch, NAMES), images)
     yield f"| {os.path.basename(path)} | ONNX Runtime | | | {ours['probabilities'].size} |"
     runtimes = {"reference evaluator": _reference, "OpenVINO": _openvino}
     if os.path.basename(path) == onnx_file("fp32"):
@@ -85,16 +71,7 @@ def _lines(path: str, images: np.ndarray) -> Iterator[str]:
         if theirs is None:
             yield f"| | {name} | not run | | |"
             continue
-        difference = [np.abs(ours[key] - theirs[key]).max() for key in NAMES]
-        share = difference[1] / np.abs(ours["heatmaps"]).max()
-        decided = [outputs["probabilities"] > thresholds for outputs in (ours, theirs)]
-        changed = int((decided[0] != decided[1]).sum())
-        yield f"| | {name} | {difference[0]:.1e} | {share:.1e} | {changed} differ |"
-
-
-def _one_by_one(run: Callable[[np.ndarray], Outputs], images: np.ndarray) -> Outputs:
-    rows = [run(image[None]) for image in images]
-    return {name: np.concatenate([row[name] for row in rows]) for name in NAMES}
+        yield line(name, ours, theirs, thresholds)
 
 
 def _reference(path: str, images: np.ndarray) -> Outputs | None:
@@ -103,7 +80,7 @@ def _reference(path: str, images: np.ndarray) -> Outputs | None:
     # It has the operators of INT8 from opset 19 on, in which they compute what they did before.
     model = onnx.version_converter.convert_version(onnx.load(path), _REFERENCE_OPSET)
     run = ReferenceEvaluator(model).run
-    return _one_by_one(
+    return one_by_one(
         lambda batch: dict(zip(NAMES, run(list(NAMES), {INPUT_NAME: batch}), strict=True)), images
     )
 
@@ -115,7 +92,7 @@ def _openvino(path: str, images: np.ndarray) -> Outputs | None:
 
     # Its default is bfloat16 where the processor has it.
     compiled = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    return _one_by_one(
+    return one_by_one(
         lambda batch: {name: np.array(compiled({INPUT_NAME: batch})[name]) for name in NAMES},
         images,
     )

@@ -1,5 +1,6 @@
 """What other runtimes and libraries say: the programs run, and whoever is installed agrees."""
 
+import os
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from export.building.triton_repository import write_triton_model
 from tests.export.onnx_models import write_channel_mean_model
 from tools.python_imports import REPOSITORY
 
@@ -53,3 +55,29 @@ def test_what_is_not_there_is_named(tmp_path, bundle, images, message):
     command += [f"--bundle={tmp_path / bundle}", f"--images={tmp_path / images}"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode != 0 and message in done.stderr + done.stdout
+
+
+def test_a_folder_without_a_triton_server_is_named(tmp_path):
+    write_channel_mean_model(tmp_path / "model.onnx")
+    Image.new("RGB", (9, 7)).save(tmp_path / "photo.png")
+    command = [sys.executable, "-m", "experiments.conformance.triton", f"--triton={tmp_path}"]
+    command += [f"--bundle={tmp_path}", f"--images={tmp_path}", f"--repository={tmp_path}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode != 0 and "install nvidia-pytriton there" in done.stdout + done.stderr
+
+
+@pytest.mark.skipif("VAC_TRITON" not in os.environ, reason="VAC_TRITON names no installed Triton")
+def test_triton_answers_what_the_scorer_computes(tmp_path):
+    bundle, model = tmp_path / "mine", tmp_path / "models" / "mine"
+    bundle.mkdir()
+    model.mkdir(parents=True)
+    write_channel_mean_model(bundle / "model.onnx")
+    write_triton_model(str(model), str(bundle), "mine")
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    command = [sys.executable, "-m", "experiments.conformance.triton"]
+    command += [f"--triton={os.environ['VAC_TRITON']}", f"--repository={model.parent}"]
+    command += [f"--bundle={bundle}", f"--images={tmp_path}"]
+    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("0 differ") == 2 and "labels differ: 0 of 1" in done.stdout
