@@ -47,7 +47,10 @@ numpy.savez(outputs, **{
 
 def main(_) -> None:
     session = NetworkSession(os.path.join(FLAGS.bundle, onnx_file("fp32")))
-    images = input_images(session.description.preprocessing, FLAGS.images, FLAGS.count)
+    try:
+        images = input_images(session.description.preprocessing, FLAGS.images, FLAGS.count)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
     print("| file | runtime | largest difference of a probability | of a heatmap | decisions |")
     print("|---|---|---|---|---|")
     for precision in PRECISIONS:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from absl import app
 
 from export.bundle.preprocessing import Preprocessing
 from export.images.preprocessing import fit
@@ -18,12 +17,12 @@ def input_images(preprocessing: Preprocessing, folder: str, count: int) -> np.nd
     """The network's input of the first images of a folder by name, `[B, H, W, 3]`.
 
     Raises:
-        app.UsageError: there is no image.
+        ValueError: there is no image.
     """
     kinds = (".jpg", ".jpeg", ".png")
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in kinds)
     if not paths:
-        raise app.UsageError(f"--images={folder} holds no JPEG or PNG file.")
+        raise ValueError(f"--images={folder} holds no JPEG or PNG file.")
     pixels = (ImageInput.of(path, preprocessing).pixels() for path in paths[:count])
     return np.stack([fit(each, preprocessing) for each in pixels])
 

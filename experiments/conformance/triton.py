@@ -71,7 +71,10 @@ class TritonPythonModel:
 
 def main(_) -> None:
     session = NetworkSession(os.path.join(FLAGS.bundle, onnx_file("fp32")))
-    images = input_images(session.description.preprocessing, FLAGS.images, FLAGS.count)
+    try:
+        images = input_images(session.description.preprocessing, FLAGS.images, FLAGS.count)
+    except ValueError as error:
+        raise app.UsageError(str(error)) from error
     thresholds = np.array(session.description.thresholds, np.float32)
     ours = one_by_one(lambda batch: session.run(batch, NAMES), images)
     name = triton_model_name(FLAGS.bundle)
