@@ -120,7 +120,9 @@ def measure(
         if "score.py" in costs:
             output = folder / f"scores_{count}.parquet"
             scoring = [f"--model={model}", f"--images={table / 'test'}", f"--output={output}"]
-            costs["score.py"].append(run_program(count, "score.py", *scoring, "--providers=cpu"))
+            # With one, images are decoded by threads: nobody waits for the processes of several.
+            scoring += ["--providers=cpu", "--decoders=1"]
+            costs["score.py"].append(run_program(count, "score.py", *scoring))
         for program, found in costs.items():
             print(f"{program}: {found[-1]}", flush=True)
     return costs
