@@ -116,11 +116,7 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
         own_config = run_config
     config = _with_split(config, run_config)
     label_names = folder.read_label_names()
-    network = load_network(folder.network_file)
-    strides = heatmap_strides(network)
-    if config.tta:
-        views = parse_views(config.tta, run_config.resize_kernel)
-        network = with_views(network, views, run_config.image_size)
+    network, strides = _read_network(config, run_config, folder)
     weighted = _weighted(config, run_config, network)
     rule = None if config.tunes else read_decision_rule(folder, label_names)
     groups = folder.read_label_groups()
@@ -172,6 +168,14 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
         evaluation,
         groups,
     )
+
+
+def _read_network(config, run_config, folder):
+    """The network that is evaluated, and the strides of its heatmaps."""
+    network = load_network(folder.network_file)
+    strides = heatmap_strides(network)  # Of one with views no stream is known.
+    views = parse_views(config.tta, run_config.resize_kernel)
+    return with_views(network, views, run_config.image_size) if views else network, strides
 
 
 def _measuring(config, split, unknown, groups) -> Callable[[np.ndarray], dict]:

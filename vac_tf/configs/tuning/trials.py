@@ -2,7 +2,6 @@
 
 import itertools
 import random
-from collections.abc import Sequence
 
 from vac_tf.configs.tuning.space import Choices, Space
 
@@ -53,9 +52,9 @@ def ends(space: Space) -> list[Values]:
 
 def in_words(values: Values) -> str:
     """Values as flags."""
-    return " ".join(f"--{name}={value}" for name, value in values.items())
+    return " ".join(as_flags(values))
 
 
-def as_flags(values: Values) -> Sequence[str]:
+def as_flags(values: Values) -> list[str]:
     """Values as arguments of a command line."""
     return [f"--{name}={value}" for name, value in values.items()]

@@ -1,5 +1,7 @@
 """The same functional network with other computation: precision, batch normalisation, rounding."""
 
+import dataclasses
+
 import keras
 
 from vac_tf.models.computation.fake_quantization import QUANTIZATION_AWARE
@@ -40,46 +42,10 @@ def rebuild_network(
     Raises:
         ValueError: a layer that cannot be made again from its config.
     """
-
-    def rebuild_layer(layer):
-        try:
-            return remake(layer)
-        except (TypeError, ValueError, NotImplementedError) as error:
-            raise ValueError(
-                f"Layer {layer.name!r}, a {layer.__class__.__name__}, cannot be made again from its"
-                " config. A layer of your own needs get_config() with its arguments, and **kwargs"
-                f" for those of Keras; a Lambda is to become such a layer. Keras says: {error}"
-            ) from error
-
-    def remake(layer):
-        layer_config = layer.get_config()
-        layer_class = layer.__class__
-        is_layer = isinstance(layer, keras.layers.Layer)  # Plain operations take no dtype.
-        if is_layer:
-            # A model does not store that its layers are frozen: loaded, it could not be released.
-            layer_config["trainable"] = True
-        if dtype and is_layer and not isinstance(layer, keras.layers.Rescaling):
-            layer_config["dtype"] = dtype
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer_class = BatchNormalization if fused else keras.layers.BatchNormalization
-            # Over what devices statistics go is for the training that synchronises them.
-            layer_config["synchronized"] = False
-            if batch_norm_momentum is not None:
-                layer_config["momentum"] = batch_norm_momentum
-        for stock, aware in QUANTIZATION_AWARE.items():
-            if layer_class in (stock, aware):
-                layer_class = aware if quantization_aware else stock
-        if dropout is not None and isinstance(layer, keras.layers.Dropout):
-            layer_config["rate"] = dropout
-        if dropout is not None and isinstance(layer, keras.layers.MultiHeadAttention):
-            layer_config["dropout"] = dropout
-        if depthwise and _has_groups_of_one_channel(layer):
-            layer_class = keras.layers.DepthwiseConv2D
-            layer_config = {key: layer_config[key] for key in _OF_ANY_CONVOLUTION}
-            layer_config["depth_multiplier"] = layer.filters // layer.groups
-        return layer_class.from_config(layer_config)
-
-    rebuilt = keras.models.clone_model(network, clone_function=rebuild_layer, recursive=True)
+    computation = _Computation(
+        fused, dtype, batch_norm_momentum, dropout, depthwise, quantization_aware
+    )
+    rebuilt = keras.models.clone_model(network, clone_function=computation.remade, recursive=True)
     weights = network.get_weights()
     if depthwise:
         # A depthwise kernel holds the same numbers in the same order, its last axis split in two.
@@ -87,6 +53,63 @@ def rebuild_network(
         weights = [values.reshape(variable.shape) for values, variable in pairs]
     rebuilt.set_weights(weights)
     return rebuilt
+
+
+@dataclasses.dataclass(frozen=True)
+class _Computation:
+    """How layers are to compute; the arguments of `rebuild_network`."""
+
+    fused: bool
+    dtype: str | None
+    batch_norm_momentum: float | None
+    dropout: float | None
+    depthwise: bool
+    quantization_aware: bool
+
+    def remade(self, layer: keras.layers.Layer) -> keras.layers.Layer:
+        """The same layer, made again; ValueError for one that cannot be."""
+        try:
+            layer_class, layer_config = self._class_and_config(layer)
+            return layer_class.from_config(layer_config)
+        except (TypeError, ValueError, NotImplementedError) as error:
+            raise ValueError(
+                f"Layer {layer.name!r}, a {layer.__class__.__name__}, cannot be made again from its"
+                " config. A layer of your own needs get_config() with its arguments, and **kwargs"
+                f" for those of Keras; a Lambda is to become such a layer. Keras says: {error}"
+            ) from error
+
+    def _class_and_config(self, layer):
+        layer_config = layer.get_config()
+        layer_class = self._class_of(layer)
+        is_layer = isinstance(layer, keras.layers.Layer)  # Plain operations take no dtype.
+        if is_layer:
+            # A model does not store that its layers are frozen: loaded, it could not be released.
+            layer_config["trainable"] = True
+        if self.dtype and is_layer and not isinstance(layer, keras.layers.Rescaling):
+            layer_config["dtype"] = self.dtype
+        if isinstance(layer, keras.layers.BatchNormalization):
+            # Over what devices statistics go is for the training that synchronises them.
+            layer_config["synchronized"] = False
+            if self.batch_norm_momentum is not None:
+                layer_config["momentum"] = self.batch_norm_momentum
+        if self.dropout is not None and isinstance(layer, keras.layers.Dropout):
+            layer_config["rate"] = self.dropout
+        if self.dropout is not None and isinstance(layer, keras.layers.MultiHeadAttention):
+            layer_config["dropout"] = self.dropout
+        if self.depthwise and _has_groups_of_one_channel(layer):
+            layer_config = {key: layer_config[key] for key in _OF_ANY_CONVOLUTION}
+            layer_config["depth_multiplier"] = layer.filters // layer.groups
+        return layer_class, layer_config
+
+    def _class_of(self, layer):
+        if self.depthwise and _has_groups_of_one_channel(layer):
+            return keras.layers.DepthwiseConv2D
+        if isinstance(layer, keras.layers.BatchNormalization):
+            return BatchNormalization if self.fused else keras.layers.BatchNormalization
+        for stock, aware in QUANTIZATION_AWARE.items():
+            if type(layer) in (stock, aware):
+                return aware if self.quantization_aware else stock
+        return layer.__class__
 
 
 def _has_groups_of_one_channel(layer):

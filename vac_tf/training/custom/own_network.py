@@ -40,4 +40,9 @@ def start_own_network(
             "frozen_epochs and backbone_learning_rate_scale are for a backbone that gets a head"
             " here; in a network of your own set `trainable` of its layers."
         )
+    if config.quantization_aware:
+        raise ValueError(
+            "quantization_aware is for a backbone that gets a head here: a network of your own is"
+            " trained as it is. Give its features, or leave quantization_aware out."
+        )
     return network
