@@ -8,8 +8,8 @@ from export.building.views.gain import describe_views
 from export.bundle.description import SAVED_MODEL_FOLDER
 
 _AFTER_INT8 = (
-    "A classifier can learn to live with that rounding: train.py --init_run=RUN"
-    " --quantization_aware, for few epochs at a low rate, then export it (docs/precision.md)."
+    "What may help int8: more --int8_float_convolutions; or a training under its rounding, train.py"
+    " --init_run=RUN --quantization_aware (docs/precision.md has both, with figures)."
 )
 
 

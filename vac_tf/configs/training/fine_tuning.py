@@ -31,5 +31,5 @@ class FineTuningSettings:
     quantization_aware: bool = setting(
         False,
         "Learn under INT8's rounding: for some epochs at a low rate from the --init_run whose INT8"
-        " file export_model.py refused.",
+        " file export_model.py refused (docs/precision.md: what it did so far).",
     )

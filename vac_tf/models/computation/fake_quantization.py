@@ -1,11 +1,11 @@
-"""Convolutions that learn under INT8's rounding: quantisation-aware training.
+"""Layers that learn under INT8's rounding: quantisation-aware training.
 
-In training, inputs and kernel of each convolution are rounded as the exported INT8 file rounds
-them, and gradients pass as if they were not (Jacob et al., "Quantization and Training of Neural
-Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, Section 3). Elsewhere these
-layers are the stock ones, and the weights and the saved file stay theirs. The batch normalisation
-behind a convolution need not be folded into it: scaling an output channel scales the range of its
-kernel alike.
+In training, inputs and kernel of each convolution, and what is added, are rounded as the exported
+INT8 file rounds them, and gradients pass as if they were not (Jacob et al., "Quantization and
+Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", CVPR 2018, Section 3).
+Elsewhere these layers are the stock ones, and the weights and the saved file stay theirs. The batch
+normalisation behind a convolution need not be folded into it: scaling an output channel scales the
+range of its kernel alike.
 """
 
 import keras
@@ -85,10 +85,21 @@ class QuantizationAwareDepthwiseConv2D(keras.layers.DepthwiseConv2D):
         return _with_bias_and_activation(self, outputs)
 
 
+@keras.saving.register_keras_serializable(package="vac_tf")
+class QuantizationAwareAdd(keras.layers.Add):
+    """`keras.layers.Add` that rounds its inputs in training: those of residual connections."""
+
+    def call(self, inputs, training=None):
+        if training:
+            inputs = [quantized_activations(each) for each in inputs]
+        return super().call(inputs)
+
+
 # By the class that a network is built of.
 QUANTIZATION_AWARE = {
     keras.layers.Conv2D: QuantizationAwareConv2D,
     keras.layers.DepthwiseConv2D: QuantizationAwareDepthwiseConv2D,
+    keras.layers.Add: QuantizationAwareAdd,
 }
 
 

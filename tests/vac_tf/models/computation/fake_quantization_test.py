@@ -93,7 +93,15 @@ def test_values_that_are_all_alike_stay(function, value):
     np.testing.assert_allclose(function(tf.constant(values)), values, rtol=1e-5, atol=1e-12)
 
 
-@pytest.mark.parametrize("stock", QUANTIZATION_AWARE)
+def test_what_is_added_is_rounded_in_training_only():
+    first, second = (tf.constant(values_of(seed, 2, 5, 5, 3)) for seed in (0, 1))
+    aware = QUANTIZATION_AWARE[keras.layers.Add]()
+    np.testing.assert_array_equal(aware([first, second]), first + second)
+    expected = quantized_activations(first) + quantized_activations(second)
+    np.testing.assert_array_equal(aware([first, second], training=True), expected)
+
+
+@pytest.mark.parametrize("stock", [keras.layers.Conv2D, keras.layers.DepthwiseConv2D])
 @pytest.mark.parametrize("options", [{}, {"strides": 2, "padding": "same", "activation": "relu"}])
 def test_a_layer_rounds_in_training_only(stock, options):
     sizes = {"filters": 5} if stock is keras.layers.Conv2D else {"depth_multiplier": 2}
