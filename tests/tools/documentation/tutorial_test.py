@@ -58,9 +58,11 @@ def printed(executed, start):
 
 def test_a_run_of_own_parts_is_trained_and_continued(executed):
     folder, _ = executed
-    epochs, validation = printed(executed, "print(len(history")
-    values = ast.literal_eval(validation)
-    assert epochs.startswith("8 epochs") and len(values) == 8 and values[-1] > values[0]
+    epochs, *printed_values = printed(executed, "print(len(history")
+    loss, validation = map(ast.literal_eval, printed_values)
+    assert epochs.startswith("8 epochs") and len(loss) == len(validation) == 8
+    # mAP of few images after few steps goes up and down with the processor's rounding.
+    assert loss[-1] < loss[0] - 0.3 and max(validation) <= 1
     assert (folder / "runs/tutorial/network.keras").exists()
     mean, inconsistency = printed(executed, 'print("mAP"')
     assert 0 < float(mean.split()[-1]) <= 1 and 0 <= float(inconsistency.split()[-1]) < 1
