@@ -124,6 +124,7 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
     run_dir = places.run_dir(row, seed)
     log = places.runs_dir / f"{row.key}_seed{seed}.log"
     os.makedirs(places.runs_dir, exist_ok=True)
+    _make_needed(study, row, seed, places, log)
     seconds = {"train": _make_run(study, row, seed, places, log)}
     flags = study.all_flags(row, seed)
     result = {"study": study.name, "row": row.key, "seed": seed, "flags": flags}
@@ -153,6 +154,18 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
             scores["labels"], scores["logits"], evaluation["conventions"]["threshold"]
         ),
     }
+
+
+def _make_needed(study: Study, row: Row, seed: int, places: Places, log: Path) -> None:
+    """Makes or continues what a row starts from: results are committed, run folders are not."""
+    for key in filter(None, (*row.needs, row.run_of)):
+        needed = study.rows[key]
+        if not places.run_dir(needed, seed).exists():
+            print(f"  its {key} first: there is a result, but no run folder here", flush=True)
+        elif not needed.is_trained:
+            continue
+        _make_needed(study, needed, seed, places, log)
+        _make_run(study, needed, seed, places, log)
 
 
 def _make_run(study: Study, row: Row, seed: int, places: Places, log: Path) -> float | None:
