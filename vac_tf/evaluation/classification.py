@@ -272,6 +272,7 @@ def _describe_selection(folder, run_config, split, split_name):
         "images_selected_on": seen.selected_on if seen else None,
         "images_trained_on": seen.trained_on if seen else None,
         "shared_groups": seen.shared_groups if seen else None,
+        "learnt_before": list(seen.learnt_before) if seen else None,
         "selected_epoch": selection["epoch"],
         "selected_weights": selection["weights"],
     }
