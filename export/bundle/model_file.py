@@ -4,13 +4,23 @@ import hashlib
 import json
 import os
 
-from export.bundle.description import BUNDLE_FILE
+from export.bundle.description import BUNDLE_FILE, ONNX_FILE
 
 
 def hash_file(path: str) -> str:
     """SHA-256 of a file in hexadecimal digits."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def check_model_file(path: str) -> None:
+    """Raises ValueError where `path` is no file; of a bundle's folder it names the model in it."""
+    if os.path.isfile(path):
+        return
+    inside = os.path.join(path, ONNX_FILE)
+    if os.path.isfile(inside):
+        raise ValueError(f"No model at {path!r}: it is a folder. Give the model in it, {inside!r}.")
+    raise ValueError(f"No model at {path!r}. Expected the model.onnx of a bundle.")
 
 
 def check_bundle_checksum(path: str, sha256: str) -> None:

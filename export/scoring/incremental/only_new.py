@@ -9,7 +9,7 @@ import os
 import time
 from collections.abc import Iterator
 
-from export.bundle.model_file import hash_file
+from export.bundle.model_file import check_model_file, hash_file
 from export.scoring.config import ScoringConfig
 from export.scoring.incremental.contents import Content, Contents, read_contents
 from export.scoring.incremental.ledger import KnownRow, Ledger, open_ledger, settings_text
@@ -78,8 +78,7 @@ def score_only_new(config: ScoringConfig) -> ScoringReport:
 
 
 def _row_settings(config: ScoringConfig) -> str:
-    if not os.path.isfile(config.model):
-        raise ValueError(f"No model at {config.model!r}. Expected the model.onnx of a bundle.")
+    check_model_file(config.model)
     values = {name: getattr(config, name) for name in _SETTINGS}
     # Below 0 they are the model's own, which its hash says.
     values["threshold"] = config.threshold if config.threshold >= 0.0 else None

@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 
 from export.bundle.description import ModelDescription
-from export.bundle.model_file import check_bundle_checksum, hash_file
+from export.bundle.model_file import check_bundle_checksum, check_model_file, hash_file
 from export.scoring.runtime.gpu_input_buffer import (
     GpuInputBuffer,
     load_cuda_runtime,
@@ -72,8 +72,7 @@ class NetworkSession:
         threads: int = 0,
         gpu: int = 0,
     ):
-        if not os.path.isfile(path):
-            raise ValueError(f"No model at {path!r}. Expected the model.onnx of a bundle.")
+        check_model_file(path)
         self.sha256 = hash_file(path)
         check_bundle_checksum(path, self.sha256)
         self._session, self.placement = _open_session(

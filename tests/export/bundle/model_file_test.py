@@ -175,3 +175,8 @@ def test_a_graph_without_the_outputs_of_a_classifier_is_refused(tmp_path):
     onnx.save(graph, model)
     with pytest.raises(ValueError, match="model.onnx' has no output logits"):
         NetworkSession(model)
+
+
+def test_a_folder_is_told_its_model_file(bundle, tmp_path):
+    with pytest.raises(ValueError, match=r"it is a folder\. Give the model in it, '.*model\.onnx'"):
+        NetworkSession(str(tmp_path))
