@@ -44,33 +44,33 @@ def averaged_outputs(networks: Sequence[keras.Model]) -> keras.Model:
 
 
 def check_alike(
-    networks: Sequence[keras.Model], names: Sequence[str], outputs_only: bool = False
+    networks: Sequence[keras.Model], names: Sequence[str], outputs_of_size: int = 0
 ) -> None:
     """Raises ValueError for networks that cannot be averaged; the misfits are listed.
 
     Args:
         networks: of the runs.
         names: of the runs.
-        outputs_only: whether heatmaps and logits are averaged, and no weights.
+        outputs_of_size: image size in pixels where heatmaps and logits are averaged; 0: weights.
     """
-    first = _shapes(networks[0], outputs_only)
+    first = _shapes(networks[0], outputs_of_size)
     for network, name in zip(networks[1:], names[1:], strict=True):
-        other = _shapes(network, outputs_only)
+        other = _shapes(network, outputs_of_size)
         misfits = [
             f"{ours[0]} {ours[1]} against {theirs[0]} {theirs[1]}"
             for ours, theirs in zip(first, other, strict=False)
             if ours[1] != theirs[1]
         ]
         if misfits or len(first) != len(other):
-            what = "outputs" if outputs_only else "weights"
+            what = "outputs" if outputs_of_size else "weights"
             raise ValueError(
                 f"{name!r} has another network than {names[0]!r}: {len(first)} and {len(other)}"
                 f" {what}; {'; '.join(misfits[:_SHOWN]) or 'those in common are alike'}."
             )
 
 
-def _shapes(network, outputs_only):
-    if outputs_only:
-        output = {name: network.output[name] for name in ("heatmaps", "logits")}
-        return [(name, tuple(value.shape)) for name, value in output.items()]
+def _shapes(network, outputs_of_size):
+    if outputs_of_size:
+        output = network(keras.Input((outputs_of_size, outputs_of_size, 3)))
+        return [(name, tuple(output[name].shape)) for name in ("heatmaps", "logits")]
     return [(weight.path, tuple(weight.shape)) for weight in network.weights]

@@ -5,6 +5,7 @@ statistics measured anew, Izmailov et al., "Averaging Weights Leads to Wider Opt
 """
 
 import dataclasses
+import logging
 import os
 from collections.abc import Callable, Sequence
 
@@ -14,7 +15,8 @@ from vac_tf.averaging.config import AveragingConfig
 from vac_tf.averaging.networks import averaged_outputs, averaged_weights, check_alike
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.label_groups.group import LabelGroup
-from vac_tf.datasets.run_splits import with_data
+from vac_tf.datasets.run_splits import read_run_splits, with_data
+from vac_tf.datasets.same_images import same_images
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches
 from vac_tf.inputs.prediction import predict
@@ -25,9 +27,12 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run_data import UsableSplits, read_usable_splits
 from vac_tf.training.weight_average import measure_statistics
 
+_LOGGER = logging.getLogger(__name__)
 # Settings of which images a run learns, and which select its network; and of what it sees.
 _SPLITS = ("dataset", "train_split", "validation_split", "validation_fraction", "paper_protocol")
 _SPLITS += ("max_images", "group_column", "group_file", "folds", "fold", "unknown_labels")
+_SPLITS += ("rap_partition",)
+_LEFT_BEHIND = {"config.json", "labels.json", "selection.json", "lock"}
 _INPUTS = ("image_size", "resize_kernel", "apply_exif_orientation", "backbone")
 
 
@@ -55,8 +60,10 @@ def average_runs(config: AveragingConfig) -> dict:
     target = RunFolder(config.run_dir)
     _check_is_new(target)
     networks = [load_network(folder.network_file) for folder in folders]
-    check_alike(networks, config.folders, outputs_only=config.way == "outputs")
+    size = new.image_size if config.way == "outputs" else 0
+    check_alike(networks, config.folders, outputs_of_size=size)
     splits = read_usable_splits(new)
+    _check_held_out(new, splits, config.folders[1:], configs[1:])
     score = _scorer(new, splits, config.batch_size, folders[0].read_label_groups())
     scores = [score(network) for network in networks]
     prepare = _statistics_measured(new, splits, config.statistics_batches)
@@ -186,20 +193,42 @@ def _check_settings(config: AveragingConfig, configs: Sequence[TrainConfig]) -> 
             )
 
 
+def _check_held_out(new: TrainConfig, splits: UsableSplits, paths, configs) -> None:
+    """Of runs whose data lies elsewhere: whether they were trained on what selects the average."""
+    for path, config in zip(paths, configs, strict=True):
+        if os.path.realpath(config.data_dir) == os.path.realpath(new.data_dir):
+            continue
+        try:
+            learnt = read_run_splits(config).train.image_paths
+        except (ValueError, OSError) as error:
+            _LOGGER.warning("Whether %s learnt what selects is not known: %s", path, error)
+            continue
+        count = int(same_images(splits.validation.image_paths, learnt).sum())
+        if count:
+            raise ValueError(
+                f"{path!r} was trained on {count} of the {len(splits.validation)} images"
+                f" ({splits.selected_on}) that are to say whether the average is better: its"
+                f" data_dir is {config.data_dir!r}, not {new.data_dir!r}. Train both on one split."
+            )
+
+
 def _check_is_new(folder: RunFolder) -> None:
-    if os.path.isdir(folder.path) and os.listdir(folder.path):
+    """What an average that was cut leaves behind may stand there: no network yet, no training."""
+    if os.path.isdir(folder.path) and set(os.listdir(folder.path)) - _LEFT_BEHIND:
         raise ValueError(f"run_dir {folder.path!r} is not empty: give a new folder.")
 
 
 def _write(target, config, first, network, names, mean, selected_on, way):
     """The new run, its network last: a folder without one is no run yet."""
+    epochs = [RunFolder(name).read_json("selection.json")["epoch"] for name in names]
     with target.claimed(config):
         target.write_json("labels.json", first.read_json("labels.json"))
         target.write_json(
             "selection.json",
             {
                 "weights": f"{way} average of {', '.join(names)}",
-                "epoch": max(RunFolder(n).read_json("selection.json")["epoch"] for n in names),
+                # A converted checkpoint has none.
+                "epoch": max((epoch for epoch in epochs if epoch is not None), default=None),
                 "validation_mAP": mean,
                 "selected_on": selected_on,
                 "averaged": names,

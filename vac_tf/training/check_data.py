@@ -1,7 +1,10 @@
 """The `--check_data` mode: opens every image and prints what the data set holds."""
 
 import contextlib
+import dataclasses
+import os
 import re
+import tempfile
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
@@ -9,7 +12,7 @@ from typing import Any
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.datasets.description import describe
-from vac_tf.datasets.label_groups import check_groups, describe_groups
+from vac_tf.datasets.label_groups import describe_groups
 from vac_tf.datasets.near_duplicates import look_alikes
 from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_splits
 from vac_tf.datasets.shared_groups import held_out_shares
@@ -19,11 +22,20 @@ from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import image_settings
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.distillation.start import describe_teacher, start_distillation
+from vac_tf.training.dual_stream.run import check_dual_stream
 from vac_tf.training.method_check import check_method
-from vac_tf.training.run_data import check_folds, check_selection
+from vac_tf.training.run_data import (
+    check_folds,
+    check_selection,
+    read_run_data,
+    read_usable_splits,
+)
+from vac_tf.training.step.accumulation import check_parts
+from vac_tf.training.step.precision_check import check_precision
 
 # Names, numbers and paths: what differs between reasons that are otherwise the same.
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\[[^]]*\]|\S*[\d/\\]\S*|\S+\.\w{2,4}\b""")
+_NO_FOLDER = os.path.join(tempfile.gettempdir(), "no_such_run")
 _SHOWN = 3  # rows or images with the same fault; the others are counted
 
 
@@ -53,7 +65,14 @@ def _describe(config, split):
 
 
 def _selected_on(config, fingerprints, read):
-    check_method(config)
+    if config.model == "classifier":
+        if config.run_dir:
+            RunFolder(config.run_dir).check(config)
+        check_method(config)
+    else:
+        # Without --run_dir as in a folder that is not there yet.
+        check_dual_stream(dataclasses.replace(config, run_dir=config.run_dir or _NO_FOLDER))
+    check_precision(config.precision)
     splits = read_run_splits(config, read)
     check_selection(splits, config.unknown_labels)
     check_folds(config, read)
@@ -61,7 +80,7 @@ def _selected_on(config, fingerprints, read):
         print(held_out_shares(splits.train, splits.validation, config.group_column))
     label_names = splits.train.label_names
     groups = read_label_groups(config.label_groups, label_names)
-    check_groups(splits.train, groups)
+    _check_batches(config, splits)
     if distillation := start_distillation(config, label_names, groups):
         if config.run_dir:
             distillation.teacher.check_unchanged(RunFolder(config.run_dir))
@@ -75,6 +94,15 @@ def _selected_on(config, fingerprints, read):
     for sentence in sentences:
         print(sentence)
     return splits.selected_on
+
+
+def _check_batches(config, splits):
+    """What a training asks of its batches and, where it has begun, of its data."""
+    config = dataclasses.replace(config, cache="none", cache_content="photographs")
+    data = read_run_data(config, read_usable_splits(config, splits))
+    check_parts(config.accumulate_steps, data.training.smallest_batch)
+    if config.run_dir:
+        data.check_unchanged(RunFolder(config.run_dir))
 
 
 def report_splits(

@@ -38,7 +38,7 @@ def take_gradient_step(trainer, loss_terms, batch, coupled_weight_decay: float =
         # The gradients carry the loss scale of mixed precision; so must the decay.
         decay = trainer.optimizer.scale_loss(ops.convert_to_tensor(coupled_weight_decay))
         gradients = [
-            gradient + decay * ops.cast(variable, gradient.dtype)
+            None if gradient is None else gradient + decay * ops.cast(variable, gradient.dtype)
             for gradient, variable in zip(gradients, variables, strict=True)
         ]
     trainer.optimizer.apply_gradients(zip(gradients, variables, strict=True))

@@ -17,6 +17,7 @@ from vac_tf.inputs.augmentation.specification import parse_layers
 from vac_tf.losses.consistency import get_form
 from vac_tf.losses.saliency import parse_losses
 from vac_tf.models.backbones import check_backbone_weights, check_image_size, get_backbone
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.consistency.drawing import check_drawing
 from vac_tf.training.consistency.settings import check_level
 from vac_tf.training.consistency.views import check_grid
@@ -73,11 +74,16 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
         if config.consistency_level != "logits":
             for transform in transforms:
                 transform.valid_mask(cells, cells, stride)
-    if config.init_run:
+    if config.init_run and not has_begun(config):
         check_init_run(config)
     check_distillation(config)
     if config.model == "classifier":
         _check_single_network(config)
+
+
+def has_begun(config: TrainConfig) -> bool:
+    """Whether a run has weights of its own, and needs what it began with no more."""
+    return bool(config.run_dir) and RunFolder(config.run_dir).has_state()
 
 
 def _check_table_settings(config):
@@ -207,7 +213,7 @@ def _check_single_network(config):
         raise ValueError(
             f"{', '.join(given)}: only for a dual-stream training; add --model=dual_stream."
         )
-    if config.saliency_run:
+    if config.saliency_run and not has_begun(config):
         check_saliency_run(config)
     if config.backbone != GIVEN:
         check_backbone_weights(config.backbone, config.backbone_weights)

@@ -31,7 +31,7 @@ from vac_tf.training.fine_tuning.start_from_run import start_from_run
 from vac_tf.training.following.follower import opened_board
 from vac_tf.training.following.validation_view import ValidationView
 from vac_tf.training.kept_networks import Selection, keep_best
-from vac_tf.training.method_check import check_method
+from vac_tf.training.method_check import check_method, has_begun
 from vac_tf.training.run_data import RunData, check_selection, read_run_data, read_usable_splits
 from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.classification_loss import classification_loss, loss_of_run
@@ -62,6 +62,8 @@ def start_classifier(
         precision=config.precision,
         quantization_aware=config.quantization_aware,
     )
+    if has_begun(config):  # Its weights are loaded; what it began with may be gone.
+        return network
     if config.saliency_run:
         start_from_saliency(network, config)
     if config.init_run:
@@ -159,19 +161,20 @@ def train_network(
         The progress, see `run_epochs`.
     """
     is_chief, steps = distribution.is_chief, data.training.steps_per_epoch
+    if is_chief:  # Before the folder takes what may differ, such as more epochs.
+        data.check_unchanged(folder)
+        if trainer.distillation:
+            trainer.distillation.teacher.check_unchanged(folder)
     with (
         folder.claimed(config) if is_chief else contextlib.nullcontext(),
         opened_board(config, folder, trainer, steps, is_chief) as board,
     ):
         if is_chief:
-            data.check_unchanged(folder)
             data.record(folder)
             if trainer.distillation:
-                trainer.distillation.teacher.check_unchanged(folder)
                 trainer.distillation.teacher.record(folder)
-        view = None
-        if board:
-            view = ValidationView(board, data, config.tensorboard_images, config.unknown_labels)
+        shown = config.tensorboard_images, config.unknown_labels
+        view = ValidationView(board, data, *shown) if board else None
         return run_epochs(
             TrainingRun(
                 config,

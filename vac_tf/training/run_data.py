@@ -3,7 +3,9 @@
 import contextlib
 import dataclasses
 import functools
+import hashlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -82,10 +84,20 @@ class RunData:
             "positive_ratio": [float(ratio) for ratio in self.positive_ratio],
             "selected_on": self.selected_on,
             "skipped_images": [list(row) for row in self.skipped],
+            "fingerprint": self.fingerprint(),
         }
         if self.label_groups:
             described["label_groups"] = groups_to_json(self.label_groups, self.label_names)
         return described
+
+    def fingerprint(self) -> str:
+        """Of names of images and labels, in their order: what epochs and selection go through."""
+        digest = hashlib.sha256(self.training.labels.numpy().tobytes())
+        digest.update(self.validation_labels.tobytes())
+        for source in (self.training.source, self.validation_source):
+            for path in source.split.image_paths:
+                digest.update(os.fsencode(os.path.basename(path)) + b"\0")
+        return digest.hexdigest()[:24]
 
     def record(self, folder: RunFolder) -> None:
         """Writes what the run keeps of its data into its folder."""
@@ -101,6 +113,8 @@ class RunData:
         written, now = folder.read_json("labels.json"), self.labels_description()
         names = ("label_names", "positive_ratio", "label_groups")
         changed = [name for name in names if written.get(name) != now.get(name)]
+        if written.get("fingerprint", now["fingerprint"]) != now["fingerprint"]:
+            changed.append("fingerprint (images, their order, or labels of single images)")
         if changed:
             raise ValueError(
                 f"The training data is not what it was when the run in {folder.path!r} began:"

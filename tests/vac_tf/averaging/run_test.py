@@ -12,11 +12,13 @@ from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from vac_tf.averaging import run as averaging
 from vac_tf.averaging.config import AveragingConfig
 from vac_tf.averaging.networks import averaged_outputs, averaged_weights
-from vac_tf.averaging.run import average_runs, format_average
+from vac_tf.averaging.run import _check_held_out, average_runs, format_average
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.evaluation import EvaluationConfig
+from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.evaluation.classification import evaluate
-from vac_tf.models.saving import load_network
+from vac_tf.models import build_classifier
+from vac_tf.models.saving import load_network, save_network
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run import run
 
@@ -144,3 +146,44 @@ def test_what_the_flags_cannot_mean_is_refused(runs, tmp_path):
     os.makedirs(tmp_path / "average" / "something")
     with pytest.raises(ValueError, match="is not empty: give a new folder"):
         average_runs(config_of(runs, tmp_path))
+
+
+def test_outputs_of_other_grids_are_refused_before_anything_is_scored(runs, tmp_path):
+    other = changed(runs[1], tmp_path, backbone="tiny8")
+    names = RunFolder(other).read_label_names()
+    save_network(build_classifier("tiny8", len(names)), RunFolder(other).network_file)
+    reason = r"heatmaps \(None, 2, 2, 12\) against heatmaps \(None, 4, 4, 12\)"
+    with pytest.raises(ValueError, match=reason):
+        average_runs(config_of([runs[0], other], tmp_path, way="outputs"))
+
+
+def test_runs_whose_data_lies_elsewhere_may_not_have_learnt_what_selects(runs, tmp_path):
+    theirs = RunFolder(runs[1]).read_config()
+    data = shutil.copytree(theirs.data_dir, tmp_path / "data")
+    other = changed(runs[1], tmp_path, data_dir=str(data))
+    # The same split of copies is no reason to refuse them.
+    _check_held_out(theirs, read_run_splits(theirs), [other], [RunFolder(other).read_config()])
+    drawn = dataclasses.replace(theirs, data_dir=str(data), split_seed=5)
+    with pytest.raises(ValueError, match="was trained on .* images .held-out"):
+        _check_held_out(theirs, read_run_splits(theirs), [other], [drawn])
+
+
+def test_a_converted_checkpoint_and_what_a_cut_average_left_are_no_hindrance(
+    runs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(averaging, "_scorer", lambda *_: lambda network: next(scores))
+    converted = changed(runs[1], tmp_path)
+    selection = RunFolder(converted).read_json("selection.json")
+    RunFolder(converted).write_json("selection.json", selection | {"epoch": None})
+    with monkeypatch.context() as patch:
+
+        def cut(*_):
+            raise KeyboardInterrupt
+
+        patch.setattr(averaging, "save_network", cut)
+        scores = iter([0.5, 0.5, 0.6])
+        with pytest.raises(KeyboardInterrupt):
+            average_runs(config_of([runs[0], converted], tmp_path))
+    scores = iter([0.5, 0.5, 0.6])
+    average_runs(config_of([runs[0], converted], tmp_path))
+    assert RunFolder(str(tmp_path / "average")).read_json("selection.json")["epoch"] == 1

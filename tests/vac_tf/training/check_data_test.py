@@ -12,7 +12,9 @@ from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.datasets import DatasetError
 from vac_tf.datasets.run_splits import read_run_splits
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.check_data import check_data
+from vac_tf.training.dual_stream.run import run_dual_stream
 from vac_tf.training.run import run
 
 ROWS = {"train": 6, "val": 3, "test": 2}
@@ -112,14 +114,27 @@ def test_equal_faults_of_images_are_counted(config, capsys):
     [
         ({"transforms": "hflp"}, "Unknown transform 'hflp'"),
         ({"warmup_epochs": 1000.0}, "warmup_epochs 1000 is longer than the run"),
+        ({"drop_remainder": True, "batch_size": 64}, "6 training images do not fill one batch"),
+        ({"accumulate_steps": 4, "batch_size": 4}, "last batch of an epoch has 2 images"),
+        ({"model": "dual_stream"}, "Phase 1b starts from a saliency network"),
+        ({"model": "dual_stream", "phases": "3"}, "Phase 3 needs phase 2"),
     ],
 )
 def test_settings_that_training_refuses_are_said_too(config, tmp_path, capsys, changes, message):
     config = dataclasses.replace(config, **changes)
+    train = run if config.model == "classifier" else run_dual_stream
+    config = dataclasses.replace(config, run_dir=str(tmp_path / "run"))
     with pytest.raises(ValueError, match=message) as error:
-        run(dataclasses.replace(config, run_dir=str(tmp_path / "run")))
+        train(config)
     assert not check_data(config)
     assert f"A training would stop: {error.value}" in capsys.readouterr().out
+
+
+def test_a_folder_of_another_run_is_said_too(config, tmp_path, capsys):
+    config = dataclasses.replace(config, run_dir=str(tmp_path / "run"))
+    RunFolder(config.run_dir).claim(dataclasses.replace(config, transforms="hflip"))
+    assert not check_data(config)
+    assert "belongs to another config" in capsys.readouterr().out
 
 
 def test_a_missing_validation_split_suggests_to_hold_images_out(config, tmp_path, capsys):

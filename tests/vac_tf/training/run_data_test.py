@@ -16,6 +16,7 @@ from vac_tf.datasets.run_splits import read_run_splits
 from vac_tf.evaluation.seen_images import shared_images
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.settings import known_labels
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.check_data import check_data
 from vac_tf.training.run import run
 from vac_tf.training.run_data import read_run_data
@@ -243,8 +244,37 @@ def test_a_run_is_not_continued_on_other_labels_or_rows(config):
                 run(config)
     with open(f"{config.data_dir}/train.csv", "a") as stream:
         stream.write("test0.png,1,1\n")
-    with pytest.raises(ValueError, match="training data is not .* positive_ratio of labels.json"):
+    with pytest.raises(ValueError, match="training data is not .* positive_ratio and fingerprint"):
         run(config)
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_run_is_not_continued_on_single_other_labels_or_in_another_order(config, split):
+    """Whose shares of positives are the same."""
+    run(config)
+    path, more = f"{config.data_dir}/{split}.csv", dataclasses.replace(config, epochs=2)
+    with open(path) as stream:
+        written = stream.read()
+    header, *rows = written.splitlines()
+    names, labels = zip(*(row.split(",", 1) for row in rows), strict=True)
+    turned = (*labels[1:], labels[0])
+    others = [f"{n},{row}" for n, row in zip(names, turned, strict=True)], rows[::-1]
+    for changed in others:
+        with open(path, "w") as stream:
+            stream.write("\n".join([header, *changed]) + "\n")
+        with pytest.raises(ValueError, match=r"fingerprint \(images, their order, or labels"):
+            run(more)
+        assert not check_data(more)
+    with open(path, "w") as stream:
+        stream.write(written)
+    # What was refused has changed nothing: not even its epochs are the folder's now.
+    assert check_data(config)
+    assert run(config)["epochs"] == 1
+    # A run that an earlier version began has no fingerprint.
+    folder = RunFolder(config.run_dir)
+    described = folder.read_json("labels.json")
+    folder.write_json("labels.json", {k: v for k, v in described.items() if k != "fingerprint"})
+    assert run(more)["epochs"] == 2
 
 
 def test_data_may_be_mended_before_the_first_step(config):

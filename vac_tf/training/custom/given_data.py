@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import hashlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -43,6 +44,11 @@ class GivenData(RunData):
     def naming_bad_images(self):
         """An error of the caller's pipeline is the caller's to read."""
         yield
+
+    def fingerprint(self) -> str:
+        """Of the labels of the validation, whose order may change from pass to pass."""
+        rows = sorted(row.tobytes() for row in self.validation_labels)
+        return hashlib.sha256(b"".join(rows)).hexdigest()[:24]
 
     def record(self, folder: RunFolder) -> None:
         """Writes what a pass over the training data told, too."""

@@ -14,6 +14,7 @@ from vac_tf.configs.fields import GIVEN
 from vac_tf.datasets.split import Split
 from vac_tf.geometry.transforms import Transform, parse_transforms
 from vac_tf.training.custom.given_data import image_size_of
+from vac_tf.training.weight_average import weight_keeper
 
 # Of images that are read from files, and so not of batches.
 _OF_FILES = ("dataset", "data_dir", "train_split", "validation_split", "validation_fraction")
@@ -90,8 +91,9 @@ def _of_optimizer(optimizer, settings):
     given = [name for name in own if name in settings]
     if given:
         raise ValueError(f"{given[0]} is a setting of 'sgd' and 'adamw': give it to the optimizer.")
-    values = {"optimizer": GIVEN, "ema_decay": optimizer.ema_momentum if optimizer.use_ema else 0.0}
-    rate = optimizer.get_config()["learning_rate"]
+    inner = weight_keeper(optimizer)
+    values = {"optimizer": GIVEN, "ema_decay": inner.ema_momentum if inner.use_ema else 0.0}
+    rate = inner.get_config()["learning_rate"]
     return values | ({"learning_rate": float(rate)} if isinstance(rate, (int, float)) else {})
 
 

@@ -42,7 +42,7 @@ def reduce_step(network, gradients: list, terms: dict, weight) -> tuple[list, di
 
     Args:
         network: whose statistics have been moved.
-        gradients: of this replica's loss, times its weight.
+        gradients: of this replica's loss, times its weight; None: of an unused weight.
         terms: float32 scalars by name, means over this replica's examples.
         weight: see `replica_weight`.
     """
@@ -51,12 +51,15 @@ def reduce_step(network, gradients: list, terms: dict, weight) -> tuple[list, di
     statistics = _unsynchronized_statistics(network)
     scalars = [_addable(name, value) * weight for name, value in terms.items()]
     moved = [tf.cast(variable.value, tf.float32) * weight for variable in statistics]
-    sums = _sums([*gradients, *moved, tf.stack(scalars)])
+    used = [gradient for gradient in gradients if gradient is not None]
+    sums = _sums([*used, *moved, tf.stack(scalars)])
     *means, scalars = [total / num_replicas() for total in sums]
-    for variable, value in zip(statistics, means[len(gradients) :], strict=True):
+    for variable, value in zip(statistics, means[len(used) :], strict=True):
         variable.assign(value)
+    of_used = iter(means[: len(used)])
+    reduced = [None if gradient is None else next(of_used) for gradient in gradients]
     named = zip(terms, tf.unstack(scalars), strict=True)
-    return means[: len(gradients)], {name: _as_it_was(name, value) for name, value in named}
+    return reduced, {name: _as_it_was(name, value) for name, value in named}
 
 
 def _sums(tensors):

@@ -40,8 +40,25 @@ def run_dual_stream(config: TrainConfig) -> dict[str, dict]:
         DivergenceError, TrainingInterrupted, OSError: as `vac_tf.training.run.run`.
     """
     folder = RunFolder(config.run_dir)
-    may_differ = _may_differ(config)
-    folder.check(config, may_differ)
+    phases, accounts = check_dual_stream(config)
+    with folder.claimed(config, _may_differ(config)):
+        for phase in phases:
+            _train_phase(config, folder, phase, accounts)
+        if phases[-1] in ("2", "3"):
+            _publish(RunFolder(phase_dir(config, phases[-1])), folder)
+    return accounts
+
+
+def check_dual_stream(config: TrainConfig) -> tuple[tuple[str, ...], dict[str, dict]]:
+    """Checks settings, folder and given runs of a dual-stream training, before data is read.
+
+    Returns:
+        The phases that are asked for, and the accounts of those that are finished.
+
+    Raises:
+        ValueError: as `run_dual_stream`.
+    """
+    RunFolder(config.run_dir).check(config, _may_differ(config))
     accounts = _read_accounts(config)
     phases = plan_phases(config, set(accounts))
     # What finished phases began with may be gone by now.
@@ -50,12 +67,7 @@ def run_dual_stream(config: TrainConfig) -> dict[str, dict]:
         check_method(phase_config(config, phase))
     if set(to_train) - {"3"}:
         check_stream_runs(config)
-    with folder.claimed(config, may_differ):
-        for phase in phases:
-            _train_phase(config, folder, phase, accounts)
-        if phases[-1] in ("2", "3"):
-            _publish(RunFolder(phase_dir(config, phases[-1])), folder)
-    return accounts
+    return phases, accounts
 
 
 def _train_phase(config, folder, phase, accounts):

@@ -9,8 +9,10 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw, ImageFont
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.figures.heatmap_overlay import overlay
 from vac_tf.inputs.prediction import inference
+from vac_tf.losses.label_groups import grouped_probabilities
 
 _SIDES = (96, 192)  # Pixels of a view in a picture, at least and at most.
 _CAPTION, _GAP = 18, 2  # Pixels: height of the captions, width between the views.
@@ -43,6 +45,7 @@ def write_pictures(
     images: np.ndarray,
     examples: Sequence[tuple[int, int]],
     label_names: Sequence[str],
+    label_groups: Sequence[LabelGroup] = (),
 ) -> None:
     """Writes a picture per example, under its number and its label.
 
@@ -51,12 +54,13 @@ def write_pictures(
         images: float32 `[N, H, W, 3]` in 0..255, of the examples.
         examples: see `choose_examples`.
         label_names: L names.
+        label_groups: labels that exclude each other.
     """
     for number, (_, column) in enumerate(examples):
         image = images[number]
         outputs = inference(network)(tf.constant(np.stack([image, image[:, ::-1]])))
         heatmaps = tf.cast(outputs["heatmaps"], tf.float32).numpy()[..., column]
-        probabilities = tf.sigmoid(tf.cast(outputs["logits"], tf.float32)).numpy()[:, column]
+        probabilities = grouped_probabilities(outputs["logits"], label_groups).numpy()[:, column]
         picture = mirror_picture(image, heatmaps, probabilities)
         tf.summary.image(
             f"heatmaps/{number + 1:02d} {label_names[column]}",

@@ -3,6 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
+from vac_tf.losses.label_groups import grouped_probabilities
 from vac_tf.training.following.board import Board
 from vac_tf.training.following.heatmap_pictures import choose_examples, write_pictures
 from vac_tf.training.following.precision_recall import write_curves
@@ -45,16 +46,14 @@ class ValidationView:
                 value = evaluation["label_based"][name]
                 if value is not None:
                     tf.summary.scalar(f"metrics/{name}", value)
-            write_curves(self._labels, _sigmoid(logits), names)
+            groups = self._data.label_groups
+            probabilities = grouped_probabilities(tf.constant(logits), groups).numpy()
+            write_curves(self._labels, probabilities, names)
             if self._examples:
-                write_pictures(network, self._shown_images(), self._examples, names)
+                write_pictures(network, self._shown_images(), self._examples, names, groups)
 
     def _shown_images(self):
         if self._images is None:
             rows = [row for row, _ in self._examples]
             self._images = self._data.validation_images(rows)
         return self._images
-
-
-def _sigmoid(logits):
-    return tf.sigmoid(tf.constant(logits, tf.float32)).numpy()

@@ -11,9 +11,11 @@ from vac_tf.datasets.fixations.run_splits import (
     read_saliency_splits,
 )
 from vac_tf.datasets.fixations.split import SaliencySplit
+from vac_tf.runs.folder import RunFolder
 from vac_tf.training.check_data import report_splits
 from vac_tf.training.method_check import check_saliency_method
-from vac_tf.training.saliency.data import check_evaluation_split
+from vac_tf.training.saliency.data import check_batches, check_evaluation_split
+from vac_tf.training.step.precision_check import check_precision
 
 
 def check_saliency_data(config: SaliencyConfig) -> bool:
@@ -40,8 +42,12 @@ def check_saliency_data(config: SaliencyConfig) -> bool:
 
 
 def _selected_on(config, found):
+    if config.run_dir:
+        RunFolder(config.run_dir).check(config)
     check_saliency_method(config)
-    *_, selected_on = read_saliency_splits(config, found)
+    check_precision(config.precision)
+    train, _, selected_on = read_saliency_splits(config, found)
+    check_batches(config, len(train))
     check_evaluation_split(config, found)
     return selected_on
 

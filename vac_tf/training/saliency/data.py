@@ -27,6 +27,7 @@ from vac_tf.inputs.settings import (
     usable_parts,
 )
 from vac_tf.runs.folder import RunFolder
+from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step_memory import check_step_memory
 
 
@@ -94,10 +95,19 @@ def read_usable_splits(config: SaliencyConfig) -> SaliencySplits:
     """
     train, validation, selected_on = read_saliency_splits(config)
     train, validation, skipped = usable_parts(config, train, validation)
-    check_step_memory(min(config.batch_size, len(train)), (config.image_size,))
-    if config.drop_remainder:
-        check_full_batch(len(train), config.batch_size)
+    check_batches(config, len(train))
     return SaliencySplits(train, validation, selected_on, skipped)
+
+
+def check_batches(config: SaliencyConfig, num_images: int) -> None:
+    """Raises ValueError where an epoch of so many images has a batch that cannot be trained on."""
+    size = min(config.batch_size, num_images)
+    check_step_memory(size, (config.image_size,))
+    if config.drop_remainder:
+        check_full_batch(num_images, config.batch_size)
+    else:
+        size = num_images % size or size
+    check_parts(config.accumulate_steps, size)
 
 
 def check_evaluation_split(

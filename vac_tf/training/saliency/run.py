@@ -26,7 +26,6 @@ from vac_tf.training.saliency.data import (
     read_usable_splits,
 )
 from vac_tf.training.saliency.trainer import SaliencyTrainer
-from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.step.precision_check import check_precision
 from vac_tf.training.validation import validate
@@ -58,7 +57,6 @@ def run_saliency(config: SaliencyConfig) -> dict:
     with folder.claimed(config):
         # ---- Targets, trainer
         data = prepare_saliency_data(config, splits)
-        check_parts(config.accumulate_steps, data.training.smallest_batch)
         trainer = build_saliency_trainer(config, network, data.training.steps_per_epoch)
         data.check_unchanged(folder)
         folder.write_json("saliency_data.json", data.description())

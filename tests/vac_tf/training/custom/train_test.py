@@ -1,5 +1,7 @@
 """Training from Python with one's own parts, into a run folder like any other."""
 
+import json
+
 import keras
 import numpy as np
 import pytest
@@ -151,3 +153,43 @@ def test_other_arguments_are_refused(trained, tmp_path):
     ]:
         with pytest.raises(ValueError, match=message):
             vac_tf.train(**new | changed)
+
+
+def test_an_optimizer_that_scales_the_loss_is_taken_as_what_it_wraps(tmp_path):
+    inner = keras.optimizers.SGD(1e-3, use_ema=True, ema_momentum=0.9)
+    vac_tf.train(
+        own_backbone(),
+        own_batches(),
+        validation=own_batches(1, has_weights=False),
+        optimizer=keras.optimizers.LossScaleOptimizer(inner),
+        precision="mixed_float16",
+        epochs=1,
+        run_dir=str(tmp_path / "run"),
+    )
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["learning_rate"] == pytest.approx(1e-3) and config["ema_decay"] == 0.9
+
+
+class HalfUsed(keras.layers.Layer):
+    """A layer with a weight that it does not use."""
+
+    def build(self, shape):
+        self.unused = self.add_weight(shape=(2,), initializer="ones", name="unused")
+
+    def call(self, features):
+        return features
+
+
+def test_coupled_decay_leaves_a_weight_that_gets_no_gradient(tmp_path):
+    backbone = own_backbone()
+    layer = HalfUsed()
+    vac_tf.train(
+        keras.Model(backbone.input, layer(backbone.output)),
+        own_batches(),
+        validation=own_batches(1, has_weights=False),
+        optimizer="sgd",
+        weight_decay=0.01,
+        epochs=1,
+        run_dir=str(tmp_path / "run"),
+    )
+    np.testing.assert_array_equal(layer.unused, 1.0)

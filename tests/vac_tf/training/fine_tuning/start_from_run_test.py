@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import shutil
 
 import keras
 import numpy as np
@@ -81,6 +82,11 @@ def test_a_run_starts_from_another_and_is_continued(tiny_settings, tiny_backbone
     assert 0 < max(largest) < 0.1
     with pytest.raises(ValueError, match="init_run"):
         run(dataclasses.replace(second, init_run=""))
+    # The run has weights of its own now: the first may go.
+    shutil.rmtree(first.run_dir)
+    assert run(dataclasses.replace(second, epochs=2))["epochs"] == 2
+    with pytest.raises(ValueError, match="No config.json in .*first"):
+        run(dataclasses.replace(second, run_dir=str(tmp_path / "fourth")))
 
 
 def test_what_cannot_start_a_network_is_refused(config, tmp_path):

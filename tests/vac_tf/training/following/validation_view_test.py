@@ -10,6 +10,7 @@ from PIL import Image
 from sklearn.metrics import precision_score, recall_score
 
 from tests.vac_tf.event_reader import steps, tags, values
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.following import precision_recall
 from vac_tf.training.following.board import Board
@@ -34,9 +35,16 @@ def as_network(images, training=False):
 
 @pytest.fixture
 def shown(tmp_path):
+    return show(tmp_path)
+
+
+def show(tmp_path, groups=()):
     """The folder of a validation that was shown after two epochs, and the curves of its labels."""
     data = types.SimpleNamespace(
-        validation_labels=LABELS, label_names=NAMES, validation_images=lambda rows: IMAGES[rows]
+        validation_labels=LABELS,
+        label_names=NAMES,
+        validation_images=lambda rows: IMAGES[rows],
+        label_groups=groups,
     )
     board = Board(RunFolder(str(tmp_path)), 5, ("loss",))
     view = ValidationView(board, data, 3, "ignore")
@@ -64,6 +72,16 @@ def test_curves_are_those_of_scikit_learn(shown):
             assert curve[4, place] == pytest.approx(precision_score(truth[known], decided))
             assert curve[5, place] == pytest.approx(recall_score(truth[known], decided))
         assert curve[0, 0] + curve[1, 0] == known.sum()
+
+
+def test_labels_that_exclude_each_other_have_the_probabilities_of_their_group(tmp_path):
+    shown = show(tmp_path, (LabelGroup("animal", (0, 1)),))
+    known = ~np.isnan(LABELS[:, 1])
+    softmax = 1 / (1 + np.exp(LOGITS[:, 0] - LOGITS[:, 1]))
+    curve = values(shown, "precision_recall/dog/wolf/pr_curves")[0]
+    decided = softmax[known] >= 100 / 200
+    assert curve[5, 100] == pytest.approx(recall_score(LABELS[known, 1], decided))
+    assert not np.array_equal(decided, LOGITS[known, 1] >= 0)
 
 
 def test_many_decisions_are_counted_in_parts(tmp_path, monkeypatch):

@@ -47,4 +47,11 @@ def test_a_split_that_could_not_be_evaluated_stops_a_training(tmp_path, capsys):
     printed = capsys.readouterr().out
     assert "A training would stop: No fixations_val*.json" in printed
     assert "name another one with --evaluation_split." in printed
-    assert check_saliency_data(dataclasses.replace(config, evaluation_split="train"))
+    config = dataclasses.replace(config, evaluation_split="train")
+    assert check_saliency_data(config)
+    for changes, reason in (
+        ({"batch_size": 64, "drop_remainder": True}, "do not fill one batch of 64"),
+        ({"batch_size": 3, "accumulate_steps": 3}, "fewer than the 3 parts of --accumulate_steps"),
+    ):
+        assert not check_saliency_data(dataclasses.replace(config, **changes))
+        assert reason in capsys.readouterr().out

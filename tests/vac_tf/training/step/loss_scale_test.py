@@ -33,3 +33,13 @@ def test_a_step_that_overflows_is_left_out():
     trainer.fit(batch, shuffle=False, verbose=0, callbacks=[guard])
     assert int(optimizer.iterations) == 1
     assert not np.array_equal(trainer.trainable_variables[0], weights[0])
+
+
+def test_a_given_optimizer_has_its_loss_scaled_too():
+    config = TrainConfig(precision="mixed_float16")
+    given = keras.optimizers.SGD(0.01)
+    for optimizer in (given, keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.01))):
+        trainer = build_trainer("hflip", build_network("mixed_float16"))
+        compile_trainer(config, trainer, steps_per_epoch=3, optimizer=optimizer)
+        assert isinstance(trainer.optimizer, keras.optimizers.LossScaleOptimizer)
+        assert isinstance(trainer.optimizer.inner_optimizer, keras.optimizers.SGD)
