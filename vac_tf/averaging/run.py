@@ -5,7 +5,6 @@ statistics measured anew, Izmailov et al., "Averaging Weights Leads to Wider Opt
 """
 
 import dataclasses
-import logging
 import os
 from collections.abc import Callable, Sequence
 
@@ -15,8 +14,8 @@ from vac_tf.averaging.config import AveragingConfig
 from vac_tf.averaging.networks import averaged_outputs, averaged_weights, check_alike
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.label_groups.group import LabelGroup
-from vac_tf.datasets.run_splits import read_run_splits, with_data
-from vac_tf.datasets.same_images import same_images
+from vac_tf.datasets.run_splits import with_data
+from vac_tf.evaluation.seen_images import seen_images
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import Augmentation, TrainingBatches, evaluation_batches
 from vac_tf.inputs.prediction import predict
@@ -27,7 +26,6 @@ from vac_tf.runs.folder import RunFolder
 from vac_tf.training.run_data import UsableSplits, read_usable_splits
 from vac_tf.training.weight_average import measure_statistics
 
-_LOGGER = logging.getLogger(__name__)
 # Settings of which images a run learns, and which select its network; and of what it sees.
 _SPLITS = ("dataset", "train_split", "validation_split", "validation_fraction", "paper_protocol")
 _SPLITS += ("max_images", "group_column", "group_file", "folds", "fold", "unknown_labels")
@@ -198,15 +196,10 @@ def _check_held_out(new: TrainConfig, splits: UsableSplits, paths, configs) -> N
     for path, config in zip(paths, configs, strict=True):
         if os.path.realpath(config.data_dir) == os.path.realpath(new.data_dir):
             continue
-        try:
-            learnt = read_run_splits(config).train.image_paths
-        except (ValueError, OSError) as error:
-            _LOGGER.warning("Whether %s learnt what selects is not known: %s", path, error)
-            continue
-        count = int(same_images(splits.validation.image_paths, learnt).sum())
-        if count:
+        seen = seen_images(config, splits.validation)  # Which warns where it cannot know.
+        if seen and seen.trained_on:
             raise ValueError(
-                f"{path!r} was trained on {count} of the {len(splits.validation)} images"
+                f"{path!r} was trained on {seen.trained_on} of the {len(splits.validation)} images"
                 f" ({splits.selected_on}) that are to say whether the average is better: its"
                 f" data_dir is {config.data_dir!r}, not {new.data_dir!r}. Train both on one split."
             )

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable
@@ -35,7 +34,6 @@ from vac_tf.training.step.precision_check import check_precision
 
 # Names, numbers and paths: what differs between reasons that are otherwise the same.
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\[[^]]*\]|\S*[\d/\\]\S*|\S+\.\w{2,4}\b""")
-_NO_FOLDER = os.path.join(tempfile.gettempdir(), "no_such_run")
 _SHOWN = 3  # rows or images with the same fault; the others are counted
 
 
@@ -70,8 +68,8 @@ def _selected_on(config, fingerprints, read):
             RunFolder(config.run_dir).check(config)
         check_method(config)
     else:
-        # Without --run_dir as in a folder that is not there yet.
-        check_dual_stream(dataclasses.replace(config, run_dir=config.run_dir or _NO_FOLDER))
+        with tempfile.TemporaryDirectory() as empty:  # Stands for the --run_dir that is not given.
+            check_dual_stream(dataclasses.replace(config, run_dir=config.run_dir or empty))
     check_precision(config.precision)
     splits = read_run_splits(config, read)
     check_selection(splits, config.unknown_labels)

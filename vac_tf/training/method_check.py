@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 from collections.abc import Sequence
 
 import keras
@@ -74,16 +75,20 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
         if config.consistency_level != "logits":
             for transform in transforms:
                 transform.valid_mask(cells, cells, stride)
-    if config.init_run and not has_begun(config):
+    if begins_with(config, config.init_run):
         check_init_run(config)
     check_distillation(config)
     if config.model == "classifier":
         _check_single_network(config)
 
 
-def has_begun(config: TrainConfig) -> bool:
-    """Whether a run has weights of its own, and needs what it began with no more."""
-    return bool(config.run_dir) and RunFolder(config.run_dir).has_state()
+def begins_with(config: TrainConfig, start: str) -> bool:
+    """Whether a run begins with the network of the run in `start`.
+
+    One that has weights of its own, which are loaded later, may do without where `start` is gone.
+    """
+    has_begun = bool(config.run_dir) and RunFolder(config.run_dir).has_state()
+    return bool(start) and (os.path.isdir(start) or not has_begun)
 
 
 def _check_table_settings(config):
@@ -213,7 +218,7 @@ def _check_single_network(config):
         raise ValueError(
             f"{', '.join(given)}: only for a dual-stream training; add --model=dual_stream."
         )
-    if config.saliency_run and not has_begun(config):
+    if begins_with(config, config.saliency_run):
         check_saliency_run(config)
     if config.backbone != GIVEN:
         check_backbone_weights(config.backbone, config.backbone_weights)

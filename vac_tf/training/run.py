@@ -31,7 +31,7 @@ from vac_tf.training.fine_tuning.start_from_run import start_from_run
 from vac_tf.training.following.follower import opened_board
 from vac_tf.training.following.validation_view import ValidationView
 from vac_tf.training.kept_networks import Selection, keep_best
-from vac_tf.training.method_check import check_method, has_begun
+from vac_tf.training.method_check import begins_with, check_method
 from vac_tf.training.run_data import RunData, check_selection, read_run_data, read_usable_splits
 from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.classification_loss import classification_loss, loss_of_run
@@ -62,11 +62,9 @@ def start_classifier(
         precision=config.precision,
         quantization_aware=config.quantization_aware,
     )
-    if has_begun(config):  # Its weights are loaded; what it began with may be gone.
-        return network
-    if config.saliency_run:
+    if begins_with(config, config.saliency_run):
         start_from_saliency(network, config)
-    if config.init_run:
+    if begins_with(config, config.init_run):
         start_from_run(network, config, label_names)
     return network
 

@@ -121,9 +121,17 @@ def build_optimizer(
         optimizer = classes.AdamW(weight_decay=config.weight_decay, **options)
     if backbone:
         optimizer.set_backbone_rate(backbone)
-    if config.precision == "mixed_float16":
-        return keras.optimizers.LossScaleOptimizer(optimizer)
-    return optimizer
+    return with_scaled_loss(optimizer, config.precision)
+
+
+def with_scaled_loss(
+    optimizer: keras.optimizers.Optimizer, precision: str
+) -> keras.optimizers.Optimizer:
+    """The optimizer that scales the loss where the precision asks for it; once."""
+    is_scaled = isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+    if precision != "mixed_float16" or is_scaled:
+        return optimizer
+    return keras.optimizers.LossScaleOptimizer(optimizer)
 
 
 def leave_undecayed(optimizer, variables) -> None:

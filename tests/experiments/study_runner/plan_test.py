@@ -6,7 +6,7 @@ import pytest
 
 from experiments.study_runner.plan import read_study
 from experiments.study_runner.running import Places, ordered
-from tests.experiments.study_runner.study_files import FILE
+from tests.experiments.study_runner.study_files import AVERAGED, FILE
 from tools.python_imports import REPOSITORY
 
 COMMITTED = sorted((REPOSITORY / "experiments" / "study").glob("*.toml"))
@@ -91,25 +91,7 @@ def test_no_file(tmp_path):
 
 
 def test_rows_of_other_draws_of_averages_and_of_the_same_run(write):
-    study = read_study(
-        write(
-            FILE
-            + """
-[rows.other]
-seed_offset = 100
-flags = { transforms = "hflip" }
-
-[rows.soup]
-program = "average_runs.py"
-needs = ["weak", "other"]
-flags = { runs = "{runs_dir}/weak_seed{seed},{runs_dir}/other_seed{seed}" }
-
-[rows.views]
-run_of = "soup"
-evaluation = { tta = "hflip" }
-"""
-        )
-    )
+    study = read_study(write(FILE + AVERAGED))
     other, soup, views = (study.rows[key] for key in ("other", "soup", "views"))
     assert "--seed=101" in study.train_flags(other, 1) and other.is_trained
     assert not any("seed=" in flag.split("{")[0] for flag in study.train_flags(soup, 1))

@@ -6,18 +6,7 @@ import pytest
 
 from experiments.study_runner import running
 from experiments.study_runner.plan import read_study
-from tests.experiments.study_runner.study_files import FILE
-
-ROWS = """
-[rows.soup]
-program = "average_runs.py"
-needs = ["weak", "strong"]
-flags = { runs = "{runs_dir}/weak_seed{seed},{runs_dir}/strong_seed{seed}" }
-
-[rows.views]
-run_of = "soup"
-evaluation = { tta = "hflip" }
-"""
+from tests.experiments.study_runner.study_files import AVERAGED, FILE
 
 
 @pytest.fixture
@@ -38,9 +27,9 @@ def started(monkeypatch):
 
 def test_runs_that_a_row_starts_from_are_made_again_in_a_fresh_clone(tmp_path, started):
     file = tmp_path / "small.toml"
-    file.write_text(FILE + ROWS)
+    file.write_text(FILE + AVERAGED)
     study, places = read_study(str(file)), running.Places(tmp_path, tmp_path / "runs")
-    needed = [("train.py", "weak_seed0"), ("train.py", "strong_seed0")]
+    needed = [("train.py", "weak_seed0"), ("train.py", "other_seed0")]
     whole = [*needed, ("average_runs.py", "soup_seed0"), ("evaluate.py", "soup_seed0")]
     with pytest.raises(running.RowFailed):
         running.run_row(study, study.rows["views"], 0, places)

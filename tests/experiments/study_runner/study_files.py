@@ -55,6 +55,22 @@ rows = ["weak", "strong", "chosen"]
 by_label = true
 """
 
+# Rows of another draw, of an average, and of the average's run again.
+AVERAGED = """
+[rows.other]
+seed_offset = 100
+flags = { transforms = "hflip" }
+
+[rows.soup]
+program = "average_runs.py"
+needs = ["weak", "other"]
+flags = { runs = "{runs_dir}/weak_seed{seed},{runs_dir}/other_seed{seed}" }
+
+[rows.views]
+run_of = "soup"
+evaluation = { tta = "hflip" }
+"""
+
 
 def raw_result(study, key, seed, quality, held_out, labels=None):
     """A raw result whose logits are the labels, `quality` of them, and noise."""

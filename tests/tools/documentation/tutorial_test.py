@@ -61,8 +61,7 @@ def test_a_run_of_own_parts_is_trained_and_continued(executed):
     epochs, *printed_values = printed(executed, "print(len(history")
     loss, validation = map(ast.literal_eval, printed_values)
     assert epochs.startswith("8 epochs") and len(loss) == len(validation) == 8
-    # mAP of few images after few steps goes up and down with the processor's rounding.
-    assert loss[-1] < loss[0] - 0.3 and max(validation) <= 1
+    assert loss[-1] < loss[0] - 0.3 and validation[-1] > validation[0]
     assert (folder / "runs/tutorial/network.keras").exists()
     mean, inconsistency = printed(executed, 'print("mAP"')
     assert 0 < float(mean.split()[-1]) <= 1 and 0 <= float(inconsistency.split()[-1]) < 1

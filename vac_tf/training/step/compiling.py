@@ -6,9 +6,9 @@ import keras
 
 from vac_tf.training.distributed.distribution import ONE_DEVICE, Distribution
 from vac_tf.training.fine_tuning.backbone_rate import BackboneRate
-from vac_tf.training.schedules import build_optimizer, leave_undecayed
+from vac_tf.training.schedules import build_optimizer, leave_undecayed, with_scaled_loss
 from vac_tf.training.step.compiled_trainer import uses_xla
-from vac_tf.training.weight_average import keep_weights_apart, weight_keeper
+from vac_tf.training.weight_average import keep_weights_apart
 
 
 def compile_trainer(
@@ -22,9 +22,10 @@ def compile_trainer(
 ) -> None:
     """Gives a trainer the optimizer of its run, with every variable made, ready to be restored."""
     with distribution.scope():
-        optimizer = optimizer or build_optimizer(config, steps_per_epoch, backbone)
-        if config.precision == "mixed_float16" and weight_keeper(optimizer) is optimizer:
-            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        if optimizer:
+            optimizer = with_scaled_loss(optimizer, config.precision)
+        else:
+            optimizer = build_optimizer(config, steps_per_epoch, backbone)
         if config.optimizer == "adamw" and not config.decay_all_weights:
             leave_undecayed(optimizer, trainer.trainable_variables)
         optimizer.build(trainer.trainable_variables)

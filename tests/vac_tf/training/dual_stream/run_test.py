@@ -191,8 +191,7 @@ def test_phase_3_moves_everything(finished):
 
 def test_phase_1b_starts_from_the_saliency_network_without_its_last_convolution(finished):
     config, _ = finished
-    begun = phase_config(config, "1b")
-    started = start_classifier(dataclasses.replace(begun, run_dir=""), ("one", "two"))
+    started = start_classifier(phase_config(config, "1b"), ("one", "two"))
     saliency = load_network(os.path.join(config.saliency_run, "network.keras"))
     expected = saliency.get_weights()[:-2]  # Kernel and bias of the last convolution.
     assert_equal(without_head(started).get_weights(), expected)
