@@ -67,7 +67,7 @@ def _lines(name: str, around: tuple[str, ...]) -> Iterator[str]:
     if path in around:
         raise absl_flags.IllegalFlagValueError(f"Flag file {name!r} includes itself.")
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             lines = [line.strip() for line in file]
     except (OSError, UnicodeDecodeError) as error:
         raise absl_flags.IllegalFlagValueError(f"Unable to read --flagfile: {error}.") from error
@@ -77,7 +77,7 @@ def _lines(name: str, around: tuple[str, ...]) -> Iterator[str]:
 
 def _find(name: str) -> str:
     """Path of a flag file or recipe."""
-    if os.path.exists(name):
+    if os.path.exists(name) and not os.path.isdir(name):
         return name
     recipe = name.removeprefix(_IN_THE_CHECKOUT).removesuffix(_SUFFIX)
     for folder in _recipe_folders():

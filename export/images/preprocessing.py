@@ -6,13 +6,13 @@ same values to `resize_tolerance`.
 
 import io
 import math
+import struct
 
 import numpy as np
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
     Image,
-    ImageOps,
     JpegImagePlugin,
     PngImagePlugin,
     WebPImagePlugin,
@@ -35,6 +35,16 @@ _DECODERS = {
     "BMP": BmpImagePlugin.BmpImageFile,
     "GIF": GifImagePlugin.GifImageFile,
     "WEBP": WebPImagePlugin.WebPImageFile,
+}
+_EXIF_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
 }
 
 
@@ -158,9 +168,18 @@ def _decode_with_pillow(data, header, apply_exif_orientation, divisor):
         image.load()
         upright = image
         if apply_exif_orientation:
-            upright = ImageOps.exif_transpose(image)
+            turn = _TURNS.get(_orientation(image))
+            upright = image if turn is None else image.transpose(turn)
             size = size if upright.size == image.size else size[::-1]
         return _to_rgb(upright, header.format), size
+
+
+def _orientation(image):
+    """The EXIF code of an image, None without one; damaged EXIF data say nothing."""
+    try:
+        return image.getexif().get(_EXIF_ORIENTATION)
+    except (ValueError, SyntaxError, struct.error):
+        return None
 
 
 def _to_rgb(image: Image.Image, image_format: str) -> np.ndarray:

@@ -14,6 +14,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine.flags").write_text("\n".join(SETTINGS))
     (tmp_path / "other.flags").write_text("--b=2\n")
+    (tmp_path / "notepad.flags").write_text("# mine\n--b=2\n", encoding="utf-8-sig")
 
 
 @pytest.mark.parametrize(
@@ -48,12 +49,22 @@ def test_a_file_comes_before_a_recipe_of_its_name(tmp_path):
     assert expand(["--flagfile=table_acf"]) == ["--mine"]
 
 
+def test_a_folder_of_its_name_does_not_hide_a_recipe(tmp_path):
+    expected = expand(["--flagfile=table_acf"])
+    (tmp_path / "table_acf").mkdir()
+    assert expand(["--flagfile=table_acf"]) == expected
+
+
+def test_a_byte_order_mark_is_no_argument():
+    assert expand(["--flagfile=notepad.flags"]) == ["--b=2"]
+
+
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
         ("--flagfile=table_afc", "nor a recipe has this name. Did you mean the recipe table_acf"),
         ("--flagfile", "--flagfile needs the name of a file"),
-        ("--flagfile=.", "Unable to read --flagfile: .*directory"),
+        ("--flagfile=.", "neither a file nor a recipe has this name"),
         ("--flagfile=loop.flags", "Flag file 'loop.flags' includes itself"),
         ("--flagfile=bytes.flags", "Unable to read --flagfile: 'utf-8'"),
     ],

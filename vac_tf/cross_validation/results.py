@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 
 import numpy as np
 import scipy.special
@@ -132,6 +133,7 @@ def write_scores(parts: list[FoldScores], path: str) -> None:
     logits, labels = _joined(parts, "logits"), _joined(parts, "labels")
     probabilities = _joined(parts, "probabilities")
     paths = [path for part in parts for path in part.split.image_paths]
+    paths = [os.fsencode(path).decode(errors="backslashreplace") for path in paths]
     columns = {
         "image": pa.array(paths, pa.string()),
         "fold": pa.array(np.repeat(*_numbers(parts)), pa.int32()),

@@ -55,14 +55,20 @@ def _train_and_score(config, number, train) -> FoldScores:
     _LOGGER.info("Fold %d of %d: %s", number + 1, config.folds, folder)
     train(dataclasses.replace(config, fold=number, run_dir=folder))
     keras.backend.clear_session()  # Or the graphs of all folds stay in memory.
-    scores = _score(folder, number)
+    scores = _score(folder, number, config.skip_bad_images)
     keras.backend.clear_session()
     return scores
 
 
-def _score(folder: str, number: int) -> FoldScores:
+def _score(folder: str, number: int, skip_bad_images: bool) -> FoldScores:
     evaluated = evaluate_run(
-        EvaluationConfig(run_dir=folder, split=OUT_OF_FOLD, inconsistency=False, report=False)
+        EvaluationConfig(
+            run_dir=folder,
+            split=OUT_OF_FOLD,
+            inconsistency=False,
+            report=False,
+            skip_bad_images=skip_bad_images,
+        )
     )
     return FoldScores(
         number,

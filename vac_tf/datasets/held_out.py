@@ -103,9 +103,9 @@ def draw_images(split: Split, count: int, seed: int) -> Split:
 
 
 def _in_drawn_order(images: list[str], seed: int) -> list[str]:
-    names = {path: name_of(path) for path in images}
+    names = {path: os.path.abspath(name_of(path)) for path in images}
     root = os.path.commonpath([os.path.dirname(name) for name in names.values()])
-    return sorted(images, key=lambda path: _digest(os.path.relpath(names[path], root or "."), seed))
+    return sorted(images, key=lambda path: _digest(os.path.relpath(names[path], root), seed))
 
 
 def _digest(name: str, seed: int) -> bytes:

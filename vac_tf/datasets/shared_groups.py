@@ -19,8 +19,8 @@ def grouped_train_split(train: Split, config: TrainConfig) -> Split:
     if train.groups is None:
         raise DatasetError(
             f"The training split {config.train_split!r} of dataset {config.dataset} has no column"
-            f" {config.group_column!r} (--group_column). Name a table of images and groups with"
-            " --group_file."
+            f" {config.group_column!r} (--group_column). Name one that it has, or a table of images"
+            " and groups with --group_file."
         )
     return train
 

@@ -147,9 +147,9 @@ def evaluate_run(config: EvaluationConfig) -> EvaluatedRun:
     if config.save_scores:
         save_scores(folder, split, odds)
     if config.tunes:
-        evaluation["tuned_thresholds"] = tune_run(folder, config, run_config, split, known, logits)
+        evaluation["tuned_thresholds"] = tune_run(folder, config, own_config, split, known, logits)
     elif rule:
-        evaluation["tuned_thresholds"] = measure_run(config, run_config, rule, split, known, logits)
+        evaluation["tuned_thresholds"] = measure_run(config, own_config, rule, split, known, logits)
     evaluation["conventions"] |= _describe_selection(folder, own_config, split, config.split)
     evaluation["conventions"] |= _describe_images(
         config, run_config, split, skipped, predicted.transforms

@@ -1,6 +1,7 @@
 """Thresholds of a run: tuned into its folder, or measured on images they were not tuned on."""
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,7 @@ def tune_run(
     Args:
         folder: The run.
         config: What to tune, and the name of the split.
-        run_config: The run's, with the folder where the data lies now.
+        run_config: The run's, with the folder where its own data lies now.
         split: The images.
         labels: `[N, L]` of the split, values 0, 1 or NaN (left out).
         logits: float32 `[N, L]` of the network.
@@ -113,7 +114,7 @@ def measure_run(
         How the rule was tuned, and `comparison` and `calibration` on this split.
     """
     tuned_on = rule.tuning["split"]
-    shared = len(split) if tuned_on == config.split else _shared(split, run_config, tuned_on)
+    shared = _shared(config, run_config, split, tuned_on)
     if shared:
         _LOGGER.warning(
             "The thresholds were tuned on %d of these %d images: their gain flatters.",
@@ -159,25 +160,28 @@ def _warn_of_losses(comparison, config) -> None:
         )
 
 
-def _shared(split: Split, run_config: TrainConfig, name: str) -> int:
-    """How many examples of `split` are of images that the split `name` has too."""
+def _shared(config, run_config, split: Split, name: str) -> int:
+    """How many examples of `split` are of images that the split `name` of the run's data has."""
+    if config.split == name and not config.dataset:
+        return len(split)
+    return _of_same_images(split, f"split {name}", lambda: read_named_split(run_config, name))
+
+
+def _of_same_images(split: Split, name: str, read: Callable[[], Split]) -> int:
     try:
-        other = read_named_split(run_config, name)
+        other = read()
     except (ValueError, OSError) as error:
-        _LOGGER.warning("Whether images are also in split %s is not known: %s", name, error)
+        _LOGGER.warning("Whether images are also in the run's %s is not known: %s", name, error)
         return 0
-    return _of_same_images(split, other)
-
-
-def _of_same_images(split: Split, other: Split) -> int:
     return int(np.sum(same_images(split.image_paths, other.image_paths)))
 
 
 def _describe_images(config, run_config, split: Split) -> dict[str, Any]:
     """Which images a rule is tuned on; warns of those that spoil what is reported later."""
-    trained_on = _of_same_images(split, read_run_splits(run_config).train)
-    test = TEST_SPLITS[run_config.dataset]
-    of_test = len(split) if config.split == test else _shared(split, run_config, test)
+    trained_on = _of_same_images(
+        split, "training images", lambda: read_run_splits(run_config).train
+    )
+    of_test = _shared(config, run_config, split, TEST_SPLITS[run_config.dataset])
     advice = f"Tune on --split={VALIDATION_PART}."
     if run_config.paper_protocol:
         advice = "A run with --paper_protocol keeps no other images: train one without it."

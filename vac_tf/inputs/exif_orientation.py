@@ -19,8 +19,8 @@ def exif_orientation(file: str | BinaryIO) -> int:
             code = image.getexif().get(_TAG, 1)
     except (OSError, Image.DecompressionBombError):
         return 1  # The decoder reports unreadable and too large files, with the reason.
-    except (ValueError, SyntaxError):  # Pillow refuses a PNG for metadata that libpng leaves out.
-        code = _orientation_chunk(file)
+    except (ValueError, SyntaxError, struct.error):
+        code = _orientation_chunk(file)  # Pillow refuses a PNG for metadata that libpng leaves out.
     return code if code in range(1, 9) else 1  # A damaged tag may hold anything.
 
 
@@ -35,8 +35,15 @@ def _orientation_chunk(source):
         while len(start := file.read(8)) == 8:
             length, name = struct.unpack(">I4s", start)
             if name == b"eXIf":
-                exif = Image.Exif()
-                exif.load(file.read(length))
-                return exif.get(_TAG)
+                return _orientation(file.read(length))
             file.seek(length + 4, os.SEEK_CUR)
     return None
+
+
+def _orientation(data):
+    exif = Image.Exif()
+    try:
+        exif.load(data)
+        return exif.get(_TAG)
+    except (ValueError, SyntaxError, struct.error):
+        return None  # A damaged one says nothing.

@@ -71,7 +71,7 @@ class ImageSource:
         self.split = split
         self.settings = settings
         self._round_inputs = round_inputs
-        self._paths = tf.constant(list(split.image_paths), tf.string)
+        self._paths = tf.constant([os.fsencode(path) for path in split.image_paths], tf.string)
         self._is_packed = any(place_of(path) for path in split.image_paths)
         self._has_boxes = split.boxes is not None
         corners = crop_boxes(split.boxes) if self._has_boxes else np.zeros((len(split), 4))

@@ -16,6 +16,7 @@ from vac_tf.inputs.augmentation.decisions import alone, is_chosen, maybe, seed_o
 from vac_tf.inputs.augmentation.seeded_layer import derived_seed
 from vac_tf.inputs.augmentation.specification import AugmentLayers
 from vac_tf.inputs.autotuning import without_autotuning
+from vac_tf.inputs.batch_sizes import check_full_batch, smallest_batch
 from vac_tf.inputs.decoding import as_it_is
 from vac_tf.inputs.image_source import ImageSource
 
@@ -82,7 +83,7 @@ class TrainingBatches:
         self.scaled_views = scaled_views
         self.weights = None if weights is None else tf.constant(weights, tf.float32)
         if drop_remainder:
-            check_full_batch(len(labels), batch_size, augmentation)
+            check_full_batch(len(labels), batch_size, augmentation.versions)
         if weights is not None and augmentation.layers.of_batch:
             raise ValueError(
                 "The examples have weights, and a mixture of two images has none of its own: leave"
@@ -96,7 +97,8 @@ class TrainingBatches:
     @property
     def smallest_batch(self) -> int:
         """Images of the smallest batch of an epoch: of its last partial one, if there is one."""
-        return min(len(rows) for _, rows in self._plan(0))
+        versions = self.augmentation.versions
+        return smallest_batch(len(self.labels), self.batch_size, self.drop_remainder, versions)
 
     def image_paths(self, epoch: int, steps: range) -> list[str]:
         """The files of the images in some steps of epoch `epoch` (both from 0), in their order."""
@@ -242,18 +244,6 @@ class TrainingBatches:
 
                 dataset = dataset.enumerate().map(as_it_is(scale))
         return dataset
-
-
-def check_full_batch(
-    num_images: int, batch_size: int, augmentation: Augmentation = Augmentation()
-) -> None:
-    """Raises ValueError when an epoch without its last partial batches has no batch at all."""
-    same_size = sum(not isinstance(version, Scaling) for version in augmentation.versions)
-    if num_images * same_size < batch_size:
-        raise ValueError(
-            f"{num_images} training images do not fill one batch of {batch_size} (the last partial"
-            " batch is dropped); use a smaller batch_size."
-        )
 
 
 def evaluation_batches(

@@ -78,7 +78,7 @@ def check_report(config: EvaluationConfig) -> None:
     folder.read_config()  # A folder that is no run is told of by what makes it one.
     names = folder.read_label_names()
     asked_labels(config.report_labels, names)
-    check_compared(config.compare_with, config.run_dir, names)
+    check_compared(config, names)
 
 
 def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:

@@ -74,7 +74,7 @@ def convert_checkpoint(config: ConversionConfig) -> str:
 def _read_labels(path, num_outputs):
     if not os.path.isfile(path):
         raise ValueError(f"No file of labels at {path!r}. Expected one name a line.")
-    with open(path, encoding="utf-8") as file:
+    with open(path, encoding="utf-8-sig") as file:
         names = [line.strip() for line in file]
     while names and not names[-1]:
         names.pop()

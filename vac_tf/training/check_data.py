@@ -25,12 +25,12 @@ from vac_tf.training.dual_stream.run import check_dual_stream
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run_data import (
     check_folds,
-    check_selection,
     read_run_data,
     read_usable_splits,
 )
 from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.precision_check import check_precision
+from vac_tf.training.validation import check_selection
 
 # Names, numbers and paths: what differs between reasons that are otherwise the same.
 _VALUES = re.compile(r"""'[^']*'|"[^"]*"|\[[^]]*\]|\S*[\d/\\]\S*|\S+\.\w{2,4}\b""")

@@ -32,12 +32,12 @@ from vac_tf.training.following.follower import opened_board
 from vac_tf.training.following.validation_view import ValidationView
 from vac_tf.training.kept_networks import Selection, keep_best
 from vac_tf.training.method_check import begins_with, check_method
-from vac_tf.training.run_data import RunData, check_selection, read_run_data, read_usable_splits
+from vac_tf.training.run_data import RunData, read_run_data, read_usable_splits
 from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.classification_loss import classification_loss, loss_of_run
 from vac_tf.training.step.compiling import compile_trainer
 from vac_tf.training.step.precision_check import check_precision
-from vac_tf.training.validation import validate
+from vac_tf.training.validation import check_selection, validate
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -21,11 +21,11 @@ from vac_tf.datasets.split import Split
 from vac_tf.geometry.transforms import Scaling, parse_transforms
 from vac_tf.inputs.augmentation.image_layers import ImageLayer
 from vac_tf.inputs.augmentation.specification import AugmentLayers, parse_layers
+from vac_tf.inputs.batch_sizes import check_full_batch, smallest_batch
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import (
     Augmentation,
     TrainingBatches,
-    check_full_batch,
     evaluation_batches,
 )
 from vac_tf.inputs.settings import (
@@ -36,7 +36,9 @@ from vac_tf.inputs.settings import (
     usable_parts,
 )
 from vac_tf.runs.folder import RunFolder
+from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step_memory import check_step_memory
+from vac_tf.training.validation import check_selection
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -150,17 +152,8 @@ def read_usable_splits(config: TrainConfig, splits: RunSplits | None = None) -> 
     train, validation, skipped = usable_parts(config, splits.train, splits.validation)
     check_step_memory(min(config.batch_size, len(train)), _sides_of_views(config))
     if config.drop_remainder:
-        check_full_batch(len(train), config.batch_size, _augmentation(config))
+        check_full_batch(len(train), config.batch_size, _augmentation(config).versions)
     return UsableSplits(train, validation, splits.selected_on, skipped)
-
-
-def check_selection(splits: RunSplits, unknown_labels: str) -> None:
-    """Raises ValueError where the validation part gives every network the same mAP.
-
-    The average precision of a label is 1 when all its images are positive, and undefined when none
-    is.
-    """
-    check_validation_labels(splits.validation.labels, splits.selected_on, unknown_labels)
 
 
 def check_folds(config: TrainConfig, read: Callable[[str], Split] | None = None) -> None:
@@ -174,22 +167,22 @@ def check_folds(config: TrainConfig, read: Callable[[str], Split] | None = None)
     for number in range(config.folds if config.fold < 0 else 0):
         of_fold = dataclasses.replace(config, fold=number)
         try:
-            check_selection(read_run_splits(of_fold, read), config.unknown_labels)
+            splits = read_run_splits(of_fold, read)
+            check_selection(splits, config.unknown_labels)
+            _check_learnable(config, splits.train)
         except ValueError as error:
             raise ValueError(f"Fold {number + 1} of {config.folds}: {error}") from error
 
 
-def check_validation_labels(labels: np.ndarray, selected_on: str, unknown_labels: str) -> None:
-    """`check_selection` of labels `[N, L]` of the validation part, which is `selected_on`."""
-    if unknown_labels == "negative":
-        labels = known_labels(labels, unknown_labels)
-    if not ((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).any():
-        raise ValueError(
-            f"No label has both a positive and a negative among the {len(labels)} images of the"
-            f" validation part ({selected_on}): every network would have the same mAP, and"
-            " none could be selected. Use a larger --validation_fraction or another"
-            " --validation_split."
-        )
+def _check_learnable(config, train):
+    """What `read_run_data` and a training refuse of the images that are learnt."""
+    check_groups(train, read_label_groups(config.label_groups, train.label_names))
+    _weights_of_mean_one(train)
+    versions = _augmentation(config).versions
+    if config.drop_remainder:
+        check_full_batch(len(train), config.batch_size, versions)
+    smallest = smallest_batch(len(train), config.batch_size, config.drop_remainder, versions)
+    check_parts(config.accumulate_steps, smallest)
 
 
 def read_run_data(

@@ -1,8 +1,11 @@
-"""Validation: the loss and what is scored come from the same pass over the images."""
+"""Validation: what can select a network; loss and scores of one pass over the images."""
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from vac_tf.datasets.run_splits import RunSplits
+from vac_tf.inputs.settings import known_labels
 
 
 def validate(
@@ -41,4 +44,26 @@ def _check_order(targets, labels):
         raise ValueError(
             "The validation data comes in another order than before, so that its labels would be"
             " those of other images: give it without shuffling (shuffle=False)."
+        )
+
+
+def check_selection(splits: RunSplits, unknown_labels: str) -> None:
+    """Raises ValueError where the validation part gives every network the same mAP.
+
+    The average precision of a label is 1 when all its images are positive, and undefined when none
+    is.
+    """
+    check_validation_labels(splits.validation.labels, splits.selected_on, unknown_labels)
+
+
+def check_validation_labels(labels: np.ndarray, selected_on: str, unknown_labels: str) -> None:
+    """`check_selection` of labels `[N, L]` of the validation part, which is `selected_on`."""
+    if unknown_labels == "negative":
+        labels = known_labels(labels, unknown_labels)
+    if not ((labels == 1).any(axis=0) & (labels == 0).any(axis=0)).any():
+        raise ValueError(
+            f"No label has both a positive and a negative among the {len(labels)} images of the"
+            f" validation part ({selected_on}): every network would have the same mAP, and"
+            " none could be selected. Use a larger --validation_fraction or another"
+            " --validation_split."
         )

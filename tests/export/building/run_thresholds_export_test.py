@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -161,6 +162,30 @@ def test_images_are_compared_and_not_names_of_splits(run_dir, caplog):
     with caplog.at_level(logging.WARNING):
         assert evaluate(tuning(run_dir, split="train"))["tuned_thresholds"]["is_training_split"]
     assert "36 images that the network was trained on" in caplog.text
+
+
+def test_names_of_splits_of_other_data_are_not_those_of_the_runs(run_dir, tmp_path, caplog):
+    """`test` of other data is not what the thresholds were tuned on, nor the run's own test."""
+    config = RunFolder(run_dir).read_config()
+    drawn = read_run_split(config, "val")
+    for number, image in enumerate(drawn.image_paths):
+        (tmp_path / f"{number}.png").write_bytes(Path(image).read_bytes())
+    rows = [[f"{number}.png", *map(int, row)] for number, row in enumerate(drawn.labels)]
+    lines = [",".join(map(str, row)) for row in [["image", *drawn.label_names], *rows]]
+    for name in ("test", "site"):
+        (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    other = {"dataset": "table", "data_dir": str(tmp_path)}
+    with caplog.at_level(logging.WARNING):
+        evaluate(tuning(run_dir, split="test"))
+        caplog.clear()
+        evaluation = evaluate(
+            EvaluationConfig(run_dir=run_dir, inconsistency=False, split="test", **other)
+        )
+    assert not evaluation["tuned_thresholds"]["tuned_on_this_split"]
+    assert "thresholds were tuned on" not in caplog.text
+    for split in ("test", "site"):
+        found = evaluate(tuning(run_dir, split=split, **other))["tuned_thresholds"]
+        assert not found["is_test_split"] and not found["is_training_split"]
 
 
 def test_the_papers_protocol_has_no_images_to_tune_on(run_dir, caplog):

@@ -1,12 +1,13 @@
 """The scorer's decoding and resizing against TensorFlow's, which training uses."""
 
+import io
 import struct
 import zlib
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from PIL import Image, PngImagePlugin
+from PIL import Image, ImageOps, PngImagePlugin
 
 from export.bundle.preprocessing import Preprocessing
 from export.images.image_header import ImageError, read_header
@@ -109,11 +110,26 @@ def test_a_png_with_large_compressed_metadata_is_decoded_as_in_training(kind, tm
     np.testing.assert_array_equal(decode(turned, LIMIT, True), expected)
 
 
+@pytest.mark.parametrize("contents", [b"", b"XXXXXXXXXX", b"MM\0*", b"II*\0\x08\0\0\0\xff\xff"])
+def test_damaged_exif_data_of_a_png_turn_nothing_here_and_in_training(tmp_path, contents):
+    data = with_exif(encode(RGB, "PNG"), contents)
+    path = tmp_path / "damaged.png"
+    path.write_bytes(data)
+    split = Split((str(path),), np.ones((1, 1), np.float32), ("a",))
+    source = ImageSource(split, ImageSettings(8, apply_exif_orientation=True))
+    np.testing.assert_array_equal(source.load(0), np.asarray(RGB))
+    np.testing.assert_array_equal(decode(data, LIMIT, True), np.asarray(RGB))
+
+
 def with_orientation(png, code):
     """A PNG with an eXIf chunk behind its header."""
     exif = Image.Exif()
     exif[0x0112] = code
-    body = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+    return with_exif(png, exif.tobytes().removeprefix(b"Exif\0\0"))
+
+
+def with_exif(png, contents):
+    body = b"eXIf" + contents
     chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
     return png[:33] + chunk + png[33:]
 
@@ -179,6 +195,13 @@ def test_exif_orientation_is_ignored_unless_asked_for():
     as_stored = decode(data, LIMIT)
     np.testing.assert_array_equal(as_stored, decode(encode(RGB, "JPEG", quality=95), LIMIT))
     np.testing.assert_array_equal(decode(data, LIMIT, True), np.rot90(as_stored, -1))
+
+
+@pytest.mark.parametrize("code", range(10))
+def test_every_exif_orientation_turns_as_pillow_does(code):
+    data = with_orientation(encode(RGB, "PNG"), code)
+    with Image.open(io.BytesIO(data)) as image:
+        np.testing.assert_array_equal(decode(data, LIMIT, True), ImageOps.exif_transpose(image))
 
 
 @pytest.mark.parametrize(

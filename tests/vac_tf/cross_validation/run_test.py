@@ -12,11 +12,13 @@ from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.cross_validation.results import format_summary
 from vac_tf.cross_validation.run import cross_validate
+from vac_tf.datasets.held_out import fold_numbers
 from vac_tf.datasets.run_splits import OUT_OF_FOLD, read_named_split, read_run_splits
 from vac_tf.evaluation.classification import evaluate
 from vac_tf.metrics import evaluate_logits
 from vac_tf.training.check_data import check_data
 from vac_tf.training.run import run
+from vac_tf.training.run_data import check_folds
 
 FOLDS = 3
 
@@ -100,3 +102,56 @@ def test_other_numbers_of_folds_are_refused(config):
         dataclasses.replace(config, model="dual_stream")
     with pytest.raises(ValueError, match="is a split of a run of one fold"):
         read_named_split(dataclasses.replace(config, folds=0), OUT_OF_FOLD)
+
+
+@pytest.fixture
+def broken_image(config, tmp_path):
+    """Of 24 images of a table one is broken, and one missing."""
+    for number in range(22):
+        picture = encode(photograph(16, 16, 3, seed=number), "PNG")
+        (tmp_path / f"{number}.png").write_bytes(picture)
+    (tmp_path / "22.png").write_bytes(b"no image")
+    rows = [f"{number}.png,{number % 2},{number // 2 % 2}" for number in range(24)]
+    (tmp_path / "train.csv").write_text("\n".join(["image,cat,dog", *rows]) + "\n")
+    return dataclasses.replace(config, dataset="table", data_dir=str(tmp_path), folds=2)
+
+
+def test_images_that_training_leaves_out_are_left_out_of_the_scores(broken_image):
+    config = dataclasses.replace(broken_image, skip_bad_images=True)
+    cross_validate(config, run)
+    table = pyarrow.parquet.read_table(f"{config.run_dir}/out_of_fold.parquet")
+    assert len(set(table["image"].to_pylist())) == len(table) == 22
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"batch_size": 16, "drop_remainder": True}, "12 training images do not fill one batch"),
+        ({"batch_size": 8, "accumulate_steps": 8}, "has 4 images, fewer than the 8 parts"),
+        ({"label_groups": "names"}, "No example of train has one label of the label group 'pet'"),
+        ({"weight_column": "weight"}, "Every example of train has the weight 0"),
+    ],
+)
+def test_what_a_fold_could_not_learn_is_said_before_any_is_trained(
+    config, tmp_path, changes, message
+):
+    """Only the first fold's images have one pet alone, and a weight."""
+    picture = encode(photograph(8, 8, 3), "PNG")
+    for number in range(24):
+        (tmp_path / f"{number}.png").write_bytes(picture)
+    config = dataclasses.replace(config, dataset="table", data_dir=str(tmp_path))
+
+    def write(folds):
+        rows = [f"{n}.png,1,{int(fold > 0)},{n % 2},{int(fold == 0)}" for n, fold in folds]
+        header = "image,pet:cat,pet:dog,odd,weight"
+        (tmp_path / "train.csv").write_text("\n".join([header, *rows]) + "\n")
+
+    write([(number, 0) for number in range(24)])
+    config = dataclasses.replace(config, ignore_columns="weight", batch_size=4)
+    whole = read_named_split(dataclasses.replace(config, folds=0), "train")
+    write(enumerate(fold_numbers(whole, FOLDS, config.held_out_seed)))
+    check_folds(config)
+    if "weight_column" in changes:
+        changes = changes | {"ignore_columns": ""}
+    with pytest.raises(ValueError, match=f"Fold 1 of 3: .*{message}"):
+        check_folds(dataclasses.replace(config, **changes))

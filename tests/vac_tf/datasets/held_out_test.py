@@ -1,5 +1,7 @@
 """Tests of vac_tf/datasets/held_out.py."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -73,3 +75,12 @@ def test_smaller_draws_lie_in_larger_ones_and_keep_whole_images():
     assert len(draw_images(split, 100, seed=0)) == len(split)
     with pytest.raises(ValueError, match="At least one image must be drawn, got 0"):
         draw_images(split, 0, seed=0)
+
+
+def test_absolute_and_relative_paths_together(monkeypatch):
+    monkeypatch.chdir("/")
+    split = make_split()
+    paths = [path if number % 3 else path[1:] for number, path in enumerate(split.image_paths)]
+    mixed = dataclasses.replace(split, image_paths=tuple(paths))
+    chosen, expected = (hold_out(each, 0.25, seed=1)[1].image_paths for each in (mixed, split))
+    assert {f"/{path.lstrip('/')}" for path in chosen} == set(expected)

@@ -67,9 +67,16 @@ def test_json_lines_have_a_key(config, tmp_path):
     (folder / "train.jsonl").write_text("\n".join(lines))
     split = read_split("jsonl", folder, "train", group_column="person")
     assert split.groups == tuple(str(number // 4) for number in range(40))
-    (folder / "train.jsonl").write_text(json.dumps({"image": "../1.png", "labels": ["cat"]}))
-    with pytest.raises(DatasetError, match=r"line 1: `person` \(--group_column\).*null"):
+    without = json.dumps({"image": "../1.png", "labels": ["cat"]})
+    (folder / "train.jsonl").write_text("\n".join([*lines, without]))
+    with pytest.raises(DatasetError, match=r"line 41: `person` \(--group_column\).*null"):
         read_split("jsonl", folder, "train", group_column="person")
+    (folder / "train.jsonl").write_text("\n".join([without, without]))
+    assert read_split("jsonl", folder, "train", group_column="person").groups is None
+    # A test split may do without, a training split may not.
+    lines_config = dataclasses.replace(config, dataset="jsonl", data_dir=str(folder))
+    with pytest.raises(DatasetError, match="'train' of dataset jsonl has no column 'person'"):
+        read_run_splits(lines_config)
 
 
 @pytest.mark.parametrize("given", ["in the table", "in a file"])

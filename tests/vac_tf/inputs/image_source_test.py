@@ -97,6 +97,15 @@ def test_exif_orientation_is_ignored_unless_asked_for(write):
             )
 
 
+def test_a_name_that_is_no_utf_8(tmp_path):
+    path = os.fsencode(tmp_path) + b"/caf\xe9.png"
+    with open(path, "wb") as stream:
+        stream.write(encode(photograph(5, 7, 3), "PNG"))
+    split = Split((os.fsdecode(path),), np.ones((1, 1), np.float32), ("a",))
+    source = ImageSource(split, SETTINGS)
+    assert source.load(0).shape == (5, 7, 3) and source.find_bad_images() == []
+
+
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_exif_orientation_of_damaged_and_huge_files(write):
     tags = Image.Exif()

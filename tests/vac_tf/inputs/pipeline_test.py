@@ -44,6 +44,16 @@ def training(
     return TrainingBatches(NumberedImages(), labels, batch_size, seed, augmentation, drop_remainder)
 
 
+@pytest.mark.parametrize("augment", ["", "hflip", "scale:4", "hflip,scale:4,scale:12"])
+@pytest.mark.parametrize("mode", ["random", "union"])
+@pytest.mark.parametrize("batch_size", [1, 3, 4, 11, 30])
+def test_the_smallest_batch_is_known_without_drawing_the_epoch(augment, mode, batch_size):
+    for drop_remainder in (False, batch_size <= COUNT):
+        batches = training(augment, mode, batch_size, drop_remainder=drop_remainder)
+        sizes = [len(rows) for _, rows in batches._plan(0)]
+        assert batches.smallest_batch == min(sizes)
+
+
 def read(dataset):
     return list(dataset.as_numpy_iterator())
 

@@ -9,12 +9,20 @@ import numpy as np
 import pytest
 
 from tests.vac_tf.report.evaluated_runs import Brightness, evaluated_run
+from vac_tf.configs.evaluation import EvaluationConfig
+from vac_tf.evaluation.classification import evaluate_run
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.report.comparison import panels as panels_module
 from vac_tf.report.comparison.gains import measure_gains
 from vac_tf.report.comparison.panels import draw_panels, panel_examples
-from vac_tf.report.comparison.runs import check_compared, own_run, run_folders
+from vac_tf.report.comparison.runs import (
+    check_compared,
+    compared_runs,
+    own_run,
+    run_folders,
+)
 from vac_tf.report.looking import look_again
+from vac_tf.runs.folder import RunFolder
 
 
 @pytest.fixture
@@ -79,13 +87,35 @@ def test_names_of_runs_are_told_apart():
 
 def test_runs_that_do_not_compare_are_refused_before_the_evaluation(evaluated, tmp_path):
     other, names = tmp_path / "other", ["a", "b"]
+    config = EvaluationConfig(run_dir=str(tmp_path), compare_with=str(other))
     with pytest.raises(ValueError, match="No config.json in"):
-        check_compared(str(other), str(tmp_path), names)
+        check_compared(config, names)
     shutil.copytree(tmp_path / "images", other)
     (other / "config.json").write_text(json.dumps(dataclasses.asdict(evaluated.run_config)))
     (other / "labels.json").write_text('{"label_names": ["a", "c"]}')
     with pytest.raises(ValueError, match=r"other labels than .*such as \['b', 'c'\]"):
-        check_compared(str(other), str(tmp_path), names)
+        check_compared(config, names)
     (other / "labels.json").write_text('{"label_names": ["b", "a"]}')
     with pytest.raises(ValueError, match="no network.keras in"):
-        check_compared(str(other), str(tmp_path), names)
+        check_compared(config, names)
+
+
+def test_a_compared_run_sees_the_views_that_the_evaluated_one_sees(finished_run, tmp_path):
+    same = shutil.copytree(finished_run.run_dir, tmp_path / "same")
+    config = EvaluationConfig(
+        run_dir=finished_run.run_dir,
+        compare_with=str(same),
+        tta="hflip,scale:24",
+        inconsistency=False,
+        report=False,
+    )
+    check_compared(config, RunFolder(config.run_dir).read_label_names())
+    evaluated = evaluate_run(config)
+    (compared,) = compared_runs(evaluated)
+    np.testing.assert_allclose(compared.logits, evaluated.logits, atol=1e-5)
+    alone = evaluate_run(dataclasses.replace(config, tta=""))
+    assert np.abs(compared.logits - alone.logits).max() > 1e-3
+    with pytest.raises(ValueError, match="compare_with: .*same.*scale:32 is the size of the imag"):
+        check_compared(
+            dataclasses.replace(config, tta="scale:32"), evaluated.source.split.label_names
+        )

@@ -57,7 +57,7 @@ def tensors_of(layout, labels=3):
 def config_of(folder, tensors, backbone="resnet50_v1_5", **changes):
     """A conversion of these tensors, in a folder of its own."""
     files.save_file(tensors, folder / "published.safetensors")
-    (folder / "labels.txt").write_text("\n".join(LABELS) + "\n\n")
+    (folder / "labels.txt").write_text("\n".join(LABELS) + "\n\n", encoding="utf-8-sig")
     values = {
         "checkpoint": str(folder / "published.safetensors"),
         "labels": str(folder / "labels.txt"),

@@ -45,7 +45,8 @@ import json, os, sys
 import numpy as np
 flags = dict(flag.lstrip("-").split("=", 1) for flag in sys.argv[2:] if "=" in flag)
 with open(sys.argv[1], "a") as calls:
-    print("evaluate", os.path.basename(flags["run_dir"]), flags["split"], file=calls)
+    skips = ["skips"] if "--skip_bad_images" in sys.argv else []
+    print("evaluate", os.path.basename(flags["run_dir"]), flags["split"], *skips, file=calls)
 labels = np.arange(40)[:, None] % 2
 scores = np.random.default_rng(0).normal(size=(40, 1)) + labels
 np.savez(os.path.join(flags["run_dir"], "scores.npz"), images=np.arange(40).astype(str),
@@ -229,6 +230,20 @@ def test_the_folder_of_another_sweep_is_left_alone(place, how, message):
     with pytest.raises(ValueError, match=f"holds another sweep, which {message}"):
         place.run(**how)
     assert place.calls() == []
+
+
+def test_settings_in_another_order_are_another_sweep(place):
+    space = ["learning_rate=1e-3,1e-4", "optimizer=sgd,adamw"]
+    place.run(space)
+    place.calls()
+    with pytest.raises(ValueError, match=r"order of what varies \(it began with learning"):
+        place.run(space[::-1])
+    assert place.calls() == []
+
+
+def test_the_report_leaves_out_the_images_that_the_trials_left_out(place):
+    place.run(training={"skip_bad_images": True})
+    assert place.calls() == [*TRAINED, f"{REPORTED} skips"]
 
 
 def test_two_sweeps_do_not_share_a_folder(place):

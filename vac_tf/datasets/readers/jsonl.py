@@ -46,7 +46,7 @@ def read_jsonl(
         rejected: as `vac_tf.datasets.read_split`.
         keep_missing: keep rows whose image file is missing.
         group_column: key of each example's group (`Split.groups`), a text or a number; empty: they
-            have none.
+            have none, nor where no line of the split has this key.
 
     Raises:
         DatasetError: no such file, no usable row, or a bad one; file and line are named.
@@ -58,9 +58,11 @@ def read_jsonl(
     index = {name: number for number, name in enumerate(names)}
     listings, paths, labels, boxes = FolderListings(keep_missing), [], [], []
     groups = []
+    if group_column and not any(group_column in row for _, row in _rows(path, [])):
+        group_column = ""
     for line, row in _rows(path, rejected):
         fault = _image_fault(row) or labels_fault(row, index) or group_fault(row, group_column)
-        image = os.path.join(data_dir, row["image"]) if not fault else ""
+        image = os.path.normpath(os.path.join(data_dir, row["image"])) if not fault else ""
         if not fault and not listings.is_usable(image):
             fault = f"image file {image} is missing."
         if fault:

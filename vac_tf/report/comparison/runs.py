@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.label_groups.group import LabelGroup, groups_from_json, groups_to_json
 from vac_tf.evaluation.classification import EvaluatedRun
+from vac_tf.evaluation.test_time_views import parse_views, with_views
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import predict
@@ -60,19 +62,20 @@ def run_folders(setting: str, own: str) -> dict[str, RunFolder]:
     }
 
 
-def check_compared(setting: str, own: str, label_names: Sequence[str]) -> None:
+def check_compared(config: EvaluationConfig, label_names: Sequence[str]) -> None:
     """Refuses runs that cannot be compared, before anything is predicted.
 
     Raises:
-        ValueError: a folder without a finished run, or a run of other labels.
+        ValueError: a folder without a finished run, a run of other labels, or one whose network
+            does not take the views of the evaluation.
     """
-    for folder in run_folders(setting, own).values():
-        folder.read_config()
+    for folder in run_folders(config.compare_with, config.run_dir).values():
+        run_config = folder.read_config()
         others = folder.read_label_names()
         if sorted(others) != sorted(label_names):
             differing = sorted(set(others) ^ set(label_names))
             raise ValueError(
-                f"compare_with: {folder.path!r} has other labels than {own!r}, such as"
+                f"compare_with: {folder.path!r} has other labels than {config.run_dir!r}, such as"
                 f" {differing[:5]}. Expected runs of the same labels."
             )
         if not os.path.exists(folder.network_file):
@@ -80,6 +83,18 @@ def check_compared(setting: str, own: str, label_names: Sequence[str]) -> None:
                 f"compare_with: no {os.path.basename(folder.network_file)} in {folder.path!r}."
                 " Expected the folder of a run that has ended at least one epoch."
             )
+        if config.tta:
+            _read_network(config, run_config, folder)
+
+
+def _read_network(config, run_config, folder):
+    """A compared network, with the views of the evaluation."""
+    network = load_network(folder.network_file)
+    views = parse_views(config.tta, run_config.resize_kernel)
+    try:
+        return with_views(network, views, run_config.image_size) if views else network
+    except ValueError as error:
+        raise ValueError(f"compare_with: {folder.path!r}: {error}") from error
 
 
 def compared_runs(evaluated: EvaluatedRun) -> list[ComparedRun]:
@@ -109,7 +124,7 @@ def _compared(evaluated, name, folder) -> ComparedRun:
     names = evaluated.source.split.label_names
     columns, groups = [theirs.index(label) for label in names], folder.read_label_groups()
     own_groups = groups_from_json(groups_to_json(groups, theirs), names)
-    network = load_network(folder.network_file)
+    network = _read_network(evaluated.config, run_config, folder)
     source = ImageSource(evaluated.source.split, image_settings(run_config))
     batches = evaluation_batches(source, evaluated.labels, evaluated.config.batch_size)
     with naming_bad_images(source):

@@ -14,7 +14,8 @@ from vac_tf.inputs.augmentation.seeded_layer import derived_seed
 from vac_tf.inputs.autotuning import without_autotuning
 from vac_tf.inputs.settings import known_labels
 from vac_tf.runs.folder import RunFolder
-from vac_tf.training.run_data import RunData, check_validation_labels
+from vac_tf.training.run_data import RunData
+from vac_tf.training.validation import check_validation_labels
 
 Batches = tf.data.Dataset | Callable[[int], tf.data.Dataset]
 FACTS_FILE = "data.json"

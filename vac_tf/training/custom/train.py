@@ -23,15 +23,11 @@ from vac_tf.training.custom.run_callbacks import RunCallbacks
 from vac_tf.training.custom.run_config import config_of
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run import build_trainer, train_network
-from vac_tf.training.run_data import (
-    RunData,
-    check_selection,
-    read_run_data,
-    read_usable_splits,
-)
+from vac_tf.training.run_data import RunData, read_run_data, read_usable_splits
 from vac_tf.training.step.accumulation import check_parts
 from vac_tf.training.step.classification_loss import as_classification_loss, smoothed
 from vac_tf.training.step.precision_check import check_precision
+from vac_tf.training.validation import check_selection
 
 
 @dataclasses.dataclass(frozen=True)

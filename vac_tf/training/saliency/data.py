@@ -18,8 +18,9 @@ from vac_tf.datasets.fixations.run_splits import (
 )
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.split import DatasetError
+from vac_tf.inputs.batch_sizes import check_full_batch
 from vac_tf.inputs.image_source import ImageSource
-from vac_tf.inputs.pipeline import TrainingBatches, check_full_batch, evaluation_batches
+from vac_tf.inputs.pipeline import TrainingBatches, evaluation_batches
 from vac_tf.inputs.settings import (
     image_cache,
     image_settings,

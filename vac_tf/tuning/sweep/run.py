@@ -108,6 +108,8 @@ def _claim(tuning, training, sweep):
     if os.path.exists(path):
         written = read_json_file(path)
         different = [name for name in plan if written.get(name) != plan[name]]
+        if not different and list(written["space"]) != list(plan["space"]):
+            different = [f"the order of what varies (it began with {', '.join(written['space'])})"]
         earlier = with_younger_settings(written.get("training", {}), settings)
         different += sorted(changed_settings(earlier, settings))
         if different:

@@ -11,7 +11,7 @@ from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.fields import as_arguments
 from vac_tf.datasets import Split
 from vac_tf.evaluation.saved_scores import read_scores
-from vac_tf.inputs.settings import known_labels
+from vac_tf.inputs.settings import image_settings, known_labels, leave_bad_images_out
 from vac_tf.report.intervals import bootstrap_intervals, resamples_for
 from vac_tf.runs.child_process import run_child
 from vac_tf.runs.folder import RunFolder
@@ -45,7 +45,11 @@ def report_on(
         ValueError: the evaluation failed.
     """
     config = EvaluationConfig(
-        run_dir=run_dir, split=name, imports=training.imports, save_scores=True
+        run_dir=run_dir,
+        split=name,
+        imports=training.imports,
+        save_scores=True,
+        skip_bad_images=training.skip_bad_images,
     )
     with open(log, "ab") as stream:
         command = [*program, *as_arguments(config)]
@@ -60,7 +64,9 @@ def report_on(
     labels, logits = scores["labels"], scores["logits"]
     known = known_labels(labels, training.unknown_labels)
     groups = None
-    if split.groups is not None and len(split) == len(labels):
+    if split.groups is not None:
+        if training.skip_bad_images:  # As the evaluation did.
+            split, _ = leave_bad_images_out(split, image_settings(training))
         groups = np.unique(split.groups, return_inverse=True)[1]
     intervals, _ = bootstrap_intervals(
         labels if training.unknown_labels == "release" else known,

@@ -51,18 +51,16 @@ def read_hugging_face(
         label_columns: the columns that are labels, separated by commas, columns of 0 and 1 too;
             empty: all of these kinds.
         ignore_columns: columns that are none.
-        group_column: the column of each example's group, text or whole numbers; empty: none.
+        group_column: the column of each example's group, text or whole numbers; empty: they have
+            none, nor where the split has no such column.
 
     Raises:
         DatasetError: when a file is missing or damaged, or a row is bad.
     """
     saved = find_split(Path(data_dir), split)
     image_column = _image_column(saved)
-    if group_column and group_column not in saved.features:
-        raise DatasetError(
-            f"{saved.folder} has no column {group_column!r} (--group_column); found"
-            f" {list(saved.features)}."
-        )
+    if group_column not in saved.features:
+        group_column = ""
     where = str(saved.folder)
     others = (image_column, group_column)
     columns = find_label_columns(saved.features, label_columns, ignore_columns, others, where)

@@ -53,7 +53,8 @@ def read_webdataset(
         split: name of the split.
         rejected: None to raise on the first bad sample or shard, or a list that takes them; of a
             damaged shard the samples before the damage stay.
-        group_column: key of each example's group in its `.json`; empty: they have none.
+        group_column: key of each example's group in its `.json`; empty: they have none, nor where
+            no sample of the split has this key.
 
     Raises:
         DatasetError: no such shard, a damaged one, or a bad sample; shard and sample are named.
@@ -64,6 +65,8 @@ def read_webdataset(
     names = class_names or _names_of_all(data_dir)
     index = {name: number for number, name in enumerate(names)}
     paths, labels, boxes, groups = [], [], [], []
+    if group_column and not _have_key(shards, group_column, class_names):
+        group_column = ""
     for shard in shards:
         for sample in read_samples(shard, rejected):
             given, fault = _given(sample, class_names)
@@ -87,6 +90,11 @@ def read_webdataset(
         name=split,
         dataset="webdataset",
     )
+
+
+def _have_key(shards, key, class_names) -> bool:
+    samples = (sample for shard in shards for sample in read_samples(shard, []))
+    return any(key in _given(sample, class_names)[0] for sample in samples)
 
 
 def _given(sample: Sample, class_names) -> tuple[dict[str, Any], str]:

@@ -52,6 +52,7 @@ def test_lists_of_classes_and_booleans_and_images_in_place(tmp_path):
     files = [os.path.basename(file_of(path)) for path in split.image_paths]
     assert files == ["data-00000-of-00002.arrow"] * 2 + ["data-00001-of-00002.arrow"]
     assert len(read_hugging_face(tmp_path, "test")) == 1
+    assert read_hugging_face(tmp_path, "train", group_column="video").groups is None
 
 
 def test_a_data_set_without_splits(tmp_path):
@@ -166,7 +167,6 @@ def test_unusable_features_say_why(tmp_path, features, message):
     [
         ({"label_columns": "colour"}, r"has no columns \['colour'\]; found"),
         ({"ignore_columns": "colour"}, r"has no columns \['colour'\]; found"),
-        ({"group_column": "video"}, "has no column 'video' .--group_column.; found"),
         ({"label_columns": "image"}, "column 'image' cannot be labels"),
     ],
 )

@@ -139,8 +139,10 @@ def test_a_bad_sample_stops_or_is_left_out_and_listed(tmp_path, members, message
 
 
 def test_a_missing_group_is_named(tmp_path):
-    write(tmp_path, {"train.tar": [("x.jpg", b""), ("x.cls", b"0")]})
+    bare = [("x.jpg", b""), ("x.cls", b"0")]
+    write(tmp_path, {"train.tar": [*SHARDS["train-000.tar"], *bare], "val.tar": bare})
     config = TrainConfig(dataset="webdataset", data_dir=str(tmp_path), group_column="person")
+    assert read_run_split(config, "val").groups is None
     with pytest.raises(DatasetError, match="sample x: `person` .--group_column. must be a text"):
         read_run_split(config, "train")
 
