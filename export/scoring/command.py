@@ -37,13 +37,22 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
         from export.scoring.conversion import convert
 
         return str(convert(config)), 0
-    report = _score(config)
-    text = str(report)
-    # Nothing was written where a job of new images found none.
-    if config.send_uncertain and report.output:
-        from export.scoring.send_uncertain import send_uncertain
+    sent: list[str] = []
 
-        text = f"{text}\n{send_uncertain(config)}"
+    def use_output() -> None:
+        if config.send_uncertain:
+            from export.scoring.send_uncertain import send_uncertain
+
+            sent.append(str(send_uncertain(config)))
+
+    if config.only_new:
+        from export.scoring.incremental.only_new import score_only_new
+
+        report = score_only_new(config, use_output)
+    else:
+        report = _score(config)
+        use_output()
+    text = "\n".join([str(report), *sent])
     if config.strict and report.errors:
         return text, 1
     return text, DRIFTED if report.has_drifted else 0
@@ -51,11 +60,13 @@ def run_command(config: ScoringConfig) -> tuple[str, int]:
 
 def _score(config: ScoringConfig) -> "ScoringReport":
     if config.merge:
-        from export.scoring.drift.job_drift import report_merged_drift
+        from export.scoring.drift.job_drift import open_merged_reference, report_drift
         from export.scoring.engine.assembly import merge
 
+        reference = open_merged_reference(config)
         merged = merge(config.output, config.overwrite)
-        return dataclasses.replace(merged, drift=report_merged_drift(config))
+        drift = report_drift(config, reference) if config.model else None
+        return dataclasses.replace(merged, drift=drift)
     if config.engine == "ray":
         from export.scoring.distributed.ray_engine import score_with_ray
 
@@ -68,10 +79,6 @@ def _score(config: ScoringConfig) -> "ScoringReport":
         from export.scoring.streaming import stream
 
         return stream(config)
-    if config.only_new:
-        from export.scoring.incremental.only_new import score_only_new
-
-        return score_only_new(config)
     from export.scoring.job import score
 
     return score(config)

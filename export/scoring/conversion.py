@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from export.files.atomic_file import replace_file
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.finished_output import Manifest, read_manifest
+from export.scoring.engine.job_record import START_SETTING
 from export.scoring.output.annotation_formats import (
     HASH_DIGITS,
     fiftyone_labels,
@@ -43,7 +44,8 @@ def convert(config: ScoringConfig) -> ConversionReport:
     counter = _ScoredRows()
     rows = counter.scored(read_rows(config.output, manifest.job.settings["format"], columns))
     if config.convert == "fiftyone":
-        pieces = fiftyone_labels(rows, columns.label_names, config.image_root)
+        start = config.image_root or manifest.job.settings.get(START_SETTING, "")
+        pieces = fiftyone_labels(rows, columns.label_names, start)
     else:
         version = manifest.job.settings["model_sha256"][:HASH_DIGITS]
         pieces = label_studio_tasks(rows, version, config.image_prefix)

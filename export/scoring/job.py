@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from export.bundle.score_histograms import ScoreHistograms
 from export.files.atomic_file import WriteError
@@ -38,6 +38,7 @@ from export.scoring.runtime.processor import compare_with_verdict
 from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.input import Source, select
 from export.scoring.sources.open_source import open_source
+from export.scoring.uncertain_rows import check_sendable
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -87,6 +88,8 @@ class OpenJob:
         # A short list needs no full batch of black images.
         config = dataclasses.replace(config, batch_size=min(config.batch_size, source.count))
         job = describe_job(config, session, source)
+        if config.send_uncertain:
+            check_sendable(job.columns, config.uncertain_by, source.has_members)
         heatmaps = HeatmapRows(
             config,
             session.description.label_names,
@@ -101,13 +104,13 @@ class OpenJob:
         """The network, for what all devices have in common."""
         return self.devices.first
 
-    def metrics(self, shard: Shard, rows: int, finished: Sequence[Part]) -> JobMetrics:
+    def metrics(self, shard: Shard, rows: int, finished: Mapping[str, int]) -> JobMetrics:
         """Tells how far the job is, to its very end; a context.
 
         Args:
             shard: What is scored of it.
             rows: Number of rows of that.
-            finished: The parts that are there already.
+            finished: Number of those that are there already, by status.
         """
         facts = {
             "output": self.config.output,
@@ -115,7 +118,7 @@ class OpenJob:
             "model_sha256": self.session.sha256,
             "provider": self.session.provider,
         }
-        return job_metrics(self.config, rows, count_rows(finished), facts, self.devices.images)
+        return job_metrics(self.config, rows, finished, facts, self.devices.images)
 
     def write_parts(
         self,
@@ -135,7 +138,8 @@ class OpenJob:
         done = sum(part.rows for part in finished)
         inputs = select(self.source.read(), rows[done:])
         preprocessing = self.session.description.preprocessing
-        scorer = ShardScorer(self.config, self.devices, self.job, self.heatmaps)
+        failed_before = self.source.failed_before
+        scorer = ShardScorer(self.config, self.devices, self.job, self.heatmaps, failed_before)
         rest, devices = len(rows) - done, len(self.devices.sessions)
         with open_loader(self.config, preprocessing, rest, devices) as loader:
             scorer.write_parts(folder, rows, inputs, loader, finished, metrics)
@@ -162,6 +166,9 @@ def score(config: ScoringConfig, source: Source | None = None) -> ScoringReport:
     if manifest := find_finished(config.output, opened.job, config.overwrite):
         # Of a process that was killed at its very end.
         remove_state(config.output, lambda old: not opened.job.differences(old))
+        counts = manifest.row_counts()
+        with opened.metrics(shard, counts.total(), counts):
+            pass  # Or a dashboard would show a job that does not end.
         report = report_finished(config.output, manifest, opened.session.placement)
         report = dataclasses.replace(report, drift=report_drift(config, opened.reference))
     else:
@@ -177,7 +184,7 @@ def _score_shard(opened: OpenJob, shard: Shard) -> ScoringReport:
     with open_shard(config.output, shard) as folder:
         finished = start_or_continue(config.output, folder, job)
         rows = shard.rows(job.rows, config.batch_size)
-        with opened.metrics(shard, len(rows), finished) as metrics:
+        with opened.metrics(shard, len(rows), count_rows(finished)) as metrics:
             opened.write_parts(folder, rows, finished, metrics)
             parts = folder.all_parts()
             output = folder.path

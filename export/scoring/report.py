@@ -16,12 +16,14 @@ class Skipped:
         new: Scored for the first time.
         changed: Scored again: the picture is another one, or cannot be read.
         other_settings: Scored again: another model scored it, or with other settings.
+        failed: Tried again: it got no scores, and is as it was.
     """
 
     known: int = 0
     new: int = 0
     changed: int = 0
     other_settings: int = 0
+    failed: int = 0
 
     def count(self, name: str) -> "Skipped":
         """The same with one row more of a kind."""
@@ -30,7 +32,7 @@ class Skipped:
     def __str__(self) -> str:
         return (
             f"new: {self.new}, changed: {self.changed}, by another model or other settings:"
-            f" {self.other_settings}, skipped: {self.known}"
+            f" {self.other_settings}, without scores before: {self.failed}, skipped: {self.known}"
         )
 
 

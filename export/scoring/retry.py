@@ -59,7 +59,7 @@ def retry_errors(config: ScoringConfig) -> ScoringReport:
     start = time.monotonic()
     with open_shard(config.output, Shard()) as folder, saying_what_is_kept():
         finished = start_or_continue(config.output, folder, job)
-        with opened.metrics(folder.shard, len(rows), finished) as metrics:
+        with opened.metrics(folder.shard, len(rows), count_rows(finished)) as metrics:
             opened.write_parts(folder, rows, finished, metrics)
             parts = folder.all_parts()
             counts = _replaced(rest, wanted, count_rows(parts))

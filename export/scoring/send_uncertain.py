@@ -22,7 +22,7 @@ from export.scoring.runtime.session import NetworkSession
 from export.scoring.sources.image_file import ImageView, load_view
 from export.scoring.sources.input import ScoringInput
 from export.scoring.sources.open_source import open_source
-from export.scoring.uncertain_rows import UncertainRow, least_certain
+from export.scoring.uncertain_rows import UncertainRow, check_sendable, least_certain
 
 _BATCH = 32
 _LOGGER = logging.getLogger(__name__)
@@ -51,8 +51,7 @@ def send_uncertain(config: ScoringConfig) -> SentReport:
         config: The job, whose output is finished.
 
     Raises:
-        ValueError: when the rows are of boxes or of members of a tar, or the output has no
-            manifest.
+        ValueError: when the rows cannot be sent, or the output has no manifest.
         WriteError: when a file cannot be written: the disk is full.
     """
     manifest = read_manifest(config.output)
@@ -62,11 +61,7 @@ def send_uncertain(config: ScoringConfig) -> SentReport:
             " Finish the job first."
         )
     columns = manifest.job.columns
-    if columns.has_boxes:
-        raise ValueError(
-            f"{config.output!r} has rows of boxes, and --send_uncertain is of whole images. Score a"
-            " list without the columns x, y, w, h."
-        )
+    check_sendable(columns, config.uncertain_by)
     chosen = least_certain(config.output, manifest.job, config.send_uncertain, config.uncertain_by)
     tasks = _with_boxes(config, chosen)
     path = uncertain_file(config.output, ".json")
@@ -125,13 +120,7 @@ def _heatmaps(session: NetworkSession, views: Sequence[ImageView]) -> Iterable[n
 def _find_inputs(config: ScoringConfig, names: set[str]) -> dict[str, ScoringInput]:
     source = open_source(config.images, config.image_root, config.read_limits)
     wanted = (value for value in source.read() if printable_path(value.image) in names)
-    inputs = {printable_path(value.image): value for value in wanted}
-    if packed := [name for name, value in inputs.items() if value.member is not None]:
-        raise ValueError(
-            f"{packed[0]!r} is a member of a tar, which no task can show. Unpack the pictures, and"
-            " score the folder, for --send_uncertain."
-        )
-    return inputs
+    return {printable_path(value.image): value for value in wanted}
 
 
 def _load(

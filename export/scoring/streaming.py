@@ -42,7 +42,7 @@ def stream(config: ScoringConfig, file: BinaryIO | None = None) -> ScoringReport
     names = opened.job.columns.label_names
     scores = np.zeros((len(names), BINS), np.int64)
     try:
-        with opened.metrics(Shard(), opened.job.rows, ()) as metrics:
+        with opened.metrics(Shard(), opened.job.rows, {}) as metrics:
             _write_rows(opened, file, counts, scores, metrics)
             if opened.reference is not None:
                 current = ScoreHistograms.from_array(names, scores)

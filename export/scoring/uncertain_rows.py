@@ -9,6 +9,7 @@ import numpy as np
 from export.bundle.label_groups import distance_to_other_decision
 from export.scoring.engine.job_record import Job
 from export.scoring.output.row_reader import ReadRow, read_rows
+from export.scoring.output.rows import Columns
 
 _ROWS_AT_ONCE = 1024
 
@@ -28,6 +29,34 @@ class UncertainRow:
     certainty: float
 
 
+def check_sendable(columns: Columns, measure: str, has_members: bool = False) -> None:
+    """Finds out whether the least certain rows of an output could become tasks.
+
+    Args:
+        columns: Of the output.
+        measure: As of `least_certain`.
+        has_members: Whether its images are members of a tar.
+
+    Raises:
+        ValueError: for rows of boxes or of members of a tar, or without the measure.
+    """
+    if columns.has_boxes:
+        raise ValueError(
+            "--send_uncertain is of whole images, and these rows are boxes. Score a list without"
+            " the columns x, y, w, h."
+        )
+    if has_members:
+        raise ValueError(
+            "--send_uncertain shows pictures to people, and these are members of a tar, which no"
+            " task can show. Unpack them, and score the folder."
+        )
+    if measure == "stability" and not columns.has_stability:
+        raise ValueError(
+            "--uncertain_by=stability needs a model that was exported with --tta. Give"
+            " --uncertain_by=margin."
+        )
+
+
 def least_certain(output: str, job: Job, count: int, measure: str) -> list[UncertainRow]:
     """The so many rows that are least certain, the least first; of equal ones the earlier.
 
@@ -39,16 +68,9 @@ def least_certain(output: str, job: Job, count: int, measure: str) -> list[Uncer
         job: What wrote it; with a column per label.
         count: How many rows.
         measure: `margin`: how much the probability of a label must change for another decision, to
-            its threshold or, in a group of labels, to the next one; `stability`: as in the rows.
-
-    Raises:
-        ValueError: for `stability`, when the rows have none.
+            its threshold or, in a group of labels, to the next one; `stability`: as in the rows,
+            which must have it.
     """
-    if measure == "stability" and not job.columns.has_stability:
-        raise ValueError(
-            f"{output!r} has no stability, which --uncertain_by needs: that is of models that were"
-            " exported with --tta. Give --uncertain_by=margin."
-        )
     best: dict[str, UncertainRow] = {}
     for uncertain in _rows_with_certainty(output, job, measure):
         known = best.get(uncertain.row.image)

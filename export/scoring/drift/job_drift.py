@@ -10,6 +10,7 @@ from export.files.atomic_file import write_json
 from export.scoring.config import ScoringConfig
 from export.scoring.drift.drift import Drift, measure_drift
 from export.scoring.engine.finished_output import read_manifest
+from export.scoring.engine.parts import find_shards
 from export.scoring.runtime.session import NetworkSession
 
 _LOGGER = logging.getLogger(__name__)
@@ -97,9 +98,23 @@ def report_drift(config: ScoringConfig, reference: ScoreHistograms | None) -> Dr
     return drift
 
 
-def report_merged_drift(config: ScoringConfig) -> Drift | None:
-    """`report_drift` of merged shards, for which the model is opened; None where none is named."""
+def open_merged_reference(config: ScoringConfig) -> ScoreHistograms | None:
+    """The reference of shards before they are merged; None where no model is named.
+
+    Raises:
+        ValueError: as `open_reference`, or when another model scored the shards.
+    """
     if not config.model:
         return None
     session = NetworkSession(config.model, "cpu")
-    return report_drift(config, open_reference(config, session.description, session.sha256))
+    manifest = read_manifest(config.output)
+    jobs = [folder.job for folder in find_shards(config.output)]
+    for job in jobs or ([manifest.job] if manifest else []):
+        scored_by = job.settings["model_sha256"]
+        if scored_by != session.sha256:
+            raise ValueError(
+                f"--model={config.model!r} (SHA-256 {session.sha256[:12]}) is not the model that"
+                f" scored {config.output!r} ({scored_by[:12]}). Name that one, or leave --model"
+                " out: then no drift is measured."
+            )
+    return open_reference(config, session.description, session.sha256)

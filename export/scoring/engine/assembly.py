@@ -57,7 +57,7 @@ def merge(output: str, overwrite: bool = False) -> ScoringReport:
         job = folders[0].job
         parts = []
         for folder in folders:
-            if what := job.differences(folder.job):
+            if what := job.differences(folder.job, is_of_one_host=False):
                 raise ValueError(
                     f"Shards {folders[0].shard} and {folder.shard} are of different jobs:"
                     f" {'; '.join(what)}."
@@ -99,6 +99,8 @@ def report_finished(output: str, manifest: Manifest, provider: str) -> ScoringRe
 def remove_state(output: str, is_old: Callable[[Job], bool]) -> None:
     """Removes the parts of an output if all are of jobs of which `is_old` says so.
 
+    What a process left that was killed while it removed them goes, too.
+
     Raises:
         ValueError: when a process works on them.
     """
@@ -107,6 +109,8 @@ def remove_state(output: str, is_old: Callable[[Job], bool]) -> None:
         folders = [locks.enter_context(open_shard(output, folder.shard)) for folder in shards]
         if folders and all(is_old(folder.job) for folder in folders):
             _remove_job_folder(output)
+        elif os.path.exists(_removed_folder(output)):
+            shutil.rmtree(_removed_folder(output))
 
 
 def assemble(output: str, job: Job, parts: Sequence[Part]) -> Counter[str]:
@@ -167,9 +171,13 @@ def _new_output(
     _remove_job_folder(output)
 
 
+def _removed_folder(output: str) -> str:
+    return f"{job_folder(output)}.removed"
+
+
 def _remove_job_folder(output: str) -> None:
     # Renamed first: a folder that is half removed would look like the state of a job.
-    removed = f"{job_folder(output)}.removed"
+    removed = _removed_folder(output)
     if os.path.exists(removed):
         shutil.rmtree(removed)
     os.rename(job_folder(output), removed)

@@ -54,10 +54,11 @@ def make_rows(
         names = ("probabilities", "logits", STABILITY)
         values = dict.fromkeys(names, np.zeros(shape, np.float32))
     probabilities = values["probabilities"]
-    for row in np.flatnonzero(~np.isfinite(probabilities).all(axis=1)):
-        if statuses[row] == "ok":
-            statuses[row] = "not_finite"
-            errors[row] = "The network's probabilities are not finite."
+    for name in ("probabilities", EMBEDDINGS):
+        for row in np.flatnonzero(~np.isfinite(values.get(name, probabilities)).all(axis=1)):
+            if statuses[row] == "ok":
+                statuses[row] = "not_finite"
+                errors[row] = f"The network's {name} are not finite."
     scored = np.array([status == "ok" for status in statuses])
     decisions = decide(probabilities, thresholds, label_groups) & scored[:, None]
     inputs = [loaded.scoring_input for loaded in batch]

@@ -21,10 +21,12 @@ class ErrorShare:
     Args:
         most: The largest share that is no reason to stop; 1 never stops.
         advice: The end of the message: what is kept, and how to go on.
+        expected: So many rows without scores say nothing: they had none before.
     """
 
-    def __init__(self, most: float, advice: str = _KEPT):
+    def __init__(self, most: float, advice: str = _KEPT, expected: int = 0):
         self._most = most
+        self._expected = expected
         self._advice = advice
         self._counts: Counter[str] = Counter()
         self._first_error = ""
@@ -45,7 +47,7 @@ class ErrorShare:
         self._first_error = self._first_error or next(filter(None, errors), "")
         rows = sum(self._counts.values())
         failed = rows - self._counts["ok"]
-        if rows < FEWEST_ROWS or failed <= self._most * rows:
+        if rows < FEWEST_ROWS or failed - self._expected <= self._most * rows:
             return
         counts = ", ".join(f"{s}: {n}" for s, n in self._counts.items() if s != "ok")
         raise ValueError(

@@ -11,6 +11,7 @@ from export.bundle.label_groups import LabelGroup, groups_from_json
 from export.scoring.output.rows import Columns
 
 RETRY_SETTING = "retry_errors"  # Of a job that scores again some rows of a finished output.
+START_SETTING = "relative_to"  # Where relative paths start; earlier versions did not write it.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,12 +61,21 @@ class Job:
             raise TypeError("expected settings by name, a number of rows and names of labels")
         return cls(settings, Columns(**columns), rows)
 
-    def differences(self, other: "Job") -> list[str]:
-        """What differs, one line each: the name, the value here, the value there."""
+    def differences(self, other: "Job", is_of_one_host: bool = True) -> list[str]:
+        """What differs, one line each: the name, the value here, the value there.
+
+        Args:
+            other: A job.
+            is_of_one_host: Whether relative paths start in the same folder, if both say where;
+                shards of several hosts may have their images in different places.
+        """
         here, there = (
             dict(job.settings, rows=job.rows, has_boxes=job.columns.has_boxes)
             for job in (self, other)
         )
+        if not (is_of_one_host and START_SETTING in here and START_SETTING in there):
+            here.pop(START_SETTING, None)
+            there.pop(START_SETTING, None)
         names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
         return [
             f"{name} was {_short(there.get(name))}, is {_short(here.get(name))}" for name in names

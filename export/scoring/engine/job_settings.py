@@ -9,7 +9,7 @@ import numpy as np
 from export.bundle.description import ModelDescription, hash_labels
 from export.bundle.label_groups import groups_to_json
 from export.scoring.config import ScoringConfig
-from export.scoring.engine.job_record import Job
+from export.scoring.engine.job_record import START_SETTING, Job
 from export.scoring.engine.shard_scorer import rows_per_part
 from export.scoring.output.rows import Columns
 from export.scoring.output.writers import check_output
@@ -45,6 +45,7 @@ def _settings(config: ScoringConfig, session: NetworkSession, source: Source) ->
         "top_k": config.top_k,
         "embeddings": config.embeddings,
         "label_groups": groups_to_json(described.label_groups, described.label_names),
+        START_SETTING: source.start,
     }
     return {
         "model_sha256": session.sha256,

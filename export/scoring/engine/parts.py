@@ -238,7 +238,8 @@ def start_or_continue(output: str, folder: ShardFolder, job: Job) -> list[Part]:
     for other in find_shards(output):
         what = [f"it has {other.shard.count} shards, now {folder.shard.count}"]
         if other.shard.count == folder.shard.count:
-            what = job.differences(other.job) if other.has_parts else []
+            is_own = other.shard == folder.shard
+            what = job.differences(other.job, is_own) if other.has_parts else []
         if what:
             if not folder.has_parts:
                 folder.forget()

@@ -76,6 +76,7 @@ class ShardScorer:
         devices: The network.
         job: Its thresholds, label groups and columns.
         heatmaps: Makes what the job asks for of heatmaps.
+        failed_before: How many rows may fail again.
     """
 
     def __init__(
@@ -84,8 +85,10 @@ class ShardScorer:
         devices: NetworkDevices,
         job: Job,
         heatmaps: HeatmapRows,
+        failed_before: int = 0,
     ):
         self._config = config
+        self._failed_before = failed_before
         self._devices = devices
         self._thresholds, self._groups = job.thresholds, job.label_groups
         self._embedding_size = job.columns.embedding_size
@@ -135,7 +138,7 @@ class ShardScorer:
         scored: Iterator[ScoredBatch],
     ) -> None:
         """The part of `write_parts` that runs on a thread of its own: from scores to files."""
-        error_share = ErrorShare(self._config.max_error_share)
+        error_share = ErrorShare(self._config.max_error_share, expected=self._failed_before)
         number, done = len(finished), sum(part.rows for part in finished)
         with Progress(total, done, self._devices.images) as progress:
             while done < total:

@@ -32,6 +32,10 @@ _TABLES = """
         PRIMARY KEY (image, box)
     ) WITHOUT ROWID;
 """
+_SEEN = """
+    CREATE TEMP TABLE seen (image BLOB, box TEXT, times INTEGER, PRIMARY KEY (image, box))
+    WITHOUT ROWID
+"""
 
 
 class LedgerError(ValueError):
@@ -43,7 +47,7 @@ class KnownRow:
     """How a row was scored last.
 
     Attributes:
-        content: SHA-256 of the picture, 32 bytes.
+        content: SHA-256 of the picture, 32 bytes; `failed_content` of it where it got no scores.
         settings: Of its run, as JSON.
     """
 
@@ -63,24 +67,39 @@ class Ledger:
         self._connection = connection
         self._folder = folder
 
-    def find(self, scoring_input: ScoringInput) -> KnownRow | None:
+    def repeat_of(self, scoring_input: ScoringInput) -> int:
+        """Which of the members of its name in a tar an input is, from 0, by the calls so far.
+
+        `tar -r` leaves the older members of a name where they are.
+        """
+        if scoring_input.member is None:
+            return 0
+        key = _key(scoring_input, 0)
+        found = self._connection.execute(
+            "SELECT times FROM seen WHERE image = ? AND box = ?", key
+        ).fetchone()
+        times = found[0] if found else 0
+        self._connection.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?)", (*key, times + 1))
+        return times
+
+    def find(self, scoring_input: ScoringInput, repeat: int = 0) -> KnownRow | None:
         """How the row of an input was scored last; None: never."""
         found = self._connection.execute(
             "SELECT content, settings FROM scored JOIN runs USING (run)"
             " WHERE image = ? AND box = ?",
-            _key(scoring_input),
+            _key(scoring_input, repeat),
         ).fetchone()
         return KnownRow(*found) if found else None
 
     def record(
-        self, settings: str, output: str, rows: Iterable[tuple[ScoringInput, bytes]]
+        self, settings: str, output: str, rows: Iterable[tuple[ScoringInput, int, bytes]]
     ) -> None:
         """Adds the rows of a run, or replaces what is known of them; all or nothing.
 
         Args:
             settings: What decides the values of its rows, as JSON.
             output: The file that holds them.
-            rows: Each with the SHA-256 of its picture.
+            rows: Each with its `repeat_of` and its content, as `KnownRow` has it.
 
         Raises:
             LedgerError: when it cannot be written.
@@ -93,7 +112,7 @@ class Ledger:
             ).lastrowid
             self._connection.executemany(
                 "INSERT OR REPLACE INTO scored (image, box, content, run) VALUES (?, ?, ?, ?)",
-                ((*_key(scoring_input), content, run) for scoring_input, content in rows),
+                ((*_key(given, repeat), content, run) for given, repeat, content in rows),
             )
 
 
@@ -118,6 +137,7 @@ def open_ledger(folder: str) -> Iterator[Ledger]:
         connection = stack.enter_context(contextlib.closing(_connect(folder)))
         with _named_errors(folder):
             _prepare(connection, folder)
+            connection.execute(_SEEN)
         yield Ledger(connection, folder)
 
 
@@ -126,10 +146,15 @@ def settings_text(settings: Mapping[str, Any]) -> str:
     return json.dumps(dict(settings), sort_keys=True)
 
 
-def _key(scoring_input: ScoringInput) -> tuple[bytes, str]:
+def failed_content(sha256: bytes) -> bytes:
+    """What is recorded of a picture that got no scores: no later one has this content."""
+    return b"no scores " + sha256
+
+
+def _key(scoring_input: ScoringInput, repeat: int) -> tuple[bytes, str]:
     # Bytes: names of files need not be UTF-8, which a text of SQLite has to be.
-    box = scoring_input.box
-    return os.fsencode(scoring_input.image), "" if box is None else json.dumps(list(box))
+    box = "" if scoring_input.box is None else json.dumps(list(scoring_input.box))
+    return os.fsencode(scoring_input.image), f"{box}#{repeat}" if repeat else box
 
 
 def _connect(folder: str) -> sqlite3.Connection:

@@ -7,12 +7,18 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from export.bundle.model_file import check_model_file, hash_file
 from export.scoring.config import ScoringConfig
 from export.scoring.incremental.contents import Content, Contents, read_contents
-from export.scoring.incremental.ledger import KnownRow, Ledger, open_ledger, settings_text
+from export.scoring.incremental.ledger import (
+    KnownRow,
+    Ledger,
+    failed_content,
+    open_ledger,
+    settings_text,
+)
 from export.scoring.job import score
 from export.scoring.output.finished_rows import read_statuses
 from export.scoring.output.writers import check_output
@@ -38,20 +44,29 @@ class Selection:
 
     Attributes:
         source: These rows alone.
+        repeats: Which of those of its name each one is, see `Ledger.repeat_of`.
         contents: What their pictures held.
         skipped: How many others there are, and why these are none of them.
     """
 
     source: Source
+    repeats: "array.array[int]"
     contents: Contents
     skipped: Skipped
 
 
-def score_only_new(config: ScoringConfig) -> ScoringReport:
+def score_only_new(
+    config: ScoringConfig, use_output: Callable[[], None] = lambda: None
+) -> ScoringReport:
     """Scores the rows whose picture, model or settings are not those of the ledger.
 
-    Rows with scores are recorded when the output is in its place; the others are tried again by
-    the next job.
+    Rows are recorded when the output is in its place and was used; those without scores are tried
+    again by the next job.
+
+    Args:
+        config: The job.
+        use_output: Called once the output is in its place. Where it fails nothing is recorded, and
+            the same command comes to it again.
 
     Raises:
         ValueError: as `score`, for images by URL, and when the ledger cannot be used.
@@ -72,7 +87,8 @@ def score_only_new(config: ScoringConfig) -> ScoringReport:
         if not selection.source.count:
             return _nothing_new(config, selection)
         report = score(config, selection.source)
-        rows = _scored_rows(selection, read_statuses(config.output, suffix))
+        use_output()
+        rows = _recorded_rows(selection, read_statuses(config.output, suffix))
         ledger.record(settings, os.path.abspath(config.output), rows)
     return dataclasses.replace(report, skipped=selection.skipped)
 
@@ -86,7 +102,8 @@ def _row_settings(config: ScoringConfig) -> str:
 
 
 def _select(config: ScoringConfig, source: Source, ledger: Ledger, settings: str) -> Selection:
-    rows, contents, skipped = array.array("Q"), Contents(), Skipped()
+    rows, repeats = array.array("Q"), array.array("Q")
+    contents, skipped = Contents(), Skipped()
     digest, last = hashlib.sha256(), time.monotonic()
     read = read_contents(source.read(), config.read_limits, config.decoder_count)
     with contextlib.closing(read):
@@ -94,11 +111,13 @@ def _select(config: ScoringConfig, source: Source, ledger: Ledger, settings: str
             if time.monotonic() - last >= _SECONDS_BETWEEN:
                 last = time.monotonic()
                 _LOGGER.info("%d of %d images are compared.", row, source.count)
-            known = ledger.find(scoring_input)
+            repeat = ledger.repeat_of(scoring_input)
+            known = ledger.find(scoring_input, repeat)
             skipped = skipped.count(_reason(known, content, settings))
             if known == KnownRow(content.sha256, settings):
                 continue
             rows.append(row)
+            repeats.append(repeat)
             contents.append(content)
             # With the contents: a job goes on only where they are what its parts were made of.
             identity = (scoring_input.image, scoring_input.box, scoring_input.problem is None)
@@ -108,30 +127,33 @@ def _select(config: ScoringConfig, source: Source, ledger: Ledger, settings: str
         count=len(rows),
         sha256=digest.hexdigest(),
         read=lambda: select(source.read(), rows),
+        failed_before=skipped.failed,
     )
-    return Selection(chosen, contents, skipped)
+    return Selection(chosen, repeats, contents, skipped)
 
 
 def _reason(known: KnownRow | None, content: Content, settings: str) -> str:
     """The field of `Skipped` that counts a row."""
     if known is None:
         return "new"
+    if known.content == failed_content(content.sha256):
+        return "failed"
     if known.content != content.sha256:
         return "changed"
     return "known" if known.settings == settings else "other_settings"
 
 
-def _scored_rows(
+def _recorded_rows(
     selection: Selection, statuses: Iterator[str]
-) -> Iterator[tuple[ScoringInput, bytes]]:
-    """The rows with scores whose files are still those that were compared."""
-    replaced = 0
-    rows = zip(selection.source.read(), selection.contents, statuses, strict=True)
-    for scoring_input, content, status in rows:
+) -> Iterator[tuple[ScoringInput, int, bytes]]:
+    """The rows whose files are still those that were compared, and those without scores."""
+    replaced, columns = 0, (selection.repeats, selection.contents, statuses)
+    rows = zip(selection.source.read(), *columns, strict=True)
+    for scoring_input, repeat, content, status in rows:
         if status != "ok":
-            continue
-        if content.is_still_in(scoring_input):
-            yield scoring_input, content.sha256
+            yield scoring_input, repeat, failed_content(content.sha256)
+        elif content.is_still_in(scoring_input):
+            yield scoring_input, repeat, content.sha256
         else:
             replaced += 1
     if replaced:

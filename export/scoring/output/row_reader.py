@@ -9,6 +9,9 @@ from typing import Any
 
 from export.scoring.output.rows import Columns
 
+# Of 1,000 labels the peaks alone are longer than the 128 KiB that the csv module takes.
+csv.field_size_limit(2**31 - 1)
+
 
 @dataclasses.dataclass(frozen=True)
 class ReadRow:

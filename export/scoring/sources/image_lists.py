@@ -41,7 +41,7 @@ def list_source(path: str, suffix: str, root: str, name: str = "") -> Source:
         for row in reader():
             yield _scoring_input(row, root, name or path)
 
-    return Source.survey(read, has_boxes=has_boxes)
+    return Source.survey(read, root, has_boxes=has_boxes)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

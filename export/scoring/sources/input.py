@@ -2,8 +2,11 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+
+from export.files.remote_files import is_url
 
 IMAGE_SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".gif", ".webp")
@@ -45,6 +48,9 @@ class Source:
         read: Starts a new pass over the rows.
         has_boxes: Whether rows may carry a box.
         left_out: Files of a folder that were left out for their suffix.
+        start: Absolute folder (or URL) from which relative paths start; empty where none is.
+        has_members: Whether rows may be members of a tar.
+        failed_before: How many rows an earlier job gave no scores, and are as they were.
     """
 
     count: int
@@ -52,15 +58,28 @@ class Source:
     read: Callable[[], Iterator[ScoringInput]]
     has_boxes: bool = False
     left_out: int = 0
+    start: str = ""
+    has_members: bool = False
+    failed_before: int = 0
 
     @classmethod
-    def survey(cls, read: Callable[[], Iterator[ScoringInput]], **facts: Any) -> "Source":
-        """A source whose rows were counted and hashed in one pass."""
-        digest, count = hashlib.sha256(), 0
+    def survey(
+        cls, read: Callable[[], Iterator[ScoringInput]], start: str = "", **facts: Any
+    ) -> "Source":
+        """A source whose rows were counted and hashed in one pass.
+
+        Args:
+            read: Starts a pass over the rows.
+            start: Folder or URL from which relative paths start; default: the current folder.
+            facts: As the attributes.
+        """
+        digest, count, has_relative = hashlib.sha256(), 0, False
         for row in read():
             count += 1
+            has_relative = has_relative or not (os.path.isabs(row.image) or is_url(row.image))
             digest.update(repr((row.image, row.box, row.problem is None, row.member)).encode())
-        return cls(count, digest.hexdigest(), read, **facts)
+        start = start if is_url(start) else os.path.abspath(start)
+        return cls(count, digest.hexdigest(), read, start=start if has_relative else "", **facts)
 
 
 def select(inputs: Iterable[ScoringInput], rows: Iterable[int]) -> Iterator[ScoringInput]:

@@ -77,10 +77,17 @@ def _standard_input_source(image_root: str) -> Source:
     if sys.stdin is None:
         raise ValueError("--images=- reads paths from the standard input, which is closed.")
     # On disk and not in memory: the paths are read twice, to count them and to score them.
-    with tempfile.NamedTemporaryFile(suffix=".txt", delete=False) as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
-    atexit.register(os.remove, file.name)
-    return list_source(file.name, ".txt", image_root, name="standard input")
+    number, path = tempfile.mkstemp(suffix=".txt")
+    atexit.register(os.remove, path)
+    try:
+        with open(number, "wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+    except OSError as error:
+        raise ValueError(
+            f"The paths of the standard input cannot be kept in {path!r}: {error.strerror}. Free"
+            " some room, or set TMPDIR to a folder that has it."
+        ) from error
+    return list_source(path, ".txt", image_root, name="standard input")
 
 
 def _remote_source(url: str, suffix: str, image_root: str, limits: ReadLimits) -> Source:

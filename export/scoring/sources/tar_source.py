@@ -42,7 +42,7 @@ def tar_source(paths: Sequence[str]) -> Source:
                 if _is_image(member):
                     yield _scoring_input(path, member)
 
-    return Source.survey(read, left_out=left_out)
+    return Source.survey(read, left_out=left_out, has_members=True)
 
 
 def _members(path: str) -> Iterator[tarfile.TarInfo]:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import numpy as np
+import onnx
 import pytest
 from pyarrow import csv, parquet
 
@@ -12,7 +13,7 @@ from export.scoring.engine.assembly import merge
 from export.scoring.job import score
 from export.scoring.output.rows import Columns
 from tests.export.onnx_models import LABELS, description, write_channel_mean_model
-from tests.export.scoring.small_jobs import write_list
+from tests.export.scoring.small_jobs import save_colour, write_list
 from vac_tf.analysis.scored_file import read_scored_file
 
 FORMATS = ("scores.parquet", "scores.csv", "scores.jsonl")
@@ -77,6 +78,21 @@ def test_embeddings_are_the_networks_features(model, tmp_path, name):
         logits = (np.array(row["embedding"]) - 128.0) / 32.0
         probabilities = [row[label] for label in LABELS]
         np.testing.assert_allclose(1.0 / (1.0 + np.exp(-logits)), probabilities, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_an_embedding_that_is_not_finite_is_a_row_that_says_so(model, tmp_path, name):
+    network = onnx.load(model)
+    (node,) = (node for node in network.graph.node if node.output[0] == "embeddings")
+    node.op_type, node.input[0] = "Log", "centred"  # Of dark images it is not a number.
+    onnx.save(network, model)
+    (tmp_path / "photos").mkdir()
+    save_colour(tmp_path / "photos/bright.png", 200, 210, 220)
+    save_colour(tmp_path / "photos/dark.png", 10, 210, 220)
+    bright, dark = run(model, tmp_path / "photos", tmp_path / name, embeddings=True)
+    assert np.isfinite(bright["embedding"]).all() and bright["status"] == "ok"
+    assert dark["status"] == "not_finite" and dark["embedding"] is None
+    assert dark["error"] == "The network's embeddings are not finite."
 
 
 def test_a_batch_without_images_has_no_embeddings(model, tmp_path):

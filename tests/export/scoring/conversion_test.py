@@ -10,7 +10,8 @@ import pytest
 from export.scoring.command import run_command
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
-from export.scoring.output.row_reader import split_names
+from export.scoring.output.row_reader import read_rows, split_names
+from export.scoring.output.rows import Columns
 from tests.export.onnx_models import description, write_channel_mean_model
 from tests.export.scoring.small_jobs import save_colour
 
@@ -82,6 +83,25 @@ def test_label_studio_gets_tasks_that_fit_its_interface(model, folder, tmp_path,
             assert result["to_name"] == choices.get("toName") == picture.get("name")
             assert result["value"] == {"choices": [LABELS[label] for label in decided]}
         assert ("score" in prediction) == bool(prediction["result"]) == bool(decided)
+
+
+def test_relative_names_of_a_list_start_where_the_job_found_them(model, folder, tmp_path):
+    (folder / "list.csv").write_text(
+        "\n".join(["image", "a.png", "c.png", "d.png", "a.png"]) + "\n"
+    )
+    output = finished(model, folder / "list.csv", tmp_path / "scores.csv")
+    labels = convert(output, "fiftyone")["labels"]
+    assert list(labels) == [str(folder / "a.png"), str(folder / "c.png")]
+    assert all(map(os.path.exists, labels))
+    given = convert(output, "fiftyone", image_root="/elsewhere")["labels"]
+    assert list(given) == ["/elsewhere/a.png", "/elsewhere/c.png"]
+
+
+def test_csv_fields_of_any_length_are_read(tmp_path):
+    path, text = tmp_path / "long.csv", "x" * 300_000
+    path.write_text(f'image,status,error,decisions,red,peaks\na.png,ok,,red,0.75,"{text}"\n')
+    (row,) = read_rows(str(path), ".csv", Columns(("red",), False, False, True), ())
+    assert row.image == "a.png"
 
 
 def test_the_most_probable_labels_have_confidences_and_others_none(model, folder, tmp_path):

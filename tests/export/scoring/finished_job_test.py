@@ -1,5 +1,8 @@
 """Jobs whose output is there already: repeated, refused or, on request, replaced."""
 
+import json
+import shutil
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from export.scoring.engine.parts import open_shard
 from export.scoring.engine.shard import Shard
 from export.scoring.job import score
 from tests.export.onnx_models import write_channel_mean_model
-from tests.export.scoring.small_jobs import dying_in_assembly, write_list
+from tests.export.scoring.small_jobs import dying_in_assembly, save_colour, write_list
 
 
 @pytest.fixture
@@ -129,3 +132,65 @@ def test_the_state_of_another_job_outlives_a_finished_one(job, tmp_path):
     assert run(job, output).resumed == 12
     with open_shard(str(output), Shard(1, 2)) as folder:
         assert folder.has_parts
+
+
+def test_the_same_names_in_another_folder_are_another_job(job, tmp_path, monkeypatch):
+    for day, seed in (("monday", 0), ("tuesday", 1)):
+        (tmp_path / day).mkdir()
+        write_list(tmp_path / day, 4)
+        save_colour(tmp_path / day / "photos/0.png", 100 * seed, 9, 9)
+    output = tmp_path / "scores.csv"
+    lists = [{"images": str(tmp_path / day / "list.txt")} for day in ("monday", "tuesday")]
+    run(job, output, **lists[0])
+    before = output.read_bytes()
+    message = r"relative_to was \".*monday\", is \".*tuesday\".*--overwrite"
+    with pytest.raises(ValueError, match=message):
+        run(job, output, **lists[1])
+    with pytest.raises(ValueError, match=message):  # A list may be read through another's folder.
+        run(job, output, images=lists[0]["images"], image_root=str(tmp_path / "tuesday"))
+    assert output.read_bytes() == before
+    # By paths that are relative to the current folder, too; absolute ones start nowhere.
+    here = tmp_path / "here.csv"
+    for day, is_refused in (("monday", False), ("tuesday", True)):
+        monkeypatch.chdir(tmp_path / day)
+        with pytest.raises(ValueError, match="relative_to") if is_refused else nullcontext():
+            run(job, here, images="photos")
+    monkeypatch.chdir(tmp_path / "monday")
+    assert "relative_to" not in json.dumps(manifest_of(run, job, tmp_path / "absolute.csv"))
+
+
+def manifest_of(run, job, output):
+    run(job, output, images=str(output.parent / "photos"))
+    return json.loads(Path(manifest_file(str(output))).read_text())
+
+
+def test_a_job_of_an_earlier_version_is_still_the_same(job, tmp_path):
+    output = tmp_path / "scores.csv"
+    run(job, output)
+    path = Path(manifest_file(str(output)))
+    manifest = json.loads(path.read_text())
+    assert manifest["settings"].pop("relative_to") == str(tmp_path)
+    path.write_text(json.dumps(manifest))
+    assert run(job, output).resumed == 12
+
+
+def test_shards_may_have_their_images_in_different_places(job, tmp_path):
+    Path(job["images"]).write_text("".join(f"photos/{n % 4}.png\n" for n in range(12)))
+    run(job, tmp_path / "whole.csv")
+    shutil.copytree(tmp_path / "photos", tmp_path / "other/photos")
+    shutil.copy(job["images"], tmp_path / "other/list.txt")
+    output = tmp_path / "scores.csv"
+    run(job, output, shard="1/2")
+    run(job, output, shard="2/2", images=str(tmp_path / "other/list.txt"))
+    merge(str(output))
+    assert output.read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_what_a_killed_removal_left_goes_and_the_metrics_say_that_it_is_finished(job, tmp_path):
+    output, metrics = tmp_path / "scores.csv", tmp_path / "job.prom"
+    run(job, output)
+    (tmp_path / "scores.csv.parts.removed/heatmaps").mkdir(parents=True)
+    assert run(job, output, metrics_file=str(metrics)).resumed == 12
+    assert not (tmp_path / "scores.csv.parts.removed").exists()
+    lines = metrics.read_text().splitlines()
+    assert "vac_scoring_finished 1.0" in lines and "vac_scoring_images_expected 12.0" in lines

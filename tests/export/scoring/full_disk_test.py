@@ -1,9 +1,11 @@
 """Jobs whose disk is full: what they say, and what of them is kept."""
 
+import atexit
 import contextlib
 import errno
 import io
 import resource
+import tempfile
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from export.scoring.output import parquet_writer
 from export.scoring.output.rows import Columns, RowBlock
 from export.scoring.output.writers import open_rows, open_writer
 from export.scoring.sources.input import ScoringInput
+from export.scoring.sources.open_source import open_source
 from tests.export.onnx_models import write_channel_mean_model
 
 
@@ -75,3 +78,15 @@ def test_a_job_on_a_full_disk_keeps_its_finished_parts_and_says_so(tmp_path):
         score(config)
     assert "Finished parts are kept, and the same command goes on" in str(caught.value)
     assert score(config).resumed == 8
+
+
+def test_a_full_disk_under_the_paths_of_the_standard_input_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"photo.png\n" * 1000)))
+    removed = []
+    monkeypatch.setattr(atexit, "register", lambda function, path: removed.append(path))
+    message = f"paths of the standard input cannot be kept in '{tmp_path}/.*too large.*TMPDIR"
+    with largest_file(2000), pytest.raises(ValueError, match=message):
+        open_source("-")
+    assert [str(path) for path in tmp_path.iterdir()] == removed

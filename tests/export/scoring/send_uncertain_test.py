@@ -13,11 +13,12 @@ from PIL import Image
 
 from export.bundle.description import ModelDescription
 from export.bundle.label_groups import LabelGroup
+from export.scoring import send_uncertain
 from export.scoring.command import run_command
 from export.scoring.config import ScoringConfig
 from export.scoring.send_uncertain import uncertain_file
 from tests.export.onnx_models import description, write_channel_mean_model
-from tests.export.scoring.small_jobs import save_colour
+from tests.export.scoring.small_jobs import Died, die, save_colour
 from vac_tf.datasets import read_split
 
 LABELS = ("red|rot", '<b>"grün" & more', "blue")
@@ -126,8 +127,9 @@ def test_of_labels_that_exclude_each_other_the_next_decision_counts(job, tmp_pat
 
 
 def test_where_a_model_averages_views_the_least_stable_may_be_asked_for(job, tmp_path):
-    with pytest.raises(ValueError, match="has no stability.*--tta. Give --uncertain_by=margin"):
+    with pytest.raises(ValueError, match="uncertain_by=stability needs a model.*--tta.*=margin"):
         run(job, tmp_path / "s.csv", 2, uncertain_by="stability")
+    assert not (tmp_path / "s.csv").exists()
     described = dataclasses.replace(description(LABELS), tta=("hflip",))
     model = write_channel_mean_model(tmp_path / "views.onnx", described)
     tasks, _ = run(job | {"model": model}, tmp_path / "t.csv", 3, uncertain_by="stability")
@@ -180,14 +182,29 @@ def test_jobs_whose_least_certain_images_are_not_known_are_refused(changes, mess
 
 def test_rows_of_boxes_are_refused(job, tmp_path):
     (tmp_path / "list.csv").write_text(f"image,x,y,w,h\nphotos/{list(COLOURS)[0]},0,0,3,3\n")
-    with pytest.raises(ValueError, match="has rows of boxes, and --send_uncertain is of whole"):
+    with pytest.raises(ValueError, match="of whole images, and these rows are boxes"):
         run(job | {"images": str(tmp_path / "list.csv")}, tmp_path / "s.csv", 1)
+    assert not (tmp_path / "s.csv").exists()
 
 
 def test_members_of_a_tar_are_refused(job, folder, tmp_path):
     shutil.make_archive(str(tmp_path / "packed"), "tar", folder)
-    with pytest.raises(ValueError, match="packed.tar/.* is a member of a tar.*Unpack"):
+    with pytest.raises(ValueError, match="these are members of a tar.*Unpack"):
         run(job | {"images": str(tmp_path / "packed.tar")}, tmp_path / "s.csv", 1)
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_tasks_that_could_not_be_written_are_written_by_the_same_command(
+    job, folder, tmp_path, monkeypatch
+):
+    (folder / "broken.png").unlink()
+    flags = {"only_new": True, "send_uncertain": 2, "output": str(tmp_path / "1.csv")}
+    with monkeypatch.context() as patch, pytest.raises(Died):
+        patch.setattr(send_uncertain, "label_studio_box_tasks", die)
+        run_command(ScoringConfig(**(job | flags)))
+    tasks, text = run(job, tmp_path / "1.csv", 2, only_new=True)
+    assert len(tasks) == 2 and text.startswith("Nothing to score: all 10 images were")
+    assert run(job, tmp_path / "1.csv", 2, only_new=True)[1].startswith("Nothing to score: no im")
 
 
 def labelled(tasks):

@@ -18,9 +18,12 @@ def test_a_thread_that_computes_in_python_is_waited_for_and_one_that_sleeps_is_n
 
     thread = threading.Thread(target=work)
     thread.start()
-    with LockWait() as busy:
-        time.sleep(0.2)
+    shares = []
+    while max(shares, default=0.0) <= 0.5 and len(shares) < 10:  # Other processes take turns, too.
+        with LockWait() as busy:
+            time.sleep(0.2)
+        shares.append(busy.share)
     is_over.set()
     thread.join()
-    assert 0.0 <= idle.share < 0.5 < busy.share <= 1.0
+    assert 0.0 <= idle.share < 0.5 < max(shares) <= 1.0
     assert 0.0 < idle.processor_seconds < 0.2

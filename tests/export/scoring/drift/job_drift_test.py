@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -95,6 +96,10 @@ def test_the_drift_does_not_depend_on_how_the_job_came_through(job, tmp_path, mo
     shards = job | {"output": str(tmp_path / "shards.csv")}
     for shard in ("1/2", "2/2"):
         run(shards, shard=shard)
+    other = write_channel_mean_model(tmp_path / "other.onnx", description(("cat", "dog", "cow")))
+    with pytest.raises(ValueError, match="other.onnx.* is not the model that scored .*shards.csv"):
+        run_command(ScoringConfig(merge=True, output=shards["output"], model=other))
+    assert not os.path.exists(shards["output"])
     text, code = run_command(
         ScoringConfig(merge=True, output=shards["output"], model=job["model"], max_drift=9.0)
     )

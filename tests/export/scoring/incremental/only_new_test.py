@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import sqlite3
+import tarfile
 
 import numpy as np
 import pytest
@@ -75,7 +76,7 @@ def test_days_of_new_changed_renamed_and_swapped_pictures_make_up_the_whole_job(
     text = run(job, days[0])
     assert text.endswith(
         "; ok: 12; errors: 0; new: 12, changed: 0, by another model or other"
-        " settings: 0, skipped: 0"
+        " settings: 0, without scores before: 0, skipped: 0"
     )
     loaded.clear()
 
@@ -125,7 +126,7 @@ def test_another_model_and_other_settings_score_anew_and_batch_size_does_not(
     run(job, outputs / "1.csv")
     other = write_channel_mean_model(tmp_path / "other.onnx", scale=1 / 16)
     text = run(job, outputs / "2.csv", model=other)
-    assert "by another model or other settings: 12, skipped: 0" in text
+    assert "by another model or other settings: 12, without" in text
     assert "skipped: 12" in run(job, outputs / "3.csv", model=other, batch_size=3)
     assert "settings: 12" in run(job, outputs / "3.csv", model=other, threshold=0.25)
     assert "settings: 12" in run(job, outputs / "4.csv", model=other, heatmaps="peaks")
@@ -169,10 +170,43 @@ def test_what_got_no_scores_is_tried_again(job, folder, outputs):
     listed.write_text("".join(f"photos/{number:02}.png\n" for number in range(14)))
     job = job | {"images": str(listed)}
     assert "ok: 11, unreadable: 1, missing: 2; errors: 3" in run(job, outputs / "1.csv")
-    assert "ok: 0, unreadable: 1, missing: 2" in run(job, outputs / "2.csv")
+    text = run(job, outputs / "2.csv")
+    assert "ok: 0, unreadable: 1, missing: 2" in text and "without scores before: 3" in text
     save_colour(folder / "12.png", 1, 2, 3)
     assert "skipped: 11" in run(job, outputs / "3.csv")
-    assert len(tables(outputs)[1]) == 12
+    assert len(tables(outputs)[1]) == 14
+
+
+def test_many_files_that_stay_broken_stop_no_later_job(job, folder, outputs):
+    for number in range(130):
+        (folder / f"broken {number}.png").write_bytes(b"no image")
+    job = job | {"max_error_share": 0.95}
+    run(job, outputs / "1.csv")
+    save_colour(folder / "99.png", 9, 9, 9)
+    for number in range(130):  # Others than those that are known to fail.
+        (folder / f"cut {number}.png").write_bytes(b"no image, either")
+    with pytest.raises(ValueError, match="Stopped: .* more than --max_error_share=0.2"):
+        run(job, outputs / "2.csv", max_error_share=0.2)
+    for number in range(130):
+        (folder / f"cut {number}.png").unlink()
+    text = run(job, outputs / "3.csv", max_error_share=0.2)
+    assert "ok: 1, unreadable: 130" in text and "new: 1," in text
+    assert "without scores before: 130, skipped: 12" in text
+
+
+def test_members_of_one_name_in_a_tar_are_told_apart(job, folder, outputs, tmp_path):
+    packed = tmp_path / "packed.tar"
+    with tarfile.open(packed, "w") as tar:
+        for colour in (10, 240):
+            save_colour(folder / "x.png", colour, colour, colour)
+            tar.add(folder / "x.png", "x.png")
+    job = job | {"images": str(packed)}
+    assert "new: 2," in run(job, outputs / "1.jsonl")
+    assert "skipped: 2" in run(job, outputs / "2.jsonl")
+    with tarfile.open(packed, "a") as tar:
+        tar.add(folder / "00.png", "x.png")
+    assert "new: 1, changed: 0" in run(job, outputs / "3.jsonl")
+    assert "skipped: 3" in run(job, outputs / "4.jsonl")
 
 
 def test_a_job_that_died_goes_on_and_one_whose_pictures_changed_does_not(
@@ -298,7 +332,7 @@ def test_a_full_disk_keeps_the_ledger_as_it_was(job, outputs):
         ledger._connection.execute(f"PRAGMA max_page_count = {pages}")
         row = only_new.ScoringInput("x" * 100_000, "x")
         with pytest.raises(ValueError, match="cannot be used: database or disk is full"):
-            ledger.record("{}", "2.jsonl", [(row, bytes(32))])
+            ledger.record("{}", "2.jsonl", [(row, 0, bytes(32))])
     assert len(tables(outputs)[0]) == 1
 
 
