@@ -2,7 +2,6 @@
 
 import difflib
 import importlib.util
-import os
 import sys
 import types
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from flags.program import INPUT_ERROR, INTERRUPTED, USAGE_ERROR
 
 # In a wheel the programs are modules of a package (tools/wheel_layout.py).
 _PACKAGE = "vac_programs." if __package__ == "vac_command" else ""
-_BROKEN_PIPE = 141  # 128 + SIGPIPE, as shells have it.
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,9 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:  # While it was loaded; later the program itself says so.
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # `vac train --help | head`; Python would complain again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
 
 
 def usage() -> str:

@@ -1,6 +1,7 @@
 """How every program starts and ends: one clear message for a user's error, and its exit code."""
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 
@@ -14,6 +15,7 @@ from flags import flag_files
 USAGE_ERROR = 2
 INPUT_ERROR = 3
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it.
+BROKEN_PIPE = 141  # 128 + SIGPIPE: whoever read the output went away (`--help | head`).
 
 
 class UsageError(ValueError):
@@ -27,8 +29,8 @@ def run_program(main_function: Callable[[], int | None]) -> None:
 
     A wrong flag ends the program with exit code 2 and one message; any other ValueError or OSError
     (a missing file, bad data, a full disk) with 3, Ctrl-C with 130, and an exception that has an
-    `exit_code` (an interrupted training run) with that code. Any other exception is a fault of the
-    program and keeps its traceback.
+    `exit_code` (an interrupted training run) with that code, and a closed standard output silently
+    with 141. Any other exception is a fault of the program and keeps its traceback.
     """
 
     absl_flags.FLAGS.set_default("verbosity", absl_logging.INFO)
@@ -41,6 +43,8 @@ def run_program(main_function: Callable[[], int | None]) -> None:
             return _end(message, USAGE_ERROR)
         try:
             return main_function()
+        except BrokenPipeError:
+            raise
         except KeyboardInterrupt:
             return _end("Interrupted.", INTERRUPTED)
         except Exception as error:
@@ -50,7 +54,14 @@ def run_program(main_function: Callable[[], int | None]) -> None:
                 raise
             return _end(str(error), exit_code)
 
-    app.run(guarded, flags_parser=_parse_flags)
+    try:
+        try:
+            app.run(guarded, flags_parser=_parse_flags)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # Python would complain again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(BROKEN_PIPE)
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:

@@ -42,6 +42,14 @@ def test_a_wrong_flag_and_a_wrong_input_end_with_different_exit_codes(tmp_path):
     assert_one_line(result, 3, "No model at 'nothing.onnx'")
 
 
+def test_a_reader_that_leaves_early_is_no_fault():
+    command = f"{sys.executable} score.py --help | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(
+        ["bash", "-c", command], cwd=REPOSITORY, capture_output=True, text=True, timeout=240
+    )
+    assert done.stdout in ("141\n", "0\n") and done.stderr == ""
+
+
 @pytest.mark.parametrize(
     "program, flags",
     [
