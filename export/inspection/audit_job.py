@@ -17,6 +17,7 @@ from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.joined import join_splits, split_names
 from vac_tf.datasets.packed_images import file_of, name_of, range_of
 from vac_tf.datasets.run_splits import TEST_SPLITS, dataset_options
+from vac_tf.inputs.exif_orientation import check_upright
 from vac_tf.runs.folder import RunFolder
 
 
@@ -34,6 +35,8 @@ def audit_images(config: AuditConfig) -> str:
     with replace_folder(config.output, AUDIT_FILE, "folder of audit.py") as folder:
         opened = open_model(config)
         truth = align_truth(split, opened.model.label_names) if split else None
+        if split and split.objects is not None and opened.preprocessing.apply_exif_orientation:
+            check_upright(split.image_paths, f"The model {config.model!r}")
         pictures = read_pictures(source, opened.preprocessing, config)
         contents = audit(opened.model, pictures, folder, config, truth)
     return format_audit(contents, f"{config.output}/index.html")

@@ -9,6 +9,7 @@ from vac_tf.analysis.scored_file import read_scored_file
 from vac_tf.datasets.split import DatasetError, Split
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import read_decision_rule
+from vac_tf.inputs.exif_orientation import check_upright
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import predicted_batches
@@ -81,11 +82,15 @@ def predict_split(
         batch_size: images per step.
 
     Raises:
-        ValueError: no network there, tuned thresholds of another network, or a bad image.
+        ValueError: no network there, tuned thresholds of another network, a bad image, or one that
+            the run turns upright.
     """
     folder = RunFolder(run_dir)
     network = with_stream_heatmaps(load_network(folder.network_file))
-    source = ImageSource(split, image_settings(folder.read_config()))
+    settings = image_settings(folder.read_config())
+    if settings.apply_exif_orientation:
+        check_upright(split.image_paths, f"The run {run_dir!r}")
+    source = ImageSource(split, settings)
     calibration, thresholds, decided_by = _decision_rule(folder, split.label_names, threshold)
 
     ranking, scores, predicted, pairs, maps, first = [], [], [], [], [], 0

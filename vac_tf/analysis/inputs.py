@@ -19,6 +19,7 @@ from vac_tf.datasets.run_splits import TEST_SPLITS, dataset_options
 from vac_tf.datasets.scenes.fixations import read_scene_fixations
 from vac_tf.datasets.split import DatasetError
 from vac_tf.evaluation.saliency import predict_logits
+from vac_tf.inputs.exif_orientation import check_upright
 from vac_tf.inputs.image_source import ImageSettings, ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.settings import image_settings, leave_bad_images_out, naming_bad_images
@@ -182,6 +183,8 @@ def _saliency_predictor(config: AnalysisConfig, split: Split):
         raise ValueError(
             f"saliency_run {config.saliency_run!r} is no run of train_saliency.py: {error}"
         ) from error
+    if settings.apply_exif_orientation:
+        check_upright(split.image_paths, f"The run {config.saliency_run!r}")
     logits = _predict_saliency(folder, split, settings, config.batch_size)
     return lambda image, height, width: saliency_density(logits[image], height, width)
 

@@ -14,6 +14,7 @@ from vac_tf.datasets import Split
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.prediction import inference
 from vac_tf.inputs.settings import image_settings
+from vac_tf.metrics.label_groups.decisions import log_odds
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 
@@ -52,7 +53,10 @@ def _causal_inputs(run_dir: str, split: Split) -> Callable:
     forward = inference(load_network(folder.network_file))
     source = ImageSource(split, image_settings(folder.read_config()))
 
+    groups = folder.read_label_groups()
+
     def predict(label: int, images: np.ndarray) -> np.ndarray:
-        return scipy.special.expit(forward(tf.constant(images))["logits"].numpy()[:, label])
+        logits = forward(tf.constant(images))["logits"].numpy()
+        return scipy.special.expit(log_odds(logits, groups)[:, label])
 
     return lambda image: (source.resized(image).numpy(), predict)

@@ -6,6 +6,7 @@ from vac_tf.datasets.split import Split
 
 _ROWS, _COLUMNS = 8, 9
 _CHUNK = 512
+MOST_PAIRS = 10_000
 
 
 def difference_hashes(images: np.ndarray) -> np.ndarray:
@@ -27,7 +28,12 @@ def difference_hashes(images: np.ndarray) -> np.ndarray:
     return np.packbits(bits.reshape(len(bits), 64), axis=1).view(np.uint64)[:, 0]
 
 
-def close_pairs(hashes: np.ndarray, most_bits: int = 2) -> list[tuple[int, int, int]]:
+def close_pairs(
+    hashes: np.ndarray,
+    most_bits: int = 2,
+    sources: np.ndarray | None = None,
+    most: int = MOST_PAIRS,
+) -> tuple[int, np.ndarray]:
     """Pairs of images whose fingerprints differ in few bits.
 
     Images without structure, whose fingerprint is 0, are left out: they are alike in nothing.
@@ -35,21 +41,27 @@ def close_pairs(hashes: np.ndarray, most_bits: int = 2) -> list[tuple[int, int, 
     Args:
         hashes: uint64 `[N]`.
         most_bits: that may differ.
+        sources: `[N]`, numbers of photographs; parts of one are no pair. None: all are different.
+        most: pairs that are returned. Frames of a still camera make N (N - 1) / 2.
 
     Returns:
-        The smaller index, the larger, and the number of bits; the closest first.
+        How many pairs there are, and int64 `[P, 3]`: the smaller index, the larger, and the number
+        of bits of the first `most` of them, by their smaller index; the closest first.
     """
-    pairs = []
+    sources = np.arange(len(hashes)) if sources is None else sources
+    count, pairs = 0, [np.zeros((0, 3), np.int64)]
     for first in range(0, len(hashes), _CHUNK):
         rows = hashes[first : first + _CHUNK]
         bits = np.bitwise_count(rows[:, None] ^ hashes[None, first:])
         close = (bits <= most_bits) & (rows[:, None] != 0) & (hashes[None, first:] != 0)
         close &= np.arange(len(rows))[:, None] < np.arange(close.shape[1])[None]
-        pairs += [
-            (int(bits[row, column]), int(first + row), int(first + column))
-            for row, column in np.argwhere(close)
-        ]
-    return [(one, other, bits) for bits, one, other in sorted(pairs)]
+        close &= sources[first : first + _CHUNK, None] != sources[None, first:]
+        if count < most:
+            row, column = np.divmod(np.flatnonzero(close)[: most - count], close.shape[1])
+            pairs.append(np.stack([first + row, first + column, bits[row, column]], axis=1))
+        count += int(close.sum())
+    found = np.concatenate(pairs)
+    return count, found[np.argsort(found[:, 2], kind="stable")]
 
 
 def closest(hashes: np.ndarray, others: np.ndarray, most_bits: int = 2) -> np.ndarray:

@@ -14,6 +14,7 @@ from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import read_decision_rule
 from vac_tf.figures.heatmap_overlay import enlarge
+from vac_tf.inputs.exif_orientation import check_upright
 from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import predicted_batches
@@ -73,9 +74,12 @@ def predict_heatmaps(folder: RunFolder, split: SaliencySplit, batch_size: int) -
         batch_size: images per step.
 
     Raises:
-        ValueError: no such run, tuned thresholds of another network, or a bad image.
+        ValueError: no such run, tuned thresholds of another network, a bad image, or one that the
+            run turns upright.
     """
     settings = image_settings(folder.read_config())
+    if settings.apply_exif_orientation:
+        check_upright(split.image_paths, f"The run {folder.path!r}")
     label_names = folder.read_label_names()
     rule = read_decision_rule(folder, label_names)
     groups = folder.read_label_groups()

@@ -1,7 +1,7 @@
 """Heatmaps over images, and the picture of an image and its mirror image (VAC paper, Figure 1)."""
 
 import numpy as np
-from matplotlib import colormaps
+from matplotlib import colormaps, rc_context
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -53,6 +53,12 @@ def draw_mirror_comparison(
         captions: One per image, such as the name of the label.
         path: The PNG to write.
     """
+    with rc_context({"text.parse_math": False}):  # Names may hold two dollar signs.
+        figure = _mirror_comparison(images, heatmaps, captions)
+        figure.savefig(path, dpi=110)
+
+
+def _mirror_comparison(images, heatmaps, captions):
     num_rows, num_columns = 1 + len(heatmaps), 2 * len(images)
     figure = Figure(figsize=(1.55 * num_columns, 1.62 * num_rows + 0.3), layout="constrained")
     axes = figure.subplots(num_rows, num_columns, squeeze=False)
@@ -73,4 +79,4 @@ def draw_mirror_comparison(
             axes[row, right].imshow(overlay(mirrored, pair[1], *scale))
     for row, name in enumerate(["image", *heatmaps]):
         axes[row, 0].set_ylabel(name, fontsize=11)
-    figure.savefig(path, dpi=110)
+    return figure

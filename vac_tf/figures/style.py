@@ -31,6 +31,7 @@ _STYLE = {
     "axes.axisbelow": True,
     "grid.color": "#E3E3E3",
     "lines.linewidth": 1.8,
+    "text.parse_math": False,  # Names of labels may hold two dollar signs.
 }
 
 

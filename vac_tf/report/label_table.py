@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.special
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.decisions.decision_rule import DecisionRule
 from vac_tf.report.headlines import Headlines, judged_labels
 from vac_tf.report.threshold_curves import (
@@ -50,7 +51,12 @@ def label_rows(
 
 
 def slider_data(
-    names: Sequence[str], labels: np.ndarray, logits: np.ndarray, unknown: str, threshold: float
+    names: Sequence[str],
+    labels: np.ndarray,
+    logits: np.ndarray,
+    unknown: str,
+    threshold: float,
+    groups: Sequence[LabelGroup] = (),
 ) -> dict[str, object]:
     """What the script of the page reads, as plain values.
 
@@ -60,6 +66,7 @@ def slider_data(
         logits: `[N, L]`.
         unknown: the policy for NaN.
         threshold: where the slider stands first.
+        groups: labels that exclude each other, of which the most probable is decided.
 
     Returns:
         `thresholds` `[T]`, `start` (an index), and `labels`: per label `name`, `positives`,
@@ -69,7 +76,7 @@ def slider_data(
     ranked, judged = judged_labels(labels, unknown)
     thresholds = slider_thresholds(threshold)
     probabilities = scipy.special.expit(logits.astype(np.float32))
-    true, false = threshold_counts(judged, probabilities, thresholds)
+    true, false = threshold_counts(judged, _deciding(probabilities, groups), thresholds)
     entries = []
     for index, name in enumerate(names):
         curve = precision_recall_points(ranked[:, index], logits[:, index])
@@ -90,3 +97,15 @@ def slider_data(
         "start": int(np.searchsorted(thresholds, np.float32(threshold))),
         "labels": entries,
     }
+
+
+def _deciding(probabilities, groups):
+    """Values that are above a threshold where `decide` decides the label."""
+    values = probabilities.copy()
+    for group in groups:
+        columns = list(group.columns)
+        own = probabilities[:, columns]
+        is_highest = own.argmax(axis=1)[:, None] == np.arange(len(columns))
+        highest = own if group.at_most_one else np.full_like(own, 2.0)
+        values[:, columns] = np.where(is_highest, highest, -1.0)
+    return values

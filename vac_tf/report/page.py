@@ -98,7 +98,7 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
         "legend": LEGEND,
         "views": VIEWS,
         "rows": label_rows(results, headlines, rule),
-        "data": slider_data(names, *data, unknown, threshold),
+        "data": slider_data(names, *data, unknown, threshold, evaluated.label_groups),
         "frame": FRAME,
         "curve_chart": line_chart(
             [],

@@ -61,6 +61,8 @@ def show_suspect(evaluated: EvaluatedRun, pair, looks: Looks, place: Place) -> S
 def duplicate_images(evaluated: EvaluatedRun, most: int = 12) -> tuple[int, list[tuple[int, int]]]:
     """How many pairs of images look alike, and which to show: first those whose labels differ.
 
+    Of very many pairs the first 10,000 are chosen from.
+
     Args:
         evaluated: the evaluation; without `hashes` there are none. Boxes of one photograph are no
             duplicates.
@@ -68,10 +70,11 @@ def duplicate_images(evaluated: EvaluatedRun, most: int = 12) -> tuple[int, list
     """
     if evaluated.hashes is None:
         return 0, []
-    paths = evaluated.source.split.image_paths
-    pairs = [pair[:2] for pair in close_pairs(evaluated.hashes) if paths[pair[0]] != paths[pair[1]]]
-    pairs.sort(key=lambda pair: -len(_differing(evaluated, pair)))
-    return len(pairs), pairs[:most]
+    photographs = np.unique(evaluated.source.split.image_paths, return_inverse=True)[1]
+    count, found = close_pairs(evaluated.hashes, sources=photographs)
+    differing = [len(_differing(evaluated, pair)) for pair in found[:, :2]]
+    first = np.argsort(-np.array(differing, int), kind="stable")[:most]
+    return count, [(int(one), int(other)) for one, other, _ in found[first]]
 
 
 def show_duplicate(evaluated: EvaluatedRun, pair, looks: Looks, place: Place) -> Duplicate:

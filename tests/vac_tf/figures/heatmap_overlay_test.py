@@ -38,3 +38,5 @@ def test_comparison_has_a_row_per_network(tmp_path):
         draw_mirror_comparison(images, dict.fromkeys(names, (maps, maps)), ["a", "b"], str(path))
         sizes.append(Image.open(path).size)
     assert sizes[0][0] == sizes[1][0] and sizes[0][1] < sizes[1][1]
+    names = {"$a^$ b": (maps, maps)}  # No formula.
+    draw_mirror_comparison(images, names, ["under $5_{", "over $9"], str(tmp_path / "dollars.png"))

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 from tests.export.encoded_images import encode, huge_images, photograph, refused_images
 from vac_tf.datasets import DatasetError, Split
 from vac_tf.geometry.boxes import crop_boxes
+from vac_tf.inputs.exif_orientation import check_upright
 from vac_tf.inputs.image_cache import ImageCache
 from vac_tf.inputs.image_source import ImageSettings, ImageSource
 
@@ -95,6 +96,16 @@ def test_exif_orientation_is_ignored_unless_asked_for(write):
             np.testing.assert_array_equal(
                 upright.load(index), np.asarray(ImageOps.exif_transpose(image))
             )
+
+
+def test_images_that_are_turned_are_told_apart_from_their_annotations(write):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    picture = photograph(channels=3)
+    split = write(upright=encode(picture, "JPEG"), turned=encode(picture, "JPEG", exif=exif))
+    check_upright(split.image_paths[:1], "The run")
+    with pytest.raises(ValueError, match="The run turns images .* 1 of these 2 have.*turned.jpg"):
+        check_upright(split.image_paths, "The run")
 
 
 def test_a_name_that_is_no_utf_8(tmp_path):

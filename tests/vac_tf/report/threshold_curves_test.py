@@ -5,10 +5,12 @@ import pytest
 import scipy.special
 from sklearn.metrics import precision_recall_curve
 
+from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.decisions.calibration import Calibration
 from vac_tf.decisions.decision_rule import DecisionRule
+from vac_tf.metrics.label_groups.decisions import decide, log_odds
 from vac_tf.metrics.multilabel import evaluate_logits
-from vac_tf.report.label_table import network_thresholds
+from vac_tf.report.label_table import network_thresholds, slider_data
 from vac_tf.report.threshold_curves import (
     precision_recall_points,
     slider_thresholds,
@@ -35,6 +37,20 @@ def test_counts_give_the_metrics_of_the_threshold(example, threshold):
         decided = true[label, step] + false[label, step]
         assert row["precision"] == true[label, step] / decided
         assert row["recall"] == true[label, step] / row["positives"]
+
+
+@pytest.mark.parametrize("at_most_one", [False, True])
+def test_of_labels_that_exclude_each_other_the_slider_counts_what_is_decided(example, at_most_one):
+    labels, logits = example
+    groups = (LabelGroup("kind", (0, 2), at_most_one),)
+    odds = log_odds(logits, groups)
+    data = slider_data("abc", labels, odds, "ignore", 0.5, groups)
+    probabilities = scipy.special.expit(odds)
+    for step, threshold in enumerate(slider_thresholds(0.5)):
+        decided = decide(probabilities, threshold, groups)
+        for label, entry in enumerate(data["labels"]):
+            assert entry["true"][step] == np.sum(decided[:, label] & (labels[:, label] == 1))
+            assert entry["false"][step] == np.sum(decided[:, label] & (labels[:, label] == 0))
 
 
 def test_a_probability_at_the_threshold_is_not_above_it():

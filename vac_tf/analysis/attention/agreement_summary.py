@@ -141,22 +141,25 @@ def _found_minus_missed(table, groups, bootstrap) -> dict:
     found, missed = groups["true_positive"], groups["false_negative"]
     result = {}
     for metric, values in table.scores["heatmap"].items():
-        means = [_mean(values[chosen]) for chosen in (found, missed)]
-        draws = [
-            bootstrap.means(values[chosen], table.images[chosen]) for chosen in (found, missed)
-        ]
-        if None in means:
-            result[metric] = {"mean": None, "low": None, "high": None}
-        else:
+        sides = [(values[chosen], table.images[chosen]) for chosen in (found, missed)]
+        means = [_mean(own) for own, _ in sides]
+        mean = None if None in means else means[0] - means[1]
+        low, high = None, None
+        if all(_is_of_several_images(*side) for side in sides):
+            draws = [bootstrap.means(*side) for side in sides]
             low, high = _percentiles(draws[0] - draws[1])
-            result[metric] = {"mean": means[0] - means[1], "low": low, "high": high}
+        result[metric] = {"mean": mean, "low": low, "high": high}
     return result
+
+
+def _is_of_several_images(values: np.ndarray, images: np.ndarray) -> bool:
+    return len(np.unique(images[~np.isnan(values)])) > 1
 
 
 def _interval(values: np.ndarray, images: np.ndarray, bootstrap: ImageBootstrap) -> dict:
     """`mean`, and `low` and `high` of its interval; None where undefined."""
     low, high = None, None
-    if len(np.unique(images[~np.isnan(values)])) > 1:
+    if _is_of_several_images(values, images):
         low, high = _percentiles(bootstrap.means(values, images))
     return {"mean": _mean(values), "low": low, "high": high}
 

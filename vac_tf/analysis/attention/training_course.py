@@ -17,6 +17,7 @@ from vac_tf.inputs.image_source import ImageSource
 from vac_tf.inputs.pipeline import evaluation_batches
 from vac_tf.inputs.prediction import predicted_batches
 from vac_tf.inputs.settings import image_settings, naming_bad_images
+from vac_tf.metrics.label_groups.decisions import log_odds
 from vac_tf.models.saving import load_network
 from vac_tf.runs.folder import RunFolder
 
@@ -92,19 +93,21 @@ def _predictions(folder, epochs, split, pairs, batch_size) -> Iterator[tuple]:
     source = ImageSource(split, image_settings(folder.read_config()))
     batches = evaluation_batches(source, split.labels, batch_size)
     network = load_network(folder.epoch_network_file(epochs[0]))
+    groups = folder.read_label_groups()
     for epoch in epochs:
         # Into one network: its graph is made once.
         network.set_weights(load_network(folder.epoch_network_file(epoch)).get_weights())
         with naming_bad_images(source):
-            yield _predict(network, batches, pairs)
+            yield _predict(network, batches, pairs, groups)
 
 
-def _predict(network, batches, pairs):
+def _predict(network, batches, pairs, groups):
     scores, maps, first = [], [], 0
     for _, labels, outputs in predicted_batches(network, batches):
         inside = (pairs[:, 0] >= first) & (pairs[:, 0] < first + len(labels))
         place = tuple((pairs[inside] - (first, 0)).T)
-        scores.append(scipy.special.expit(np.float64(outputs["logits"])[place]))
+        odds = log_odds(np.float64(outputs["logits"]), groups)
+        scores.append(scipy.special.expit(odds[place]))
         maps.append(np.moveaxis(np.float32(outputs["heatmaps"]), 3, 1)[place])
         first += len(labels)
     return np.concatenate(scores), np.concatenate(maps)

@@ -182,10 +182,13 @@ def _mean_over_labels(pairs, shape, samples, seed) -> dict:
         with np.errstate(invalid="ignore"):
             by_label = (values.T @ counts) / (present.T @ counts)
         has_label = ~np.isnan(by_label)
-        return np.where(has_label, by_label, 0).sum(axis=0) / np.maximum(has_label.sum(axis=0), 1)
+        count = has_label.sum(axis=0)
+        total = np.where(has_label, by_label, 0).sum(axis=0)
+        # Of a resample without any judged pair there is no mean.
+        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
     draws = np.concatenate([mean(c) for c in resample_counts(shape[0], samples, seed)])
-    low, high = percentile_interval(draws)
+    low, high = percentile_interval(draws) or (None, None)
     return {"mean": float(mean(np.ones((shape[0], 1)))[0]), "low": low, "high": high}
 
 

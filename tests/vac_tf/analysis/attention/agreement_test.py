@@ -178,3 +178,18 @@ def test_images_without_fixations_are_left_out(split):
     np.testing.assert_array_equal(reference.at(1).counts, split.counts(0))
     with pytest.raises(DatasetError, match="0 of the 1 images were found.*matched by file name"):
         FixationReference(split, ["elsewhere/nobody.png"], "fixations")
+
+
+def test_one_image_on_a_side_has_no_interval(reference):
+    labels, predicted = np.ones((NUM_IMAGES, 1), np.float32), np.ones((NUM_IMAGES, 1), bool)
+    predicted[0] = False
+    maps = np.random.default_rng(0).normal(size=(NUM_IMAGES, 3, 4)).astype(np.float32)
+    heatmaps = LabelHeatmaps(np.arange(NUM_IMAGES), np.zeros(NUM_IMAGES, int), maps)
+    for missed, has_interval in ((1, False), (2, True)):
+        predicted[:missed] = False
+        table = measure_agreement(heatmaps, labels, predicted, reference)
+        counts = np.ones(NUM_IMAGES, int)
+        summary = summarise_agreement(table, counts, ["cat"], samples=100)
+        difference = summary["found_minus_missed"]["nss"]
+        assert difference["mean"] is not None
+        assert (difference["low"] is not None) == has_interval

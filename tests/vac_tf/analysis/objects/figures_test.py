@@ -70,6 +70,16 @@ def test_every_label_has_its_bar(tmp_path):
     assert heights[1] - heights[0] >= 70 * 18
 
 
+def test_names_with_dollar_signs_are_no_formulas(tmp_path):
+    generator = np.random.default_rng(0)
+    labels = (generator.random((40, 2)) < 0.5).astype(np.float32)
+    scores = generator.random((2, 40, 2))
+    names = ["$a^$ b", "under $5_{, over $9"]
+    result = compare_average_precision(labels, *scores, names, samples=5)
+    figures.draw_average_precision_gain(result, str(tmp_path / "gain.png"))
+    assert (tmp_path / "gain.png").exists()
+
+
 def test_results_without_anything_are_said_to_be_so(tmp_path):
     no_labels = np.zeros((9, 3), np.float32)
     scores = np.random.default_rng(0).random((9, 3))

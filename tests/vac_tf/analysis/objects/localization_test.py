@@ -86,3 +86,15 @@ def test_nothing_to_judge_and_nothing_to_look_at(split):
     with pytest.raises(DatasetError, match="without objects"):
         localization(dataclasses.replace(split, objects=None), MAPS)
     assert localization_section({"left_out": "why"}).left_out == "why"
+
+
+def test_resamples_without_a_judged_pair_have_no_mean(split):
+    """Three hits among many images without any object: the interval does not reach 0."""
+    paths = split.image_paths[:3] + split.image_paths[4:5] * 97
+    labels = np.zeros((100, 2), np.float32)
+    labels[:3, 0] = 1
+    objects = (*split.objects[:3], *[()] * 97)
+    rare = dataclasses.replace(split, image_paths=paths, labels=labels, objects=objects)
+    found = localization(rare, {"corner": cells(slice(0, 2), slice(0, 2))}, samples=200)
+    corner = found["models"]["corner"]["pointing_game"]
+    assert (corner["mean"], corner["low"], corner["high"]) == (1.0, 1.0, 1.0)
