@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from export.files.remote_files import is_url
 
@@ -78,8 +79,14 @@ class Source:
             count += 1
             has_relative = has_relative or not (os.path.isabs(row.image) or is_url(row.image))
             digest.update(repr((row.image, row.box, row.problem is None, row.member)).encode())
-        start = start if is_url(start) else os.path.abspath(start)
+        start = _public(start) if is_url(start) else os.path.abspath(start)
         return cls(count, digest.hexdigest(), read, start=start if has_relative else "", **facts)
+
+
+def _public(url: str) -> str:
+    """A URL without the password and the signature that it may hold: manifests are passed on."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
 def select(inputs: Iterable[ScoringInput], rows: Iterable[int]) -> Iterator[ScoringInput]:

@@ -8,7 +8,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from export.scoring.sources.input import ScoringInput
+from export.scoring.sources.input import ScoringInput, Source
 from export.scoring.sources.open_source import open_source
 
 
@@ -261,6 +261,19 @@ def test_a_recursive_glob_looks_only_where_it_leads(tmp_path, monkeypatch):
     assert "other" not in read and {"photos1", "photos2"} < read
     assert images_of(open_source("**/deep/*.jpg")) == ["photos1/deep/b.jpg"]
     assert images_of(open_source("**")) == sorted(names)
+
+
+def test_where_relative_paths_start_is_told_without_passwords(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    def start_of(start, *paths):
+        return Source.survey(lambda: (ScoringInput(path, path) for path in paths), start).start
+
+    assert start_of("", "a.png") == start_of("", "/b.png", "a.png") == str(tmp_path)
+    assert start_of("", "/b.png", "s3://bucket/c.png") == ""
+    assert start_of("photos", "a.png") == str(tmp_path / "photos")
+    url = "https://me:secret@host/photos?signature=secret"
+    assert start_of(url, "a.png") == "https://host/photos"
 
 
 def test_standard_input_is_a_list_of_lines(monkeypatch):
