@@ -77,7 +77,10 @@ class SaliencyEvaluationConfig:
     run_dir: str = setting("", "Folder of the run; saliency_evaluation.json goes there.")
     split: str = setting("val", "Split to evaluate on.")
     data_dir: str = setting("", "Where the data lie now (default: as the run's config says).")
-    train_split: str = setting("train", "Split that the centre bias is fitted on.")
+    train_split: str = setting(
+        "",
+        "Split that the centre bias is fitted on (default: the run's own, or train without one).",
+    )
     result_file: str = setting(
         "", "Score this result file of the SALICON challenge instead of a run (needs --data_dir)."
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -48,9 +49,8 @@ def evaluate_saliency(config: SaliencyEvaluationConfig) -> dict:
     folder = RunFolder(config.run_dir)
     run_config = folder.read_config(SaliencyConfig)
     values = {**vars(run_config), "max_images": config.max_images}
-    values |= {"train_split": config.train_split}
-    if config.data_dir:
-        values["data_dir"] = config.data_dir
+    given = {"train_split": config.train_split, "data_dir": config.data_dir}
+    values |= {name: value for name, value in given.items() if value}
     return evaluate_saliency_run(
         folder,
         SaliencyConfig(**values),
@@ -67,11 +67,26 @@ def evaluate_saliency_run(
     human_observers: int,
     batch_size: int,
 ) -> dict:
-    """Evaluates the best network of a run, and writes `saliency_evaluation.json`."""
+    """Evaluates the best network of a run, and writes `saliency_evaluation.json`.
+
+    Args:
+        folder: of the run.
+        config: of the run; its `train_split` is what the centre bias is fitted on.
+        split_name: what to evaluate on.
+        human_observers: as `score_split`.
+        batch_size: images per step.
+
+    Raises:
+        ValueError: no such network or split, or bad images; splits are read before any prediction.
+    """
     network = load_network(folder.network_file)
     split = read_saliency_split(config, split_name)
     if config.skip_bad_images:
         split, _ = leave_bad_images_out(split, image_settings(config))
+    # Read and checked before the predictions, which may take hours.
+    whole = dataclasses.replace(config, max_images=0)
+    centre_bias = _fit_centre_bias(split, config.train_split, partial(read_saliency_split, whole))
+    selection = _describe_selection(folder, config, split, split_name)
     source = ImageSource(split, image_settings(config))
     batches = evaluation_batches(source, np.zeros((len(split), 0), np.float32), batch_size)
     with naming_bad_images(source):
@@ -79,14 +94,14 @@ def evaluate_saliency_run(
     evaluation = score_split(
         split,
         {"model": lambda index: saliency_density(logits[index], *split.sizes[index])},
-        _fit_centre_bias(config, split),
+        centre_bias,
         human_observers,
     )
     evaluation["conventions"] |= {
         "dataset": config.dataset,
         "simulated_fixations": config.dataset == "scenes",
         "split": split_name,
-        **_describe_selection(folder, config, split, split_name),
+        **selection,
     }
     folder.write_json("saliency_evaluation.json", evaluation)
     return evaluation
@@ -97,25 +112,55 @@ def _describe_selection(folder, config: SaliencyConfig, split, split_name) -> di
     selection = folder.read_json("selection.json")
     # As the run was trained: `config` may take other images, or another part of them.
     trained = dataclasses.replace(folder.read_config(SaliencyConfig), data_dir=config.data_dir)
-    trained_on, selected_on, _ = read_saliency_splits(trained)
-    seen = SeenImages.count(split.image_paths, trained_on.image_paths, selected_on.image_paths)
-    seen.warn(split_name, len(split))
+    try:
+        trained_on, selected_on, _ = read_saliency_splits(trained)
+    except (ValueError, OSError) as error:
+        _LOGGER.warning(
+            "Whether the network was trained or selected on images of split %s is not known: %s",
+            split_name,
+            error,
+        )
+        seen = None
+    else:
+        seen = SeenImages.count(split.image_paths, trained_on.image_paths, selected_on.image_paths)
+        seen.warn(split_name, len(split))
     return {
         "selected_on": selection["selected_on"],
-        "selected_on_this_split": seen.selected_on > 0,
-        "images_selected_on": seen.selected_on,
-        "images_trained_on": seen.trained_on,
+        "selected_on_this_split": seen.selected_on > 0 if seen else None,
+        "images_selected_on": seen.selected_on if seen else None,
+        "images_trained_on": seen.trained_on if seen else None,
         "selected_epoch": selection["epoch"],
         "selected_weights": selection["weights"],
     }
 
 
-def _fit_centre_bias(config: SaliencyConfig, split: SaliencySplit) -> CentreBias:
-    """That of the whole training split: `max_images` limits what is scored, not the baseline."""
-    whole = dataclasses.replace(config, max_images=0)
-    train_split = read_saliency_split(whole, config.train_split)
-    _warn_of_centre_bias(split, train_split)
-    return CentreBias(train_split)
+def _fit_centre_bias(
+    split: SaliencySplit, train_split: str, read: Callable[[str], SaliencySplit]
+) -> CentreBias:
+    """That of the whole training split: `max_images` limits what is scored, not the baseline.
+
+    Args:
+        split: what is evaluated; warns of images that it shares with the training split.
+        train_split: name of the split to fit on.
+        read: a whole split by its name.
+
+    Raises:
+        DatasetError: that split is missing or bad.
+    """
+    try:
+        fitted_on = read(train_split)
+    except DatasetError as error:
+        raise DatasetError(
+            f"{error} The centre bias is fitted on that split; name another one with --train_split."
+        ) from error
+    shared = int(np.sum(same_images(split.image_paths, fitted_on.image_paths)))
+    if shared:
+        _LOGGER.warning(
+            "The centre bias is fitted on %d of these %d images: its figures flatter.",
+            shared,
+            len(split),
+        )
+    return CentreBias(fitted_on)
 
 
 def predict_logits(network, batches) -> np.ndarray:
@@ -198,16 +243,6 @@ def _score_one(split, index, predictors, centre_bias, others, human_observers):
     return rows
 
 
-def _warn_of_centre_bias(split: SaliencySplit, train_split: SaliencySplit) -> None:
-    shared = int(np.sum(same_images(split.image_paths, train_split.image_paths)))
-    if shared:
-        _LOGGER.warning(
-            "The centre bias is fitted on %d of these %d images: its figures flatter.",
-            shared,
-            len(split),
-        )
-
-
 def _evaluate_results(config: SaliencyEvaluationConfig) -> dict:
     maps = read_saliency_results(config.result_file)
     split = _read_split(config)
@@ -223,18 +258,23 @@ def _evaluate_results(config: SaliencyEvaluationConfig) -> dict:
                 f"{config.result_file}: the map of image {name!r} has {maps[name].shape} pixels"
                 f" (height, width), the image {tuple(int(side) for side in size)}."
             )
-    evaluation = _score_with_centre_bias(
-        config, split, {"model": lambda index: maps[split.image_ids[index]]}
+    evaluation = score_split(
+        split,
+        {"model": lambda index: maps[split.image_ids[index]]},
+        _given_centre_bias(config, split),
+        config.human_observers,
     )
-    evaluation["conventions"]["result_file"] = config.result_file
+    evaluation["conventions"] |= {"split": config.split, "result_file": config.result_file}
     return evaluation
 
 
 def _evaluate_classifier(config: SaliencyEvaluationConfig) -> dict:
     folder, split = RunFolder(config.classifier_run), _read_split(config)
+    centre_bias = _given_centre_bias(config, split)  # Refused before the predictions.
     heatmaps = predict_heatmaps(folder, split, config.batch_size)
-    evaluation = _score_with_centre_bias(config, split, heatmaps.maps)
+    evaluation = score_split(split, heatmaps.maps, centre_bias, config.human_observers)
     evaluation["conventions"] |= {
+        "split": config.split,
         "classifier_run": config.classifier_run,
         "decided_by": heatmaps.decided_by,
         "images_without_decided_label": heatmaps.without_decision,
@@ -248,10 +288,6 @@ def _read_split(config: SaliencyEvaluationConfig) -> SaliencySplit:
     return split.select(range(config.max_images)) if 0 < config.max_images < len(split) else split
 
 
-def _score_with_centre_bias(config, split: SaliencySplit, predictors: dict) -> dict:
-    train_split = read_salicon(config.data_dir, config.train_split)
-    _warn_of_centre_bias(split, train_split)
-    bias = CentreBias(train_split)
-    evaluation = score_split(split, predictors, bias, config.human_observers)
-    evaluation["conventions"]["split"] = config.split
-    return evaluation
+def _given_centre_bias(config: SaliencyEvaluationConfig, split: SaliencySplit) -> CentreBias:
+    read = partial(read_salicon, config.data_dir)
+    return _fit_centre_bias(split, config.train_split or "train", read)

@@ -1,6 +1,7 @@
 """Baselines and the evaluation of a split: against scores computed one by one."""
 
 import base64
+import dataclasses
 import io
 import json
 import math
@@ -11,13 +12,15 @@ from PIL import Image
 
 from tests.vac_tf.fixation_files import HEIGHT, WIDTH, random_looks, write_json
 from vac_tf import saliency_metrics
-from vac_tf.configs.saliency import SaliencyEvaluationConfig
+from vac_tf.configs.saliency import SaliencyConfig, SaliencyEvaluationConfig
 from vac_tf.datasets.fixations.density import fixation_density
 from vac_tf.datasets.fixations.salicon import read_salicon
 from vac_tf.evaluation.saliency import evaluate_saliency, score_split
 from vac_tf.evaluation.saliency_baselines import CentreBias, OtherFixations, observers_left_out
 from vac_tf.evaluation.saliency_table import format_saliency_table
 from vac_tf.metrics.saliency_scores import METRICS, mean_scores
+from vac_tf.runs.folder import RunFolder
+from vac_tf.training.saliency.run import build_network
 
 
 @pytest.fixture
@@ -103,6 +106,74 @@ def test_undefined_scores_leave_the_mean():
     assert summary["cc"] == {"mean": 0.0, "standard_error": None, "images": 1}
     assert mean_scores([{"nss": math.nan}])["nss"]["mean"] is None
     assert mean_scores([]) == {}
+
+
+# ---- Runs
+
+
+@pytest.fixture
+def run(tmp_path, tiny_backbone):
+    """Config of a run, untrained, whose training split is "mine" and whose data hold "train"."""
+    for seed, (name, count) in enumerate({"mine": 3, "train": 5, "val": 2}.items()):
+        looks = random_looks(count, seed=seed)
+        looks = [(10 * seed + image, worker, points) for image, worker, points in looks]
+        write_json(tmp_path, looks, split=name)
+    config = SaliencyConfig(
+        run_dir=str(tmp_path / "run"),
+        dataset="salicon",
+        data_dir=str(tmp_path),
+        train_split="mine",
+        validation_split="train",
+        backbone=tiny_backbone,
+        image_size=32,
+    )
+    write_run(config)
+    return config
+
+
+def write_run(config):
+    folder = RunFolder(config.run_dir)
+    folder.claim(config)
+    selection = {"selected_on": "a split", "epoch": 1, "weights": "raw"}
+    folder.write_json("selection.json", selection)
+    build_network(config).save(folder.network_file)
+
+
+def evaluate_run(config, **settings):
+    return evaluate_saliency(
+        SaliencyEvaluationConfig(run_dir=config.run_dir, human_observers=1, **settings)
+    )["conventions"]
+
+
+def test_the_centre_bias_is_fitted_on_the_training_split_of_the_run(run):
+    assert evaluate_run(run)["centre_bias_images"] == 3
+    assert evaluate_run(run, train_split="train")["centre_bias_images"] == 5
+
+
+def test_a_missing_training_split_is_refused_before_the_predictions(run, monkeypatch):
+    def predict(*_):
+        raise AssertionError("predicted")
+
+    monkeypatch.setattr("vac_tf.evaluation.saliency.predict_logits", predict)
+    monkeypatch.setattr("vac_tf.evaluation.saliency.predict_heatmaps", predict)
+    other = {"classifier_run": run.run_dir, "data_dir": run.data_dir}
+    for given in ({"run_dir": run.run_dir}, other):
+        config = SaliencyEvaluationConfig(**given, train_split="absent")
+        with pytest.raises(ValueError, match="No fixations_absent.*centre bias.*--train_split"):
+            evaluate_saliency(config)
+
+
+def test_a_run_whose_own_splits_are_gone_is_evaluated_all_the_same(run, caplog):
+    seen = evaluate_run(run, split="train")
+    assert (seen["images_selected_on"], seen["images_trained_on"]) == (5, 0)
+    RunFolder(run.run_dir).write_json(
+        "config.json", dataclasses.asdict(dataclasses.replace(run, validation_split="gone"))
+    )
+    unknown = evaluate_run(run, split="train")
+    names = ("selected_on_this_split", "images_selected_on", "images_trained_on")
+    assert [unknown[name] for name in names] == [None, None, None]
+    assert "images of split train is not known: No fixations_gone" in caplog.text
+    assert {**unknown, **{name: seen[name] for name in names}} == seen
 
 
 # ---- Result files

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from vac_tf.datasets.fixations.map_image import read_map_image
 from vac_tf.datasets.fixations.split import SaliencySplit, count_points
 from vac_tf.datasets.split import DatasetError
 from vac_tf.runs.atomic_file import write_atomically
@@ -16,7 +17,7 @@ from vac_tf.runs.atomic_file import write_atomically
 SIGMA = 19.0  # pixels, on SALICON's screen of 640 x 480
 _DIAGONAL = 800.0  # of that screen
 # Raised with every change of how densities are made, so that no cache of older ones is read.
-_VERSION = 1
+_VERSION = 2
 
 
 def blur_sigma(size: tuple[int, int]) -> float:
@@ -64,9 +65,8 @@ def split_density(split: SaliencySplit, index: int) -> np.ndarray:
         return fixation_density(split.points(index), size)
     path = split.map_paths[index]
     try:
-        with Image.open(path) as image:
-            values = np.asarray(image.convert("L"), np.float64)
-    except OSError as error:
+        values = read_map_image(path).astype(np.float64)
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{path}: this map cannot be read: {error}.") from error
     if values.shape != size or not values.any():
         raise DatasetError(f"{path}: a map of {size} pixels that is not black was expected.")

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
+from vac_tf.datasets.fixations.map_image import read_map_image
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.datasets.readers.image_files import FolderListings
 from vac_tf.datasets.readers.matlab_file import read_matlab_file
@@ -139,15 +139,13 @@ def _read_gaze(file: Path) -> tuple[tuple[int, int], tuple[np.ndarray, ...]]:
 def _wrong_map(path: Path, size: tuple[int, int]) -> str:
     """What is wrong with the map of an image, or nothing."""
     try:
-        with Image.open(path) as image:
-            found = (image.height, image.width)
-            darkest_to_brightest = image.convert("L").getextrema()
+        values = read_map_image(path)
     except FileNotFoundError:
         return f"its map {path} is missing."
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError) as error:
         return f"its map {path} cannot be read: {error}."
-    if found != size:
-        return f"its map {path} has {found} pixels (height, width), the image {size}."
-    if darkest_to_brightest[1] == 0:
+    if values.shape != size:
+        return f"its map {path} has {values.shape} pixels (height, width), the image {size}."
+    if not values.any():
         return f"its map {path} is all black: it says nowhere that somebody looked."
     return ""

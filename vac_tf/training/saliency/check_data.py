@@ -5,16 +5,17 @@ from functools import partial
 import numpy as np
 
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.fixations.run_splits import (
-    evaluation_split_name,
-    read_saliency_split,
-    read_saliency_splits,
-)
+from vac_tf.datasets.fixations.density import saliency_targets
+from vac_tf.datasets.fixations.run_splits import evaluation_split_name, read_saliency_split
 from vac_tf.datasets.fixations.split import SaliencySplit
 from vac_tf.runs.folder import RunFolder
 from vac_tf.training.check_data import report_splits
 from vac_tf.training.method_check import check_saliency_method
-from vac_tf.training.saliency.data import check_batches, check_evaluation_split
+from vac_tf.training.saliency.data import (
+    check_evaluation_split,
+    check_unchanged_targets,
+    read_usable_splits,
+)
 from vac_tf.training.step.precision_check import check_precision
 
 
@@ -42,14 +43,20 @@ def check_saliency_data(config: SaliencyConfig) -> bool:
 
 
 def _selected_on(config, found):
+    folder = RunFolder(config.run_dir)
     if config.run_dir:
-        RunFolder(config.run_dir).check(config)
+        folder.check(config)
     check_saliency_method(config)
     check_precision(config.precision)
-    train, _, selected_on = read_saliency_splits(config, found)
-    check_batches(config, len(train))
+    splits = read_usable_splits(config, found)
     check_evaluation_split(config, found)
-    return selected_on
+    if config.run_dir and folder.has_state():
+        # Without a cache: this mode writes nothing.
+        parts = (splits.train, splits.validation)
+        check_unchanged_targets(
+            folder, *(saliency_targets(part, config.grid_size) for part in parts)
+        )
+    return splits.selected_on
 
 
 def describe_fixations(split: SaliencySplit) -> str:

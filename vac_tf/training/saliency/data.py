@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from vac_tf.configs.saliency import SaliencyConfig
-from vac_tf.datasets.fixations.density import saliency_targets
+from vac_tf.datasets.fixations.density import saliency_targets, shrink_counts
 from vac_tf.datasets.fixations.run_splits import (
     evaluation_split_name,
     read_saliency_split,
@@ -55,24 +55,38 @@ class SaliencyData:
             "training_images": len(self.training.source.split),
             "validation_images": len(self.validation_source.split),
             "selected_on": self.selected_on,
-            "fingerprint": self._fingerprint(),
+            "fingerprint": _fingerprint(self.training.labels.numpy(), self.validation_targets),
             "skipped_images": [list(row) for row in self.skipped],
         }
 
     def check_unchanged(self, folder: RunFolder) -> None:
-        """Raises ValueError when the run in `folder` has begun with other fixations."""
-        if not folder.has_state():
-            return
-        if folder.read_json("saliency_data.json")["fingerprint"] != self._fingerprint():
-            raise ValueError(
-                f"The fixations are not what they were when the run in {folder.path!r} began."
-                " Restore the data, or start in a new --run_dir."
-            )
+        """As `check_unchanged_targets`."""
+        check_unchanged_targets(folder, self.training.labels.numpy(), self.validation_targets)
 
-    def _fingerprint(self) -> str:
-        digest = hashlib.sha256(self.training.labels.numpy().tobytes())
-        digest.update(self.validation_targets.tobytes())
-        return digest.hexdigest()[:24]
+
+def check_unchanged_targets(
+    folder: RunFolder, training_targets: np.ndarray, validation_targets: np.ndarray
+) -> None:
+    """Raises ValueError when the run in `folder` has begun with other fixations.
+
+    Args:
+        folder: of the run; any will do that has no state.
+        training_targets, validation_targets: `[N, S, S, 2]`, see `saliency_targets`.
+    """
+    if not folder.has_state():
+        return
+    found = _fingerprint(training_targets, validation_targets)
+    if folder.read_json("saliency_data.json")["fingerprint"] != found:
+        raise ValueError(
+            f"The fixations are not what they were when the run in {folder.path!r} began."
+            " Restore the data, or start in a new --run_dir."
+        )
+
+
+def _fingerprint(training_targets, validation_targets) -> str:
+    digest = hashlib.sha256(training_targets.tobytes())
+    digest.update(validation_targets.tobytes())
+    return digest.hexdigest()[:24]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,18 +99,25 @@ class SaliencySplits:
     skipped: list[tuple[str, str]]
 
 
-def read_usable_splits(config: SaliencyConfig) -> SaliencySplits:
+def read_usable_splits(
+    config: SaliencyConfig, read: Callable[[str], SaliencySplit] | None = None
+) -> SaliencySplits:
     """Reads the splits of a run, without the bad images where those are skipped.
 
     The best network is selected on images that are neither trained nor reported on: a held-out
     part of the training images, unless a validation split is named.
 
+    Args:
+        config: of the run.
+        read: a split by its name; None: `read_saliency_split`.
+
     Raises:
         ValueError: unusable settings, or data that is missing or bad.
     """
-    train, validation, selected_on = read_saliency_splits(config)
+    train, validation, selected_on = read_saliency_splits(config, read)
     train, validation, skipped = usable_parts(config, train, validation)
     check_batches(config, len(train))
+    check_best_metric(config, validation)
     return SaliencySplits(train, validation, selected_on, skipped)
 
 
@@ -109,6 +130,25 @@ def check_batches(config: SaliencyConfig, num_images: int) -> None:
     else:
         size = num_images % size or size
     check_parts(config.accumulate_steps, size)
+
+
+def check_best_metric(config: SaliencyConfig, validation: SaliencySplit) -> None:
+    """Raises ValueError where the metric that selects is undefined on every validation image."""
+    metric, side = config.best_metric, config.grid_size
+    if metric == "shuffled_auc" and len(validation) < 2:
+        raise ValueError(
+            "best_metric shuffled_auc is undefined on 1 validation image: it compares with the"
+            " fixations of others. Use more (--validation_fraction) or another --best_metric."
+        )
+    if metric == "auc_judd" and all(
+        shrink_counts(validation.points(index), validation.sizes[index], side, side).all()
+        for index in range(len(validation))
+    ):
+        raise ValueError(
+            f"best_metric auc_judd is undefined on the validation images ({len(validation)}):"
+            f" somebody looked at every cell of their {side}x{side} grid. Use a finer one"
+            " (--target_size) or another --best_metric."
+        )
 
 
 def check_evaluation_split(

@@ -101,3 +101,50 @@ def test_published_maps_are_used_as_they_are(tmp_path):
     Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(split.map_paths[1])
     with pytest.raises(DatasetError, match="not black was expected"):
         split_density(split, 1)
+
+
+@pytest.mark.parametrize(
+    ("scaled", "format"),
+    [
+        (lambda pixels: pixels.astype(np.uint16) * 257, "PNG"),
+        (lambda pixels: pixels.astype(np.int32) * 10_000, "TIFF"),
+        (lambda pixels: pixels.astype(np.float32) / 1000, "TIFF"),
+    ],
+    ids=["I;16", "I", "F"],
+)
+def test_deep_maps_are_the_densities_of_their_8_bit_versions(tmp_path, scaled, format):
+    pixels = np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH), dtype=np.uint8)
+    write_release(tmp_path, random_looks(2), map_pixels=pixels)
+    split = read_salicon(tmp_path, "train")
+    expected = pixels.astype(np.float64) / pixels.sum()
+    np.testing.assert_array_equal(split_density(split, 0), expected)
+    Image.fromarray(scaled(pixels)).save(split.map_paths[1], format)
+    split = read_salicon(tmp_path, "train")  # Whose check finds no fault in it, either.
+    np.testing.assert_allclose(split_density(split, 1), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("value", [-1, np.nan, np.inf])
+def test_values_that_make_no_density_are_refused(tmp_path, value):
+    write_release(tmp_path, random_looks(2))
+    split = read_salicon(tmp_path, "train")
+    pixels = np.ones((HEIGHT, WIDTH), np.float32)
+    pixels[3, 5] = value
+    Image.fromarray(pixels).save(split.map_paths[1], "TIFF")
+    for read in (lambda: split_density(split, 1), lambda: read_salicon(tmp_path, "train")):
+        with pytest.raises(DatasetError, match=f"finite and not negative, got {value}"):
+            read()
+
+
+def test_targets_of_a_version_that_clipped_deep_maps_are_built_anew(tmp_path, monkeypatch):
+    pixels = np.full((HEIGHT, WIDTH), 300, np.uint16)
+    pixels[:24] = 60_000
+    write_release(tmp_path, random_looks(2), map_pixels=pixels)
+    split = read_salicon(tmp_path, "train")
+    with monkeypatch.context() as patch:
+        module = "vac_tf.datasets.fixations.density"
+        patch.setattr(f"{module}._VERSION", 1)
+        patch.setattr(f"{module}.split_density", lambda *_: np.ones((HEIGHT, WIDTH)))
+        clipped = saliency_targets(split, 12, str(tmp_path / "cache"))
+    built = saliency_targets(split, 12, str(tmp_path / "cache"))
+    assert built[0, 0, 0, 0] == pytest.approx(200 * built[0, -1, 0, 0])
+    assert clipped[0, 0, 0, 0] == clipped[0, -1, 0, 0]

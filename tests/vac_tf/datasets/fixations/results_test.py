@@ -31,6 +31,15 @@ def test_maps_by_image_id(tmp_path):
     assert list(maps) == ["7", "12"]
     np.testing.assert_array_equal(maps["7"], pixels)
     assert maps["12"].shape == (2, 4)
+    # As float64 the maps of one split of SALICON would take 12 GB.
+    assert {values.dtype for values in maps.values()} == {np.dtype(np.uint8)}
+
+
+def test_maps_of_16_bits_keep_their_depth(tmp_path):
+    pixels = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([row(1, pixels)]))
+    np.testing.assert_array_equal(read_saliency_results(path)["1"], pixels)
 
 
 def test_bad_rows_are_named(tmp_path):
@@ -40,7 +49,10 @@ def test_bad_rows_are_named(tmp_path):
         ([row(1, pixels), row("1", pixels)], "row 1: image 1 is listed twice"),
         ([{"image_id": 1, "saliency_map": "????"}], "row 0: saliency_map must be a PNG"),
         ([{"image_id": 1, "saliency_map": "AAAA"}], "row 0: saliency_map must be a PNG"),
+        ([{"image_id": 1, "saliency_map": "AAAä"}], "row 0: saliency_map must be a PNG.*ASCII"),
         ([{"image_id": 1}], "row 0"),
+        ([row(1, pixels), {**row(1, pixels), "image_id": None}], "row 1: image_id must be.*None"),
+        ([{"saliency_map": row(1, pixels)["saliency_map"]}], "row 0: image_id must be.*None"),
         ({"image_id": 1}, "expected a list"),
     ):
         path.write_text(json.dumps(rows))
@@ -51,6 +63,14 @@ def test_bad_rows_are_named(tmp_path):
         read_saliency_results(path)
     with pytest.raises(DatasetError, match="There is no file"):
         read_saliency_results(tmp_path / "absent.json")
+
+
+def test_a_map_that_is_too_large_to_be_decoded_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "results.json"
+    path.write_text(json.dumps([row(1, np.zeros((9, 9), np.uint8))]))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    with pytest.raises(DatasetError, match="row 0: saliency_map must be a PNG.*decompression bomb"):
+        read_saliency_results(path)
 
 
 def test_official_result_file(real_data):

@@ -282,6 +282,8 @@ def test_the_programs(finished, data_dir):
         ({"backbone_weights": "/nowhere.keras"}, "'/nowhere.keras' not found"),
         ({"validation_split": "test"}, "No fixations_test"),
         ({"evaluation_split": "test"}, "No fixations_test.*with --evaluation_split"),
+        ({"best_metric": "shuffled_auc", "validation_fraction": 0.01}, "on 1 validation image"),
+        ({"best_metric": "auc_judd", "target_size": 1}, r"\(4\).*every cell of their 1x1 grid"),
         ({"drop_remainder": True, "batch_size": 9}, "8 training images do not fill one batch of 9"),
     ],
 )
