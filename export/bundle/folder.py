@@ -52,5 +52,28 @@ def write_bundle_file(
 
 
 def new_bundle(bundle_dir: str) -> AbstractContextManager[str]:
-    """A temporary folder that takes the place of `bundle_dir`; see `replace_folder`."""
+    """A temporary folder that takes the place of `bundle_dir`; see `replace_folder`.
+
+    Raises:
+        ValueError: also where an older bundle's folder holds files that are none of its own.
+    """
+    if foreign := _foreign_files(bundle_dir):
+        raise ValueError(
+            f"{bundle_dir!r} holds a bundle and {len(foreign)} files that are not of it, such as"
+            f" {foreign[0]!r}; they would be lost. Move them, or choose another --bundle_dir."
+        )
     return replace_folder(bundle_dir, BUNDLE_FILE, "bundle")
+
+
+def _foreign_files(folder: str) -> list[str]:
+    """Files in a bundle's folder that `bundle.json` does not know, but for hidden ones."""
+    try:
+        with open(os.path.join(folder, BUNDLE_FILE), encoding="utf-8") as file:
+            known = {BUNDLE_FILE, MODEL_CARD, *json.load(file)["sha256"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return []  # No bundle, or one that says nothing of its files.
+    found = []
+    for parent, _, names in os.walk(folder):
+        paths = (os.path.relpath(os.path.join(parent, name), folder) for name in names)
+        found += [path.replace(os.sep, "/") for path in paths]
+    return sorted(path for path in found if path not in known and "." != path[0])

@@ -98,12 +98,14 @@ def groups_from_json(values: Sequence[Any], label_names: Sequence[str]) -> tuple
         labels = value.get("labels") if isinstance(value, Mapping) else None
         labels = labels if isinstance(labels, list) else []
         own = {label for label in labels if isinstance(label, str)}
-        if len(labels) < 2 or len(own) < len(labels) or not own <= free:
+        at_most_one = value.get("at_most_one", False) if isinstance(value, Mapping) else None
+        is_usable = len(labels) >= 2 and len(own) == len(labels) and own <= free
+        if not is_usable or not isinstance(at_most_one, bool):
             raise ValueError(
                 f"label_groups holds {str(value)[:60]!r}, expected a name, two or more of the"
                 " labels that are in no other group, and at_most_one."
             )
         free -= own
         columns = tuple(place[label] for label in labels)
-        groups.append(LabelGroup(str(value.get("name")), columns, value.get("at_most_one") is True))
+        groups.append(LabelGroup(str(value.get("name")), columns, at_most_one))
     return tuple(groups)

@@ -67,7 +67,7 @@ def open_http(url: str, limits: ReadLimits) -> Iterator[Any]:
         ValueError: a redirect is refused, or urllib3 is missing.
         OSError: anything that another attempt may change.
     """
-    urllib3 = _import_urllib3()
+    urllib3 = import_urllib3()
     try:
         for _ in range(_MOST_REDIRECTS + 1):
             with _request(url, limits.seconds) as response:
@@ -87,7 +87,7 @@ def open_http(url: str, limits: ReadLimits) -> Iterator[Any]:
 
 
 def _request(url: str, seconds: float) -> Any:
-    urllib3 = _import_urllib3()
+    urllib3 = import_urllib3()
     user = urllib3.util.parse_url(url).auth
     headers = urllib3.make_headers(basic_auth=urllib.parse.unquote(user) if user else None)
     return _pool().request(
@@ -113,7 +113,7 @@ def _check_status(status: int) -> None:
 def _checked_redirect(url: str, location: str, private_redirects: bool) -> str:
     target = urllib.parse.urljoin(url, location)
     # As urllib3 reads them, which asks for the file: to urllib the host of http://a\@b/ is b.
-    old, new = map(_import_urllib3().util.parse_url, (url, target))
+    old, new = map(import_urllib3().util.parse_url, (url, target))
     if new.scheme not in ("http", "https") or (old.scheme, new.scheme) == ("https", "http"):
         raise ValueError(
             f"it redirects to {target!r}. From https only https is followed, from http both."
@@ -132,7 +132,7 @@ def host_of(url: str) -> str:
     Raises:
         ValueError: for what is no URL, or where urllib3 is missing.
     """
-    return (_import_urllib3().util.parse_url(url).host or "").lower()
+    return (import_urllib3().util.parse_url(url).host or "").lower()
 
 
 def is_public(host: str | None) -> bool:
@@ -145,10 +145,11 @@ def is_public(host: str | None) -> bool:
 @functools.cache
 def _pool() -> Any:
     # Connections are kept, one per decoder at most, for the next file of the same server.
-    return _import_urllib3().PoolManager(maxsize=16)
+    return import_urllib3().PoolManager(maxsize=16)
 
 
-def _import_urllib3() -> Any:
+def import_urllib3() -> Any:
+    """The package urllib3, imported where it is needed; ValueError when it is not installed."""
     try:
         import urllib3
     except ImportError as error:

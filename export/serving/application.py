@@ -33,6 +33,7 @@ Send an image as the body of `POST /score`, several as `multipart/form-data`, or
 Every image gets one result, in order. An answer has the code 200 where any of its images has
 scores; otherwise that of its first image, whose status and error say why.
 """
+_GIVEN_UP = "The server was told to stop, and this request outlasted --stop_seconds."
 _TOP_K = "How many labels `probabilities` holds, the most probable first; 0: all, in their order."
 
 
@@ -91,14 +92,21 @@ def make_application(
         top_k: Annotated[int, fastapi.Query(ge=0, description=_TOP_K)] = 0,
     ) -> Response:
         """Probabilities and decided labels of images, on request with their heatmaps."""
+        if unknown := sorted(set(request.query_params) - {"heatmaps", "top_k"}):
+            raise Refusal(422, "bad_request", f"{unknown[0]}: expected heatmaps or top_k.")
         if heatmaps != "none" and not scorer.has_heatmaps:
             raise Refusal(422, "no_heatmaps", "The model has no output of heatmaps.")
         scorer.check_room()  # Before its body is read.
-        with reader.counting() as counted:
-            body = await reader.read(request, counted)
-            inputs = await _read_images(request, body, config.max_images)
-            del body
-            results = await scorer.score(inputs, heatmaps)
+        try:
+            with reader.counting() as counted:
+                body = await reader.read(request, counted)
+                inputs = await _read_images(request, body, config.max_images)
+                del body
+                results = await scorer.score(inputs, heatmaps)
+        except asyncio.CancelledError:
+            if not state.is_draining:
+                raise
+            raise Refusal(503, "draining", _GIVEN_UP) from None
         if top_k:
             keep_top(results, top_k)
         code = code_of([result["status"] for result in results])
@@ -123,7 +131,7 @@ async def _read_images(
         return await read_multipart(request.headers, body, most_images)
     if kind == JSON_TYPE:
         # Base64 of many megabytes: other requests do not wait for it.
-        return await asyncio.to_thread(read_json, body)
+        return await asyncio.to_thread(read_json, body, most_images)
     return read_raw(body)
 
 

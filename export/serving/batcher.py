@@ -1,6 +1,7 @@
 """Batches of images that came with different requests, computed on every device."""
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import logging
 import queue
@@ -137,12 +138,18 @@ class Batcher:
 
 def _answer(batch: Sequence[WaitingImage], results: list[dict[str, Any]] | DeviceError) -> None:
     """Gives each image its result, or all of them the error."""
-    if isinstance(results, DeviceError):
-        for image in batch:
-            image.answer.set_exception(results)
-    else:
-        for image, result in zip(batch, results, strict=True):
-            image.answer.set_result(result)
+    errors = [results] * len(batch) if isinstance(results, DeviceError) else results
+    for image, result in zip(batch, errors, strict=True):
+        give(image.answer, result)
+
+
+def give(answer: concurrent.futures.Future, result: Any) -> None:
+    """Gives whoever waits a result or an error; of a request that was given up nobody waits."""
+    with contextlib.suppress(concurrent.futures.InvalidStateError):
+        if isinstance(result, BaseException):
+            answer.set_exception(result)
+        else:
+            answer.set_result(result)
 
 
 class _Device:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from export.files.daemon_threads import DaemonThreadPool
+from export.files.http_file import import_urllib3
 from export.images.decoding_memory import MemoryBudget
 from export.images.image_header import ImageError
 from export.scoring.decoding.loading import LoadedInput, load
@@ -17,10 +18,10 @@ from export.scoring.engine.job_settings import decision_thresholds
 from export.scoring.runtime.network_devices import NetworkDevices
 from export.scoring.sources.input import ScoringInput
 from export.serving.answers import Heatmaps, describe_rows
-from export.serving.batcher import Batcher, WaitingImage
+from export.serving.batcher import Batcher, WaitingImage, give
 from export.serving.config import ServingConfig
 from export.serving.metrics import ServingMetrics
-from export.serving.refusals import Refusal, busy
+from export.serving.refusals import busy, too_many
 from export.serving.remote_images import UrlRules
 
 # Images by URL wait for other hosts: they must not keep decoders from those that are here.
@@ -53,7 +54,10 @@ class ImageScorer:
         self._decoders = DaemonThreadPool(config.decoder_count)
         self._url_readers = DaemonThreadPool(_URL_THREADS if config.url_hosts else 0)
         self._metrics = metrics
-        self._waiting = 0
+        if config.url_hosts:
+            import_urllib3()  # Found out here, not by clients.
+        self._waiting = self._waiting_by_url = 0
+        self._url_seconds = config.request_seconds
         delay = config.batch_delay_ms / 1000.0
         self._batcher = Batcher(devices, self.thresholds, config.batch_size, delay, metrics)
 
@@ -74,17 +78,15 @@ class ImageScorer:
                 fit into the queue now.
         """
         if images > self._most_images:
-            raise Refusal(
-                413,
-                "too_many",
-                f"The request has more than {self._most_images} images (--max_images).",
-            )
-        if self._waiting + images > self._most_waiting:
-            seconds = math.ceil(self._batcher.seconds_for(self._waiting))
+            raise too_many(self._most_images)
+        self._check_queue(images, self._waiting, "", self._batcher.seconds_for(self._waiting))
+
+    def _check_queue(self, images: int, waiting: int, kind: str, seconds: float) -> None:
+        if images and waiting + images > self._most_waiting:
             raise busy(
-                f"{self._waiting} images wait already, the limit is {self._most_waiting}"
+                f"{waiting} images{kind} wait already, the limit is {self._most_waiting}"
                 " (--queue_images). Send this request again later.",
-                min(max(seconds, 1), _LONGEST_RETRY_SECONDS),
+                min(max(math.ceil(seconds), 1), _LONGEST_RETRY_SECONDS),
             )
 
     async def score(
@@ -96,29 +98,38 @@ class ImageScorer:
             Refusal: as `check_room`.
             DeviceError: when the network cannot be computed.
         """
-        self.check_room(len(inputs))
-        self._count_waiting(len(inputs))
+        if len(inputs) > self._most_images:
+            raise too_many(self._most_images)
+        # Apart: hosts that do not answer must not keep out the images that are here.
+        by_url = sum(map(self._is_fetched, inputs))
+        here = len(inputs) - by_url
+        self._check_queue(here, self._waiting, "", self._batcher.seconds_for(self._waiting))
+        self._check_queue(by_url, self._waiting_by_url, " by URL", self._url_seconds)
+        self._count_waiting(here, by_url)
         try:
             futures = [self._begin(value, heatmaps) for value in inputs]
             results = await asyncio.gather(
                 *map(asyncio.wrap_future, futures), return_exceptions=True
             )
         finally:
-            self._count_waiting(-len(inputs))
+            self._count_waiting(-here, -by_url)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
             self._metrics.count_image(result["status"])
         return results
 
-    def _count_waiting(self, images: int) -> None:
-        self._waiting += images
-        self._metrics.set_queue(self._waiting)
+    def _is_fetched(self, value: ScoringInput) -> bool:
+        return value.data is None and not value.problem and bool(self._url_rules.hosts)
+
+    def _count_waiting(self, here: int, by_url: int) -> None:
+        self._waiting += here
+        self._waiting_by_url += by_url
+        self._metrics.set_queue(self._waiting + self._waiting_by_url)
 
     def _begin(self, value: ScoringInput, heatmaps: Heatmaps) -> concurrent.futures.Future:
         answer = concurrent.futures.Future()
-        is_remote = value.data is None and not value.problem
-        pool = self._url_readers if is_remote and self._url_rules.hosts else self._decoders
+        pool = self._url_readers if self._is_fetched(value) else self._decoders
         pool.submit(self._load, value, heatmaps, answer, time.monotonic())
         return answer
 
@@ -138,9 +149,9 @@ class ImageScorer:
                 return
             block = make_rows([loaded], {}, self.thresholds)
             (result,) = describe_rows(block, [loaded], {}, ["none"], self.description.label_names)
-            answer.set_result(result)
+            give(answer, result)
         except BaseException as error:  # Raised again where the request waits.
-            answer.set_exception(error)
+            give(answer, error)
 
     def _loaded(self, value: ScoringInput) -> LoadedInput:
         if value.data is None and not value.problem:

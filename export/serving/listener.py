@@ -17,7 +17,7 @@ _NO_NEW_CONNECTIONS = (
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """A socket that is bound before the model is loaded, and listens after that."""
+    """A socket that is bound before the model is loaded, and listens after `share_port`."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -28,6 +28,8 @@ def open_listener(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
+        # Of sockets that share it several may be bound to a port until one of them listens.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
     except OSError as error:
         listener.close()
         raise ValueError(
@@ -35,6 +37,12 @@ def open_listener(host: str, port: int) -> socket.socket:
             " one, or end the program that has it."
         ) from error
     return listener
+
+
+def share_port(listener: socket.socket) -> None:
+    """Called before it listens: the next server may then take the port although connections of
+    this one are still remembered."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 
 
 def address_of(listener: socket.socket) -> str:

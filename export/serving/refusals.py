@@ -29,6 +29,12 @@ def busy(message: str, seconds: int) -> Refusal:
     return Refusal(429, "busy", message, {"Retry-After": str(seconds)})
 
 
+def too_many(most_images: int) -> Refusal:
+    """413: more images than one request may have."""
+    message = f"The request has more than {most_images} images (--max_images)."
+    return Refusal(413, "too_many", message)
+
+
 def code_of(statuses: Sequence[str]) -> int:
     """Code of an answer with rows of these statuses: 200 where any image has scores."""
     return 200 if "ok" in statuses else _CODES.get(statuses[0], 422)

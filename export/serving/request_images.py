@@ -10,11 +10,12 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from export.scoring.sources.input import ScoringInput
-from export.serving.refusals import Refusal
+from export.serving.refusals import Refusal, too_many
 
 JSON_TYPE = "application/json"
 MULTIPART_TYPE = "multipart/form-data"
 _MOST_FIELDS = 16  # Others than files: they are not looked at.
+_MOST_COMMAS = 250  # Of an image: those of its box, and of a strange name. Base64 has none.
 
 
 class JsonImage(pydantic.BaseModel):
@@ -76,13 +77,17 @@ async def read_multipart(headers: Headers, body: bytes, most_images: int) -> lis
     """The files of a form, whatever their fields are called; `image` is the name of the file.
 
     Raises:
-        Refusal: 422 for what is no form, one without a file, or one with too many.
+        Refusal: 422 for what is no whole form, or one without a file; 413 for one with too many.
     """
     parser = _FormParser(headers, _whole(body), max_files=most_images, max_fields=_MOST_FIELDS)
     try:
         form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:
+        if "Too many files" in str(error):
+            raise too_many(most_images) from error
         raise _bad_request(f"The body is no multipart form of files: {error}") from error
+    if not parser.has_ended:
+        raise _bad_request("The form breaks off: its last boundary is missing.")
     files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
     images = [ScoringInput(file.filename or "", "", data=await file.read()) for file in files]
     if not images:
@@ -90,12 +95,15 @@ async def read_multipart(headers: Headers, body: bytes, most_images: int) -> lis
     return images
 
 
-def read_json(body: bytes) -> list[ScoringInput]:
+def read_json(body: bytes, most_images: int) -> list[ScoringInput]:
     """The images of a body that is `JsonImages`; one that is wrong in itself has its problem.
 
     Raises:
-        Refusal: 422 for any other body.
+        Refusal: 422 for any other body; 413 for one with many more parts than so many images have,
+            before they are objects: in a body of commas these are a hundred times as large.
     """
+    if body.count(b",") > _MOST_COMMAS * (most_images + 1):
+        raise too_many(most_images)
     try:
         images = JsonImages.model_validate_json(body).images
     except pydantic.ValidationError as error:
@@ -134,3 +142,8 @@ async def _whole(body: bytes) -> AsyncGenerator[bytes, None]:
 class _FormParser(MultiPartParser):
     # The body is in memory already, and within the limits.
     spool_max_size = 1 << 62
+    has_ended = False
+
+    def on_end(self) -> None:
+        """Called at the last boundary."""
+        self.has_ended = True

@@ -18,7 +18,12 @@ from export.serving.application import ServerState, make_application
 from export.serving.config import ServingConfig
 from export.serving.connections import TimedProtocol
 from export.serving.image_scorer import ImageScorer
-from export.serving.listener import address_of, open_listener, refuse_new_connections
+from export.serving.listener import (
+    address_of,
+    open_listener,
+    refuse_new_connections,
+    share_port,
+)
 from export.serving.metrics import ServingMetrics
 
 _LOGGER = logging.getLogger(__name__)
@@ -72,7 +77,7 @@ def open_server(config: ServingConfig) -> Iterator["GracefulServer"]:
             access_log=False,
             server_header=False,
             backlog=_BACKLOG,
-            limit_concurrency=connections,
+            limit_concurrency=connections + 1,  # It refuses the one that reaches the limit.
             timeout_keep_alive=_IDLE_SECONDS,
             timeout_graceful_shutdown=config.stop_seconds,
         )
@@ -115,6 +120,7 @@ class GracefulServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn; the log has the address when it answers."""
+        share_port(self._listener)
         await super().startup(sockets)
         _LOGGER.info(
             "Serving %s at %s (its page: /docs). SIGTERM or Ctrl-C stops it.",

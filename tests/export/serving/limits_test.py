@@ -11,7 +11,7 @@ import pytest
 
 from export.serving.config import ServingConfig
 from tests.export.encoded_images import good_images
-from tests.export.serving.small_server import read_answer, running
+from tests.export.serving.small_server import multipart, read_answer, running
 
 PNG = good_images()["png"]
 MIB = 2**20
@@ -109,10 +109,47 @@ def test_a_thousand_connections_are_served(client):
 
 
 def test_more_connections_than_allowed_get_503(model):
+    with running(model, max_connections=1) as client:
+        assert client.get("/healthz")[0] == 200
     with running(model, max_connections=3) as client, contextlib.ExitStack() as opened:
-        for _ in range(3):
+        for _ in range(2):
             opened.enter_context(open_socket(client))
+        assert [client.get("/healthz")[0] for _ in range(3)] == [200] * 3
+        opened.enter_context(open_socket(client))
         _wait_for(lambda: client.get("/healthz")[0] == 503)
+
+
+def test_many_parts_of_a_small_body_are_refused_before_they_are_objects(model):
+    with running(model, max_images=8) as client:
+        for part in (b"{}", b"0", b'{"a":1,"b":2}'):
+            body = b'{"images":[' + b",".join([part] * 100_000) + b"]}"
+            code, _, answer = client.post(body, "application/json")
+            assert code == 413 and answer["status"] == "too_many"
+        code, _, answer = client.post(*multipart([("a", PNG)] * 9))
+        assert code == 413 and "more than 8 images (--max_images)" in answer["error"]
+        code, _, answer = client.post_json([{"name": "," * 200, "box": [0, 0, 3, 3]}] * 8)
+        assert code == 422 and "either b64 or url" in answer["results"][0]["error"]
+
+
+def test_a_form_that_breaks_off_loses_no_image_silently(client):
+    body, kind = multipart([("a", PNG), ("b", PNG)])
+    code, _, answer = client.post(body[: body.rindex(b"--3f1c--")], kind)
+    assert code == 422 and "breaks off" in answer["error"]
+
+
+def test_images_of_hosts_that_hang_keep_out_no_others(model):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/a.png"
+        settings = {"url_hosts": "127.0.0.1", "request_seconds": 3.0}
+        with running(model, queue_images=4, max_images=4, **settings) as client:
+            pending = threading.Thread(target=client.post_json, args=([{"url": url}] * 4,))
+            pending.start()
+            _wait_for(lambda: b"vac_serving_queue_images 4.0" in client.get("/metrics")[2])
+            code, headers, answer = client.post_json([{"url": url}])
+            assert code == 429 and "4 images by URL wait" in answer["error"]
+            assert headers["Retry-After"] == "3"
+            assert client.post(PNG)[0] == 200
+            pending.join()
 
 
 @pytest.fixture

@@ -1,12 +1,14 @@
 """A server from its start to its end."""
 
 import collections
+import contextlib
 import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -113,6 +115,48 @@ def test_a_port_that_is_taken_and_a_model_that_is_none_are_one_message(model, tm
             serve(ServingConfig(model=path, port=0))
     with pytest.raises(ValueError, match="no address of this host"):
         serve(ServingConfig(model=model, port=0, host="no.such.host.invalid"))
+
+
+def test_a_port_is_taken_while_the_model_is_loaded():
+    from export.serving.listener import open_listener
+
+    with open_listener("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(ValueError, match=f"--port={port} cannot be opened.*in use.*Choose"):
+            open_listener("127.0.0.1", port)
+
+
+def test_the_next_server_takes_the_port_at_once(model):
+    with running(model) as client:
+        port = client.server._listener.getsockname()[1]
+        with contextlib.closing(client.connect()) as connection:
+            connection.request("POST", "/score", PNG, {"Content-Type": "image/png"})
+            assert read_answer(connection)[0] == 200
+    with running(model, port=port) as client:
+        assert client.post(PNG)[0] == 200
+
+
+def test_what_outlasts_the_stop_is_told_so(model, monkeypatch):
+    from export.serving import batcher
+
+    original, go_on = batcher.run_network, threading.Event()
+
+    def run_network(*arguments):
+        go_on.wait(60)
+        return original(*arguments)
+
+    monkeypatch.setattr(batcher, "run_network", run_network)
+    answers = []
+    with running(model, stop_seconds=1) as client:
+        asking = threading.Thread(target=lambda: answers.append(client.post(PNG)))
+        asking.start()
+        while not client.server.server_state.tasks:
+            time.sleep(0.01)
+        client.server.should_exit = True
+        asking.join()
+        go_on.set()
+    code, _, answer = answers[0]
+    assert code == 503 and answer["status"] == "draining" and "--stop_seconds" in answer["error"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a filter of Linux")
