@@ -95,4 +95,5 @@ def parse_job(data: bytes, path: str) -> Job:
 
 def _short(value: Any) -> str:
     text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+    # Of long paths the ends differ.
+    return text if len(text) <= 80 else f"{text[:38]}...{text[-39:]}"
