@@ -138,8 +138,8 @@ class Batcher:
 
 def _answer(batch: Sequence[WaitingImage], results: list[dict[str, Any]] | DeviceError) -> None:
     """Gives each image its result, or all of them the error."""
-    errors = [results] * len(batch) if isinstance(results, DeviceError) else results
-    for image, result in zip(batch, errors, strict=True):
+    answers = [results] * len(batch) if isinstance(results, DeviceError) else results
+    for image, result in zip(batch, answers, strict=True):
         give(image.answer, result)
 
 

@@ -70,24 +70,30 @@ class ImageScorer:
         """Whether the newest batch could be computed."""
         return self._batcher.is_well
 
-    def check_room(self, images: int = 1) -> None:
-        """Only for the event loop's thread, as `score`.
+    def check_room(self) -> None:
+        """Before a body is read; only for the event loop's thread, as `score`.
 
         Raises:
-            Refusal: 413 for more images than one request may have, 429 where so many more do not
-                fit into the queue now.
+            Refusal: 429 where no image more fits into the queue now.
         """
-        if images > self._most_images:
-            raise too_many(self._most_images)
-        self._check_queue(images, self._waiting, "", self._batcher.seconds_for(self._waiting))
+        self._check_queues(1, 0)
 
-    def _check_queue(self, images: int, waiting: int, kind: str, seconds: float) -> None:
-        if images and waiting + images > self._most_waiting:
-            raise busy(
-                f"{waiting} images{kind} wait already, the limit is {self._most_waiting}"
-                " (--queue_images). Send this request again later.",
-                min(max(math.ceil(seconds), 1), _LONGEST_RETRY_SECONDS),
-            )
+    def _check_queues(self, here: int, by_url: int) -> None:
+        """Raises Refusal, 429, where so many more images do not fit.
+
+        Those by URL are counted apart: hosts that do not answer must not keep out the others.
+        """
+        queues = (
+            (here, self._waiting, "", self._batcher.seconds_for(self._waiting)),
+            (by_url, self._waiting_by_url, " by URL", self._url_seconds),
+        )
+        for images, waiting, kind, seconds in queues:
+            if images and waiting + images > self._most_waiting:
+                raise busy(
+                    f"{waiting} images{kind} wait already, the limit is {self._most_waiting}"
+                    " (--queue_images). Send this request again later.",
+                    min(max(math.ceil(seconds), 1), _LONGEST_RETRY_SECONDS),
+                )
 
     async def score(
         self, inputs: Sequence[ScoringInput], heatmaps: Heatmaps
@@ -95,16 +101,15 @@ class ImageScorer:
         """One result per image, in order, as plain values of `answers.Result`.
 
         Raises:
-            Refusal: as `check_room`.
+            Refusal: 413 for more images than one request may have, 429 where they do not fit into
+                the queue now.
             DeviceError: when the network cannot be computed.
         """
         if len(inputs) > self._most_images:
             raise too_many(self._most_images)
-        # Apart: hosts that do not answer must not keep out the images that are here.
         by_url = sum(map(self._is_fetched, inputs))
         here = len(inputs) - by_url
-        self._check_queue(here, self._waiting, "", self._batcher.seconds_for(self._waiting))
-        self._check_queue(by_url, self._waiting_by_url, " by URL", self._url_seconds)
+        self._check_queues(here, by_url)
         self._count_waiting(here, by_url)
         try:
             futures = [self._begin(value, heatmaps) for value in inputs]
