@@ -19,7 +19,14 @@ from command.version import VERSION
 from tools.build_hook import RELEASE
 from tools.python_imports import REPOSITORY, imported_names, syntax_tree, third_party_modules
 from tools.update_build import PACKAGES
-from tools.wheel_layout import module_name, path_in_wheel, rewritten, source_modules, wheel_files
+from tools.wheel_layout import (
+    REWRITTEN,
+    module_name,
+    path_in_wheel,
+    rewritten,
+    source_modules,
+    wheel_files,
+)
 
 FOLDERS = {LIBRARY: REPOSITORY, SCORING: REPOSITORY / "distributions" / "scoring"}
 SETTINGS = {
@@ -83,8 +90,8 @@ def test_the_wheels_hold_what_the_layout_says(wheels):
             assert found == set(FILES[name])
             for target in sorted(found)[::40]:
                 text = (REPOSITORY / FILES[name][target]).read_text(encoding="utf-8")
-                if target.endswith((".py", ".pyi")):
-                    text = rewritten(text, source_modules(REPOSITORY))
+                if target.endswith(REWRITTEN):
+                    text = rewritten(text, source_modules(REPOSITORY), target)
                 assert archive.read(target).decode() == text
 
 
@@ -113,7 +120,11 @@ def test_stubs_name_the_packages_of_an_installation(wheels):
 def test_messages_of_the_library_are_those_of_an_installation(wheels):
     with zipfile.ZipFile(wheels[LIBRARY]) as archive:
         text = archive.read("vac_tf/runs/folder.py").decode()
+        page = archive.read("vac_tf/report/page.py").decode()
+        template = archive.read("vac_tf/report/templates/report.html").decode()
     assert "Expected the folder that vac train --run_dir wrote." in text
+    assert 'command("vac train", ' in page and 'command("vac evaluate", ' in page
+    assert "Written by vac evaluate." in template
 
 
 def test_a_release_asks_for_the_scoring_distribution_by_version(wheels):
@@ -250,6 +261,10 @@ def test_the_installed_command_trains_exports_and_scores(environment, tmp_path):
     for step in steps:
         done = run(folder, "vac", *step, cwd=tmp_path)
         assert done.returncode == 0, (step, done.stdout, done.stderr)
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    text = re.sub(r"<[^>]*>", "", page)
+    assert "vac train --run_dir=run" in text and "vac evaluate --run_dir=run" in text
+    assert not re.search(r"python.{0,6}vac|\w\.py\b", text)
     (images,) = Path(tmp_path, "scenes").glob("scenes_*/test")
     scoring = ("--model=bundle/model.onnx", f"--images={images}", "--decoders=2")
     for output in ("scores.csv", "scores.parquet"):

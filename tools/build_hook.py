@@ -20,7 +20,7 @@ sys.path.insert(0, str(REPOSITORY))  # A build runs in an environment that does 
 
 from command.programs import LIBRARY, SCORING  # noqa: E402
 from command.version import VERSION  # noqa: E402
-from tools.wheel_layout import rewritten, source_modules, wheel_files  # noqa: E402
+from tools.wheel_layout import REWRITTEN, rewritten, source_modules, wheel_files  # noqa: E402
 
 # Set by `make wheels`.
 RELEASE = "VAC_RELEASE"
@@ -40,7 +40,7 @@ class WheelHook(BuildHookInterface):
             if is_editable and path.startswith("vac_tf/"):
                 continue
             source = REPOSITORY / path
-            if path.endswith((".py", ".pyi")):
+            if path.endswith(REWRITTEN):
                 source = Path(self._folder.name, target)
                 source.parent.mkdir(parents=True, exist_ok=True)
                 text = (REPOSITORY / path).read_text(encoding="utf-8")

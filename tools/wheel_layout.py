@@ -3,7 +3,7 @@
 Top-level packages named `export` and `flags` would collide with others in site-packages, so a
 wheel holds them as `vac_export` and `vac_flags`, and the programs as modules of `vac_programs`. Two
 distributions share these as namespace packages (PEP 420): their `__init__.py`, which are empty,
-are left out. Nothing else differs from the checkout but the names in imports and messages.
+are left out. Nothing else differs from the checkout but the names in imports, messages and pages.
 """
 
 import ast
@@ -17,6 +17,8 @@ from command.programs import LIBRARY, PROGRAMS, SCORING
 
 RENAMED = {"command": "vac_command", "export": "vac_export", "flags": "vac_flags"}
 PROGRAM_PACKAGE = "vac_programs"
+# Endings of the files that `rewritten` is for; all others are the same in the wheel.
+REWRITTEN = (".py", ".pyi", ".html")
 _SHARED = ("export", "flags")
 _FOLDERS = (*RENAMED, "vac_tf")
 # Of vac-tf; whatever else lies in the renamed folders is of the scoring distribution.
@@ -75,20 +77,23 @@ def path_in_wheel(path: str) -> str:
 
 
 def rewritten(text: str, modules: Collection[str], path: str = "source") -> str:
-    """A Python source as the wheel has it; only names change, no line moves.
+    """A Python source or a template as the wheel has it; only names change, no line moves.
 
     Changed are absolute imports of the renamed packages, strings that are the whole name of a
     module (what lazy imports and spawned processes are given), and in all strings what a user is
-    told to run: `train.py` is `vac train`, `-r requirements-ray.txt` an extra.
+    told to run: `train.py` is `vac train`, `-r requirements-ray.txt` an extra. In a template only
+    the programs are.
 
     Args:
         text: The source.
         modules: Dotted names of the modules of the checkout.
-        path: How errors call the source.
+        path: How errors call the source; of a template its name.
 
     Raises:
         ValueError: for `import export.files` without `as`, whose uses are not looked for.
     """
+    if path.endswith(".html"):
+        return _with_commands(text)
     if not _CHANGES.search(text):
         return text
     lines = text.splitlines(keepends=True)
@@ -170,7 +175,12 @@ def _string(token: str, modules: Collection[str]) -> str:
         if dot and first in RENAMED and value in modules:
             return token.replace(value, f"{RENAMED[first]}.{rest}")
     quote = '"' if token.endswith("'") else "'"
-    token = _PROGRAM_FILE.sub(lambda match: f"vac {_COMMANDS[match[1]]}", token)
     return _REQUIREMENTS.sub(
-        lambda match: f"{quote}{_EXTRAS.get(match[1], f'{SCORING}[{match[1]}]')}{quote}", token
+        lambda match: f"{quote}{_EXTRAS.get(match[1], f'{SCORING}[{match[1]}]')}{quote}",
+        _with_commands(token),
     )
+
+
+def _with_commands(text: str) -> str:
+    """`python train.py` and `train.py` become `vac train`."""
+    return _PROGRAM_FILE.sub(lambda match: f"vac {_COMMANDS[match[1]]}", text)

@@ -184,6 +184,14 @@ def test_messages_say_what_an_installation_has():
         assert rewritten(f"a = {message}\n", ()) == f"a = {expected}\n"
 
 
+def test_pages_say_what_an_installation_has():
+    html = [path for path in FILES[LIBRARY].values() if path.endswith(".html")]
+    texts = {path: (REPOSITORY / path).read_text(encoding="utf-8") for path in html}
+    wheel = {path: rewritten(text, MODULES, path) for path, text in texts.items()}
+    assert any(".py" in text for text in texts.values())
+    assert not [path for path, text in wheel.items() if ".py" in text]
+
+
 def test_an_import_whose_uses_would_break_is_refused():
     with pytest.raises(ValueError, match="x.py, line 2: import of export without `as`"):
         rewritten("import os\nimport export.files.retry\n", (), "x.py")

@@ -114,7 +114,10 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
         "history": history_charts(
             read_history(evaluated.folder), results["conventions"]["selected_epoch"] or 0
         ),
-        "commands": [command("train.py", evaluated.run_config), command("evaluate.py", config)],
+        "commands": [
+            command("python train.py", evaluated.run_config),
+            command("python evaluate.py", config),
+        ],
         "versions": versions(),
         "seed": evaluated.run_config.seed,
         "date": datetime.date.today().isoformat(),

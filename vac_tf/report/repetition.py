@@ -10,14 +10,14 @@ from vac_tf.configs.fields import as_arguments
 _PACKAGES = ("tensorflow", "keras", "numpy", "pillow")
 
 
-def command(program: str, config: Any) -> str:
+def command(start: str, config: Any) -> str:
     """The command line of a config, with the settings that differ from their defaults.
 
     Args:
-        program: its name, such as "train.py".
+        start: what comes before the flags, such as "python train.py".
         config: a dataclass whose fields are the program's flags.
     """
-    return shlex.join(["python", program, *as_arguments(config)])
+    return shlex.join([*start.split(), *as_arguments(config)])
 
 
 def versions() -> dict[str, str]:

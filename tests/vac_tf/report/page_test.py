@@ -80,8 +80,8 @@ def test_the_command_gives_the_run_again():
         transforms="hflip",
         fused_batch_norm=False,
     )
-    program, *arguments = shlex.split(command("train.py", config))[1:]
-    assert program == "train.py"
+    python, program, *arguments = shlex.split(command("python train.py", config))
+    assert (python, program) == ("python", "train.py")
     assert parse_arguments(TrainConfig, arguments) == config
 
 
