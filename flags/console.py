@@ -18,6 +18,7 @@ _UNASKED = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog|I\d{4} |To enable the following"
     rb"|.*\[[IW]:onnxruntime:"
 )
+_END = b"\0end of quiet imports\0\n"
 
 
 @contextlib.contextmanager
@@ -57,34 +58,51 @@ def _tensorflow_misses_it() -> bool:
 def _without_unasked_lines() -> Iterator[None]:
     """Passes on what is written to the standard error inside, but for lines of `_UNASKED`.
 
-    A process of its own does so: it still has the last words of this one when this one dies.
+    A process of its own does so: it still has the last words of this one when this one dies. It
+    lasts until nobody can write any more. That may be long after the end here, which only waits
+    for the lines up to there: a process that was started inside holds the pipe as long as it runs.
     """
     sys.stderr.flush()
     reading, writing = os.pipe()
-    reader = os.fork()
-    if not reader:
-        os.close(writing)
-        _pass_on(reading)
+    waiting, telling = os.pipe()
+    starter = os.fork()
+    if not starter:
+        if os.fork():  # Nobody waits for a grandchild.
+            os._exit(0)
+        _pass_on(reading, telling)
+    os.waitpid(starter, 0)
     os.close(reading)
+    os.close(telling)
     console = os.dup(2)
     os.dup2(writing, 2)
-    os.close(writing)
     try:
         yield
     finally:
         sys.stderr.flush()
         os.dup2(console, 2)
         os.close(console)
-        os.waitpid(reader, 0)
+        with contextlib.suppress(BrokenPipeError):  # The other one was ended.
+            os.write(writing, _END)
+        os.close(writing)
+        os.read(waiting, 1)
+        os.close(waiting)
 
 
-def _pass_on(reading: int) -> None:
-    """Ends the process when nobody can write any more."""
+def _pass_on(reading: int, telling: int) -> None:
+    """Ends the process when nobody can write any more; closes `telling` at the line `_END`."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the other one.
+        for other in set(map(int, os.listdir("/dev/fd"))) - {2, reading, telling}:
+            with contextlib.suppress(OSError):  # The listing had one of its own.
+                os.close(other)
         with open(reading, "rb") as lines:
             for line in lines:
-                if not _UNASKED.match(line):
+                # It may stand behind a line that has no end yet.
+                is_end = line.endswith(_END)
+                line = line.removesuffix(_END)
+                if line and not _UNASKED.match(line):
                     os.write(2, line)
+                if is_end:
+                    os.close(telling)
     finally:
         os._exit(0)

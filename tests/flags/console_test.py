@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
@@ -46,6 +47,42 @@ def test_the_last_words_of_a_program_that_dies_there_are_not_lost(end):
     lines = messages(f"{START}    os.write(2, b'F0000 check failed: driver\\n'); {end}")
     assert lines[:2] == ["a wanted line", "F0000 check failed: driver"]
     assert not any("oneDNN" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        "from multiprocessing import shared_memory as shared;"
+        " shared.SharedMemory(create=True, size=9).unlink()",
+        "subprocess.Popen(['sleep', '30'], stdout=subprocess.DEVNULL)",
+    ],
+)
+def test_a_process_that_an_import_leaves_behind_holds_nothing_up(start):
+    source = f"import os, subprocess, time\n{START}    {start}\n    began = time.monotonic()\n"
+    source += "print(time.monotonic() - began, flush=True); os.write(2, b'behind')"
+    # Nobody waits for the end of the standard error, which the process has, too.
+    command = [sys.executable, "-c", source]
+    kept = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+    with tempfile.TemporaryFile() as errors:
+        done = subprocess.run(
+            command, cwd=REPOSITORY, env=kept, stdout=subprocess.PIPE, stderr=errors, timeout=20
+        )
+        errors.seek(0)
+        assert errors.read() == b"a wanted line\nbehind"
+    assert float(done.stdout) < 5
+
+
+def test_a_process_that_an_import_leaves_behind_can_still_be_heard():
+    source = (
+        f"import subprocess\n{START}    subprocess.Popen('sleep 0.5; echo late >&2', shell=True)"
+    )
+    assert messages(source + "\nos.write(2, b'behind\\n')") == ["a wanted line", "behind", "late"]
+
+
+def test_a_line_without_an_end_is_not_lost():
+    assert messages(START + "    os.write(2, b'half')\nos.write(2, b' and half')")[1:] == [
+        "half and half"
+    ]
 
 
 @pytest.mark.parametrize(
