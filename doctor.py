@@ -22,8 +22,8 @@ def main() -> int:
     config = dataclass_flags.from_flags(ScoringConfig, doctor=True)
     with quiet_imports():
         text, exit_code = run_command(config)
-        installation = describe_installation()
-    print(f"{text}\n\n{installation}")
+        print(f"{text}\n", flush=True)  # Before TensorFlow is imported, and may end the process.
+        print(describe_installation())
     return exit_code
 
 

@@ -14,7 +14,8 @@ class Extra:
         use: What it is for.
         modules: Top-level modules whose absence means that it is not installed.
         distribution: The one that declares it.
-        requirements: File of the checkout with the same packages, or empty: requirements.txt.
+        requirements: File of the checkout with the same packages, or empty: the modules are
+            packages of the same names.
     """
 
     use: str
@@ -24,8 +25,8 @@ class Extra:
 
 
 EXTRAS = {
-    "parquet": Extra("Parquet in and out", ("pyarrow",)),
-    "fast": Extra("faster resizing", ("cykooz_resizer",)),
+    "parquet": Extra("Parquet in and out", ("pyarrow",), requirements="scoring"),
+    "fast": Extra("faster resizing", ("cykooz_resizer",), requirements="scoring"),
     "http": Extra("images by URL", ("urllib3",)),
     "metrics": Extra("metrics of a job", ("prometheus_client",), requirements="metrics"),
     "serve": Extra(
@@ -60,5 +61,8 @@ def how_to_install(distribution: str, extra: str = "") -> str:
     """
     if IS_INSTALLED:
         return f"pip install '{distribution}[{extra}]'" if extra else f"pip install {distribution}"
-    name = EXTRAS[extra].requirements if extra else ""
-    return f"pip install -r requirements{f'-{name}' if name else ''}.txt"
+    if not extra:
+        return "pip install -r requirements.txt"
+    if name := EXTRAS[extra].requirements:
+        return f"pip install -r requirements-{name}.txt"
+    return f"pip install {' '.join(EXTRAS[extra].modules)}"

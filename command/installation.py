@@ -8,7 +8,7 @@ from command.extras import EXTRAS, IS_INSTALLED, how_to_install, missing_package
 from command.programs import LIBRARY, SCORING
 from command.version import VERSION
 
-_USES = {SCORING: "score, serve", LIBRARY: "train, evaluate, export and the others"}
+_USES = {SCORING: "score, serve, doctor", LIBRARY: "train, evaluate, export and the others"}
 
 
 def describe_installation() -> str:
@@ -38,7 +38,11 @@ def _distribution(name: str) -> str:
 def _tensorflow() -> str:
     if importlib.util.find_spec("tensorflow") is None:
         return "not here; scoring needs none"
-    # By name: what scores reaches no TensorFlow, and only the doctor asks it.
-    tensorflow = importlib.import_module("tensorflow")
-    devices = [device.name.split(":", 1)[1] for device in tensorflow.config.list_physical_devices()]
+    try:
+        # By name: what scores reaches no TensorFlow, and only the doctor asks it.
+        tensorflow = importlib.import_module("tensorflow")
+        devices = tensorflow.config.list_physical_devices()
+    except Exception as error:  # Whatever is broken: a library of the system, one of another build.
+        return f"is there, but cannot be used: {' '.join(str(error).split())}"
+    devices = [device.name.split(":", 1)[1] for device in devices]
     return f"{tensorflow.__version__} on {', '.join(devices)}"

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from command import installation
 from command.extras import EXTRAS
-from command.programs import LIBRARY, SCORING
+from command.programs import LIBRARY, PROGRAMS, SCORING
 from command.version import VERSION
 from tools.build_hook import RELEASE
 from tools.python_imports import REPOSITORY, imported_names, syntax_tree, third_party_modules
@@ -141,6 +142,16 @@ def test_the_declared_extras_are_those_that_the_command_knows():
     assert own <= set(library) and set(HOOK["scoring-extras"]) <= set(scoring)
     forwarded = {name: library[name] for name in set(library) - own - {"scoring"}}
     assert forwarded == {name: [f"{SCORING}[{name}]"] for name in forwarded}
+
+
+def test_the_pages_of_the_scoring_distribution_name_all_that_it_has():
+    readme = (FOLDERS[SCORING] / "README.md").read_text(encoding="utf-8")
+    assert set(PROJECTS[SCORING]["optional-dependencies"]) <= set(re.findall(r"\w+", readme))
+    page = (REPOSITORY / "docs" / "install.md").read_text(encoding="utf-8")
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| `{SCORING}` | the command"))
+    for name, program in PROGRAMS.items():
+        if program.distribution == SCORING:
+            assert f"`{name}`" in row and name in installation._USES[SCORING]
 
 
 def test_every_import_is_a_declared_dependency():

@@ -67,6 +67,15 @@ def test_what_brings_an_extra_fits_the_place(is_installed, install, monkeypatch)
     assert extras.how_to_install(programs.SCORING, "ray") == install
 
 
+def test_no_extra_of_scoring_brings_tensorflow_to_a_checkout():
+    for name, extra in extras.EXTRAS.items():
+        *_, last = extras.how_to_install(extra.distribution, name).split()
+        if extra.distribution == programs.SCORING:
+            assert last != "requirements.txt"
+        assert not last.endswith(".txt") or (REPOSITORY / last).is_file()
+    assert extras.how_to_install(programs.SCORING, "http") == "pip install urllib3"
+
+
 def test_missing_packages_are_found(monkeypatch):
     assert extras.missing_packages("parquet") == []
     there = extras.importlib.util.find_spec
