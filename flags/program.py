@@ -29,10 +29,12 @@ def run_program(main_function: Callable[[], int | None]) -> None:
 
     A wrong flag ends the program with exit code 2 and one message; any other ValueError or OSError
     (a missing file, bad data, a full disk) with 3, Ctrl-C with 130, and an exception that has an
-    `exit_code` (an interrupted training run) with that code, and a closed standard output silently
-    with 141. Any other exception is a fault of the program and keeps its traceback.
+    `exit_code` (an interrupted training run) with that code, and a reader of the standard output
+    that went away silently with 141. Any other exception is a fault of the program and keeps its
+    traceback. A standard stream that was closed before the start is one to the null device.
     """
 
+    _open_closed_streams()
     absl_flags.FLAGS.set_default("verbosity", absl_logging.INFO)
 
     def guarded(arguments: list[str]) -> int | None:
@@ -62,13 +64,29 @@ def run_program(main_function: Callable[[], int | None]) -> None:
     except BrokenPipeError:  # Python would complain again at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(BROKEN_PIPE)
+    except OSError as error:  # What else may fail is caught in `guarded`.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(_end(f"The standard output cannot be written: {error}.", INPUT_ERROR))
+
+
+def _open_closed_streams() -> None:
+    """Or the next file that is opened would be the standard output or error of libraries in C."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest number that is free.
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))
 
 
 def _parse_flags(arguments: list[str]) -> list[str]:
     try:
-        return absl_flags.FLAGS([arguments[0], *flag_files.expand(arguments[1:])])
+        rest = absl_flags.FLAGS([arguments[0], *flag_files.expand(arguments[1:])])
     except absl_flags.Error as error:
         sys.exit(_end(f"{error} See --help.", USAGE_ERROR))
+    return rest
 
 
 def _end(message: str, exit_code: int) -> int:

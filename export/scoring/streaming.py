@@ -33,8 +33,11 @@ def stream(config: ScoringConfig, file: BinaryIO | None = None) -> ScoringReport
         file: Where the rows go; default: the standard output.
 
     Raises:
-        ValueError: when the model or the images cannot be used at all, or most images fail.
+        ValueError: when the model, the images or the standard output cannot be used at all, or most
+            images fail.
     """
+    if file is None and sys.__stdout__ is None:  # Closed before the start.
+        raise ValueError("--output=- needs a standard output, and it is closed: name a file.")
     file = sys.stdout.buffer if file is None else file
     opened = OpenJob.open(config)
     warm_up_seconds = opened.devices.warm_up(opened.config.batch_size)

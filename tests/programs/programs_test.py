@@ -51,6 +51,30 @@ def test_a_reader_that_leaves_early_is_no_fault():
 
 
 @pytest.mark.parametrize(
+    "command, exit_code, message",
+    [
+        ("score.py --doctor >&-", (0, 1), ""),
+        ("score.py --doctor 2>&-", (0, 1), ""),
+        ("score.py --help >&-", (1,), ""),  # absl's exit code for help.
+        ("score.py --help >/dev/full", (3,), "The standard output cannot be written: [Errno 28]"),
+        ("score.py --model=x --images=x --output=- >&-", (3,), "--output=- needs a standard"),
+        ("score.py --model=x --images=x --output=y <&- >&- 2>&-", (3,), ""),
+    ],
+)
+def test_a_closed_or_full_output_is_no_fault(command, exit_code, message):
+    done = subprocess.run(
+        ["bash", "-c", f"{sys.executable} {command}"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode in exit_code, done.stderr
+    assert done.stderr.startswith(message) and done.stderr.count("\n") == bool(message)
+    assert ("cpu" in done.stdout.lower()) == ("2>&-" in command and "doctor" in command)
+
+
+@pytest.mark.parametrize(
     "program, flags",
     [
         ("train.py", ("--run_dir", "--consistency_weight", "affine:DEGREES:")),
