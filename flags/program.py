@@ -86,6 +86,12 @@ def _parse_flags(arguments: list[str]) -> list[str]:
         rest = absl_flags.FLAGS([arguments[0], *flag_files.expand(arguments[1:])])
     except absl_flags.Error as error:
         sys.exit(_end(f"{error} See --help.", USAGE_ERROR))
+    if absl_flags.FLAGS.only_check_args:  # absl would end here, before any config has checked them.
+        message = (
+            "--only_check_args would check names only. Leave it out: every program checks its"
+            " settings before it begins, train.py --check_data also the data."
+        )
+        sys.exit(_end(message, USAGE_ERROR))
     return rest
 
 

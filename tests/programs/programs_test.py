@@ -100,6 +100,11 @@ def test_misspelt_flag_is_refused_with_a_proposal():
     assert_one_line(start_warm("tune.py", "--epoch=3"), 2, expected)
 
 
+def test_a_check_of_names_alone_is_refused():
+    expected = "--only_check_args would check names only. Leave it out"
+    assert_one_line(start_warm("train.py", "--only_check_args", "--epochs=-1"), 2, expected)
+
+
 def test_one_run_is_no_average(tmp_path):
     result = start_warm("average_runs.py", "--runs=runs/one", f"--run_dir={tmp_path / 'run'}")
     assert_one_line(result, 2, "runs must name two run folders at least")
