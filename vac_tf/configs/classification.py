@@ -149,6 +149,23 @@ class TrainConfig(
                 " leave --strategy out (--trunk_run takes a trunk that was trained with one)."
             )
 
+    def refuse_other_jobs(self, program: str, does: str) -> None:
+        """For programs that take these settings and do one thing with one network.
+
+        Args:
+            program: its file, such as "tune.py".
+            does: what it does, such as "tunes the training of".
+
+        Raises:
+            ValueError: for a setting that makes another job of train.py.
+        """
+        if self.check_data:
+            raise ValueError("check_data is a job of train.py: leave it out here.")
+        if self.folds:
+            raise ValueError(
+                f"folds {self.folds}: {program} {does} one network; leave --folds out."
+            )
+
     def _check_folds(self):
         is_one_network = self.folds == 0 and self.fold == -1
         if not is_one_network and not (self.folds >= 2 and self.fold < self.folds):

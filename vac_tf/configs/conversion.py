@@ -27,6 +27,7 @@ class ConversionConfig(TrainConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        self.refuse_other_jobs("convert_checkpoint.py", "converts")
         for name in ("checkpoint", "labels", "run_dir"):
             if not getattr(self, name):
                 raise ValueError(

@@ -172,8 +172,10 @@ def test_labels_that_do_not_fit_are_refused(backbone, tmp_path, text, message):
         ({"run_dir": ""}, "run_dir is needed: Folder of this run"),
         ({"loss": "multiple_cross_entropy"}, "one stream and one output a label"),
         ({"model": "dual_stream", "saliency_run": "x"}, "one stream and one output a label"),
+        ({"check_data": True}, "check_data is a job of train.py: leave it out here"),
+        ({"folds": 5}, "folds 5: convert_checkpoint.py converts one network; leave --folds out"),
     ],
 )
-def test_settings_of_another_kind_of_network_are_refused(tmp_path, changes, message):
+def test_settings_of_another_kind_of_network_or_job_are_refused(tmp_path, changes, message):
     with pytest.raises(ValueError, match=message):
         config_of(tmp_path, tensors_of("vac"), **changes)

@@ -102,12 +102,7 @@ def check_training(tuning: TuningConfig, training: TrainConfig) -> None:
     Raises:
         ValueError: one of several networks, of several devices, or of no network at all.
     """
-    if training.check_data:
-        raise ValueError("check_data is a job of train.py: leave it out here.")
-    if training.folds:
-        raise ValueError(
-            f"folds {training.folds}: tune.py tunes the training of one network; leave --folds out."
-        )
+    training.refuse_other_jobs("tune.py", "tunes the training of")
     if training.model != "classifier":
         raise ValueError(
             f"tune.py tunes the training of one network, got model {training.model!r}, which is"
