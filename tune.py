@@ -28,7 +28,7 @@ from flags.program import run_program
 
 def main():
     tuning, training = tuning_flags.to_configs(absl_flags.FLAGS)
-    sweep = tuning_flags.to_sweep(absl_flags.FLAGS, tuning, training)
+    sweep = tuning_flags.to_sweep(absl_flags.FLAGS, tuning, training, sys.argv[1:])
     if training.teacher.endswith(".onnx"):
         with quiet_imports():
             from export.inspection.onnx_teacher import register_onnx_teachers

@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from absl import flags as absl_flags
 
@@ -43,9 +43,24 @@ def to_configs(flag_values: absl_flags.FlagValues) -> tuple[TuningConfig, TrainC
 
 
 def to_sweep(
-    flag_values: absl_flags.FlagValues, tuning: TuningConfig, training: TrainConfig
+    flag_values: absl_flags.FlagValues,
+    tuning: TuningConfig,
+    training: TrainConfig,
+    arguments: Sequence[str],
 ) -> Sweep:
-    """What varies, nothing in other modes; UsageError for what cannot."""
+    """What varies, nothing in other modes.
+
+    Args:
+        flag_values: the parsed flags, with those of flag files.
+        tuning: what `to_configs` made of them.
+        training: the same.
+        arguments: the command line as it was typed. A flag in it must not be swept; one of a flag
+            file gives way to the sweep, as it does to a flag behind it.
+
+    Raises:
+        UsageError: for what cannot be varied.
+    """
+    typed = {each.lstrip("-").partition("=")[0] for each in arguments if each.startswith("-")}
     texts = flag_values["sweep"].value
     if bool(texts) != (tuning.mode == "sweep"):
         raise UsageError(
@@ -64,7 +79,7 @@ def to_sweep(
             near = difflib.get_close_matches(name, kinds, n=1)
             proposal = f" Did you mean: {near[0]}?" if near else ""
             raise UsageError(f"--sweep: unknown flag of train.py {name!r}.{proposal}")
-        if flag_values[name].present:
+        if not typed.isdisjoint((name, f"no{name}")):
             raise UsageError(
                 f"{name} is both swept and given: leave --{name} or --sweep of it out."
             )

@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 from absl import flags as absl_flags
 
-from flags import tuning
+from flags import flag_files, tuning
+from flags.dataclass_flags import parse_arguments
 from flags.program import UsageError
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.fields import as_arguments
@@ -44,8 +45,8 @@ def test_the_flags_of_a_tuning_say_it_whole():
 def swept(*arguments):
     flag_values = absl_flags.FlagValues()
     tuning.define(flag_values)
-    flag_values(["tune.py", "--mode=sweep", "--output_dir=tuned", *arguments])
-    return tuning.to_sweep(flag_values, *tuning.to_configs(flag_values))
+    flag_values(flag_files.expand(["tune.py", "--mode=sweep", "--output_dir=tuned", *arguments]))
+    return tuning.to_sweep(flag_values, *tuning.to_configs(flag_values), arguments)
 
 
 def test_a_sweep_makes_the_trainings_of_its_values():
@@ -53,6 +54,15 @@ def test_a_sweep_makes_the_trainings_of_its_values():
     assert list(sweep.space) == ["learning_rate", "nesterov"]
     training = sweep.training_of({"learning_rate": "1e-4", "nesterov": "true"})
     assert training == TrainConfig(run_dir="tuned/run", learning_rate=1e-4, nesterov=True, epochs=3)
+
+
+def test_a_flag_of_a_recipe_can_be_swept():
+    recipe = "--flagfile=scenes_acf"
+    with_the_recipe = parse_arguments(TrainConfig, [recipe, "--run_dir=tuned/run"])
+    sweep = swept(recipe, "--sweep=learning_rate=1e-4,1e-3", "--sweep=detach_heatmap_kernel=false")
+    expected = dataclasses.replace(with_the_recipe, learning_rate=1e-4, detach_heatmap_kernel=False)
+    values = {"learning_rate": "1e-4", "detach_heatmap_kernel": "false"}
+    assert sweep.training_of(values) == expected
 
 
 @pytest.mark.parametrize(
@@ -65,6 +75,7 @@ def test_a_sweep_makes_the_trainings_of_its_values():
         (("--sweep=nonesterov=1",), "Did you mean: nesterov"),
         (("--sweep=epochs=1,,2",), "has an empty value"),
         (("--sweep=epochs=1,2", "--epochs=3"), "epochs is both swept and given"),
+        (("--sweep=nesterov=true", "-nonesterov"), "nesterov is both swept and given"),
         (("--sweep=epochs=1,many",), "Trial --epochs=many: flag --epochs=many: invalid literal"),
         (("--sweep=batch_size=8,0",), "Trial --batch_size=0: batch_size must"),
         (("--sweep=epochs=1,2", "--trials=3"), "a grid has as many trials as combinations"),
