@@ -9,9 +9,22 @@ from pathlib import Path
 
 import pytest
 
+from experiments.start_program import StepFailed
 from tools.python_imports import REPOSITORY
 
 ROOT = REPOSITORY
+
+
+def test_a_step_that_fails_ends_the_demo_with_its_exit_code(tmp_path):
+    command = [sys.executable, "demo.py", f"--output_dir={tmp_path}", "--epochs=0"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 2
+    said, last = result.stderr.splitlines()
+    assert said.startswith("epochs must") and last == "train.py ended with 2; see above."
+
+
+def test_a_step_that_is_killed_has_the_exit_code_of_a_shell():
+    assert StepFailed("train.py", -9).exit_code == 137
 
 
 @pytest.mark.slow
