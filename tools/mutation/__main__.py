@@ -8,9 +8,10 @@
 
 A change (a mutant: another operator, another number, a condition turned round) is killed when a
 fast test of its file fails, or when they take ten times as long as without it; it survives when all
-pass. Those that are tried are drawn from all, each as likely as any other. No source is touched.
-Prints every survivor, and a table by file. Exit code 1: one of them does not stand under
-[[equivalent]] in tools/mutation/settings.toml.
+pass. A process that ends in another way (out of memory, say) says nothing, and is in no share.
+Those that are tried are drawn from all, each as likely as any other. No source is touched. Prints
+every survivor, and a table by file. Exit code 1: one of them does not stand under [[equivalent]] in
+tools/mutation/settings.toml.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from export.files.atomic_file import write_json
-from tools.mutation.fork_server import SURVIVED, Job, run_jobs, warm_up
+from tools.mutation.fork_server import NOT_RUN, SURVIVED, Job, run_jobs, warm_up
 from tools.mutation.settings import Settings, read_settings
 
 
@@ -44,14 +45,25 @@ def main() -> int:
     else:
         drawn = list(map(mutants.mutant, mutants.sample(specs, options.mutants, options.seed)))
         print(f"{len(drawn)} of {len(specs)} changes of {len(paths)} files, seed {options.seed}.")
+    if not drawn:
+        return 0
 
     start, records = time.monotonic(), []
-    jobs = _jobs(drawn, settings, _durations(paths, settings, options), options)
+    durations = _durations(paths, settings, options)
+    try:
+        tests = quickest_tests(
+            {each.path for each in drawn}, settings.tests, durations, options.longest_test
+        )
+    except ValueError as error:
+        sys.exit(str(error))
+    jobs = _jobs(drawn, tests, durations, options.minutes)
     try:
         for job, outcome in run_jobs(jobs, options.processes):
             records.append(report.record(job.name, outcome, settings.equivalents))
             if outcome.result == SURVIVED:
                 print(f"{records[-1].reason or 'SURVIVED'}: {job.name}", flush=True)
+            elif outcome.result == NOT_RUN:
+                print(f"FAILED TO RUN: {job.name}: {outcome.killer}", flush=True)
     finally:
         print(f"{report.table(records)}\n\n{(time.monotonic() - start) / 60:.0f} minutes")
         if options.output:
@@ -122,20 +134,50 @@ def _durations(
     return durations
 
 
+def quickest_tests(
+    paths: Iterable[str],
+    tests: Mapping[str, Sequence[str]],
+    durations: Mapping[str, float],
+    longest: float,
+) -> dict[str, list[str]]:
+    """The tests that changes of each file are tried by, the quickest first: most notice any change.
+
+    Args:
+        paths: the files that are changed.
+        tests: file -> the files of tests that should notice.
+        durations: seconds by id of test.
+        longest: those that take more seconds are left out.
+
+    Raises:
+        ValueError: no test is left for a file.
+    """
+    chosen = {}
+    for path in paths:
+        ids = [test for test in durations if test.split("::")[0] in tests[path]]
+        chosen[path] = sorted(
+            (test for test in ids if durations[test] <= longest), key=durations.__getitem__
+        )
+        if not chosen[path]:
+            raise ValueError(
+                f"{path}: every test takes longer than --longest_test={longest:g}. Give a larger"
+                " one, or other files with --file."
+            )
+    return chosen
+
+
 def _jobs(
-    changes: Iterable, settings: Settings, durations: Mapping[str, float], options
+    changes: Iterable,
+    tests: Mapping[str, Sequence[str]],
+    durations: Mapping[str, float],
+    minutes: float,
 ) -> Iterator[Job]:
-    end = time.monotonic() + 60 * options.minutes
+    end = time.monotonic() + 60 * minutes
     for change in changes:
         if time.monotonic() > end:
             return
-        files = settings.tests[change.path]
-        tests = [test for test in durations if test.split("::")[0] in files]
-        tests = [test for test in tests if durations[test] <= options.longest_test]
-        # The quickest first: most changes are noticed by any.
-        tests.sort(key=durations.__getitem__)
-        seconds = 30 + 10 * sum(durations[test] for test in tests)
-        yield Job(change, change.path, change.source, tests, seconds)
+        chosen = tests[change.path]
+        seconds = 30 + 10 * sum(durations[test] for test in chosen)
+        yield Job(change, change.path, change.source, chosen, seconds)
 
 
 if __name__ == "__main__":

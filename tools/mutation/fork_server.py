@@ -25,8 +25,10 @@ import pytest
 
 from tools.python_imports import REPOSITORY
 
-KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
-_NO_TEST_FAILED, _TESTS_FAILED = 0, 1
+KILLED, SURVIVED, TIMEOUT, NOT_RUN = "killed", "survived", "timeout", "failed to run"
+_NO_TEST_FAILED, _TESTS_FAILED, _NOT_BEGUN = 0, 1, 70
+# What a change may well lead to. SIGKILL, for one, is what a system sends that is out of memory.
+_CRASHES = (-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGFPE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Outcome:
     """What became of a job.
 
     Attributes:
-        result: `KILLED` (a test failed, or none could be collected), `SURVIVED` or `TIMEOUT`.
+        result: `KILLED` (a test failed or crashed, or a file of them could not be collected),
+            `SURVIVED`, `TIMEOUT`, or `NOT_RUN` (whatever else; it says nothing of the tests).
         seconds: From start to end.
         killer: Id of the test that failed, or what else went wrong; None: nothing did.
         durations: Seconds by id of test, of those that ran.
@@ -146,10 +149,10 @@ def run_jobs(jobs: Iterator[Job], processes: int) -> Iterator[tuple[Job, Outcome
                     return
                 for process in list(running):
                     job, start = running[process]
-                    if (result := _ended(process, job, start)) is not None:
+                    if (end := _ended(process, job, start)) is not None:
                         del running[process]
                         seconds = time.monotonic() - start
-                        yield job, _outcome(result, Path(folder, f"{process}"), seconds)
+                        yield job, _outcome(end, Path(folder, f"{process}"), seconds)
                 time.sleep(0.02)
         finally:
             for process in running:
@@ -161,7 +164,7 @@ def _start(job: Job, folder: Path) -> int:
     process = os.fork()
     if process:
         return process
-    status = _TESTS_FAILED
+    status = _NOT_BEGUN
     try:
         os.setpgid(0, 0)
         if job.source is not None:
@@ -175,10 +178,11 @@ def _start(job: Job, folder: Path) -> int:
         os._exit(status)
 
 
-def _ended(process: int, job: Job, start: float) -> str | None:
+def _ended(process: int, job: Job, start: float) -> int | str | None:
+    """The exit code (of a signal: below 0), `TIMEOUT`, or None: it is still running."""
     done, status = os.waitpid(process, os.WNOHANG)
     if done:
-        return SURVIVED if status == _NO_TEST_FAILED else KILLED
+        return os.waitstatus_to_exitcode(status)
     if time.monotonic() - start <= job.seconds:
         return None
     _end(process)
@@ -193,13 +197,20 @@ def _end(process: int) -> None:
     os.waitpid(process, 0)
 
 
-def _outcome(result: str, file: Path, seconds: float) -> Outcome:
+def _outcome(end: int | str, file: Path, seconds: float) -> Outcome:
     killer, durations = (None, {})
     if file.exists():
         killer, durations = json.loads(file.read_text(encoding="utf-8"))
-    elif result == KILLED:
-        killer = f"the process ended: {file.with_suffix('.log').read_text(errors='replace')[-300:]}"
-    return Outcome(result, seconds, killer, durations)
+    if end == TIMEOUT:
+        return Outcome(TIMEOUT, seconds, killer, durations)
+    if end == _NO_TEST_FAILED:
+        return Outcome(SURVIVED, seconds, killer, durations)
+    is_killed = killer is not None or end == _TESTS_FAILED or end in _CRASHES
+    if killer is None:
+        log = file.with_suffix(".log")
+        text = log.read_text(errors="replace")[-300:] if log.exists() else ""
+        killer = f"the process ended with {end}: {text}"
+    return Outcome(KILLED if is_killed else NOT_RUN, seconds, killer, durations)
 
 
 def _options() -> list[str]:

@@ -4,7 +4,7 @@ import collections
 import dataclasses
 from collections.abc import Sequence
 
-from tools.mutation.fork_server import KILLED, SURVIVED, TIMEOUT, Outcome
+from tools.mutation.fork_server import KILLED, NOT_RUN, SURVIVED, TIMEOUT, Outcome
 from tools.mutation.mutants import Mutant
 from tools.mutation.settings import Equivalent
 
@@ -42,12 +42,15 @@ def record(mutant: Mutant, outcome: Outcome, equivalents: Sequence[Equivalent]) 
 
 
 def table(records: Sequence[Record]) -> str:
-    """Killed, timed-out and surviving changes by file, in Markdown; killed counts both."""
+    """Killed, timed-out and surviving changes by file, in Markdown; killed counts both.
+
+    What failed to run is in no share.
+    """
     rows = collections.defaultdict(list)
     for each in records:
         rows[each.mutant.path].append(each)
-    lines = ["| file | tried | killed | of these too slow | survived | of these equivalent |"]
-    lines.append("|---|---|---|---|---|---|")
+    columns = ("file", "tried", "killed", "of these too slow", "survived", "of these equivalent")
+    lines = [f"| {' | '.join((*columns, NOT_RUN))} |", "|---" * (len(columns) + 1) + "|"]
     lines += [_row(path, rows[path]) for path in sorted(rows)]
     return "\n".join([*lines, _row("all", records)])
 
@@ -55,7 +58,9 @@ def table(records: Sequence[Record]) -> str:
 def _row(name: str, records: Sequence[Record]) -> str:
     results = collections.Counter(each.outcome.result for each in records)
     killed = results[KILLED] + results[TIMEOUT]
-    share = f"{killed} ({killed / len(records):.1%})" if records else "0"
+    ran = len(records) - results[NOT_RUN]
+    share = f"{killed} ({killed / ran:.1%})" if ran else "0"
     known = sum(each.reason is not None for each in records if each.outcome.result == SURVIVED)
     cells = [name, len(records), share, results[TIMEOUT], results[SURVIVED], known]
+    cells.append(results[NOT_RUN])
     return f"| {' | '.join(map(str, cells))} |"
