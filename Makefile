@@ -5,8 +5,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV_PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
 SUPPLY := .supply-venv/.installed
+RAY := .ray-venv/.installed
 
-.PHONY: environment lint test test-slow docs sbom audit wheels demo demo-dual clean
+.PHONY: environment ray-environment lint test test-slow docs sbom audit wheels demo demo-dual clean
 
 environment: $(INSTALLED)
 
@@ -25,6 +26,14 @@ lint: environment
 # Two files of tests at a time: most of the work of a test runs on one core.
 test: environment lint
 	$(VENV_PYTHON) -m pytest -m "not slow" --numprocesses=2 --dist=loadfile
+
+# What .ci/slow runs whole jobs on Ray in.
+ray-environment: $(RAY)
+
+$(RAY): requirements-ray.txt requirements-scoring.txt
+	$(PYTHON) -m venv .ray-venv
+	.ray-venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-ray.txt
+	touch $(RAY)
 
 # Builds of all backbones and all recipes, the installed wheel, and other long tests.
 test-slow: environment
