@@ -125,6 +125,7 @@ def _gain(config: AnalysisConfig, inputs: AnalysisInputs, means: dict) -> dict:
         split.label_names,
         config.bootstrap_samples,
         config.seed,
+        split.unit_numbers,
     )
     differences = {row["name"]: row["difference"] for row in comparison["labels"]}
     kind = next((name for name in ("true_saliency", "predicted_saliency") if name in means), None)

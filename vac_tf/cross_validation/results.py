@@ -73,7 +73,6 @@ def summarise(parts: list[FoldScores], unknown_labels: str = "ignore") -> dict:
     together = everything.measured(unknown_labels)
     folds = [_fold(part, unknown_labels) for part in parts]
     columns = {name: [fold[name] for fold in folds if fold[name] is not None] for name in _SHOWN}
-    groups = _groups(parts)
     known = known_labels(labels, unknown_labels)
     intervals, of_labels = bootstrap_intervals(
         labels if unknown_labels == "release" else known,
@@ -81,7 +80,7 @@ def summarise(parts: list[FoldScores], unknown_labels: str = "ignore") -> dict:
         logits,
         decide(everything.probabilities, 0.5, everything.label_groups),
         resamples_for(*labels.shape),
-        groups=groups,
+        groups=_units(parts),
     )
     per_label = zip(together["per_label"], of_labels, strict=True)
     return {
@@ -96,7 +95,7 @@ def summarise(parts: list[FoldScores], unknown_labels: str = "ignore") -> dict:
             {"name": label["name"], "AP": label["AP"], "interval": interval}
             for label, interval in per_label
         ],
-        "resampled": "images" if groups is None else "groups",
+        "resampled": "images" if parts[0].split.groups is None else "groups",
     }
 
 
@@ -168,10 +167,8 @@ def _numbers(parts):
     return [part.number for part in parts], [len(part.labels) for part in parts]
 
 
-def _groups(parts) -> np.ndarray | None:
-    if any(part.split.groups is None for part in parts):
-        return None
-    return np.unique([g for part in parts for g in part.split.groups], return_inverse=True)[1]
+def _units(parts) -> np.ndarray:
+    return np.unique([unit for part in parts for unit in part.split.units], return_inverse=True)[1]
 
 
 def _percents(values) -> str:

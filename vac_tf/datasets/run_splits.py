@@ -8,7 +8,7 @@ from collections.abc import Callable
 from vac_tf.configs.classification import DATASETS, TrainConfig
 from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.held_out import draw_images, fold_numbers, hold_out
-from vac_tf.datasets.shared_groups import grouped_train_split
+from vac_tf.datasets.shared_groups import grouped_train_split, with_known_groups
 from vac_tf.datasets.split import UnknownSplitError
 
 _LOGGER = logging.getLogger(__name__)
@@ -82,7 +82,8 @@ def read_named_split(config: TrainConfig, name: str) -> Split:
         return read_run_splits(config).validation
     if name == OUT_OF_FOLD:
         return read_fold(config)
-    return read_run_split(dataclasses.replace(config, max_images=0), name)
+    split = read_run_split(dataclasses.replace(config, max_images=0), name)
+    return with_known_groups(split, config)
 
 
 def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = None) -> RunSplits:

@@ -1,5 +1,6 @@
 """Groups (people, videos, patients) that several splits of a run share, in words."""
 
+import dataclasses
 import os
 
 from vac_tf.configs.classification import TrainConfig
@@ -23,6 +24,21 @@ def grouped_train_split(train: Split, config: TrainConfig) -> Split:
             " and groups with --group_file."
         )
     return train
+
+
+def with_known_groups(split: Split, config: TrainConfig) -> Split:
+    """The split with the groups of the run's table of groups, where it names all its images.
+
+    What is only judged may lie outside of that table, or come without one: then it is returned as
+    it is.
+
+    Raises:
+        DatasetError: the table is unusable.
+    """
+    if not config.group_file or not os.path.exists(_file(config)):
+        return split
+    groups = _groups(split, read_groups(_file(config), config.group_column))
+    return dataclasses.replace(split, groups=groups) if len(groups) == len(split) else split
 
 
 def shared_groups(config: TrainConfig, train: Split, others: dict[str, Split]) -> list[str]:

@@ -244,6 +244,21 @@ class Split:
         )
 
     @property
+    def units(self) -> tuple[str, ...]:
+        """What says one thing however often it is seen: for each example its group, or its image.
+
+        Folds never divide a unit, and a bootstrap draws it whole: several images of one person, or
+        several boxes in one image, are no independent evidence.
+        """
+        return self.image_paths if self.groups is None else self.groups
+
+    @property
+    def unit_numbers(self) -> np.ndarray | None:
+        """`units` as numbers 0, 1, ..., int64 [N]; None where every example is one of its own."""
+        names, numbers = np.unique(self.units, return_inverse=True)
+        return None if len(names) == len(self) else numbers
+
+    @property
     def training_labels(self) -> np.ndarray:
         """float32 [N, L] in 0..1 or NaN: the soft labels, where there are any."""
         return self.labels if self.soft_labels is None else self.soft_labels

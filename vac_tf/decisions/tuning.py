@@ -84,7 +84,7 @@ def tune(labels: np.ndarray, logits: np.ndarray, settings: TuningSettings) -> Tu
 def measure_by_cross_fitting(
     labels: np.ndarray,
     logits: np.ndarray,
-    image_paths: Sequence[str],
+    units: Sequence[str],
     settings: TuningSettings,
 ) -> dict[str, Any]:
     """What tuning gains on images that it has not seen.
@@ -92,7 +92,7 @@ def measure_by_cross_fitting(
     Args:
         labels: `[N, L]`, values 0, 1 or NaN (left out).
         logits: float32 `[N, L]`.
-        image_paths: N paths; the examples of one image are never divided.
+        units: names of the N examples' units (`Split.units`), which are never divided.
         settings: How to tune.
 
     Returns:
@@ -103,9 +103,9 @@ def measure_by_cross_fitting(
         rates of decision, `fixed` and `tuned`, as `decision_rates`.
 
     Raises:
-        ValueError: for fewer images than folds, or folds without any positive.
+        ValueError: for fewer units than folds, or folds without any positive.
     """
-    folds = stratified_folds(labels, image_paths, settings.folds, settings.seed)
+    folds = stratified_folds(labels, units, settings.folds, settings.seed)
     probabilities = np.empty(logits.shape, np.float32)
     thresholds, shared = np.empty_like(probabilities), np.empty_like(probabilities)
     for fold in range(settings.folds):
@@ -118,7 +118,7 @@ def measure_by_cross_fitting(
     decided = {"tuned": decide(probabilities, thresholds, groups)}
     told = {}
     if settings.objective:
-        told, judged = _judge(labels, logits, decided["tuned"], folds, image_paths, settings)
+        told, judged = _judge(labels, logits, decided["tuned"], folds, units, settings)
         shared = decide(probabilities, shared, groups)
         decided = {"global": shared, **decided, "judged": judged}
     return {
@@ -131,13 +131,13 @@ def measure_by_cross_fitting(
     }
 
 
-def _judge(labels, logits, tuned, folds, image_paths, settings) -> tuple[dict, np.ndarray]:
+def _judge(labels, logits, tuned, folds, units, settings) -> tuple[dict, np.ndarray]:
     """`verdict` and `labels` of `measure_by_cross_fitting`, and the decisions of its `judged`."""
     groups = settings.label_groups
     fixed = decide(_plain(logits, groups), settings.fixed_threshold, groups)
-    images = np.unique(np.asarray(image_paths), return_inverse=True)[1]
+    numbers = np.unique(np.asarray(units), return_inverse=True)[1]
     verdict, judged = cross_fitted_verdict(
-        labels, fixed, tuned, folds, images, settings.objective, settings.seed
+        labels, fixed, tuned, folds, numbers, settings.objective, settings.seed
     )
     columns = (
         (labels == 1).sum(axis=0),

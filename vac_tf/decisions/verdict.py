@@ -24,7 +24,7 @@ SAMPLES = 1000
 class Gain:
     """A change of a metric on images that were not tuned on, and its 95 % interval.
 
-    `interval` is a bootstrap over images.
+    `interval` is a bootstrap over images, or groups of them.
     """
 
     value: float
@@ -78,7 +78,7 @@ def cross_fitted_verdict(
     fixed: np.ndarray,
     tuned: np.ndarray,
     folds: np.ndarray,
-    images: np.ndarray,
+    units: np.ndarray,
     objective: Objective,
     seed: int = 0,
 ) -> tuple[Verdict, np.ndarray]:
@@ -89,7 +89,7 @@ def cross_fitted_verdict(
         fixed: bool `[N, L]`, decisions of the fixed threshold.
         tuned: bool `[N, L]`, of thresholds tuned on the other folds.
         folds: int `[N]`.
-        images: int `[N]`, number of the image that an example belongs to.
+        units: int `[N]`, number of the unit (image, group of images) of each example.
         objective: What was tuned for.
         seed: Of the bootstrap.
 
@@ -100,14 +100,14 @@ def cross_fitted_verdict(
     judged = fixed.copy()
     for fold in np.unique(folds):
         inside = folds == fold
-        others = (values[~inside] for values in (labels, fixed, tuned, images))
+        others = (values[~inside] for values in (labels, fixed, tuned, units))
         reasons, _ = _judge_labels(*others, objective, seed)
         kept = np.array([reason is not None for reason in reasons])
         judged[inside] = np.where(kept, fixed[inside], tuned[inside])
-    reasons, gains = _judge_labels(labels, fixed, tuned, images, objective, seed)
+    reasons, gains = _judge_labels(labels, fixed, tuned, units, objective, seed)
     overall, refused = {}, None
     if objective.kind == "fbeta":
-        overall = _overall(labels, fixed, judged, images, objective, seed)
+        overall = _overall(labels, fixed, judged, units, objective, seed)
         refused = _refusal(overall, objective)
     if all(reasons):
         refused = refused or "every label keeps it"
@@ -165,7 +165,7 @@ def decision_rates(labels: np.ndarray, decided: np.ndarray) -> list[dict[str, fl
     ]
 
 
-def _judge_labels(labels, fixed, tuned, images, objective, seed):
+def _judge_labels(labels, fixed, tuned, units, objective, seed):
     """L reasons to keep the fixed threshold, and L gains; None each where there is none."""
     reasons = list(too_many_alarms(labels, fixed, tuned, objective))
     gains = [None] * labels.shape[1]
@@ -173,7 +173,7 @@ def _judge_labels(labels, fixed, tuned, images, objective, seed):
         return tuple(reasons), tuple(gains)
     positives = (labels == 1).sum(axis=0)
     before, after = (_values(labels, row, objective.value)[0] for row in (fixed, tuned))
-    resampled = _resampled(labels, (fixed, tuned), images, objective.value, seed)
+    resampled = _resampled(labels, (fixed, tuned), units, objective.value, seed)
     draws = np.concatenate([after[0] - before[0] for before, after in resampled])
     for label in range(labels.shape[1]):
         if not positives[label]:
@@ -186,11 +186,11 @@ def _judge_labels(labels, fixed, tuned, images, objective, seed):
     return tuple(reasons), tuple(gains)
 
 
-def _overall(labels, fixed, judged, images, objective, seed) -> dict[str, Gain]:
+def _overall(labels, fixed, judged, units, objective, seed) -> dict[str, Gain]:
     counted = (labels == 1).any(axis=0)
     rows = [_values(labels, row, objective.value) for row in (fixed, judged)]
     draws = {"C": [], "O": []}
-    for before, after in _resampled(labels, (fixed, judged), images, objective.value, seed):
+    for before, after in _resampled(labels, (fixed, judged), units, objective.value, seed):
         draws["C"].append((after[0] - before[0])[:, counted].mean(axis=1))
         draws["O"].append(after[1] - before[1])
     differences = {
@@ -224,21 +224,21 @@ def _values(labels, decided, beta) -> tuple[np.ndarray, float]:
     )
 
 
-def _resampled(labels, decisions, images, beta, seed) -> Iterator[list]:
-    """For each chunk of resamples of the images, `_values` `[S', L]` and `[S']` of all decisions.
+def _resampled(labels, decisions, units, beta, seed) -> Iterator[list]:
+    """For each chunk of resamples of the units, `_values` `[S', L]` and `[S']` of all decisions.
 
-    Examples of one image (boxes) are drawn together.
+    Examples of one unit (boxes of an image, images of a person) are drawn together.
     """
-    numbers, owners = np.unique(images, return_inverse=True)
-    shape = (len(numbers), len(images))
-    summed = csr_array((np.ones(len(images), np.float32), (owners, np.arange(len(images)))), shape)
+    numbers, owners = np.unique(units, return_inverse=True)
+    shape = (len(numbers), len(units))
+    summed = csr_array((np.ones(len(units), np.float32), (owners, np.arange(len(units)))), shape)
     known, positive = ~np.isnan(labels), labels == 1
 
-    def per_image(values):
+    def per_unit(values):
         return summed @ values.astype(np.float32)
 
-    positives = per_image(positive)
-    rows = [(per_image(row & positive), per_image(row & known)) for row in decisions]
+    positives = per_unit(positive)
+    rows = [(per_unit(row & positive), per_unit(row & known)) for row in decisions]
     for counts in resample_counts(len(numbers), SAMPLES, seed):
         drawn = counts.T @ positives
         values = []

@@ -30,7 +30,7 @@ def check_tuning(config: EvaluationConfig, run_config: TrainConfig, split: Split
     """Raises ValueError, before the network predicts, for what cannot be tuned on a split."""
     parse_objective(config.threshold_objective)
     count = config.threshold_folds
-    folds = stratified_folds(split.labels, split.image_paths, count, run_config.seed)
+    folds = stratified_folds(split.labels, split.units, count, run_config.seed)
     if not np.any(split.labels == 1):
         raise ValueError(f"No label has a positive in split {config.split!r}: nothing to tune on.")
     if not all(np.any(split.labels[folds != fold] == 1) for fold in range(count)):
@@ -71,7 +71,7 @@ def tune_run(
         run_config.seed,
         folder.read_label_groups(),
     )
-    gain = measure_by_cross_fitting(labels, logits, split.image_paths, settings)
+    gain = measure_by_cross_fitting(labels, logits, split.units, settings)
     rule = tune(labels, logits, settings)
     thresholds = rule.thresholds
     values, kept, judged = thresholds.values, np.zeros(len(split.label_names), bool), {}

@@ -14,7 +14,7 @@ SCORES_FILE = "scores.npz"
 
 
 def save_scores(folder: RunFolder, split: Split, logits: np.ndarray) -> None:
-    """Writes `scores.npz`, compressed: `images`, `labels`, `label_names` and `logits`.
+    """Writes `scores.npz`, compressed: what `read_scores` reads.
 
     Logits stay float32: in float16 some would become equal, which changes average precision.
 
@@ -30,6 +30,7 @@ def save_scores(folder: RunFolder, split: Split, logits: np.ndarray) -> None:
         labels=split.labels,
         label_names=np.array(split.label_names),
         logits=logits.astype(np.float32),
+        units=np.unique(split.units, return_inverse=True)[1],
     )
     write_atomically(folder.file(SCORES_FILE), contents.getvalue())
 
@@ -39,7 +40,8 @@ def read_scores(folder: RunFolder) -> dict[str, np.ndarray]:
 
     Returns:
         `images` `[N]`, names without folders; `labels` float32 `[N, L]` with NaN where unknown;
-        `label_names` `[L]`; `logits` float32 `[N, L]`.
+        `label_names` `[L]`; `logits` float32 `[N, L]`; `units` int64 `[N]`, equal for examples of
+        one unit (`Split.units`: of one person, say).
 
     Raises:
         ValueError: no such file, or a damaged one.
@@ -47,7 +49,8 @@ def read_scores(folder: RunFolder) -> dict[str, np.ndarray]:
     path = folder.file(SCORES_FILE)
     try:
         with np.load(path) as stored:
-            return {name: stored[name] for name in ("images", "labels", "label_names", "logits")}
+            names = ("images", "labels", "label_names", "logits", "units")
+            return {name: stored[name] for name in names}
     except FileNotFoundError:
         raise ValueError(
             f"No {SCORES_FILE} in {folder.path!r}: evaluate.py writes it with --save_scores."

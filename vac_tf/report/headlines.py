@@ -49,7 +49,12 @@ def judged_labels(labels: np.ndarray, unknown: str) -> tuple[np.ndarray, np.ndar
 
 
 def measure_headlines(
-    labels: np.ndarray, logits: np.ndarray, decided: np.ndarray, results: dict, unknown: str
+    labels: np.ndarray,
+    logits: np.ndarray,
+    decided: np.ndarray,
+    results: dict,
+    unknown: str,
+    units: np.ndarray | None = None,
 ) -> Headlines:
     """Sets intervals and chance beside the results of an evaluation.
 
@@ -59,10 +64,13 @@ def measure_headlines(
         decided: bool `[N, L]`.
         results: the dict of `vac_tf.metrics.evaluate_multilabel`.
         unknown: its policy for NaN.
+        units: `[N]`, `Split.unit_numbers`: what is drawn whole.
     """
     ranked, judged = judged_labels(labels, unknown)
     samples = resamples_for(*labels.shape)
-    intervals, of_labels = bootstrap_intervals(ranked, judged, logits, decided, samples)
+    intervals, of_labels = bootstrap_intervals(
+        ranked, judged, logits, decided, samples, groups=units
+    )
     chance = chance_level(ranked, judged, decided)
     of_labels_by_chance = chance_average_precision(ranked)
     if results["conventions"]["average_precision"] != "step":

@@ -87,7 +87,8 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
     names = list(evaluated.source.split.label_names)
     data = (evaluated.labels, evaluated.logits)
     unknown, threshold = evaluated.unknown_labels, config.threshold
-    headlines = measure_headlines(*data, evaluated.decided, results, unknown)
+    units = evaluated.source.split.unit_numbers
+    headlines = measure_headlines(*data, evaluated.decided, results, unknown, units)
     rule = read_decision_rule(evaluated.folder, names)
     return {
         "run": os.path.basename(os.path.abspath(config.run_dir)),
@@ -95,6 +96,7 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
         "conventions": results["conventions"],
         "headlines": headlines,
         "headline_names": HEADLINES,
+        "drawn": _drawn(evaluated),
         "legend": LEGEND,
         "views": VIEWS,
         "rows": label_rows(results, headlines, rule),
@@ -122,6 +124,15 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
         "seed": evaluated.run_config.seed,
         "date": datetime.date.today().isoformat(),
     }
+
+
+def _drawn(evaluated: EvaluatedRun) -> str:
+    """What a bootstrap resample is drawn from, in words."""
+    split = evaluated.source.split
+    if split.groups is not None:
+        number = len(set(split.groups))
+        return f"{number:,} groups of images ({evaluated.run_config.group_column})"
+    return "images" if split.unit_numbers is None else "images, each with all its boxes"
 
 
 def _errors(evaluated: EvaluatedRun) -> dict[str, object]:

@@ -8,8 +8,10 @@ import pytest
 
 from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.datasets import DatasetError, read_split
-from vac_tf.datasets.run_splits import read_run_splits
+from vac_tf.datasets.run_splits import read_named_split, read_run_splits
+from vac_tf.evaluation.run_thresholds import check_tuning
 from vac_tf.evaluation.seen_images import seen_images, shared_images
 from vac_tf.training.check_data import check_data
 
@@ -174,3 +176,23 @@ def test_groups_stay_with_their_examples(config):
         dataclasses.replace(split, groups=("a", "", *PEOPLE[2:]))
     with pytest.raises(ValueError, match="groups of 40 examples, got 1"):
         dataclasses.replace(split, groups=("a",))
+
+
+def test_what_is_judged_has_its_groups_where_all_are_known(config, tmp_path):
+    assert read_named_split(config, "test").groups == ("person 3", "stranger")
+    beside = with_file(config)
+    assert read_named_split(beside, "test").groups is None  # It names the training images alone.
+    with open(tmp_path / "people.csv", "a") as stream:
+        stream.write("40.png,person 3\n41.png,stranger\n")
+    assert read_named_split(beside, "test").groups == ("person 3", "stranger")
+    (tmp_path / "people.csv").unlink()  # Data of others come without it.
+    assert read_named_split(beside, "test").groups is None
+
+
+def test_thresholds_are_not_tuned_and_judged_on_one_person(config, tmp_path):
+    split = read_named_split(config, "test")
+    tuning = EvaluationConfig(run_dir=str(tmp_path), tune_thresholds=True, threshold_folds=2)
+    check_tuning(tuning, config, dataclasses.replace(split, labels=np.ones((2, 1), np.float32)))
+    alone = dataclasses.replace(split, groups=("one", "one"))
+    with pytest.raises(ValueError, match=r"2 folds of 1 images \(or groups\)"):
+        check_tuning(tuning, config, alone)

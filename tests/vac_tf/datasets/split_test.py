@@ -77,6 +77,15 @@ def test_select_keeps_everything_aligned():
     assert masked.image_paths == ("one.jpg", "two.jpg")
 
 
+def test_examples_of_a_group_or_of_an_image_are_one_unit():
+    def numbers(paths, groups=None):
+        return Split(paths, np.ones((3, 1), np.float32), ("cat",), groups=groups).unit_numbers
+
+    assert numbers(("b", "a", "c")) is None and numbers(("b", "a", "b"), ("x", "y", "z")) is None
+    assert numbers(("b", "a", "b")).tolist() == [1, 0, 1]
+    assert numbers(("b", "a", "c"), ("x", "y", "y")).tolist() == [0, 1, 1]
+
+
 @pytest.mark.parametrize("indices", [[], [3], [-1], [0.5], [[0]], [True]])
 def test_select_refuses_bad_indices(indices):
     with pytest.raises(ValueError, match=r"[Ii]nd"):

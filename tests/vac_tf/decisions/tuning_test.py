@@ -64,7 +64,7 @@ def test_no_fold_is_empty():
 
 @pytest.mark.parametrize("folds", [1, 6])
 def test_impossible_folds_are_refused(folds):
-    with pytest.raises(ValueError, match=f"{folds} folds of 5 images. Expected at least 2"):
+    with pytest.raises(ValueError, match=f"{folds} folds of 5 images .* Expected at least 2"):
         stratified_folds(np.ones((5, 1)), paths(5), folds)
 
 

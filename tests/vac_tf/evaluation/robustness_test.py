@@ -75,5 +75,6 @@ def test_evaluate_reports_robustness_and_keeps_scores(finished_run, tmp_path):
     scores, split = read_scores(RunFolder(run_dir)), read_run_split(finished_run, "test")
     np.testing.assert_array_equal(scores["labels"], split.labels)
     assert scores["logits"].shape == split.labels.shape and len(scores["images"]) == len(split)
+    assert len(set(scores["units"])) == len(split)  # Each image stands alone.
     other = scores | {"images": scores["images"][::-1]}
     assert images_digest(scores) == images_digest(dict(scores)) != images_digest(other)

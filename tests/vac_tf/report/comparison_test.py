@@ -11,6 +11,7 @@ import pytest
 from tests.vac_tf.report.evaluated_runs import Brightness, evaluated_run
 from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.evaluation.classification import evaluate_run
+from vac_tf.inputs.image_source import ImageSource
 from vac_tf.metrics.multilabel import evaluate_logits
 from vac_tf.report.comparison import panels as panels_module
 from vac_tf.report.comparison.gains import measure_gains
@@ -22,6 +23,7 @@ from vac_tf.report.comparison.runs import (
     run_folders,
 )
 from vac_tf.report.looking import look_again
+from vac_tf.report.page import write_report
 from vac_tf.runs.folder import RunFolder
 
 
@@ -119,3 +121,24 @@ def test_a_compared_run_sees_the_views_that_the_evaluated_one_sees(finished_run,
         check_compared(
             dataclasses.replace(config, tta="scale:32"), evaluated.source.split.label_names
         )
+
+
+def test_whole_groups_are_drawn_and_the_page_says_so(evaluated):
+    noise = np.random.default_rng(0).normal(size=evaluated.logits.shape).astype(np.float32)
+    alone = measure_gains(evaluated, other_run(evaluated, noise))
+    people = tuple(f"{number // 6}" for number in range(30))
+    split = dataclasses.replace(evaluated.source.split, groups=people)
+    source = ImageSource(split, evaluated.source.settings)
+    run_config = dataclasses.replace(evaluated.run_config, group_column="person")
+    grouped = dataclasses.replace(evaluated, source=source, run_config=run_config)
+    gains = measure_gains(grouped, other_run(grouped, noise))
+    assert [each.difference for each in gains.metrics] == [
+        each.difference for each in alone.metrics
+    ]
+    assert all(
+        one.interval != other.interval
+        for one, other in zip(gains.metrics, alone.metrics, strict=True)
+    )
+    with open(write_report(grouped), encoding="utf-8") as stream:
+        page = stream.read()
+    assert page.count("5 groups of images (person)") == 2

@@ -50,7 +50,8 @@ with open(sys.argv[1], "a") as calls:
 labels = np.arange(40)[:, None] % 2
 scores = np.random.default_rng(0).normal(size=(40, 1)) + labels
 np.savez(os.path.join(flags["run_dir"], "scores.npz"), images=np.arange(40).astype(str),
-         labels=labels.astype("float32"), label_names=["a"], logits=scores.astype("float32"))
+         labels=labels.astype("float32"), label_names=["a"], logits=scores.astype("float32"),
+         units=np.arange(40))
 with open(os.path.join(flags["run_dir"], "evaluation.json"), "w") as file:
     json.dump({"label_based": {"mAP": 0.9}}, file)
 """

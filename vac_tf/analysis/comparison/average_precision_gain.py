@@ -27,10 +27,12 @@ def compare_average_precision(
     label_names: Sequence[str],
     samples: int = 1000,
     seed: int = 0,
+    units: np.ndarray | None = None,
 ) -> dict:
     """Differences of average precision ("step"), with percentile bootstrap intervals over images.
 
-    Both models are evaluated on the same resamples (N images drawn with replacement). A resample
+    Both models are evaluated on the same resamples (N images, or whole units of them, drawn with
+    replacement). A resample
     without a positive of a label is left out for that label, and the label leaves that resample's
     mAP. A label with fewer than `LEAST_POSITIVES` positive images has no interval: its few images
     cannot show how much others would differ.
@@ -42,6 +44,7 @@ def compare_average_precision(
         label_names: L names.
         samples: number of resamples, at least 1.
         seed: of the resamples.
+        units: `[N]`, `Split.unit_numbers`: images of one person, say, which are drawn together.
 
     Returns:
         A dict that `json.dump` takes. Differences are the model's value minus the baseline's,
@@ -63,7 +66,7 @@ def compare_average_precision(
     models = [np.asarray(baseline_scores), np.asarray(scores)]
     _check(labels, label_names, samples)
     values = np.stack([average_precision_per_label(labels, model) for model in models])
-    resampled = _resampled_differences(labels, models, samples, seed)
+    resampled = _resampled_differences(labels, models, samples, seed, units)
     rows = [
         _row(label, label_names[label], labels[:, label], values[:, label], resampled[:, label])
         for label in np.flatnonzero(~np.isnan(values[0]))
@@ -118,14 +121,14 @@ def gain_correlations(
     return result | {"points": points}
 
 
-def _resampled_differences(labels, models, samples, seed) -> np.ndarray:
+def _resampled_differences(labels, models, samples, seed, units) -> np.ndarray:
     """The difference of every label in each resample, float64 `[S, L]`; NaN without positives."""
     rankings = [
         [LabelRanking(column, ranked) for column, ranked in zip(labels.T, model.T, strict=True)]
         for model in models
     ]
     chunks = []
-    for counts in resample_counts(len(labels), samples, seed):
+    for counts in resample_counts(len(labels), samples, seed, units):
         baseline, other = (
             np.stack([ranking.average_precision(counts) for ranking in model], axis=1)
             for model in rankings

@@ -60,15 +60,18 @@ def measure_gains(evaluated: EvaluatedRun, other: ComparedRun) -> Gains:
     """
     ranked, judged = judged_labels(evaluated.labels, evaluated.unknown_labels)
     samples = resamples_for(*evaluated.labels.shape)
-    names = evaluated.source.split.label_names
-    precision = compare_average_precision(ranked, other.logits, evaluated.logits, names, samples)
+    split = evaluated.source.split
+    names, units = split.label_names, split.unit_numbers
+    precision = compare_average_precision(
+        ranked, other.logits, evaluated.logits, names, samples, units=units
+    )
     whole = precision["mAP"]
     metrics = [
         Difference("mAP", whole["model"], whole["baseline"], whole["difference"], whole["interval"])
     ]
     decided = [evaluated.decided, _decided(other, evaluated.config.threshold)]
     values = [decision_metrics(judged, each) for each in decided]
-    draws = [bootstrap_draws(judged, each, samples) for each in decided]
+    draws = [bootstrap_draws(judged, each, samples, groups=units) for each in decided]
     for name in _METRICS:
         own, others = (each[name] for each in values)
         interval = percentile_interval(draws[0][name] - draws[1][name])

@@ -4,14 +4,12 @@ import os
 import subprocess
 from collections.abc import Sequence
 
-import numpy as np
-
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.evaluation import EvaluationConfig
 from vac_tf.configs.fields import as_arguments
 from vac_tf.datasets import Split
 from vac_tf.evaluation.saved_scores import read_scores
-from vac_tf.inputs.settings import image_settings, known_labels, leave_bad_images_out
+from vac_tf.inputs.settings import known_labels
 from vac_tf.report.intervals import bootstrap_intervals, resamples_for
 from vac_tf.runs.child_process import run_child
 from vac_tf.runs.folder import RunFolder
@@ -32,7 +30,7 @@ def report_on(
     Args:
         run_dir: of the chosen trial.
         training: of that trial.
-        split: that reports, for its groups.
+        split: that reports; whether it has groups.
         name: of the split.
         program: the command that starts evaluate.py, without flags.
         log: file that its output is appended to.
@@ -63,23 +61,18 @@ def report_on(
     scores = read_scores(folder)
     labels, logits = scores["labels"], scores["logits"]
     known = known_labels(labels, training.unknown_labels)
-    groups = None
-    if split.groups is not None:
-        if training.skip_bad_images:  # As the evaluation did.
-            split, _ = leave_bad_images_out(split, image_settings(training))
-        groups = np.unique(split.groups, return_inverse=True)[1]
     intervals, _ = bootstrap_intervals(
         labels if training.unknown_labels == "release" else known,
         known,
         logits,
         logits > 0,
         resamples_for(*labels.shape),
-        groups=groups,
+        groups=scores["units"],
     )
     return {
         "split": name,
         "mAP": folder.read_json("evaluation.json")["label_based"]["mAP"],
         "interval": list(intervals["mAP"] or ()),
-        "resampled": "images" if groups is None else "groups",
+        "resampled": "images" if split.groups is None else "groups",
         "page": os.path.join(run_dir, "report.html"),
     }

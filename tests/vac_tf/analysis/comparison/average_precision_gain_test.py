@@ -192,3 +192,15 @@ def test_a_thousand_resamples_of_eighty_labels_take_less_than_a_minute():
     start = time.perf_counter()
     compare_average_precision(labels, baseline, scores, [str(i) for i in range(80)])
     assert time.perf_counter() - start < 60
+
+
+def test_images_that_belong_together_are_no_further_evidence():
+    alone = example()
+    thrice = [np.repeat(values, 3, axis=0) for values in alone]
+    units = np.repeat(np.arange(len(alone[0])), 3)
+
+    def interval(data, units=None):
+        return compare_average_precision(*data, NAMES, 200, units=units)["mAP"]["interval"]
+
+    assert interval(thrice, units) == pytest.approx(interval(alone))
+    assert np.diff(interval(thrice)) < 0.8 * np.diff(interval(alone))
