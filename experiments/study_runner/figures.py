@@ -1,6 +1,6 @@
 """The figure of a study: paired differences with their intervals."""
 
-from experiments.study_runner.report import METRICS, verdict
+from experiments.study_runner.summary import METRICS, verdict
 from vac_tf.figures.style import BLUE, GRAY, ORANGE, page_figure
 
 
@@ -10,7 +10,7 @@ def draw_differences(summary: dict, path: str) -> None:
     In another colour are those that are shown to differ.
 
     Args:
-        summary: of `experiments.study_runner.report.summarize`, with at least one comparison.
+        summary: of `experiments.study_runner.summary.summarize`, with at least one comparison.
         path: the PNG to write.
     """
     comparisons = summary["comparisons"][::-1]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from experiments.study_runner.checks import check_fields, check_names
 from flags import dataclass_flags
 from vac_tf.averaging.config import AveragingConfig
 from vac_tf.configs.classification import TrainConfig
@@ -107,9 +108,20 @@ class Study:
         return as_flags(shared | row.flags | seeds)
 
     def all_flags(self, row: Row, seed: int) -> list[str]:
-        """What decides a row's result: of its program, and its own of the evaluation."""
-        made = [f"--run_of={row.run_of}"] if row.run_of else self.train_flags(row, seed)
-        return [*made, *as_flags(row.evaluation)]
+        """What decides a row's result: how its run and those it needs are made, and evaluated."""
+        told = self._made(row, seed)
+        if row.is_evaluated:
+            told += [f"evaluation {flag}" for flag in as_flags(self.evaluation | row.evaluation)]
+        return told
+
+    def _made(self, row: Row, seed: int) -> list[str]:
+        told = [] if row.run_of else self.train_flags(row, seed)
+        names = ("program", "evaluated", "run_of")
+        told += [f"{name}: {value}" for name in names if (value := getattr(row, name))]
+        told.append(f"data: {row.data or self.data}")
+        for key in filter(None, (*row.needs, row.run_of)):
+            told += [f"{key} {each}" for each in self._made(self.rows[key], seed)]
+        return told
 
 
 def as_flags(values: dict[str, Any]) -> list[str]:
@@ -131,14 +143,14 @@ def read_study(path: str) -> Study:
         raise ValueError(f"{path} cannot be read as a study file (TOML): {error}.") from error
     try:
         study = _study(file, content)
-        _check_names(study)
+        check_names(study)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return study
 
 
 def _study(file: Path, content: dict) -> Study:
-    _check_fields(content, _STUDY_TYPES, "the study")
+    check_fields(content, _STUDY_TYPES, "the study")
     missing = {"title", "data", "seeds", "training_images", "rows"} - set(content)
     if missing:
         raise ValueError(f"{', '.join(sorted(missing))} missing; see docs/study.md.")
@@ -168,7 +180,7 @@ def _study(file: Path, content: dict) -> Study:
 def _row(key: str, values: dict, seeds: tuple[int, ...]) -> Row:
     if not _KEY.fullmatch(key):
         raise ValueError(f"row {key!r}: a key has lower-case letters, digits and underscores only.")
-    _check_fields(values, _ROW_TYPES, f"row {key!r}")
+    check_fields(values, _ROW_TYPES, f"row {key!r}")
     row = Row(key, **({"name": key} | values))
     if row.program not in _PROGRAMS:
         raise ValueError(f"row {key!r}: program {row.program!r}. Expected one of: {[*_PROGRAMS]}.")
@@ -193,9 +205,30 @@ def _check_flags(study: Study, row: Row) -> None:
         _parse(EvaluationConfig, [*flags, places[0]], where)
     if row.run_of and (row.flags or row.program != "train.py"):
         raise ValueError(f"{where}: run_of trains nothing: leave flags and program out.")
+    if row.analyze and (study.evaluation | row.evaluation).get("tta"):
+        raise ValueError(f"{where}: analyze looks at one view: leave it or tta out.")
     if row.run_of:
         return
-    _parse(_PROGRAMS[row.program], [*study.train_flags(row, 0), *places], where)
+    config = _parse(_PROGRAMS[row.program], [*study.train_flags(row, 0), *places], where)
+    if row.is_evaluated:
+        _check_draws(study, row, config, where)
+
+
+def _check_draws(study: Study, row: Row, config, where: str) -> None:
+    """Draws know one convention: a value and its interval must not be of different metrics."""
+    evaluation = {"average_precision": "step"} | study.evaluation | row.evaluation
+    unknown = evaluation.get("unknown_labels") or getattr(config, "unknown_labels", "ignore")
+    asked = {
+        "average_precision": (evaluation["average_precision"], "step"),
+        "unknown_labels": (unknown, "ignore"),
+        "label_groups": (getattr(config, "label_groups", ""), ""),
+    }
+    for name, (got, expected) in asked.items():
+        if got != expected:
+            raise ValueError(
+                f"{where}: {name} is {got!r}, but the intervals of a study are those of"
+                f" {name}={expected!r}."
+            )
 
 
 def train_config(study: Study, row: Row):
@@ -209,48 +242,6 @@ def _parse(config_class, flags: Sequence[str], where: str):
         return dataclass_flags.parse_arguments(config_class, flags)
     except ValueError as error:
         raise ValueError(f"{where}: {error}") from error
-
-
-def _check_names(study: Study) -> None:
-    names = set(study.rows)
-    for row in study.rows.values():
-        needed = (*row.needs, row.run_of) if row.run_of else row.needs
-        if needed:
-            _check_rows(needed, names - {row.key}, f"row {row.key!r} needs")
-    for choice in study.choices:
-        _refuse_unknown(choice, {"key", "name", "rows"}, "choices")
-        _check_rows(choice.get("rows", ()), set(study.rows), f"choice {choice.get('key')!r}")
-        names.add(choice["key"])
-    for table in study.tables:
-        _refuse_unknown(table, {"title", "rows"}, "tables")
-        _check_rows(table.get("rows", ()), names, f"table {table.get('title')!r}")
-    for comparison in study.comparisons:
-        _refuse_unknown(comparison, {"baseline", "rows", "by_label"}, "comparisons")
-        if not isinstance(comparison.get("by_label", False), bool):
-            raise ValueError(f"comparisons: by_label is true or false, got {comparison}.")
-        chosen = (comparison.get("baseline"), *comparison.get("rows", ()))
-        _check_rows(chosen, names, "comparisons")
-
-
-def _check_rows(rows: Sequence[str], known: set[str], where: str) -> None:
-    unknown = [row for row in rows if row not in known]
-    if unknown or not rows:
-        raise ValueError(f"{where}: no row {unknown or 'at all'}. There are: {sorted(known)}.")
-
-
-def _check_fields(values: Any, types: dict, where: str) -> None:
-    if not isinstance(values, dict):
-        raise ValueError(f"{where} must be a table of fields, got {values!r}.")
-    _refuse_unknown(values, set(types), where)
-    for name, value in values.items():
-        if not isinstance(value, types[name]):
-            raise ValueError(f"{where}: {name} has the wrong type, got {value!r}.")
-
-
-def _refuse_unknown(values: dict, known: set[str], where: str) -> None:
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise ValueError(f"{where}: unknown field {unknown}. Expected some of: {sorted(known)}.")
 
 
 def _seeds(values, where: str) -> tuple[int, ...]:

@@ -1,73 +1,17 @@
-"""The report of a study from its raw results alone: tables, comparisons, words, a summary."""
+"""The part of a page that shows a study: tables, comparisons, words."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from experiments.start_program import ROOT
-from experiments.study_runner.gains import (
-    by_label_table,
-    by_objects_table,
-    gains_by_label,
-    table_line,
-)
+from experiments.study_runner.gains import by_label_table, by_objects_table, table_line
 from experiments.study_runner.plan import Study
-from experiments.study_runner.statistics import mean_with_interval, paired_difference
+from experiments.study_runner.summary import METRICS, chosen_row, verdict
 from vac_tf.analysis.objects.localization import CENTRE
 from vac_tf.analysis.text import interval, number, signed
 
-METRICS = ("mAP", "mA")
-# The images' interval alone says how these two networks differ, not how two ways of training do.
-LEAST_SEEDS = 3
+_MARK = "†"  # Of what may be too sure.
 _MARKS = "<!-- study {name} -->", "<!-- /study {name} -->"
-
-
-def summarize(study: Study, finished: dict[str, list[dict]]) -> dict:
-    """What the report says, as a dict that `json.dump` takes.
-
-    Args:
-        study: its tables, choices and comparisons.
-        finished: of every row its raw results, see `Results.read`.
-
-    Returns:
-        `rows`: key -> `name`, `seeds`, `mAP` and `mA` (`mean_with_interval`), `held_out`, and the
-        means over seeds of `inconsistency`, `robustness`, `calibration`, `localization` (of the
-        heatmaps and of the centre of the image) and `train_seconds`; of rows without results
-        nothing. `choices`: key -> the row with the highest held-out mAP, of those
-        with results. `comparisons`: baseline, row, and the `difference` of every metric. `gains`:
-        of every comparison with `by_label` its `baseline` and its `labels` (`gains_by_label`).
-    """
-    names = {key: row.name for key, row in study.rows.items()}
-    finished = {
-        key: [result for result in results if "evaluation" in result]
-        for key, results in finished.items()
-    }
-    rows = {key: _row(names[key], results) for key, results in finished.items() if results}
-    choices = {}
-    for choice in study.choices:
-        held_out = {key: rows[key]["held_out"] for key in choice["rows"] if key in rows}
-        if len(held_out) == len(choice["rows"]):
-            chosen = max(held_out, key=held_out.get)
-            choices[choice["key"]] = {"name": choice["name"], "row": chosen, "held_out": held_out}
-    pairs, gains = {}, []  # Of one pair once, however it is named.
-    for comparison in study.comparisons:
-        keys = (_chosen(key, choices) for key in (comparison["baseline"], *comparison["rows"]))
-        baseline, *others = keys
-        pairs |= {(key, baseline): None for key in others if key != baseline}
-        others = [key for key in dict.fromkeys(others) if key in rows and key != baseline]
-        if comparison.get("by_label") and baseline in rows and others:
-            labels = gains_by_label(others, baseline, finished)
-            gains.append({"baseline": baseline, "labels": labels})
-    comparisons = [
-        _comparison(*pair, finished) for pair in pairs if all(key in rows for key in pair)
-    ]
-    return {
-        "study": study.name,
-        "rows": rows,
-        "choices": choices,
-        "comparisons": [each for each in comparisons if each],
-        "gains": [each for each in gains if each["labels"]],
-    }
 
 
 def report(study: Study, summary: dict, failures: Sequence[dict], figures: Sequence[str]) -> str:
@@ -82,20 +26,27 @@ def report(study: Study, summary: dict, failures: Sequence[dict], figures: Seque
     planned = sum(len(row.seeds) for row in study.rows.values() if row.is_evaluated)
     done = sum(row["seeds"] for row in summary["rows"].values())
     lines = [study.question, "", f"    {_command(study)}"]
+    unit = summary["unit"]
+    drawn = f"the test images, all of a {unit} together," if unit else "the test images"
     lines += [
         "",
         f"{done} of {planned} evaluations are done. Intervals hold 95 % of a bootstrap over",
+        f"{drawn} and, where there are several, over seeds.",
     ]
-    lines += ["the test images and, where there are several, over seeds."]
+    if unit and _has_mark(summary):
+        lines += [
+            f"{_MARK} drawn image by image, for results of before: too narrow, since images of one",
+            f"{unit} are no independent evidence.",
+        ]
     for choice in summary["choices"].values():
         row = summary["rows"][choice["row"]]["name"]
         lines += ["", f"{choice['name']}, chosen by the held-out part of training: {row}."]
     for table in study.tables:
-        keys = [_chosen(key, summary["choices"]) for key in table["rows"]]
+        keys = [chosen_row(key, summary["choices"]) for key in table["rows"]]
         keys = [key for key in dict.fromkeys(keys) if key in summary["rows"]]
         if len(keys) > 1 or keys == table["rows"]:  # One row of several compares nothing yet.
             rows = [summary["rows"][key] for key in keys]
-            lines += ["", f"**{table['title']}**", "", *_table(rows)]
+            lines += ["", f"**{table['title']}**", "", *_table(rows, unit)]
             lines += _robustness_table(rows)
             lines += _localization_table(rows)
             lines += by_objects_table(rows)
@@ -141,68 +92,17 @@ def _command(study: Study) -> str:
     return f"python -m experiments.study --study={shown} --report_only"
 
 
-def _row(name: str, results: list[dict]) -> dict:
-    evaluations = [result["evaluation"] for result in results]
-    summary = {"name": name, "seeds": len(results)}
-    for metric in METRICS:
-        values = [each["label_based"][metric] for each in evaluations]
-        draws = [result["bootstrap"][metric] for result in results]
-        summary[metric] = mean_with_interval(values, draws)
-    summary["held_out"] = _mean([result["held_out"]["mAP"] for result in results])
-    for group in ("inconsistency", "robustness", "calibration"):
-        if all(group in each for each in evaluations):
-            summary[group] = _mean_of_all([each[group] for each in evaluations])
-    if all("pairs" in result.get("localization", {}) for result in results):
-        summary["localization"] = _mean_of_all([_looks(result) for result in results])
-    if all("by_objects" in result for result in results):
-        summary["by_objects"] = [result["by_objects"] for result in results]
-    seconds = [each["seconds"]["train"] for each in results]
-    summary["train_seconds"] = _mean([each for each in seconds if each is not None])
-    return summary
+def _has_mark(summary: dict) -> bool:
+    compared = [each["difference"]["mAP"] for each in summary["comparisons"]]
+    values = [*(row["mAP"] for row in summary["rows"].values()), *compared]
+    return any(each["drawn"] == "images" for each in values)
 
 
-def _looks(result: dict) -> dict:
-    """Where the heatmaps of a run look, and what a hill in the middle of every image gives."""
-    models = result["localization"]["models"]
-    chosen = {"heatmaps": next(iter(models.values())), "centre": models[CENTRE]}
-    return {
-        name: {
-            "pointing_game": values["pointing_game"]["mean"],
-            "energy_inside": values["energy_inside"]["mean"],
-            "max_box_accuracy": values["max_box_accuracy"],
-            "pixel_average_precision": values["pixel_average_precision"],
-        }
-        for name, values in chosen.items()
-    }
+def _mark(values: dict, unit: str) -> str:
+    return f" {_MARK}" if unit and values["drawn"] == "images" else ""
 
 
-def _mean_of_all(values: list):
-    """The mean of every number in dicts of one form; what is no number is left out."""
-    if isinstance(values[0], dict):
-        means = {key: _mean_of_all([each[key] for each in values]) for key in values[0]}
-        return {key: mean for key, mean in means.items() if mean is not None}
-    return _mean([each for each in values if isinstance(each, (int, float))])
-
-
-def _mean(values: list[float]) -> float | None:
-    return sum(values) / len(values) if values else None
-
-
-def _comparison(key: str, baseline: str, finished: dict) -> dict | None:
-    seeds = {result["seed"] for result in finished[key]}
-    if not seeds & {result["seed"] for result in finished[baseline]}:
-        return None
-    pair = finished[key], finished[baseline]
-    differences = {metric: paired_difference(*pair, metric) for metric in METRICS}
-    return {"row": key, "baseline": baseline, "difference": differences}
-
-
-def _chosen(key: str, choices: dict) -> str:
-    """The row that a key of the file stands for, so far as it is known."""
-    return choices[key]["row"] if key in choices else key
-
-
-def _table(rows: list[dict]) -> list[str]:
+def _table(rows: list[dict], unit: str) -> list[str]:
     header = ["row", "seeds", "mAP", "mA", "held-out mAP", "flip inconsistency, relative"]
     header += ["decisions changed by a mirror, of the positive", "ECE-C", "training, min"]
     lines = [table_line(header), "|---" * len(header) + "|"]
@@ -210,7 +110,8 @@ def _table(rows: list[dict]) -> list[str]:
         flip = row.get("inconsistency", {}).get("hflip", {}).get("relative")
         mirror = row.get("robustness", {}).get("mirrored", {}).get("positive_decisions_changed")
         minutes = row["train_seconds"] and row["train_seconds"] / 60
-        cells = [row["name"], str(row["seeds"]), *(interval(row[metric]) for metric in METRICS)]
+        cells = [row["name"], str(row["seeds"])]
+        cells += [interval(row[metric]) + _mark(row[metric], unit) for metric in METRICS]
         cells += [number(row["held_out"]), number(flip, 4), number(mirror)]
         cells += [number(row.get("calibration", {}).get("ECE-C"), 4), number(minutes, 1)]
         lines.append(table_line(cells))
@@ -254,20 +155,8 @@ def _comparisons_table(summary: dict) -> list[str]:
         differences = each["difference"]
         gain = differences["mAP"]
         cells = [*names, str(gain["seeds"])]
-        cells += [interval(differences[metric], 4, plus=True) for metric in METRICS]
-        cells += [signed(gain["deviation"], 4).lstrip("+"), verdict(gain)]
+        mark = _mark(gain, summary["unit"])
+        cells += [interval(differences[metric], 4, plus=True) + mark for metric in METRICS]
+        cells += [signed(gain["deviation"], 4).lstrip("+"), verdict(gain) + mark]
         lines.append(table_line(cells))
     return lines
-
-
-def verdict(difference: dict) -> str:
-    """Which way a difference goes, where enough seeds were trained and its interval says so."""
-    if difference["seeds"] < LEAST_SEEDS:
-        return f"open: fewer than {LEAST_SEEDS} seeds"
-    if difference["low"] > 0:
-        return "higher"
-    return "lower" if difference["high"] < 0 else "not shown to differ"
-
-
-def summary_json(summary: dict) -> str:
-    return json.dumps(summary, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -47,7 +47,12 @@ class Results:
 
     def failures(self, study: Study) -> list[dict]:
         """What is noted of every row and seed that failed and has not finished since."""
-        paths = [self.failure_file(row, seed) for row in study.rows.values() for seed in row.seeds]
+        paths = [
+            self.failure_file(row, seed)
+            for row in study.rows.values()
+            for seed in row.seeds
+            if not self.file(row, seed).exists()
+        ]
         return [json.loads(path.read_text(encoding="utf-8")) for path in paths if path.exists()]
 
     def _read(self, study: Study, row: Row, seed: int) -> dict:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,12 +14,14 @@ from experiments.start_program import ROOT
 from experiments.study_runner.gains import precision_by_objects
 from experiments.study_runner.plan import Row, Study, as_flags
 from experiments.study_runner.results import Results
-from experiments.study_runner.statistics import bootstrap_draws
-from vac_tf.evaluation.saved_scores import images_digest, read_scores
+from experiments.study_runner.statistics import unit_draws
+from vac_tf.evaluation.saved_scores import SCORES_FILE, images_digest, read_scores
 from vac_tf.runs.child_process import INTERRUPTED, run_child, stopping_as_interrupts
 from vac_tf.runs.folder import RunFolder
 
 _SHOWN_LINES = 20
+# Flags of the evaluation that analyze.py has, too.
+_ANALYZED = ("split", "max_images", "skip_bad_images", "threshold")
 
 
 class RowFailed(Exception):
@@ -75,6 +78,8 @@ def run_study(
     failed = []
     with stopping_as_interrupts():
         for row, seed in unfinished(study, results, keys):
+            if results.file(row, seed).exists():  # By now: of another process.
+                continue
             print(f"{row.key}, seed {seed}: {row.name}", flush=True)
             try:
                 results.write(row, seed, run_row(study, row, seed, places))
@@ -138,11 +143,15 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
     _start(log, "evaluate.py", "--save_scores", *evaluation_flags, f"--run_dir={folder.path}")
     seconds["evaluate"] = round(time.monotonic() - start, 1)
     if row.analyze:
-        _start(log, "analyze.py", f"--run_dir={folder.path}")
+        asked = {name: study.evaluation[name] for name in _ANALYZED if name in study.evaluation}
+        _start(log, "analyze.py", *as_flags(asked), f"--run_dir={folder.path}")
         analysis = folder.read_json("analysis/analysis.json")
         result["localization"] = analysis["localization"]
         result["by_objects"] = precision_by_objects(analysis["clutter"])
     scores = read_scores(folder)
+    # The run's own file is that of its last evaluation, which may be another row's.
+    kept = places.runs_dir / f"{row.key}_seed{seed}.scores.npz"
+    shutil.copyfile(folder.file(SCORES_FILE), kept)
     evaluation = folder.read_json("evaluation.json")
     selection = folder.read_json("selection.json")
     return result | {
@@ -150,8 +159,11 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
         "held_out": {"mAP": selection["validation_mAP"], "epoch": selection["epoch"]},
         "images_digest": images_digest(scores),
         "evaluation": _kept(evaluation),
-        "bootstrap": bootstrap_draws(
-            scores["labels"], scores["logits"], evaluation["conventions"]["threshold"]
+        **unit_draws(
+            scores["labels"],
+            scores["logits"],
+            evaluation["conventions"]["threshold"],
+            scores["units"],
         ),
     }
 
@@ -171,14 +183,28 @@ def _make_needed(study: Study, row: Row, seed: int, places: Places, log: Path) -
 def _make_run(study: Study, row: Row, seed: int, places: Places, log: Path) -> float | None:
     """Seconds of what makes the run of a row; None where nothing is trained, or it is continued."""
     run_dir = places.run_dir(row, seed)
+    if row.run_of:
+        return None
+    if not row.is_trained and _is_outdated(study, row, seed, places):
+        shutil.rmtree(run_dir)
     is_continued = run_dir.exists()
-    if row.run_of or (is_continued and not row.is_trained):
+    if is_continued and not row.is_trained:
         return None
     data = f"--data_dir={places.data_root / (row.data or study.data)}"
     flags = places.filled(study.train_flags(row, seed), seed)
     start = time.monotonic()
     _start(log, row.program, *flags, data, f"--run_dir={run_dir}")
     return None if is_continued else round(time.monotonic() - start, 1)
+
+
+def _is_outdated(study: Study, row: Row, seed: int, places: Places) -> bool:
+    """Whether an average is older than a network that it was made of."""
+    made = Path(RunFolder(str(places.run_dir(row, seed))).network_file)
+    needed = [RunFolder(str(places.run_dir(study.rows[key], seed))) for key in row.needs]
+    times = [
+        os.path.getmtime(run.network_file) for run in needed if os.path.exists(run.network_file)
+    ]
+    return made.exists() and max(times, default=0.0) > made.stat().st_mtime
 
 
 def _kept(evaluation: dict) -> dict:

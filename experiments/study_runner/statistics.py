@@ -1,10 +1,13 @@
 """Paired bootstrap over images and over seeds, from draws that fit into a small JSON file.
 
 All runs on the same test images are resampled alike (one seed), so that the draws of two runs can
-be subtracted: nothing but the draws has to be kept. Source: Efron and Tibshirani, "An Introduction
-to the Bootstrap", 1993, Chapters 8 and 13.
+be subtracted: nothing but the draws has to be kept. Images of one person (video, patient) are drawn
+together where the data tells; raw results of before have draws of single images alone.
+
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, Chapters 8 and 13.
 """
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,9 +22,13 @@ _SEED = 0
 
 
 def bootstrap_draws(
-    labels: np.ndarray, logits: np.ndarray, threshold: float = 0.5, samples: int = SAMPLES
+    labels: np.ndarray,
+    logits: np.ndarray,
+    threshold: float = 0.5,
+    samples: int = SAMPLES,
+    units: np.ndarray | None = None,
 ) -> dict[str, list[float]]:
-    """mAP ("step") and mA of every resample of the images.
+    """mAP ("step") and mA of every resample of the images, or of whole units of them.
 
     In each resample both are means over the labels that have what they need there: a positive for
     mAP, a positive and a negative for mA.
@@ -31,6 +38,7 @@ def bootstrap_draws(
         logits: `[N, L]`.
         threshold: a label is predicted where its float32 probability is above it.
         samples: S.
+        units: int `[N]` of 0, 1, ...: images that are drawn together; None: each alone.
 
     Returns:
         `mAP` and `mA`, S numbers each, rounded to 5 decimals.
@@ -41,7 +49,7 @@ def bootstrap_draws(
     ]
     predicted = scipy.special.expit(logits.astype(np.float32)) > np.float32(threshold)
     draws = {"mAP": [], "mA": []}
-    for counts in resample_counts(len(labels), samples, _SEED):
+    for counts in resample_counts(len(labels), samples, _SEED, units):
         precisions = np.stack([ranking.average_precision(counts) for ranking in rankings])
         draws["mAP"].append(np.nanmean(precisions, axis=0))
         draws["mA"].append(np.nanmean(_balanced_accuracy(labels, predicted, counts), axis=0))
@@ -49,6 +57,34 @@ def bootstrap_draws(
         name: np.concatenate(parts).round(_DIGITS).astype(float).tolist()
         for name, parts in draws.items()
     }
+
+
+def unit_draws(
+    labels: np.ndarray, logits: np.ndarray, threshold: float, units: np.ndarray
+) -> dict[str, dict]:
+    """What a raw result keeps of the bootstrap.
+
+    Returns:
+        `bootstrap`: the draws of whole units; `units`: their number and a digest, equal only where
+        two results have the same ones; and, where a unit has several images, `bootstrap_of_images`,
+        to be compared with results of before.
+    """
+    number = int(units.max()) + 1
+    digest = hashlib.sha256(units.astype("<i8").tobytes()).hexdigest()
+    drawn = {"units": {"number": number, "digest": digest}}
+    of_images = bootstrap_draws(labels, logits, threshold)
+    if number == len(units):
+        return drawn | {"bootstrap": of_images}
+    of_units = bootstrap_draws(labels, logits, threshold, units=units)
+    return drawn | {"bootstrap": of_units, "bootstrap_of_images": of_images}
+
+
+def draws_of(results: Sequence[dict], metric: str) -> tuple[str, list[list[float]]]:
+    """Of what draws are, "units" or, where a result has no other, "images"; and those of each."""
+    if all("units" in result for result in results):
+        return "units", [result["bootstrap"][metric] for result in results]
+    of_images = (result.get("bootstrap_of_images", result["bootstrap"]) for result in results)
+    return "images", [draws[metric] for draws in of_images]
 
 
 def _balanced_accuracy(labels, predicted, counts):
@@ -94,6 +130,8 @@ def mean_with_interval(values: Sequence[float], draws: Sequence[Sequence[float]]
 def paired_difference(results: Sequence[dict], baselines: Sequence[dict], metric: str) -> dict:
     """`mean_with_interval` of the differences to a baseline, over the seeds that both have.
 
+    `drawn` says of what the draws are, "units" or "images" (`draws_of`).
+
     Args:
         results: raw results of one row.
         baselines: of the baseline.
@@ -108,15 +146,18 @@ def paired_difference(results: Sequence[dict], baselines: Sequence[dict], metric
         raise ValueError("No seed in common.")
     for pair in pairs:
         digests = {one["images_digest"] for one in pair}
-        if len(digests) > 1:
+        units = {one["units"]["digest"] for one in pair if "units" in one}
+        if len(digests) > 1 or len(units) > 1:
             rows = " and ".join(f"{one['row']} (seed {one['seed']})" for one in pair)
-            raise ValueError(f"{rows} were evaluated on other images: they cannot be compared.")
+            what = "images" if len(digests) > 1 else "groups of images"
+            raise ValueError(f"{rows} were evaluated on other {what}: they cannot be compared.")
     values = [result[metric] - baseline[metric] for result, baseline in map(_metrics, pairs)]
-    draws = [
-        np.subtract(result["bootstrap"][metric], baseline["bootstrap"][metric])
-        for result, baseline in pairs
+    drawn, draws = draws_of([result for pair in pairs for result in pair], metric)
+    differences = [
+        np.subtract(result, baseline)
+        for result, baseline in zip(draws[::2], draws[1::2], strict=True)
     ]
-    return mean_with_interval(values, draws)
+    return mean_with_interval(values, differences) | {"drawn": drawn}
 
 
 def _metrics(pair):

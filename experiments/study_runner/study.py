@@ -1,22 +1,19 @@
 """A study and its folder: raw results in, report out."""
 
+import contextlib
+import fcntl
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from experiments.study_runner.cost import Cost, estimated_cost
 from experiments.study_runner.figures import draw_differences
 from experiments.study_runner.plan import read_study
-from experiments.study_runner.report import (
-    read_page,
-    replace_between_marks,
-    report,
-    summarize,
-    summary_json,
-)
+from experiments.study_runner.report import read_page, replace_between_marks, report
 from experiments.study_runner.results import Results
 from experiments.study_runner.running import Places, run_study
+from experiments.study_runner.summary import summarize, summary_json
 from vac_tf.runs.atomic_file import write_atomically
 
 
@@ -64,8 +61,12 @@ class StudyFolder:
         Raises:
             ValueError: there is no such page, or it lacks the study's marks.
         """
+        read_page(page, self.study.name)
+        with _alone(page.parent):  # Other studies write into the same page.
+            return self._write_report(page)
+
+    def _write_report(self, page: Path) -> dict:
         summary = summarize(self.study, self.results.read(self.study))
-        text = read_page(page, self.study.name)
         os.makedirs(self.folder, exist_ok=True)
         figures = []
         if summary["comparisons"]:
@@ -73,7 +74,18 @@ class StudyFolder:
             draw_differences(summary, str(figure))
             figures.append(os.path.relpath(figure, page.parent))
         part = report(self.study, summary, self.results.failures(self.study), figures)
-        text = replace_between_marks(text, self.study.name, part)
+        text = replace_between_marks(read_page(page, self.study.name), self.study.name, part)
         write_atomically(str(self.folder / "summary.json"), summary_json(summary).encode())
         write_atomically(str(page), text.encode())
         return summary
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Waits until no other process holds the folder, then holds it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

@@ -70,6 +70,8 @@ def test_a_stopped_study_continues_and_a_failed_row_stops_no_other(command, tmp_
     assert result["seconds"]["train"] is None and result["evaluation"]["robustness"]
     assert len(result["bootstrap"]["mAP"]) == 500 and result["localization"]["pairs"] > 0
     assert (results / "weak_seed0.json").exists()
+    assert result["units"]["number"] > 0 and "bootstrap_of_images" not in result
+    assert (tmp_path / "runs" / "small" / "control_seed0.scores.npz").exists()
     failure = json.loads((results / "failed" / "strong_seed0.json").read_text())
     assert failure["exit_code"] == 3 and "grid" in failure["last_lines"][-1]
 

@@ -76,6 +76,27 @@ def test_committed_study_files_are_right(path):
         ('name = "weight 1"', "name = 1", "row 'strong': name has the wrong type, got 1"),
         ('name = "weight 1"', 'needs = ["all"]', "row 'strong' needs: no row \\['all'\\]"),
         ('name = "weight 1"', 'program = "demo.py"', "row 'strong': program 'demo.py'"),
+        ('title = "First"\n', "", "tables: title missing in"),
+        ('name = "The weight"\n', "", "choices: name missing in"),
+        ('key = "chosen"\n', "", "choices: key missing in"),
+        ('key = "chosen"', "key = 1", "choices: key has the wrong type, got 1"),
+        ('key = "chosen"', 'key = "weak"', "its key is another row's"),
+        (
+            'baseline = "control"\nrows = ["weak", "strong", "chosen"]',
+            'baseline = "control"',
+            "rows",
+        ),
+        ("by_label = true", 'by_label = "yes"', "by_label has the wrong type"),
+        ('rows = ["weak", "strong"]\n\n[[choices', "rows = [1]\n\n[[choices", "rows are keys"),
+        ('name = "weight 1"', 'needs = ["strong"]', "row 'strong' needs itself"),
+        ("robustness = true", 'average_precision = "voc07"', "average_precision is 'voc07', but"),
+        ("robustness = true", 'unknown_labels = "negative"', "unknown_labels is 'negative', but"),
+        ("epochs = 1", 'epochs = 1\nlabel_groups = "a.json"', "label_groups is 'a.json', but"),
+        (
+            'name = "weight 1"',
+            'analyze = true\nevaluation = { tta = "hflip" }',
+            "analyze looks at one view",
+        ),
     ],
 )
 def test_what_is_wrong_is_named_with_file_and_row(write, old, new, message):
@@ -96,7 +117,9 @@ def test_rows_of_other_draws_of_averages_and_of_the_same_run(write):
     assert "--seed=101" in study.train_flags(other, 1) and other.is_trained
     assert not any("seed=" in flag.split("{")[0] for flag in study.train_flags(soup, 1))
     assert not soup.is_trained and soup.is_evaluated
-    assert study.all_flags(views, 1) == ["--run_of=soup", "--tta=hflip"]
+    told = study.all_flags(views, 1)
+    assert {"run_of: soup", "evaluation --tta=hflip", "evaluation --split=test"} <= set(told)
+    assert "soup program: average_runs.py" in told and "soup other --seed=101" in told
     order = [row.key for row, seed in ordered(study) if seed == 0]
     assert order.index("soup") > max(order.index("weak"), order.index("other"))
     assert order.index("views") > order.index("soup")
@@ -111,6 +134,12 @@ def test_rows_of_other_draws_of_averages_and_of_the_same_run(write):
         ('run_of = "weak"\nflags = { epochs = 1 }', "run_of trains nothing"),
         ('run_of = "weak"\nevaluation = { ttaa = "hflip" }', "row 'x': Unknown command line flag"),
         ('program = "average_runs.py"\nflags = { runs = "a" }', "two run folders at least"),
+        ('run_of = "y"\n[rows.y]\nrun_of = "weak"', "'y', which has no run of its own"),
+        ('needs = ["y"]\n[rows.y]\nneeds = ["x"]', "itself, directly or through"),
+        (
+            'run_of = "weak"\n[[choices]]\nkey = "c"\nname = "c"\nrows = ["x", "weak"]',
+            "\\['x'\\] evaluate a run again",
+        ),
     ],
 )
 def test_rows_without_a_training_are_checked(write, row, message):

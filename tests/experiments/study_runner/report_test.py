@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from experiments.study_runner.plan import read_study
-from experiments.study_runner.report import replace_between_marks, verdict
+from experiments.study_runner.report import replace_between_marks
 from experiments.study_runner.running import ordered
 from experiments.study_runner.study import StudyFolder
+from experiments.study_runner.summary import verdict
 from tests.experiments.study_runner.study_files import FILE, random_labels, raw_result
 
 MARKED = "# Page\n\n<!-- study small -->\nreplaced\n<!-- /study small -->\n\nrest\n"
@@ -113,6 +115,67 @@ def test_results_of_other_flags_and_damaged_ones_are_refused(folder, tmp_path):
     path.write_text(path.read_text()[:50])
     with pytest.raises(ValueError, match="weak_seed0.json is damaged"):
         folder.write_report(tmp_path / "RESULTS.md")
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ('split = "test"', 'split = "val"', "evaluation --split=test"),
+        ('data = "scenes"', 'data = "elsewhere"', "data: scenes"),
+        ("consistency_weight = 0.1", "consistency_weight = 0.2", "weak --consistency_weight=0.1"),
+    ],
+)
+def test_results_of_another_evaluation_or_of_another_start_are_refused(
+    folder, tmp_path, old, new, message
+):
+    started = FILE.replace('name = "weight 1"', 'name = "weight 1"\nneeds = ["weak"]')
+    (tmp_path / "small.toml").write_text(started)
+    before = StudyFolder(str(tmp_path / "small.toml"), tmp_path)
+    write_results(before, strong=1.0)
+    before.write_report(tmp_path / "RESULTS.md")
+    (tmp_path / "small.toml").write_text(started.replace(old, new))
+    changed = StudyFolder(str(tmp_path / "small.toml"), tmp_path)
+    with pytest.raises(ValueError, match=f"strong_seed0.json was made with other .*{message}"):
+        changed.write_report(tmp_path / "RESULTS.md")
+
+
+def test_intervals_that_draw_images_alone_are_marked_where_people_are_known(tmp_path):
+    people = FILE.replace(
+        "[shared]", '[shared]\nvalidation_fraction = 0.1\ngroup_column = "person"'
+    )
+    (tmp_path / "small.toml").write_text(people)
+    (tmp_path / "RESULTS.md").write_text(MARKED)
+    folder = StudyFolder(str(tmp_path / "small.toml"), tmp_path)
+    write_results(folder, control=0.3, weak=2.0)
+    summary = folder.write_report(tmp_path / "RESULTS.md")
+    page = (tmp_path / "RESULTS.md").read_text()
+    assert "all of a person together" in page and "† drawn image by image" in page
+    marked = summary["comparisons"][0]["difference"]["mAP"]
+    units = np.arange(60) // 3
+    for key, quality in (("control", 0.3), ("weak", 2.0)):
+        for seed in (0, 1):
+            row = folder.study.rows[key]
+            result = raw_result(folder.study, key, seed, quality, 0.5, units=units)
+            folder.results.write(row, seed, result)
+    compared = folder.write_report(tmp_path / "RESULTS.md")["comparisons"][0]["difference"]["mAP"]
+    assert compared["mean"] == pytest.approx(marked["mean"])
+    assert compared["drawn"] == "units" and compared["low"] != marked["low"]
+    assert "†" not in (tmp_path / "RESULTS.md").read_text()
+
+
+def test_a_choice_is_made_on_the_seeds_that_all_its_rows_have(folder, tmp_path):
+    study = folder.study
+    for key, seed, held_out in (("weak", 0, 0.7), ("weak", 1, 0.5), ("strong", 0, 0.65)):
+        result = raw_result(study, key, seed, 1.0, held_out)
+        folder.results.write(study.rows[key], seed, result)
+    choice = folder.write_report(tmp_path / "RESULTS.md")["choices"]["chosen"]
+    assert choice["row"] == "weak" and choice["held_out"] == {"weak": 0.7, "strong": 0.65}
+
+
+def test_a_failure_that_another_process_noted_does_not_outlive_the_result(folder):
+    write_results(folder, weak=1.0)
+    folder.results.write_failure(folder.study.rows["weak"], 0, {"row": "weak", "seed": 0})
+    assert folder.results.failures(folder.study) == []
 
 
 def test_runs_on_other_images_are_not_compared(folder, tmp_path):

@@ -5,8 +5,10 @@ import pytest
 
 from experiments.study_runner.statistics import (
     bootstrap_draws,
+    draws_of,
     mean_with_interval,
     paired_difference,
+    unit_draws,
 )
 from tests.experiments.study_runner.study_files import random_labels
 from vac_tf.analysis.comparison.average_precision_gain import compare_average_precision
@@ -38,6 +40,32 @@ def test_differences_of_draws_have_the_interval_of_the_paired_bootstrap():
     names = [str(label) for label in range(labels.shape[1])]
     expected = compare_average_precision(labels, logits, other, names, 200, seed=0)
     assert found == pytest.approx(expected["mAP"]["interval"], abs=3e-5)
+
+
+def test_images_of_one_person_are_no_further_evidence():
+    labels, logits = random_case()
+    units = np.repeat(np.arange(len(labels)), 3)
+    alone = unit_draws(labels, logits, 0.5, np.arange(len(labels)))
+    thrice = unit_draws(np.repeat(labels, 3, axis=0), np.repeat(logits, 3, axis=0), 0.5, units)
+    assert thrice["units"]["number"] == alone["units"]["number"] == len(labels)
+    for metric, draws in thrice["bootstrap"].items():
+        np.testing.assert_allclose(draws, alone["bootstrap"][metric], atol=2e-5)
+        widths = [
+            np.ptp(percentile_interval(np.array(each[metric])))
+            for each in (thrice["bootstrap_of_images"], thrice["bootstrap"])
+        ]
+        assert widths[0] < 0.8 * widths[1]
+    assert "bootstrap_of_images" not in alone  # They are the same.
+
+
+def test_draws_of_images_are_compared_where_a_result_has_no_others():
+    old, new = {"bootstrap": {"mAP": [1]}}, {"bootstrap": {"mAP": [2]}, "units": {}}
+    assert draws_of([new, new], "mAP") == ("units", [[2], [2]])
+    assert draws_of([old, new | {"bootstrap_of_images": {"mAP": [3]}}], "mAP") == (
+        "images",
+        [[1], [3]],
+    )
+    assert draws_of([old, new], "mAP") == ("images", [[1], [2]])  # Each image stands alone.
 
 
 def test_unknown_labels_are_left_out():
@@ -80,3 +108,6 @@ def test_pairs_are_of_the_same_seed_and_the_same_images():
         ValueError, match=r"new \(seed 0\) and old \(seed 0\) were evaluated on oth"
     ):
         paired_difference(rows, [raw("old", 0, 0.5, "other")], "mAP")
+    units = [{"units": {"digest": digest}} for digest in ("people", "cameras")]
+    with pytest.raises(ValueError, match="were evaluated on other groups of images"):
+        paired_difference([rows[0] | units[0]], [baselines[0] | units[1]], "mAP")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.study_runner.statistics import bootstrap_draws
+from experiments.study_runner.statistics import bootstrap_draws, unit_draws
 
 FILE = """
 title = "Scenes in small"
@@ -72,12 +72,16 @@ evaluation = { tta = "hflip" }
 """
 
 
-def raw_result(study, key, seed, quality, held_out, labels=None):
-    """A raw result whose logits are the labels, `quality` of them, and noise."""
+def raw_result(study, key, seed, quality, held_out, labels=None, units=None):
+    """A raw result whose logits are the labels, `quality` of them, and noise.
+
+    Without `units` as results were before whole groups of images were drawn.
+    """
     labels = random_labels() if labels is None else labels
     noise = np.random.default_rng((seed, round(100 * quality))).normal(size=labels.shape)
     logits = quality * (2 * labels - 1) + noise
     draws = bootstrap_draws(labels, logits, samples=40)
+    drawn = {"bootstrap": draws} if units is None else unit_draws(labels, logits, 0.5, units)
     return {
         "study": study.name,
         "row": key,
@@ -96,7 +100,7 @@ def raw_result(study, key, seed, quality, held_out, labels=None):
                 for n in range(4)
             ],
         },
-        "bootstrap": draws,
+        **drawn,
         "by_objects": [
             {"objects": "1", "images": 20, "chance": 0.25, "mAP": quality / 2 + seed / 10}
         ],
