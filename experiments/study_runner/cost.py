@@ -54,8 +54,10 @@ def estimated_cost(study: Study, results: Results, keys: Collection[str] = ()) -
         rate = statistics.median(each["train"] / images_seen(study, row) for row, each in timed)
         evaluation = statistics.median(each["evaluate"] for _, each in timed)
     elif study.seconds_per_row:
-        first = next(row for row, _ in ordered(study) if row.program == "train.py")
-        rate = study.seconds_per_row / (train_config(study, first).epochs * study.training_images)
+        # Not a row that evaluates another's run again: its epochs are nobody's.
+        trained = (row for row, _ in ordered(study) if row.is_trained and row.program == "train.py")
+        first = train_config(study, next(trained))
+        rate = study.seconds_per_row / (first.epochs * _training_images(study, first))
     rows = [
         (row, seed, None if rate is None else rate * images_seen(study, row) + evaluation)
         for row, seed in unfinished(study, results, keys)
@@ -68,8 +70,7 @@ def images_seen(study: Study, row: Row) -> float:
     if not row.is_trained:
         return 0
     config = train_config(study, row)
-    limits = [getattr(config, name, 0) for name in ("max_images", "train_images")]
-    images = min([limit for limit in limits if limit] + [study.training_images])
+    images = _training_images(study, config)
     if row.program != "train.py":
         return config.epochs * images
     transforms = len(_specs(config.transforms))
@@ -87,6 +88,12 @@ def images_seen(study: Study, row: Row) -> float:
     }
     epochs = [phases[phase] for phase in _specs(config.phases) if not given.get(phase)]
     return sum(epochs) * images * views
+
+
+def _training_images(study: Study, config) -> int:
+    """The training images of the study, fewer where a row's config says so."""
+    limits = [getattr(config, name, 0) for name in ("max_images", "train_images")]
+    return min([limit for limit in limits if limit] + [study.training_images])
 
 
 def _specs(text: str) -> list[str]:

@@ -5,7 +5,7 @@ import pytest
 from experiments.study_runner.cost import estimated_cost, images_seen
 from experiments.study_runner.plan import read_study
 from experiments.study_runner.results import Results
-from tests.experiments.study_runner.study_files import FILE, raw_result
+from tests.experiments.study_runner.study_files import AVERAGED, FILE, raw_result
 
 
 @pytest.fixture
@@ -33,6 +33,18 @@ def test_cost_is_first_given_then_measured(study, tmp_path):
     assert "3 trainings, 0.1 h in all (measured on 2 finished rows)" in str(cost)
     finish("weak", "strong")
     assert str(estimated_cost(study, results)) == "Every row has its result."
+
+
+def test_what_a_row_takes_at_first_is_that_of_a_trained_row_and_its_own_images(tmp_path):
+    text = (FILE + AVERAGED).replace("epochs = 1\n", "train_images = 12\n")
+    text = text.replace('transforms = "hflip"', 'transforms = "hflip", epochs = 3')
+    # The first row of the first table trains nothing, and has no epochs of its own.
+    text = text.replace('rows = ["control", "strong"]', 'rows = ["views", "control", "strong"]')
+    (tmp_path / "small.toml").write_text(text)
+    study = read_study(str(tmp_path / "small.toml"))
+    rows = estimated_cost(study, Results(tmp_path / "results"), ["control", "views"]).rows
+    # One view of these images takes 10 s.
+    assert {row.key: seconds for row, _, seconds in rows} == {"control": 20.0, "views": 0.0}
 
 
 def test_nothing_known_is_said(tmp_path):
