@@ -6,12 +6,14 @@
 
 Trains twice with every seed, with `--label_groups` and without, and evaluates both on the test part
 by the same groups. What was measured is written to `experiments/label_groups/results`, a file a
-training; trainings whose file is there are not repeated, and `--report_only` prints the table
-of the files alone. Settings after `--` are train.py's.
+training; trainings whose file is there are not repeated, and a file of other settings is refused.
+`--report_only` prints the table of the files alone, whatever their settings. Settings after `--`
+are train.py's.
 """
 
 import json
 import sys
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,24 +38,73 @@ COLUMNS = {
 }
 
 
-def train_and_evaluate(work: Path, way: str, seed: int, settings: list[str]) -> dict:
-    """What the evaluation of one training says, and how it was made: plain values."""
-    run, groups = work / f"{way}_seed{seed}", f"--label_groups={FLAGS.groups}"
+def planned_trainings(
+    seeds: Sequence[int], groups: str, test_images: int, settings: Sequence[str]
+) -> list[dict]:
+    """What decides each result: its way, its seed, and the flags of train.py and evaluate.py.
+
+    Where data and runs lie is not among them.
+
+    Args:
+        seeds: Each is trained in both ways.
+        groups: File of the label groups.
+        test_images: First so many of the test part; 0: all.
+        settings: Of train.py, for all of them.
+    """
+    by_groups = f"--label_groups={groups}"
     training = ["--dataset=table", "--validation_fraction=0.1", "--split_seed=0", *settings]
-    training += [f"--seed={seed}", *([groups] if way == "groups" else [])]
-    start_program("train.py", *training, f"--data_dir={FLAGS.data_dir}", f"--run_dir={run}")
-    evaluation = ["--noinconsistency", "--noreport", f"--max_images={FLAGS.test_images}", groups]
-    start_program("evaluate.py", f"--run_dir={run}", *evaluation)
+    evaluation = ["--noinconsistency", "--noreport", f"--max_images={test_images}", by_groups]
+    return [
+        {
+            "way": way,
+            "seed": seed,
+            "train": [*training, f"--seed={seed}", *([by_groups] if way == "groups" else [])],
+            "evaluate": evaluation,
+        }
+        for seed in seeds
+        for way in WAYS
+    ]
+
+
+def refuse_other_settings(folder: Path, planned: Sequence[dict]) -> None:
+    """Looks at the results that are there before anything is trained.
+
+    Raises:
+        ValueError: one of them was made with other flags than are planned.
+    """
+    for plan in planned:
+        path = result_file(folder, plan)
+        if not path.exists():
+            continue
+        result = json.loads(path.read_text(encoding="utf-8"))
+        for program in ("train", "evaluate"):
+            if _deciding(result[program]) != _deciding(plan[program]):
+                raise ValueError(
+                    f"{path} was made with other settings of {program}.py:"
+                    f" {' '.join(result[program])}. Asked for: {' '.join(plan[program])}."
+                    " Delete it, or give other --results."
+                )
+
+
+def _deciding(flags: Sequence[str]) -> list[str]:
+    # Folders differ between machines and decide nothing.
+    return [flag for flag in flags if not flag.partition("=")[0].endswith("_dir")]
+
+
+def result_file(folder: Path, plan: dict) -> Path:
+    """Where the result of a planned training is."""
+    return folder / f"{plan['way']}_seed{plan['seed']}.json"
+
+
+def train_and_evaluate(work: Path, plan: dict) -> dict:
+    """What the evaluation of a planned training says, and the plan: plain values."""
+    run = work / f"{plan['way']}_seed{plan['seed']}"
+    places = f"--data_dir={FLAGS.data_dir}", f"--run_dir={run}"
+    start_program("train.py", *plan["train"], *places)
+    start_program("evaluate.py", f"--run_dir={run}", *plan["evaluate"])
     measured = RunFolder(str(run)).read_json("evaluation.json")
     kept = {name: measured[name] for name in ("label_based", "label_groups")}
-    return {
-        "way": way,
-        "seed": seed,
-        "train": training,
-        "evaluate": evaluation,
-        "images": measured["conventions"]["images"],
-        **kept,
-    }
+    return {**plan, "images": measured["conventions"]["images"], **kept}
 
 
 def format_table(results: list[dict]) -> str:
@@ -79,23 +130,30 @@ def format_table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def read_results(folder: Path) -> list[dict]:
-    """All results in a folder, in the order of their names."""
-    return [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+def read_results(folder: Path, seeds: Collection[int]) -> list[dict]:
+    """The results in a folder that are of these seeds, in the order of their names."""
+    files = sorted(folder.glob("*.json"))
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in files]
+    return [result for result in results if result["seed"] in seeds]
 
 
 def main(arguments: list[str]) -> None:
-    folder = Path(FLAGS.results)
+    folder, seeds = Path(FLAGS.results), [int(seed) for seed in FLAGS.seeds]
     if not FLAGS.report_only:
         if not FLAGS.data_dir or not FLAGS.work_dir:
             raise app.UsageError("--data_dir and --work_dir are needed, or --report_only.")
+        planned = planned_trainings(seeds, FLAGS.groups, FLAGS.test_images, arguments[1:])
+        try:
+            refuse_other_settings(folder, planned)
+        except ValueError as error:
+            raise app.UsageError(str(error)) from error
         folder.mkdir(parents=True, exist_ok=True)
-        for seed, way in ((int(seed), way) for seed in FLAGS.seeds for way in WAYS):
-            path = folder / f"{way}_seed{seed}.json"
+        for plan in planned:
+            path = result_file(folder, plan)
             if not path.exists():
-                result = train_and_evaluate(Path(FLAGS.work_dir), way, seed, arguments[1:])
+                result = train_and_evaluate(Path(FLAGS.work_dir), plan)
                 write_atomically(str(path), (json.dumps(result, indent=1) + "\n").encode())
-    print(format_table(read_results(folder)))
+    print(format_table(read_results(folder, seeds)))
 
 
 if __name__ == "__main__":
@@ -105,7 +163,7 @@ if __name__ == "__main__":
         "groups", "experiments/label_groups/peta.toml", "File of the label groups."
     )
     absl_flags.DEFINE_string("results", str(HERE / "results"), "Where results are written.")
-    absl_flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of the trainings.")
+    absl_flags.DEFINE_list("seeds", ["0", "1", "2"], "Seeds of the trainings, and of the table.")
     absl_flags.DEFINE_integer("test_images", 0, "First so many images of the test part; 0: all.")
     absl_flags.DEFINE_bool("report_only", False, "Print the table of the results that are there.")
     app.run(main, argv=sys.argv)

@@ -1,8 +1,19 @@
 """The comparison of grouped and independent labels: its table, and the groups that it names."""
 
 import json
+import re
 
-from experiments.label_groups import HERE, format_table, read_results
+import pytest
+
+from experiments import label_groups
+from experiments.label_groups import (
+    HERE,
+    format_table,
+    planned_trainings,
+    read_results,
+    refuse_other_settings,
+    result_file,
+)
 from vac_tf.configs.label_groups.reading import read_label_groups
 
 
@@ -22,13 +33,42 @@ def test_a_table_has_means_and_deviations_over_seeds(tmp_path):
     results.append(result("groups", 0, 0.61, 0.9))
     for each in results:
         (tmp_path / f"{each['way']}_seed{each['seed']}.json").write_text(json.dumps(each))
-    lines = format_table(read_results(tmp_path)).splitlines()
+    lines = format_table(read_results(tmp_path, [0, 1])).splitlines()
     assert lines[2].startswith("| sigmoids | 2 | 60.0 ± 14.1 | 60.0 ± 0.0 |")
     assert lines[3].startswith("| groups | 1 | 61.0 | 60.0 | 40.0 | 95.0 |")
     assert lines[5:] == ["| top 1 | age | sex |", "|---|---|---|"] + [
         "| sigmoids | 70.0 | 100.0 |",
         "| groups | 90.0 | 100.0 |",
     ]
+
+
+def planned(seeds=(0, 1), groups="groups.toml", test_images=0, settings=("--epochs=4",)):
+    return planned_trainings(seeds, groups, test_images, settings)
+
+
+def test_results_of_the_same_settings_are_taken_and_others_refused(tmp_path):
+    for plan in planned():
+        result_file(tmp_path, plan).write_text(json.dumps(plan))
+    refuse_other_settings(tmp_path, planned())
+    refuse_other_settings(tmp_path, planned(settings=("--epochs=4", "--cache_dir=/elsewhere")))
+    refuse_other_settings(tmp_path, planned(seeds=(2,), groups="other.toml"))  # None is there.
+    for changes in ({"groups": "other.toml"}, {"test_images": 100}, {"settings": ("--epochs=5",)}):
+        with pytest.raises(ValueError, match="other settings of .* or give other --results"):
+            refuse_other_settings(tmp_path, planned(**changes))
+
+
+def test_only_the_seeds_asked_for_are_shown(tmp_path):
+    for plan in planned((0, 1, 2)):
+        result_file(tmp_path, plan).write_text(json.dumps(plan))
+    shown = read_results(tmp_path, [1, 3])
+    assert [(each["way"], each["seed"]) for each in shown] == [("groups", 1), ("sigmoids", 1)]
+
+
+def test_the_results_that_are_there_are_those_of_the_command_that_stands_beside_them():
+    settings = re.search(r" -- (--.*)\n", label_groups.__doc__)[1].split()
+    plans = planned((0, 1, 2), "experiments/label_groups/peta.toml", settings=settings)
+    refuse_other_settings(HERE / "results", plans)
+    assert len(read_results(HERE / "results", [0, 1, 2])) == len(plans) == 6
 
 
 def test_the_groups_of_peta_exclude_what_they_should():
