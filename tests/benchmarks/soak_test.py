@@ -3,10 +3,13 @@
 import re
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+from absl import app
 from PIL import Image
 
+from benchmarks.memory import soak
 from benchmarks.memory.processes import MemoryWatch
 from tests.export.onnx_models import write_channel_mean_model
 from tools.python_imports import REPOSITORY
@@ -27,6 +30,24 @@ def test_scoring_and_serving_are_watched(tmp_path, most, exit_code):
         pattern = rf"{name}: (\d+) images in [\d.]+ min, memory ([\d.]+) MiB early, ([\d.]+) MiB"
         images, early, late = map(float, re.match(pattern, line).groups())
         assert images >= 64 and 20.0 < early < 1000.0 and 20.0 < late < 1000.0
+
+
+def test_memory_that_cannot_be_read_is_no_memory_that_stays():
+    for seen in ([0] * 100, [0] * 50 + [1 << 20] * 50, [1 << 20] * 50 + [0] * 50):
+        with pytest.raises(app.UsageError, match="smaps_rollup must be readable"):
+            soak.show("score.py", 64, seen)
+
+
+@pytest.mark.parametrize(
+    "growths, exit_code", [((0.0, 0.02), 0), ((0.0, 8.0), 1), ((float("nan"), 8.0), 1)]
+)
+def test_growth_of_either_program_fails(monkeypatch, growths, exit_code):
+    left = iter(growths)
+    for name in ("soak_scoring", "soak_serving"):
+        monkeypatch.setattr(soak, name, lambda _: ())
+    monkeypatch.setattr(soak, "show", lambda _: next(left))
+    monkeypatch.setattr(soak, "FLAGS", SimpleNamespace(most_growth=0.02))
+    assert soak.main([]) == exit_code
 
 
 def test_memory_that_a_process_takes_is_seen():
