@@ -2,7 +2,8 @@
 
     python -m experiments.killed_jobs --model=bundles/mine/model.onnx --images=photos
 
-* One job is killed with -9 --kills times and started again each time; then it may finish.
+* One job is killed with -9 --kills times and started again each time; then it may finish. Every
+  second kill waits until the job has gone on: until a part more is finished.
 * The same job with 1, 2 and 4 --decoders, and in 2 and 3 --shards that are joined.
   All of them must give the bytes of the unbroken job.
 * Batches of 1, 7 and 32 (--batch_sizes): the same decisions, probabilities equal to 1e-6.
@@ -33,7 +34,7 @@ _MODEL = flags.DEFINE_string("model", None, "The model.onnx of a bundle.", requi
 _IMAGES = flags.DEFINE_string("images", None, "Photographs, repeated.", required=True)
 _ROWS = flags.DEFINE_integer("rows", 20_000, "Rows of the job.")
 _ROWS_PER_PART = flags.DEFINE_integer("rows_per_part", 256, "Rows of a part of the job.")
-_KILLS = flags.DEFINE_integer("kills", 20, "How often the job is killed.")
+_KILLS = flags.DEFINE_integer("kills", 20, "How often the job is killed.", lower_bound=2)
 _DECODERS = flags.DEFINE_list("decoders", ["1", "2", "4"], "Numbers of decoders.")
 _SHARDS = flags.DEFINE_list("shards", ["2", "3"], "Numbers of shards.")
 _BATCH_SIZES = flags.DEFINE_list("batch_sizes", ["1", "7", "32"], "Sizes of batches, two at least.")
@@ -75,8 +76,11 @@ def kill_again_and_again(job: Job, seconds: float) -> tuple[str, list[int]]:
     Args:
         job: The job.
         seconds: What the unbroken job takes.
+
+    Raises:
+        RuntimeError: it ended before the last kill however fast they came.
     """
-    # With the first pace about half of the job is done when the last kill has come.
+    # With the first pace about a third of the job is done when the last kill has come.
     for pace in (1.5, 0.8, 0.4, 0.2, 0.1):
         parts = _kill(job, pace * seconds / _KILLS.value)
         if len(parts) == _KILLS.value:
@@ -88,21 +92,31 @@ def kill_again_and_again(job: Job, seconds: float) -> tuple[str, list[int]]:
 def _kill(job: Job, longest: float) -> list[int]:
     """Finished parts after each kill, fewer than asked for when the job came to its end.
 
+    The second, fourth, ... of them is larger than the one before.
+
     Args:
         job: The job.
-        longest: Seconds after which it is killed at the latest.
+        longest: Seconds after which it is killed at the latest; a tenth of them after a new part.
     """
     chance, parts = random.Random(_SEED.value), []
     folder = Path(f"{job.output('killed')}.parts")
+
+    def finished() -> int:
+        return len(list(folder.glob("*/part-*.json")))
+
     while len(parts) < _KILLS.value:
         process = subprocess.Popen(
             job.command("killed"), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        time.sleep(chance.uniform(0.0, longest))
+        waits = len(parts) % 2 == 1
+        while waits and process.poll() is None and finished() <= parts[-1]:
+            time.sleep(0.01)
+        time.sleep(chance.uniform(0.0, longest / 10 if waits else longest))
         process.send_signal(signal.SIGKILL)
-        if process.wait() != -signal.SIGKILL:
+        # It may be killed when its output is written and its parts are gone.
+        if process.wait() != -signal.SIGKILL or os.path.exists(job.output("killed")):
             break
-        parts.append(len(list(folder.glob("*/part-*.json"))))
+        parts.append(finished())
     return parts
 
 

@@ -5,10 +5,10 @@
 Three trainings of the small network on generated scenes: a classifier with a scaled view, one with
 an average of the weights, and a dual-stream network in four phases. Each is made once unbroken.
 Then it is made anew and killed with -9, --kills times in all: first at any moment of the first half
-of the time that the unbroken one took, then, each time it goes on, up to 0.3 s after a random one
-of the steps that are left to it. All variables of the last states (weights, batch statistics,
-optimizer, averages, seeds), all weights of the kept networks and the log must be the same, bit for
-bit.
+of the time that the unbroken one took, then (or if it is killed only once), each time it goes on,
+up to 0.3 s after a random one of the steps that are left to it. All variables of the last states
+(weights, batch statistics, optimizer, averages, seeds), all weights of the kept networks and the
+log must be the same, bit for bit.
 
 Prints a table; exit code 1 when anything differs. Five minutes of processor time, most of them for
 importing TensorFlow at every start.
@@ -114,7 +114,9 @@ def kill_again_and_again(
     """
     done: list[int] = []
     for number in range(kills):
-        target = _next_target(training, done, kills - number, chance) if number else 0
+        # The last one always waits for a step: so there is a state to go on from.
+        is_anywhere = number == 0 and kills > 1
+        target = 0 if is_anywhere else _next_target(training, done, kills - number, chance)
         start, process = time.monotonic(), training.start(folder)
         while training.done(folder) < target:
             if process.poll() is not None or time.monotonic() - start > _PATIENCE:
@@ -131,10 +133,11 @@ def kill_again_and_again(
 
 def _next_target(training, done, kills_left, chance):
     """A step to wait for, after those that are done, which leaves room for the other kills."""
-    room = (training.steps * 4 // 5 - done[-1]) // kills_left
+    last = done[-1] if done else 0
+    room = (training.steps * 4 // 5 - last) // kills_left
     if room < 1:
         raise RuntimeError(f"No steps are left for {kills_left} kills: give more --epochs.")
-    return done[-1] + chance.randint(1, room)
+    return last + chance.randint(1, room)
 
 
 def arrays_of(folder: Path) -> Iterator[tuple[str, np.ndarray]]:

@@ -1,5 +1,6 @@
 """Trainings that are killed and continued: what the comparison sees, and the whole program once."""
 
+import random
 import subprocess
 import sys
 import zipfile
@@ -8,7 +9,7 @@ import h5py
 import numpy as np
 import pytest
 
-from experiments.killed_runs import arrays_of, differences
+from experiments.killed_runs import arrays_of, differences, kill_again_and_again
 from tools.python_imports import REPOSITORY
 
 
@@ -60,12 +61,37 @@ def test_a_run_that_lacks_something_differs(write_run):
     ]
 
 
+class SteppingTraining:
+    """A training of 40 steps that has one step more at every look."""
+
+    steps = 40
+
+    def __init__(self):
+        self._done = 0
+
+    def start(self, _):
+        return subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+
+    def done(self, _):
+        self._done += 1
+        return self._done
+
+
+@pytest.mark.parametrize("kills", [1, 2, 4])
+def test_the_last_kill_leaves_a_state_to_go_on_from(kills):
+    waited, chance = [], random.Random(0)
+    chance.randint = lambda low, high: waited.append(low) or low
+    done = kill_again_and_again(SteppingTraining(), None, kills, 0.01, chance)
+    assert len(done) == kills and len(waited) == max(kills - 1, 1)
+    assert waited[-1] >= 1 and done[-1] > waited[-1]
+
+
 @pytest.mark.slow
 def test_trainings_are_killed_and_end_the_same():
     command = [sys.executable, "-m", "experiments.killed_runs", "--kills=3", "--epochs=1"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    rows = {line[:20].strip(): line[20:].split()[:3] for line in done.stdout.splitlines()[1:]}
+    rows = {line[:20].strip(): line[20:].split()[:4] for line in done.stdout.splitlines()[1:]}
     assert list(rows) == ["classifier", "average of weights", "dual stream"]
-    for kills, arrays, differing in rows.values():
-        assert (kills, differing) == ("1", "0") and int(arrays) > 10
+    for kills, arrays, differing, steps in rows.values():
+        assert (kills, differing) == ("1", "0") and int(arrays) > 10 and int(steps) > 0
