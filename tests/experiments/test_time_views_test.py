@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from experiments.test_time_views import compare_predictors
+from experiments.test_time_views import compare_predictors, measure
+from export.building.gate import images
 from tools.python_imports import REPOSITORY
+from vac_tf.datasets import Split
+from vac_tf.evaluation import heatmap_consistency
 
 
 def decisions(images=60, labels=4):
@@ -54,6 +59,38 @@ def test_without_errors_nothing_is_told():
     predictors = {"one": np.ones((5, 2)), "other": np.zeros((5, 2))}
     found = compare_predictors(right, ~right, predictors, 5, False)
     assert found == dict.fromkeys(("one", "other", "difference"), (None, None))
+
+
+class SlowToStart:
+    """An opened file of one label whose first call takes longer; it writes down who was called."""
+
+    description = SimpleNamespace(preprocessing=None)
+
+    def __init__(self, name, calls):
+        self._name, self._calls = name, calls
+
+    def run(self, images):
+        if self._name not in self._calls:
+            time.sleep(0.5)
+        self._calls.append(self._name)
+        outputs = {name: np.zeros((len(images), 1)) for name in ("logits", "probabilities")}
+        return outputs | {"heatmaps": np.zeros((len(images), 2, 2, 1))}
+
+
+def test_files_take_turns_and_no_first_call_counts(monkeypatch):
+    monkeypatch.setattr(images, "scorer_images", lambda rows, _: np.zeros((len(rows), 2, 2, 3)))
+    monkeypatch.setattr(heatmap_consistency, "heatmap_strides", lambda _: [1])
+    split = Split(
+        [f"{number}.jpg" for number in range(70)], np.zeros((70, 1), np.float32), ["label"]
+    )
+    calls, names = [], ("", "hflip", "scale:8")
+    sessions = {name: SlowToStart(name, calls) for name in names}
+    found = measure(sessions, split, None, {})
+    assert [each.tta for each in found] == [*names]
+    assert all(len(each.logits) == 70 and each.seconds < 0.4 for each in found)
+    batches = [tuple(calls[first : first + 3]) for first in range(3, len(calls), 3)]
+    assert all(sorted(batch) == sorted(names) for batch in batches)
+    assert {batch[0] for batch in batches} == set(names)
 
 
 def run_program(*arguments):
