@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -80,6 +81,7 @@ def write_table(folder: Path, count: int, width: int, height: int) -> None:
 
 def measure(
     counts: Sequence[int],
+    rounds: int,
     programs: Collection[str],
     folder: Path,
     picture: tuple[int, int],
@@ -90,6 +92,7 @@ def measure(
 
     Args:
         counts: Images that each is given, one after the other.
+        rounds: How often all counts are gone through.
         programs: Which of the three are given more and more; a first short training is always
             there.
         folder: Where tables, runs and scores are written; what is there of them is an error.
@@ -110,15 +113,16 @@ def measure(
     train(_PICTURES, folder / "first", first)
     run_program(0, "export_model.py", f"--run_dir={first}", f"--bundle_dir={model.parent}")
     for count in counts:
-        table = folder / f"table_{count}"
-        write_table(table, count, *picture)
+        write_table(folder / f"table_{count}", count, *picture)
+    for turn, count in itertools.product(range(rounds), counts):
+        table, name = folder / f"table_{count}", f"{count}_{turn}"
         if "train.py" in costs:
-            costs["train.py"].append(train(count, table, folder / f"run_{count}"))
+            costs["train.py"].append(train(count, table, folder / f"run_{name}"))
         if "evaluate.py" in costs:
             evaluation = [f"--run_dir={first}", f"--data_dir={table}", "--split=test"]
             costs["evaluate.py"].append(run_program(count, "evaluate.py", *evaluation))
         if "score.py" in costs:
-            output = folder / f"scores_{count}.parquet"
+            output = folder / f"scores_{name}.parquet"
             scoring = [f"--model={model}", f"--images={table / 'test'}", f"--output={output}"]
             # With one, images are decoded by threads: nobody waits for the processes of several.
             scoring += ["--providers=cpu", "--decoders=1"]
