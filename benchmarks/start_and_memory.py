@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from benchmarks.memory.processes import MemoryWatch
+from benchmarks.memory.processes import MemoryWatch, require_readable_memory
 from benchmarks.photographs import list_photographs
 
 _MODEL = flags.DEFINE_string("model", None, "The model.onnx of a bundle.", required=True)
@@ -72,6 +72,7 @@ def run_scorer(images: str, folder: str) -> Usage:
 
 
 def main(_) -> None:
+    require_readable_memory()
     with tempfile.TemporaryDirectory() as folder:
         list_file = os.path.join(folder, "list.txt")
         (first,) = list_photographs(_IMAGES.value, 1, list_file)

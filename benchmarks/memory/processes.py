@@ -1,6 +1,7 @@
 """The memory of a process and of all that it started."""
 
 import contextlib
+import os
 import threading
 from pathlib import Path
 
@@ -15,6 +16,19 @@ def memory_of_all(process: int) -> int:
         below = Path(f"/proc/{process}/task/{process}/children").read_text()
         total += sum(memory_of_all(int(child)) for child in below.split())
     return total
+
+
+def require_readable_memory() -> None:
+    """For programs that judge memory, before they take long.
+
+    Raises:
+        RuntimeError: this process has no memory, as far as can be read: nor would others.
+    """
+    if not memory_of_all(os.getpid()):
+        raise RuntimeError(
+            "The memory of this process reads as 0 bytes: /proc/PID/smaps_rollup must be readable,"
+            " as on Linux outside sandboxes that hide it."
+        )
 
 
 class MemoryWatch:

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from benchmarks.memory.processes import MemoryWatch
+from benchmarks.memory.processes import MemoryWatch, require_readable_memory
 from benchmarks.photographs import list_photographs
 from benchmarks.serving.client import send_all, started_server
 
@@ -30,6 +30,7 @@ _LOOKS = 600
 
 
 def main(_) -> int:
+    require_readable_memory()
     with tempfile.TemporaryDirectory() as folder:
         grown = [show("score.py", *soak_scoring(folder)), show("serve.py", *soak_serving(folder))]
     return 0 if all(growth <= FLAGS.most_growth for growth in grown) else 1

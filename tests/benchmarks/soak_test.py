@@ -9,7 +9,7 @@ import pytest
 from absl import app
 from PIL import Image
 
-from benchmarks.memory import soak
+from benchmarks.memory import processes, soak
 from benchmarks.memory.processes import MemoryWatch
 from tests.export.onnx_models import write_channel_mean_model
 from tools.python_imports import REPOSITORY
@@ -38,11 +38,19 @@ def test_memory_that_cannot_be_read_is_no_memory_that_stays():
             soak.show("score.py", 64, seen)
 
 
+def test_memory_is_tried_before_an_hour_is_spent(monkeypatch):
+    processes.require_readable_memory()
+    monkeypatch.setattr(processes, "memory_of_all", lambda _: 0)
+    with pytest.raises(RuntimeError, match="reads as 0 bytes: .* must be readable"):
+        soak.main([])
+
+
 @pytest.mark.parametrize(
     "growths, exit_code", [((0.0, 0.02), 0), ((0.0, 8.0), 1), ((float("nan"), 8.0), 1)]
 )
 def test_growth_of_either_program_fails(monkeypatch, growths, exit_code):
     left = iter(growths)
+    monkeypatch.setattr(soak, "require_readable_memory", lambda: None)
     for name in ("soak_scoring", "soak_serving"):
         monkeypatch.setattr(soak, name, lambda _: ())
     monkeypatch.setattr(soak, "show", lambda _: next(left))
