@@ -140,12 +140,17 @@ def compare_batches(files: Sequence[str], labels: Sequence[str]) -> tuple[int, f
         pairs = zip(first["decisions"].to_pylist(), other["decisions"].to_pylist(), strict=True)
         changed += sum(len(set(a or ()) ^ set(b or ())) for a, b in pairs)
         for label in labels:
-            values = (np.array(t[label].to_numpy(), np.float64) for t in (first, other))
+            values = [np.array(table[label].to_numpy(), np.float64) for table in (first, other)]
+            known = [~np.isnan(each) for each in values]
+            if not (np.array_equal(*known) and known[0].any()):
+                raise RuntimeError(f"{label}: other rows have probabilities, or none has.")
             largest = max(largest, float(np.nanmax(np.abs(np.subtract(*values)))))
     return changed, largest
 
 
 def main(_) -> int:
+    if len(set(_BATCH_SIZES.value)) < 2:
+        raise app.UsageError(f"--batch_sizes={','.join(_BATCH_SIZES.value)}: two at least.")
     failures = 0
 
     def say(what: str, is_right: bool) -> None:

@@ -29,7 +29,8 @@ def main(_) -> None:
         for library in (_scikit_learn, _torchmetrics):
             for (metric, name), value in library(labels, scores).items():
                 key = metric, name
-                largest[key] = max(largest.get(key, 0.0), abs(value - ours[metric]))
+                # Unlike max, it keeps what is not a number.
+                largest[key] = np.maximum(largest.get(key, 0.0), abs(value - ours[metric]))
                 counts[key] = counts.get(key, 0) + 1
     print("| metric | against | data sets | largest difference |\n|---|---|---|---|")
     for (metric, name), difference in sorted(largest.items()):

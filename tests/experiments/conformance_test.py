@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from experiments.conformance import metrics
 from export.building.triton_repository import write_triton_model
 from tests.export.onnx_models import write_channel_mean_model
 from tools.python_imports import REPOSITORY
@@ -30,6 +32,16 @@ def test_metrics_are_those_of_other_libraries():
     for metric, library, count, difference in rows:
         limit = 1e-12 if library == "scikit-learn" else 1e-6  # TorchMetrics computes in float32.
         assert count == "5" and float(difference) < limit, metric
+
+
+def test_a_metric_that_is_not_a_number_is_no_difference_of_0(monkeypatch, capsys):
+    ours = iter([0.5, float("nan"), 0.5])
+    monkeypatch.setattr(metrics, "FLAGS", SimpleNamespace(count=3, seed=0))
+    monkeypatch.setattr(metrics, "_ours", lambda *_: {"mAP": next(ours)})
+    for library in ("_scikit_learn", "_torchmetrics"):
+        monkeypatch.setattr(metrics, library, lambda *_: {("mAP", "a library"): 0.5})
+    metrics.main([])
+    assert capsys.readouterr().out.splitlines()[-1] == "| mAP | a library | 6 | nan |"
 
 
 def test_a_bundle_is_what_the_reference_evaluator_computes(tmp_path):

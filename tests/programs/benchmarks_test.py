@@ -174,5 +174,7 @@ def test_batches_that_differ_are_seen(tmp_path):
     first = write("first", 0.5, ["red"])
     assert compare_batches([first, first], ["red"]) == (0, 0.0)
     assert compare_batches([first, write("other", 0.25, [])], ["red"]) == (1, 0.25)
+    with pytest.raises(RuntimeError, match="red: other rows have probabilities, or none has"):
+        compare_batches([first, write("lost", None, ["red"])], ["red"])
     with pytest.raises(RuntimeError, match="Rows moved"):
         compare_batches([first, write("moved", 0.5, ["red"], "b.jpg")], ["red"])
