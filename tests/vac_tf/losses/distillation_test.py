@@ -137,3 +137,16 @@ def test_unknown_grids_and_other_labels_are_refused():
 
     with pytest.raises(ValueError, match="known grids"):
         of_any_size.get_concrete_function()
+
+
+def test_batches_of_unknown_size_have_the_same_loss():
+    shape = (None, *MAPS.shape[1:])
+
+    @tf.function(input_signature=[tf.TensorSpec(shape), tf.TensorSpec(shape)])
+    def of_any_batch(teacher, student):
+        return heatmaps_distillation(teacher, student)
+
+    teacher = np.flip(MAPS, axis=0).copy()
+    np.testing.assert_allclose(
+        of_any_batch(teacher, MAPS), heatmaps_distillation(teacher, MAPS), rtol=1e-6
+    )

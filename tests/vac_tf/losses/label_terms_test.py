@@ -31,6 +31,17 @@ def test_every_loss_is_linear_in_its_labels(logits, name):
     np.testing.assert_allclose(mixed, expected, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["plain", "asymmetric", "focal"])
+def test_unknown_labels_add_nothing(logits, name):
+    """Whatever stands in their place."""
+    loss = loss_functions()[name]
+    labels = (np.random.default_rng(1).random((6, 4)) < 0.4).astype("float32")
+    labels[:, 3] = np.nan
+    mask = np.float32([[1, 1, 1, 0]] * 6)
+    expected = loss(labels[:, :3], logits[:, :3])
+    np.testing.assert_allclose(loss(labels, logits, mask=mask), expected, rtol=1e-6)
+
+
 def test_smoothing_draws_labels_towards_one_half():
     labels = np.float32([[0.0, 1.0, 0.5, np.nan]])
     np.testing.assert_allclose(losses.smooth_labels(labels, 0.2), [[0.1, 0.9, 0.5, np.nan]])

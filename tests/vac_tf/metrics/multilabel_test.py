@@ -338,6 +338,8 @@ GOOD = np.array([[0.0, 1.0], [1.0, 0.0]])
     [
         ({"scores": GOOD[:1]}, r"shape \(2, 2\) and scores of shape \(1, 2\)"),
         ({"labels": GOOD[:0], "scores": GOOD[:0]}, "at least one image"),
+        ({"labels": GOOD[0], "scores": GOOD[0]}, r"shape \(2,\) and"),
+        ({"labels": GOOD[None], "scores": GOOD[None]}, r"shape \(1, 2, 2\) and"),
         ({"labels": GOOD + [[0, 0], [0, 2]]}, r"label of row 1, label 'b' \(column 1\) is 2"),
         (
             {"labels": -GOOD},

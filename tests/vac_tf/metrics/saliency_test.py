@@ -245,6 +245,8 @@ def test_bad_arrays_are_named():
     for metric in (*POINT_METRICS.values(), *MAP_METRICS.values()):
         with pytest.raises(ValueError, match=r"\(24, 31\).*got \(23, 31\)"):
             metric(saliency, density[1:])
+        with pytest.raises(ValueError, match=r"\(23, 31\).*got \(24, 31\)"):
+            metric(saliency[1:], density)
         with pytest.raises(ValueError, match=r"saliency must be a map of shape \[H, W\]"):
             metric(saliency[None], density)
         broken = saliency.copy()
@@ -262,10 +264,13 @@ def test_bad_arrays_are_named():
 
 def test_a_hundred_draws_of_seed_0_unless_told_otherwise():
     saliency, mask, _ = random_case(14)
-    other = random_case(15)[1]
+    other = ~random_case(15)[1]  # More than are drawn.
     assert metrics.auc_borji(saliency, mask) == metrics.auc_borji(saliency, mask, 0, 100)
     assert metrics.shuffled_auc(saliency, mask, other) == metrics.shuffled_auc(
         saliency, mask, other, 0, 100
+    )
+    assert metrics.shuffled_auc(saliency, mask, other) != metrics.shuffled_auc(
+        saliency, mask, other, 1
     )
     with_one = metrics.auc_borji(saliency, mask, 0, 1)
     assert with_one != metrics.auc_borji(saliency, mask, 0, 2)
