@@ -83,6 +83,8 @@ def test_cross_fitting_equals_the_slow_loop():
     found = measure_by_cross_fitting(labels, logits, paths(400), how)
     assert found["comparison"]["tuned"] == decision_metrics(labels, decided)
     assert found["folds"] == 4
+    positives = np.sum(labels == 1, axis=0).tolist()
+    assert [label["positives"] for label in found["labels"]] == positives
 
 
 @pytest.mark.parametrize("calibration", ["none", "temperature", "platt"])

@@ -128,9 +128,9 @@ def test_equals_slow_loops_on_random_cases(unknown):
             assert ours == pytest.approx(values, abs=1e-12), (seed, group)
 
 
-def test_equals_scikit_learn_on_300_cases():
+def test_equals_scikit_learn_on_100_cases():
     compared = 0
-    for seed in range(300):
+    for seed in range(100):
         labels, scores = random_case(seed)
         evaluation = evaluate_multilabel(labels, scores)
         for index, ours in enumerate(evaluation["per_label"]):
@@ -148,7 +148,7 @@ def test_equals_scikit_learn_on_300_cases():
             theirs["AP"] = sklearn.metrics.average_precision_score(truth, score)
             assert {name: ours[name] for name in theirs} == pytest.approx(theirs), (seed, index)
             compared += 1
-    assert compared > 300
+    assert compared > 100
 
 
 @pytest.mark.parametrize("average, suffix", [("macro", "C"), ("micro", "O")])
