@@ -58,6 +58,7 @@ def compare_predictors(
     samples: int,
     within_labels: bool,
     seed: int = 0,
+    units: np.ndarray | None = None,
 ) -> dict[str, tuple[float | None, tuple[float, float] | None]]:
     """How well each predictor tells wrong decisions from right ones.
 
@@ -68,10 +69,12 @@ def compare_predictors(
         samples: Of the bootstrap.
         within_labels: Compare decisions on one label only.
         seed: Of the samples.
+        units: `[N]`, `Split.unit_numbers`: images that are drawn together.
 
     Returns:
-        By name the AUC and its 95 % interval over images, and as `difference` those of the first
-        less the second on the same samples; None where there is no wrong or no right decision.
+        By name the AUC and its 95 % interval over images or units of them, and as `difference`
+        those of the first less the second on the same samples; None where there is no wrong or no
+        right decision.
     """
     from vac_tf.metrics.bootstrap import percentile_interval, resample_counts
     from vac_tf.metrics.roc import roc_auc
@@ -88,7 +91,7 @@ def compare_predictors(
 
     draws = [
         aucs(count[rows])
-        for counts in resample_counts(len(is_wrong), samples, seed)
+        for counts in resample_counts(len(is_wrong), samples, seed, units)
         for count in counts.T
     ]
     intervals = [percentile_interval(column) for column in np.array(draws, np.float64).T]
@@ -195,7 +198,8 @@ def describe_errors(each: Measured, split, description, samples: int) -> list[st
     count = int(is_wrong[is_known].sum())
     lines = [f"{each.tta}: {count} of {int(is_known.sum())} decisions are wrong. AUC of"]
     for title, within in (("within labels", True), ("over all", False)):
-        found = compare_predictors(is_wrong, is_known, predictors, samples, within)
+        units = split.unit_numbers
+        found = compare_predictors(is_wrong, is_known, predictors, samples, within, units=units)
         cells = [f"{name} {_interval(*values)}" for name, values in found.items()]
         lines.append(f"  {title}: {', '.join(cells)}")
     return lines

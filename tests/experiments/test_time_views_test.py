@@ -43,6 +43,19 @@ def test_unknown_labels_do_not_count():
     assert found == compare_predictors(is_wrong[:, :3], is_known[:, :3], predictors, 5, True)
 
 
+def test_images_of_one_person_are_no_further_evidence():
+    is_wrong, is_known, generator = decisions()
+    predictors = {name: generator.random(is_wrong.shape) for name in ("one", "other")}
+    expected = compare_predictors(is_wrong, is_known, predictors, 5, True)
+    thrice = [np.repeat(values, 3, axis=0) for values in (is_wrong, is_known)]
+    predictors = {name: np.repeat(values, 3, axis=0) for name, values in predictors.items()}
+    units = np.repeat(np.arange(len(is_wrong)), 3)
+    found = compare_predictors(*thrice, predictors, 5, True, units=units)
+    for name, (value, interval) in expected.items():
+        assert found[name][0] == pytest.approx(value)
+        assert found[name][1] == pytest.approx(interval)
+
+
 def test_what_tells_labels_apart_only_says_nothing_within_them():
     generator = np.random.default_rng(0)
     rates = np.array([0.05, 0.9])
