@@ -16,14 +16,17 @@ from vac_tf.geometry.transforms import Transform, parse_transforms
 from vac_tf.training.custom.given_data import image_size_of
 from vac_tf.training.weight_average import weight_keeper
 
+# What chooses the images of both parts, and so not of a `Split`, which has them.
+_OF_IMAGES = ("dataset", "data_dir", "train_split", "validation_split", "validation_fraction")
+_OF_IMAGES += ("max_images", "train_images", "group_column", "group_file", "folds", "fold")
+_OF_IMAGES += ("paper_protocol",)
 # Of images that are read from files, and so not of batches.
-_OF_FILES = ("dataset", "data_dir", "train_split", "validation_split", "validation_fraction")
-_OF_FILES += ("max_images", "train_images", "skip_bad_images", "cache", "cache_dir", "batch_size")
+_OF_FILES = (*_OF_IMAGES, "skip_bad_images", "cache", "cache_dir", "batch_size")
 _OF_FILES += ("cache_content", "augment", "augment_mode", "augment_layers", "scaled_view")
-_OF_FILES += ("group_column", "group_file", "folds", "fold")
-_OF_FILES += ("drop_remainder", "round_inputs", "check_data", "paper_protocol")
+_OF_FILES += ("drop_remainder", "round_inputs")
 # Of a run of one classifier on one device.
 _NOT_HERE = {"model": "classifier", "strategy": "none", "synchronized_batch_norm": False}
+_NOT_HERE |= {"check_data": False}
 
 
 def config_of(network, data, run_dir, transforms, loss, optimizer, settings) -> TrainConfig:
@@ -44,6 +47,7 @@ def config_of(network, data, run_dir, transforms, loss, optimizer, settings) -> 
     if optimizer is not None:
         values |= _of_optimizer(optimizer, settings)
     if isinstance(data, Split):
+        _refuse(_OF_IMAGES, settings, "chooses images, and data is a Split: choose them there")
         values |= {"dataset": "jsonl", "data_dir": os.path.join(os.path.abspath(run_dir), "splits")}
     elif isinstance(data, tf.data.Dataset) or callable(data):
         values |= _of_batches(data, settings)
@@ -52,7 +56,10 @@ def config_of(network, data, run_dir, transforms, loss, optimizer, settings) -> 
             "data must be a Split, a tf.data.Dataset of batches or a function from the epoch to"
             f" one, or left out beside the settings dataset and data_dir; got {data!r}."
         )
-    return TrainConfig(**values)
+    config = TrainConfig(**values)
+    if config.fold < 0:  # One fold is one network.
+        config.refuse_other_jobs("vac_tf.train", "trains")
+    return config
 
 
 def _check_names(settings):
@@ -65,6 +72,12 @@ def _check_names(settings):
     for name, only in _NOT_HERE.items():
         if settings.get(name, only) != only:
             raise ValueError(f"{name}={settings[name]!r} is for train.py; here it is {only!r}.")
+
+
+def _refuse(names, settings, reason):
+    for name in names:
+        if name in settings:
+            raise ValueError(f"{name} {reason}.")
 
 
 def _text(transforms: Sequence[str | Transform], settings: dict[str, Any]) -> str:
@@ -98,12 +111,8 @@ def _of_optimizer(optimizer, settings):
 
 
 def _of_batches(data, settings):
-    given = [name for name in _OF_FILES if name in settings]
-    if given:
-        raise ValueError(
-            f"{given[0]} is a setting of images in files, and data is a tf.data.Dataset: see to it"
-            " there."
-        )
+    reason = "is a setting of images in files, and data is a tf.data.Dataset: see to it there"
+    _refuse(_OF_FILES, settings, reason)
     size = image_size_of(data)
     if settings.get("image_size", size) != size:
         raise ValueError(f"image_size is {settings['image_size']}, but the batches have {size}.")

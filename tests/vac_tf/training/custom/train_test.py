@@ -9,8 +9,10 @@ import tensorflow as tf
 
 import vac_tf
 from tests.vac_tf.event_reader import tags, values
+from vac_tf.datasets import Split
 from vac_tf.losses import sigmoid_cross_entropy
 from vac_tf.runs.folder import RunFolder
+from vac_tf.training.custom.run_config import config_of
 
 SIDE = 32
 
@@ -153,6 +155,30 @@ def test_other_arguments_are_refused(trained, tmp_path):
     ]:
         with pytest.raises(ValueError, match=message):
             vac_tf.train(**new | changed)
+
+
+def test_settings_that_would_do_nothing_are_refused(tmp_path):
+    """Of a whole job of train.py; and of what chooses images, where they are given."""
+    split = Split(("a.png", "b.png"), np.eye(2, dtype=np.float32), ("cat", "dog"))
+    files = {"dataset": "table", "data_dir": str(tmp_path)}
+    for data, settings, message in [
+        (None, files | {"folds": 3}, "folds 3: vac_tf.train trains one network"),
+        (None, files | {"check_data": True}, "check_data=True is for train.py"),
+        (split, {"check_data": True}, "check_data=True is for train.py"),
+        *(
+            (split, {name: value}, f"{name} chooses images, and data is a Split")
+            for name, value in (
+                *(("train_images", 4), ("max_images", 6), ("folds", 2), ("fold", 1)),
+                *(("validation_fraction", 0.1), ("validation_split", "val"), ("train_split", "a")),
+                *(("paper_protocol", True), ("group_column", "person"), ("group_file", "people")),
+                *files.items(),
+            )
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            vac_tf.train("small", data, validation=0.5, run_dir=str(tmp_path / "run"), **settings)
+    config = config_of("small", None, "run", (), None, None, files | {"folds": 3, "fold": 1})
+    assert (config.folds, config.fold) == (3, 1)
 
 
 def test_an_optimizer_that_scales_the_loss_is_taken_as_what_it_wraps(tmp_path):
