@@ -105,26 +105,25 @@ def read_run_splits(config: TrainConfig, read: Callable[[str], Split] | None = N
     train = _read_train(config, read)
     if config.fold >= 0:
         train = train.select(fold_numbers(train, config.folds, config.held_out_seed) != config.fold)
-    test = TEST_SPLITS[config.dataset]
-    fraction = held_out_fraction(config)
+    fraction, selecting = held_out_fraction(config), selecting_split(config)
     if fraction and not config.validation_fraction:
         _LOGGER.info(
             "%s reports on its %s split: holding out %g of the training images to select the"
             " best network (--validation_fraction).",
             config.dataset,
-            test,
+            TEST_SPLITS[config.dataset],
             fraction,
         )
     if config.paper_protocol:
-        validation, selected_on = read(test), f"{test} split (paper protocol)"
+        validation, selected_on = read(selecting), f"{selecting} split (paper protocol)"
     elif fraction:
         train, validation = hold_out(train, fraction, config.held_out_seed)
         selected_on = f"held-out {fraction:g} of the {config.train_split} split"
         if config.group_column:
             selected_on += f" (no {config.group_column} on both sides)"
     else:
-        validation = _read_validation(config.validation_split, read)
-        selected_on = f"{config.validation_split} split"
+        validation = _read_validation(selecting, read)
+        selected_on = f"{selecting} split"
     if config.train_images:
         train = draw_images(train, config.train_images, config.held_out_seed)
     check_disjoint(train, validation)
@@ -156,6 +155,13 @@ def held_out_fraction(config: TrainConfig) -> float:
     if not config.validation_fraction and config.validation_split == TEST_SPLITS[config.dataset]:
         return _DEFAULT_HELD_OUT_FRACTION.get(config.dataset, 0.0)
     return config.validation_fraction
+
+
+def selecting_split(config: TrainConfig) -> str:
+    """The split that selects the best network; "": a part of the training images does."""
+    if held_out_fraction(config):
+        return ""
+    return TEST_SPLITS[config.dataset] if config.paper_protocol else config.validation_split
 
 
 def _read_validation(name: str, read: Callable[[str], Split]) -> Split:

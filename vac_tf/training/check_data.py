@@ -4,16 +4,22 @@ import contextlib
 import dataclasses
 import re
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.label_groups.reading import read_label_groups
 from vac_tf.datasets.description import describe
 from vac_tf.datasets.label_groups import describe_groups
 from vac_tf.datasets.near_duplicates import look_alikes
-from vac_tf.datasets.run_splits import TEST_SPLITS, read_run_split, read_run_splits
+from vac_tf.datasets.run_splits import (
+    TEST_SPLITS,
+    RunSplits,
+    read_run_split,
+    read_run_splits,
+    selecting_split,
+)
 from vac_tf.datasets.shared_groups import held_out_shares
 from vac_tf.datasets.split import DatasetError, RejectedRow
 from vac_tf.evaluation.seen_images import shared_images
@@ -52,7 +58,8 @@ def check_data(config: TrainConfig) -> bool:
         names,
         partial(read_run_split, config),
         partial(_describe, config),
-        partial(_selected_on, config, fingerprints),
+        partial(_check_training, config, fingerprints),
+        (config.train_split, selecting_split(config)),
         fingerprints,
     )
 
@@ -62,7 +69,7 @@ def _describe(config, split):
     return "\n".join([describe(split), *describe_groups(split, groups)])
 
 
-def _selected_on(config, fingerprints, read):
+def _check_training(config, fingerprints, read) -> RunSplits:
     if config.model == "classifier":
         if config.run_dir:
             RunFolder(config.run_dir).check(config)
@@ -91,7 +98,7 @@ def _selected_on(config, fingerprints, read):
     sentences += look_alikes(splits.train, parts, fingerprints)
     for sentence in sentences:
         print(sentence)
-    return splits.selected_on
+    return splits
 
 
 def _check_batches(config, splits):
@@ -103,12 +110,21 @@ def _check_batches(config, splits):
         data.check_unchanged(RunFolder(config.run_dir))
 
 
+class Parts(Protocol):
+    """What a training trains on and selects with: splits, and the latter in words."""
+
+    train: Any
+    validation: Any
+    selected_on: str
+
+
 def report_splits(
     config,
     names: Iterable[str],
     read: Callable[[str, list], Any],
     describe_split: Callable[[Any], str],
-    select: Callable[[Callable[[str], Any]], str],
+    select: Callable[[Callable[[str], Any]], Parts],
+    needed: Collection[str],
     fingerprints: dict[str, int] | None = None,
 ) -> bool:
     """Prints what each split holds, its rejected rows and its unreadable images.
@@ -119,16 +135,21 @@ def report_splits(
         read: a split by its name; appends the rejected rows to the list.
         describe_split: the split in words.
         select: what a training makes of the splits, given a function that returns each by its
-            name: says in words what selects the best network.
+            name.
+        needed: those of the names that a training reads, which stops at a bad row.
         fingerprints: gets `difference_hashes` of each image by its path; None: not wanted.
 
     Returns:
-        Whether nothing was rejected and a training would start.
+        Whether nothing was rejected, all images are readable or skipped, and a training would
+        start.
 
     Raises:
         DatasetError: when the training split cannot be used at all.
     """
-    found, is_clean = {}, True
+    found: dict[str, Any] = {}
+    stops: list[str] = []
+    unreadable: dict[str, RejectedRow] = {}
+    is_clean = True
     for name in dict.fromkeys(names):
         print(f"== {config.dataset}, split {name}")
         rejected: list[RejectedRow] = []
@@ -147,21 +168,26 @@ def report_splits(
         if fingerprints is not None:
             fingerprints.update(zip(paths, hashes, strict=True))
         faults = _print_rejected(rejected)
-        _print_groups("unreadable", [RejectedRow(paths[i], None, why) for i, why in bad], "images")
-        print(f"{faults} rows rejected, {len(bad)} images unreadable.")
-        is_clean &= not faults and not bad
-    return _print_selection(select, found) and is_clean
+        bad_images = [RejectedRow(paths[i], None, why) for i, why in bad]
+        _print_groups("unreadable", bad_images, "images")
+        print(f"{len(faults)} rows rejected, {len(bad)} images unreadable.")
+        is_clean &= not faults and (not bad or config.skip_bad_images)
+        if faults and name in needed:
+            stops.append(f"at the first rejected row: {faults[0]}")
+        if not config.skip_bad_images:
+            unreadable.update({row.file: row for row in bad_images})
+    return _print_end(select, found, stops, unreadable) and is_clean
 
 
-def _print_rejected(rows: list[RejectedRow]) -> int:
-    """Prints rows that were left out; returns how many of them are faults."""
+def _print_rejected(rows: list[RejectedRow]) -> list[RejectedRow]:
+    """Prints rows that were left out; returns those of them that are faults."""
     allowed = [row for row in rows if row.is_allowed]
     faults = [row for row in rows if not row.is_allowed]
     _print_groups("rejected", faults, "rows")
     _print_groups("left out", allowed, "rows")
     if allowed:
         print(f"{len(allowed)} rows left out, as the settings want it.")
-    return len(faults)
+    return faults
 
 
 def _print_groups(what: str, rows: list[RejectedRow], unit: str) -> None:
@@ -177,8 +203,15 @@ def _print_groups(what: str, rows: list[RejectedRow], unit: str) -> None:
             print(f"... and {more} more {unit} of this kind, up to {group[-1].place}")
 
 
-def _print_selection(select, found: dict[str, Any]) -> bool:
-    """Prints what a training makes of the splits; whether it would start."""
+def _print_end(select, found: dict[str, Any], stops: list[str], unreadable) -> bool:
+    """Prints what a training makes of the splits; whether it would start.
+
+    Args:
+        select: as `report_splits` has it.
+        found: splits by name, or the error of one that cannot be read.
+        stops: at which rows a training stops.
+        unreadable: images, by path, at which it stops where it reads them.
+    """
 
     def read(name):
         if isinstance(found[name], DatasetError):
@@ -186,8 +219,14 @@ def _print_selection(select, found: dict[str, Any]) -> bool:
         return found[name]
 
     try:
-        print(f"The best network would be selected on the {select(read)}.")
+        parts = select(read)
     except ValueError as error:
         print(f"A training would stop: {error}")
         return False
+    paths = (*parts.train.image_paths, *parts.validation.image_paths)
+    stops += [f"at an unreadable image: {unreadable[path]}" for path in paths if path in unreadable]
+    if stops:
+        print(f"A training would stop {stops[0]}")
+        return False
+    print(f"The best network would be selected on the {parts.selected_on}.")
     return True

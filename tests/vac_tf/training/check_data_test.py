@@ -201,3 +201,37 @@ def test_images_that_look_like_trained_ones_are_counted(config, capsys):
     assert line.startswith("1 of the 2 images") and "test1.png" in line and "train0.png" in line
     (line,) = [line for line in lines if "selects" in line and "look like" in line]
     assert "val2.png" not in line  # But val1, the very picture of train1.
+
+
+def last_line(capsys):
+    return capsys.readouterr().out.splitlines()[-1]
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_row_that_stops_a_training_is_what_the_check_ends_with(config, capsys, split):
+    write(config, split, "image,cat,dog", *(f"{split}{n}.png,{n % 2},{n // 2}" for n in (0, 1, 2)))
+    assert check_data(config)
+    with open(f"{config.data_dir}/{split}.csv", "a") as stream:
+        stream.write(f"{split}0.png,7,0\n")
+    capsys.readouterr()
+    assert not check_data(config)
+    end = f"A training would stop at the first rejected row: {said_by_training(config)}"
+    assert last_line(capsys) == end
+
+
+def test_images_that_are_skipped_stop_nothing(config, capsys):
+    (pathlib.Path(config.data_dir) / "train4.png").write_bytes(b"no image")
+    assert not check_data(config)
+    end = last_line(capsys)
+    assert end.startswith("A training would stop at an unreadable image:") and "train4.png" in end
+    assert check_data(dataclasses.replace(config, skip_bad_images=True))
+    assert last_line(capsys) == "The best network would be selected on the val split."
+
+
+def test_what_no_training_reads_is_a_fault_that_stops_none(config, capsys):
+    (pathlib.Path(config.data_dir) / "test1.png").write_bytes(b"no image")
+    assert not check_data(config)
+    assert last_line(capsys) == "The best network would be selected on the val split."
+    write(config, "val", "image,cat,dog", "val0.png,1,7", "val1.png,0,1")
+    assert not check_data(dataclasses.replace(config, validation_fraction=0.5))
+    assert last_line(capsys).startswith("The best network would be selected on the held-out 0.5")

@@ -32,17 +32,18 @@ def check_saliency_data(config: SaliencyConfig) -> bool:
         DatasetError: when the training split cannot be used at all.
     """
     names = (config.train_split, config.validation_split, evaluation_split_name(config))
-    read = partial(read_saliency_split, config)
+    names = tuple(filter(None, names))
     return report_splits(
         config,
-        filter(None, names),
-        read,
+        names,
+        partial(read_saliency_split, config),
         describe_fixations,
-        partial(_selected_on, config),
+        partial(_check_training, config),
+        names,
     )
 
 
-def _selected_on(config, found):
+def _check_training(config, found):
     folder = RunFolder(config.run_dir)
     if config.run_dir:
         folder.check(config)
@@ -56,7 +57,7 @@ def _selected_on(config, found):
         check_unchanged_targets(
             folder, *(saliency_targets(part, config.grid_size) for part in parts)
         )
-    return splits.selected_on
+    return splits
 
 
 def describe_fixations(split: SaliencySplit) -> str:
