@@ -19,7 +19,6 @@ TINY_NETWORK = ("--backbone=small", "--backbone_weights=none", "--precision=floa
 ANY_DRIFT = "probability:1,mean_probability:1,decisions:1,label_decisions:1,mAP:1,mA:1,F1:1"
 ANY_DRIFT += ",heatmaps:0"
 SHRUNK = {
-    "evaluate.py": ("--threshold_folds=2",),  # A tenth of the images of runs/mine is four.
     # An untrained network and a handful of images: INT8 may change any decision.
     "export_model.py": ("--calibration_images=8", f"--int8_budget={ANY_DRIFT}"),
     "train.py": (*TINY, *TINY_NETWORK, "--image_size=48"),
@@ -65,6 +64,8 @@ def _run(command, folder):
     shrink = SHRUNK.get(program, ())
     if "--folds=5" in arguments:
         shrink = (*shrink, "--folds=2")
+    if "--tune_thresholds" in arguments:
+        shrink = (*shrink, "--threshold_folds=2")  # A tenth of the images of runs/mine is four.
     if any("scale:" in argument for argument in arguments):
         shrink = (*shrink, "--transforms=hflip,scale:32")
     on_scenes = not any(flag.startswith(("--dataset", "--flagfile")) for flag in arguments)

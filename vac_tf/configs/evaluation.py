@@ -6,6 +6,11 @@ from vac_tf.configs.classification import UNKNOWN_POLICIES
 from vac_tf.configs.extensions import IMPORT_HELP
 from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
 
+# Settings of tuning, of tuning or calibrating, and of the page.
+_OF_TUNING = ("threshold_objective", "force_thresholds")
+_OF_FITTING = ("threshold_folds", "threshold_shrinkage")
+_OF_REPORT = ("report_labels", "compare_with")
+
 
 @dataclasses.dataclass(frozen=True)
 class EvaluationConfig:
@@ -109,11 +114,21 @@ class EvaluationConfig:
         check_fields(self)
         if not self.run_dir:
             raise ValueError("run_dir is needed: the folder that train.py wrote.")
+        self._refuse_without(self.tune_thresholds, "--tune_thresholds", *_OF_TUNING)
+        self._refuse_without(self.tunes, "--tune_thresholds or --calibrate", *_OF_FITTING)
+        self._refuse_without(self.report, "the page: leave --noreport out", *_OF_REPORT)
         if self.tta and (self.tunes or self.saliency_run):
             raise ValueError(
                 f"tta {self.tta!r}: thresholds are those of the network alone, as are heatmaps that"
                 " a saliency_run weights; leave tta out to tune, to calibrate or to weight."
             )
+
+    def _refuse_without(self, is_there: bool, needed: str, *names: str):
+        """Refuses settings that would do nothing without another one."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        for name in names:
+            if not is_there and getattr(self, name) != defaults[name]:
+                raise ValueError(f"{name} {getattr(self, name)!r} does nothing without {needed}.")
 
     @property
     def tunes(self) -> bool:

@@ -250,6 +250,28 @@ def test_missing_runs_and_parts_of_runs_are_named(run_dir, tmp_path):
         evaluate(EvaluationConfig(run_dir=run_dir))
 
 
+@pytest.mark.parametrize(
+    ("settings", "needed"),
+    [
+        ({"threshold_objective": "precision:0.9"}, {"tune_thresholds": True}),
+        ({"force_thresholds": True}, {"tune_thresholds": True}),
+        (
+            {"calibrate": "platt", "threshold_objective": "precision:0.9"},
+            {"tune_thresholds": True},
+        ),
+        ({"threshold_folds": 3}, {"calibrate": "platt"}),
+        ({"threshold_shrinkage": 0.0}, {"calibrate": "temperature"}),
+        ({"report": False, "compare_with": "other"}, {"report": True}),
+        ({"report": False, "report_labels": "cat"}, {"report": True}),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(settings, needed):
+    name = list(settings)[-1]
+    with pytest.raises(ValueError, match=rf"{name} .* does nothing without .*{list(needed)[0]}"):
+        EvaluationConfig(run_dir="run", **settings)
+    EvaluationConfig(run_dir="run", **settings | needed)
+
+
 def test_unknown_split_is_refused(run_dir):
     with pytest.raises(DatasetError, match="Unknown split 'tset'"):
         evaluate(EvaluationConfig(run_dir=run_dir, split="tset"))
