@@ -9,7 +9,7 @@ import pytest
 from tests.export.encoded_images import encode, photograph
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.evaluation import EvaluationConfig
-from vac_tf.datasets import DatasetError, read_split
+from vac_tf.datasets import DatasetError, UnknownSplitError, read_split
 from vac_tf.datasets.run_splits import read_named_split, read_run_splits
 from vac_tf.evaluation.run_thresholds import check_tuning
 from vac_tf.evaluation.seen_images import seen_images, shared_images
@@ -57,6 +57,25 @@ def test_the_column_is_no_label_and_parts_the_people(config):
 def test_a_table_of_its_own_parts_them_alike(config):
     wanted = read_run_splits(config).validation.image_paths
     assert read_run_splits(with_file(config)).validation.image_paths == wanted
+
+
+def test_a_table_of_its_own_lies_beside_one_of_all_splits(config, tmp_path):
+    wanted = read_run_splits(config).validation.image_paths
+    rows = [
+        f"{number}.png,{'train' if number < 40 else 'test'},{number % 2}" for number in range(42)
+    ]
+    (tmp_path / "all.csv").write_text("\n".join(["image,split,cat", *rows]) + "\n")
+    for name in ("train.csv", "test.csv"):
+        (tmp_path / name).unlink()
+    (tmp_path / "index.csv").write_text(",cat\n0,1\n")  # As of another program.
+    config = dataclasses.replace(with_file(config), ignore_columns="")
+    assert read_run_splits(config).validation.image_paths == wanted
+    assert len(read_named_split(config, "test")) == 2
+    with pytest.raises(UnknownSplitError, match="Unknown split 'val' in .*all.csv"):
+        read_named_split(config, "val")
+    (tmp_path / "more.csv").write_text("image,split,cat\n0.png,val,1\n")
+    with pytest.raises(UnknownSplitError, match="nor one table with a `split` column"):
+        read_named_split(config, "val")
 
 
 def test_json_lines_have_a_key(config, tmp_path):

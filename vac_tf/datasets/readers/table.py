@@ -54,7 +54,8 @@ def read_table(
     """Reads one split of a dataset given as tables.
 
     The table is `data_dir/SPLIT.csv`, `.tsv` or `.parquet`, or one table with a `split` column:
-    `data_dir` itself when it is a file, else the only table in the folder. Columns:
+    `data_dir` itself when it is a file, else the only table in the folder, or the only one of
+    images and splits. Columns:
 
     * `image` (or `path`, `file_name`, `filename`, the first that exists): path of the image,
       absolute or relative to the table's folder;
@@ -177,10 +178,22 @@ def _find_table(data_dir: Path, split: str) -> tuple[Path, list[Path]]:
         raise DatasetError(f"Both {named[0]} and {named[1]} exist. Keep one of them.")
     if len(tables) == 1 and "split" in column_names(tables[0]):
         return tables[0], tables
+    # Beside it may lie a table of groups (--group_file), say.
+    of_splits = [path for path in tables if _has_images_and_splits(path)]
+    if len(of_splits) == 1:
+        return of_splits[0], of_splits
     raise UnknownSplitError(
         f"Unknown split {split!r} in {data_dir}: there is no table {split} ({_KINDS}), nor one"
         f" table with a `split` column. Found: {', '.join(path.name for path in tables)}."
     )
+
+
+def _has_images_and_splits(table: Path) -> bool:
+    try:
+        columns = column_names(table)
+    except DatasetError:  # Of a file that is perhaps none of the dataset.
+        return False
+    return "split" in columns and any(name in columns for name in IMAGE_COLUMNS)
 
 
 def _image_column(file: Path, columns: list[str]) -> str:
