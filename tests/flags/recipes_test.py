@@ -75,6 +75,7 @@ def test_recipe_parses_into_a_valid_config(name):
     }
     assert config.image_size % get_backbone(config.backbone).stride == 0
     assert config.augment_mode == "random" or config.augment
+    assert not (config.paper_protocol and config.validation_fraction)
     assert not config.run_dir, "The run folder is the user's choice."
 
 

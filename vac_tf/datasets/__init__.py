@@ -87,6 +87,11 @@ def register_dataset(
     DATASETS[name] = test_split
 
 
+def datasets_with(option: str) -> list[str]:
+    """The names of the datasets whose readers have an option of `read_split`."""
+    return [name for name, (_, options) in _READERS.items() if option in options]
+
+
 def read_split(
     name: str,
     data_dir: str | os.PathLike,

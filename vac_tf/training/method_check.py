@@ -13,6 +13,7 @@ from vac_tf.configs.label_groups.reading import check_label_groups
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.saliency import SaliencyConfig
 from vac_tf.configs.training.dual_stream import DUAL_STREAM_SETTINGS
+from vac_tf.datasets import datasets_with
 from vac_tf.geometry.transforms import Scaling, Translation, parse_transforms, parse_weights
 from vac_tf.inputs.augmentation.specification import parse_layers
 from vac_tf.losses.consistency import get_form
@@ -27,6 +28,15 @@ from vac_tf.training.dual_stream.given_runs import check_saliency_run
 from vac_tf.training.fine_tuning.start_from_run import check_init_run
 from vac_tf.training.step.classification_loss import check_loss
 
+# Settings of some readers -> what these call them.
+_READER_SETTINGS = {"soft_labels": "soft_labels", "weight_column": "weight_column"}
+_READER_SETTINGS |= {"label_columns": "label_columns", "ignore_columns": "ignore_columns"}
+_READER_SETTINGS |= {"repeated_images": "repeated_images", "label_separator": "label_separator"}
+_READER_SETTINGS |= {"rap_partition": "partition"}
+# Settings that do nothing without another one.
+_NEEDED = {"cache_content": "cache", "cache_dir": "cache", "augment_mode": "augment"}
+_NEEDED |= {"synchronized_batch_norm": "strategy"}
+
 
 def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | None = None) -> None:
     """Checks sizes, warm-up, loss, transforms, weights, pairs, augmentation and backbone of a run.
@@ -40,14 +50,16 @@ def check_method(config: TrainConfig, strides: dict[str | keras.Model, int] | No
             consistency that do not fit each other, a transform that changes nothing, an image
             smaller than a heatmap cell, a warm-up longer than the run, a translation that is no
             multiple of the stride, augmentation by scaling together with transforms, a saliency run
-            that does not fit, settings of another loss, of a teacher without one, or of a
-            dual-stream training in that of a classifier, or backbone weights that are not there.
+            that does not fit, settings of another loss, of another dataset, of a teacher without
+            one, or of a dual-stream training in that of a classifier, settings that would do
+            nothing, or backbone weights that are not there.
     """
     strides = strides or _strides(config.backbones)
     _check_size_and_warmup(config, strides)
     check_loss(config)
     check_label_groups(config.label_groups)
-    _check_table_settings(config)
+    _check_reader_settings(config)
+    _refuse_idle_settings(config)
     transforms = parse_transforms(config.transforms, config.resize_kernel)
     _check_consistency(config, transforms)
     augmentation = parse_transforms(config.augment, config.resize_kernel)
@@ -87,16 +99,45 @@ def begins_with(config: TrainConfig, start: str) -> bool:
 
     One that has weights of its own, which are loaded later, may do without where `start` is gone.
     """
-    has_begun = bool(config.run_dir) and RunFolder(config.run_dir).has_state()
-    return bool(start) and (os.path.isdir(start) or not has_begun)
+    return bool(start) and (os.path.isdir(start) or not _has_begun(config))
 
 
-def _check_table_settings(config):
-    for name in ("soft_labels", "weight_column"):
-        if getattr(config, name) and config.dataset != "table":
+def _has_begun(config):
+    return bool(config.run_dir) and RunFolder(config.run_dir).has_state()
+
+
+def _given(config, names):
+    """Those of the names whose setting is not the default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    return [name for name in names if name in defaults and getattr(config, name) != defaults[name]]
+
+
+def _refuse_idle_settings(config):
+    """Of a run that has begun they are left alone: earlier versions took them."""
+    if _has_begun(config):
+        return
+    others = _given(config, _NEEDED.values())
+    for name in _given(config, _NEEDED):
+        if _NEEDED[name] not in others:
             raise ValueError(
-                f"{name} is a setting of --dataset=table, got dataset {config.dataset!r}: leave it"
-                " out, or write the labels as a table."
+                f"{name} {getattr(config, name)!r} does nothing without --{_NEEDED[name]}: add that"
+                f" or leave --{name} out."
+            )
+    if len(_given(config, ("paper_protocol", "validation_fraction"))) == 2:
+        raise ValueError(
+            f"validation_fraction {config.validation_fraction:g} does nothing with paper_protocol,"
+            " which selects on the test split: add --nopaper_protocol to hold images out, or leave"
+            " --validation_fraction out."
+        )
+
+
+def _check_reader_settings(config):
+    for name in () if _has_begun(config) else _given(config, _READER_SETTINGS):
+        known = datasets_with(_READER_SETTINGS[name])
+        if config.dataset not in known:
+            raise ValueError(
+                f"{name} is a setting of --dataset={' or '.join(known)}, got dataset"
+                f" {config.dataset!r}: leave it out, or write the labels as a table."
             )
     if config.weight_column and parse_layers(config.augment_layers).of_batch:
         raise ValueError(
@@ -108,6 +149,7 @@ def _check_table_settings(config):
 def check_saliency_method(config: SaliencyConfig) -> None:
     """Checks losses, sizes, warm-up and weights of a saliency run; ValueError for what fails."""
     parse_losses(config.losses)
+    _refuse_idle_settings(config)
     check_size_and_warmup(config, (config.backbone,))
     check_backbone_weights(config.backbone, config.backbone_weights)
 

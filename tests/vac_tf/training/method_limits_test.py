@@ -1,9 +1,13 @@
 """Settings that no network can work with are refused before a run folder is claimed."""
 
+import os
+
 import pytest
 
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.saliency import SaliencyConfig
+from vac_tf.runs.folder import RunFolder
+from vac_tf.training.dual_stream.phases import phase_config
 from vac_tf.training.method_check import check_method
 from vac_tf.training.run import run
 from vac_tf.training.saliency.run import run_saliency
@@ -53,12 +57,55 @@ def test_what_leaves_nothing_to_learn_is_refused(changes, message):
         check_method(TrainConfig(run_dir="run", **changes))
 
 
+OF_COCO = {"dataset": "coco", "data_dir": "coco"}
+PAPER = {"paper_protocol": True}
+
+
+@pytest.mark.parametrize(
+    "settings, idle, other",
+    [
+        ({}, {"cache_content": "inputs"}, {"cache": "memory"}),
+        ({}, {"cache_dir": "kept"}, {"cache": "disk"}),
+        ({}, {"augment_mode": "union"}, {"augment": "hflip"}),
+        ({}, {"synchronized_batch_norm": True}, {"strategy": "mirrored"}),
+        (OF_COCO | PAPER, {"validation_fraction": 0.1}, {"paper_protocol": False}),
+        (OF_COCO, {"label_columns": "cat,dog"}, {"dataset": "hf"}),
+        (OF_COCO, {"ignore_columns": "width"}, {"dataset": "table"}),
+        (OF_COCO, {"repeated_images": "error"}, {"dataset": "table"}),
+        (OF_COCO, {"label_separator": ";"}, {"dataset": "table"}),
+        (OF_COCO, {"rap_partition": 2}, {"dataset": "rap"}),
+    ],
+)
+def test_a_setting_that_would_do_nothing_is_refused(settings, idle, other, tmp_path):
+    settings = {"run_dir": str(tmp_path / "run")} | settings | idle
+    ((name, _),) = idle.items()
+    ((needed, value),) = other.items()
+    with pytest.raises(ValueError, match=f"{name} .*{value if needed == 'dataset' else needed}"):
+        check_method(TrainConfig(**settings))
+    check_method(TrainConfig(**settings | other))
+
+
+def test_a_run_that_began_with_settings_that_do_nothing_is_read_and_goes_on(tmp_path):
+    """Earlier versions took them."""
+    idle = OF_COCO | PAPER | {"validation_fraction": 0.1, "label_columns": "cat"}
+    config = TrainConfig(run_dir=str(tmp_path / "run"), **idle, synchronized_batch_norm=True)
+    folder = RunFolder(config.run_dir)
+    folder.claim(config)
+    assert folder.read_config() == config
+    with pytest.raises(ValueError, match="label_columns is a setting of"):
+        check_method(config)
+    os.mkdir(os.path.dirname(folder.state_file))
+    open(folder.state_file, "wb").close()
+    check_method(config)
+
+
 @pytest.mark.parametrize(
     "changes, message",
     [
         ({"image_size": 1}, "image_size 1 is less than one heatmap cell"),
         ({"warmup_epochs": 11.0}, "warmup_epochs 11 is longer than the run of 10 epochs"),
         ({"backbone_weights": "absent.keras"}, "'absent.keras' not found"),
+        ({"cache_content": "inputs"}, "cache_content 'inputs' does nothing without --cache"),
     ],
 )
 def test_a_saliency_training_is_checked_before_its_folder_is_claimed(changes, message, tmp_path):
@@ -97,3 +144,11 @@ def test_a_step_beyond_the_memory_claims_no_folder(tmp_path, tiny_backbone, monk
     with pytest.raises(ValueError, match=message):
         run(config)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_phases_of_a_dual_stream_training_share_a_cache_where_there_is_one():
+    for cache, folder in (("disk", os.path.join("run", "image_cache")), ("none", "")):
+        config = TrainConfig(run_dir="run", model="dual_stream", cache=cache)
+        phases = [phase_config(config, phase) for phase in ("1a", "1b", "2", "3")]
+        assert {phase.cache_dir for phase in phases} == {folder}
+        check_method(phases[0])

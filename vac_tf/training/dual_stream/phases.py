@@ -101,8 +101,9 @@ def phase_config(config: TrainConfig, phase: str) -> TrainConfig:
     shared = {
         "run_dir": phase_dir(config, phase),
         "split_seed": config.held_out_seed,
-        "cache_dir": config.cache_dir or os.path.join(config.run_dir, "image_cache"),
     }
+    if config.cache == "disk":
+        shared["cache_dir"] = config.cache_dir or os.path.join(config.run_dir, "image_cache")
     if phase in ("2", "3"):
         epochs, rate = (
             getattr(config, f"phase{phase}_{name}") for name in ("epochs", "learning_rate")
