@@ -4,18 +4,7 @@ import dataclasses
 
 from export.config_fields import check_choices, check_finite, check_needed, setting
 from export.files.read_limits import ReadLimits
-from export.scoring.config_checks import (
-    STANDARD_OUTPUT,
-    check_columns,
-    check_drift,
-    check_engine,
-    check_jobs,
-    check_only_new,
-    check_ranges,
-    check_retry,
-    check_send_uncertain,
-    check_stream,
-)
+from export.scoring.config_checks import STANDARD_OUTPUT, check_flags, check_jobs
 from export.scoring.engine.shard import Shard
 from export.scoring.runtime.device_choice import DeviceChoice
 from export.scoring.runtime.host_limits import available_cores, available_memory
@@ -253,14 +242,7 @@ class ScoringConfig:
         check_finite(self)
         Shard.parse(self.shard)  # A fault of the flags, whatever the files are.
         DeviceChoice.parse(self.devices).check(self.providers)
-        check_ranges(self)
-        check_engine(self)
-        check_retry(self)
-        check_stream(self)
-        check_columns(self)
-        check_only_new(self)
-        check_drift(self)
-        check_send_uncertain(self)
+        check_flags(self)
 
     @property
     def is_stream(self) -> bool:

@@ -1,5 +1,6 @@
 """Which flags of score.py go together."""
 
+import dataclasses
 import re
 from typing import Any
 
@@ -9,6 +10,54 @@ STANDARD_OUTPUT = "-"  # Also of --images: the standard input.
 _LARGEST_BATCH = 2**20  # Larger ones are slips of the keyboard.
 # Each is a job of its own; without any of them score.py scores all images.
 _MODES = ("doctor", "describe", "benchmark", "merge", "retry_errors", "convert")
+# Flag -> those without any of which it does nothing.
+_OWNERS = {
+    "ledger": ("only_new",),
+    "uncertain_by": ("send_uncertain",),
+    "image_prefix": ("convert=label_studio", "send_uncertain"),
+    **dict.fromkeys(
+        ("heatmap_labels", "heatmap_margin"),
+        ("heatmaps=peaks", "heatmaps=maps", "heatmaps=overlays"),
+    ),
+    "metrics_host": ("metrics_port",),
+    **dict.fromkeys(("benchmark_images", "memory_limit_mb"), ("benchmark",)),
+    **dict.fromkeys(
+        ("ray_address", "ray_actors", "ray_cpus_per_actor", "ray_gpus_per_actor"), ("engine=ray",)
+    ),
+}
+
+
+def check_flags(config: Any) -> None:
+    """Raises ValueError for flags out of range, that contradict each other, or that do nothing."""
+    for check in (
+        check_ranges,
+        check_engine,
+        check_retry,
+        check_stream,
+        check_columns,
+        check_only_new,
+        check_drift,
+        check_send_uncertain,
+        check_owners,
+    ):
+        check(config)
+
+
+def check_owners(config: Any) -> None:
+    """Raises ValueError for a flag that does nothing without another, which is not given."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    for name, owners in _OWNERS.items():
+        if getattr(config, name) != defaults[name] and not any(
+            _is_given(config, owner) for owner in owners
+        ):
+            raise ValueError(
+                f"--{name} does nothing without --{' or --'.join(owners)}. Give both, or neither."
+            )
+
+
+def _is_given(config: Any, owner: str) -> bool:
+    name, _, value = owner.partition("=")
+    return getattr(config, name) == value if value else bool(getattr(config, name))
 
 
 def check_jobs(config: Any) -> None:
@@ -87,8 +136,6 @@ def check_columns(config: Any) -> None:
 
 def check_only_new(config: Any) -> None:
     """Raises ValueError for what a job of new pictures cannot be."""
-    if config.ledger and not config.only_new:
-        raise ValueError("--ledger is of jobs with --only_new. Give both, or neither.")
     if not config.only_new:
         return
     wrong = [name for name in ("shard", "overwrite") if getattr(config, name)]

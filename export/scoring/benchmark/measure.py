@@ -22,7 +22,7 @@ from export.scoring.benchmark.steps import (
     measure_reading,
     measure_rows,
 )
-from export.scoring.config import ScoringConfig
+from export.scoring.config import THIS_HOST, ScoringConfig
 from export.scoring.decoding.batch_loader import BatchLoader, LoadedBatch, open_loader
 from export.scoring.decoding.loading import LoadedInput, load
 from export.scoring.engine.batch import stack_inputs
@@ -127,9 +127,9 @@ class Benchmark:
             batch_size=setting.batch_size,
             decoders=setting.decoders,
             output=output,
-            benchmark=False,
             metrics_file="",
             metrics_port=0,
+            metrics_host=THIS_HOST,
         )
         return SampleJob(config, self._open(), self._inputs, self._source.has_boxes)
 

@@ -59,6 +59,36 @@ def test_devices_that_can_be():
         assert ScoringConfig(**PATHS, devices=devices, providers=providers).devices == devices
 
 
+@pytest.mark.parametrize(
+    "name, value, owner",
+    [
+        ("ledger", "days", {"only_new": True}),
+        ("uncertain_by", "stability", {"send_uncertain": 2}),
+        ("image_prefix", "https://host/", {"send_uncertain": 2}),
+        ("image_prefix", "https://host/", {"convert": "label_studio"}),
+        ("heatmap_labels", "cat", {"heatmaps": "peaks"}),
+        ("heatmap_margin", 0.1, {"heatmaps": "overlays"}),
+        ("metrics_host", "0.0.0.0", {"metrics_port": 9100}),
+        ("benchmark_images", 32, {"benchmark": True}),
+        ("memory_limit_mb", 512, {"benchmark": True}),
+        ("ray_address", "auto", {"engine": "ray"}),
+        ("ray_actors", 3, {"engine": "ray"}),
+        ("ray_cpus_per_actor", 2.0, {"engine": "ray"}),
+        ("ray_gpus_per_actor", 1.0, {"engine": "ray"}),
+    ],
+)
+def test_a_flag_that_does_nothing_without_another_is_refused(name, value, owner):
+    assert getattr(ScoringConfig(**(PATHS | owner), **{name: value}), name) == value
+    (needed,) = owner
+    with pytest.raises(ValueError, match=f"^--{name} does nothing without .*--{needed}.*Give both"):
+        ScoringConfig(**PATHS, **{name: value})
+
+
+def test_image_prefix_is_of_label_studio_alone():
+    with pytest.raises(ValueError, match="--image_prefix does nothing"):
+        ScoringConfig(**PATHS, convert="fiftyone", image_prefix="https://host/")
+
+
 def parse(*arguments):
     values = absl_flags.FlagValues()
     scoring.define(values)

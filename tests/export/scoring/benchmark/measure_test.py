@@ -79,6 +79,8 @@ def test_it_measures_the_job_of_the_flags(flags, tmp_path, monkeypatch, no_trial
         heatmaps="overlays",
         logits=True,
         devices="cpu:2",
+        metrics_port=9100,  # Of the job, not of its benchmark.
+        metrics_host="0.0.0.0",
     )
     found = benchmark(config)
     assert "CPUExecutionProvider on 2 devices" in str(found)

@@ -353,7 +353,7 @@ def test_images_by_url_and_a_missing_model_are_refused(job, outputs, tmp_path):
         ({"output": "-"}, "--output=- does not go with --only_new"),
         ({"merge": True}, "--merge does not go with --only_new"),
         ({"retry_errors": "all"}, "--retry_errors does not go with --only_new"),
-        ({"only_new": False, "ledger": "here"}, "--ledger is of jobs with --only_new"),
+        ({"only_new": False, "ledger": "here"}, "--ledger does nothing without --only_new"),
     ],
 )
 def test_flags_that_exclude_each_other_are_refused(changes, message):
