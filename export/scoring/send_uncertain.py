@@ -10,6 +10,7 @@ from export.files.atomic_file import replace_file
 from export.images.image_header import ImageError
 from export.scoring.config import ScoringConfig
 from export.scoring.engine.finished_output import read_manifest
+from export.scoring.engine.job_record import START_SETTING
 from export.scoring.output.annotation_formats import (
     BoxedTask,
     PercentBox,
@@ -73,6 +74,7 @@ def send_uncertain(config: ScoringConfig) -> SentReport:
             manifest.job.settings["model_sha256"],
             config.uncertain_by,
             config.image_prefix,
+            config.image_root or manifest.job.settings.get(START_SETTING, ""),
         ),
     }
     for name, texts in pieces.items():

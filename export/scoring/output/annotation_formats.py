@@ -43,7 +43,8 @@ def _classification(label: int, probability: float | None) -> dict[str, Any]:
 
 
 def _absolute(image: str, image_root: str) -> str:
-    return image if is_url(image) else os.path.abspath(os.path.join(image_root, image))
+    path = image if is_url(image) else os.path.join(image_root, image)
+    return path if is_url(path) else os.path.abspath(path)
 
 
 def label_studio_tasks(
@@ -121,24 +122,29 @@ class BoxedTask:
 
 
 def label_studio_box_tasks(
-    tasks: Sequence[BoxedTask], model_sha256: str, measure: str, image_prefix: str
+    tasks: Sequence[BoxedTask],
+    model_sha256: str,
+    measure: str,
+    image_prefix: str,
+    image_root: str,
 ) -> Iterator[str]:
     """Pieces of a JSON file of Label Studio tasks, whose prediction has labels and boxes.
 
     `data` holds, beside the image's URL, what a reader of the labelled export needs: `path`, the
-    image as the job was given it, and what was asked with which model.
+    image's absolute path wherever the export is put, and what was asked with which model.
 
     Args:
         tasks: The pictures.
         model_sha256: Hash of the model file.
         measure: Of certainty: `margin` or `stability`.
         image_prefix: As for `label_studio_tasks`.
+        image_root: As for `fiftyone_labels`.
     """
     yield "["
     for place, task in enumerate(tasks):
         data = {
             _IMAGE: _url(task.image, image_prefix),
-            "path": task.image,
+            "path": _absolute(task.image, image_root),
             "least_certain": task.label,
             measure: round(task.certainty, 6),
             "model_sha256": model_sha256,

@@ -109,7 +109,7 @@ def test_an_image_that_is_there_several_times_is_one_task(job, tmp_path):
     names = [name for name in COLOURS for _ in range(3)]
     (tmp_path / "list.txt").write_text("".join(f"photos/{name}\n" for name in names))
     tasks, _ = run(job | {"images": str(tmp_path / "list.txt")}, tmp_path / "s.jsonl", 5)
-    assert [task["data"]["path"] for task in tasks] == [f"photos/{n}" for n in list(COLOURS)[:5]]
+    assert [task["data"]["image"] for task in tasks] == [f"photos/{n}" for n in list(COLOURS)[:5]]
 
 
 def test_of_labels_that_exclude_each_other_the_next_decision_counts(job, tmp_path):
@@ -227,10 +227,17 @@ def labelled(tasks):
     return exported
 
 
+@pytest.mark.parametrize("images", ["", "photos", "list.txt", "photos/*.png"])
 @pytest.mark.parametrize("prefix", ["", "/data/local-files/?d=", "https://host/"])
-def test_what_was_sent_comes_back_labelled_with_its_provenance(job, folder, tmp_path, prefix):
+def test_what_was_sent_comes_back_labelled_with_its_provenance(
+    job, folder, tmp_path, monkeypatch, prefix, images
+):
+    (tmp_path / "list.txt").write_text("".join(f"photos/{name}\n" for name in COLOURS))
+    monkeypatch.chdir(tmp_path)
     output = tmp_path / "s.parquet"
-    tasks, _ = run(job, output, 4, image_prefix=prefix)
+    changes = {"images": images} if images else {}  # The absolute folder.
+    tasks, _ = run(job, output, 4, image_prefix=prefix, **changes)
+    monkeypatch.chdir("/")
     (tmp_path / "labelled").mkdir()
     (tmp_path / "labelled/train.json").write_text(json.dumps(labelled(tasks)))
     shutil.copy(uncertain_file(str(output), ".labels.txt"), tmp_path / "labelled/labels.txt")
