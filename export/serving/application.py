@@ -77,7 +77,7 @@ def make_application(
         }
 
     refusals = {code: {"model": Refused} for code in (408, 429, 503)}
-    failed = {code: {"model": Answer | Refused} for code in (413, 415, 422)}
+    failed = {code: {"model": Answer | Refused} for code in (413, 415, 422, 500)}
 
     @app.post(
         "/score",

@@ -41,7 +41,8 @@ class TrainConfig(
     validation_split: str = setting("val", "Split that selects the best network.")
     validation_fraction: float = setting(
         0.0,
-        "Hold out this fraction of the training images (by image) instead of --validation_split.",
+        "Hold out this fraction of the training images (whole images where rows are boxes, whole"
+        " groups with --group_column) instead of --validation_split.",
         at_least=0,
         below=1,
     )
@@ -62,8 +63,9 @@ class TrainConfig(
     )
     group_column: str = setting(
         "",
-        "Column (key of jsonl and webdataset; person of peta) of the person, video or patient of"
-        " each image: no group is both in training and in what --validation_fraction holds out.",
+        "Column (of hf, too; key of jsonl and webdataset; person of peta) of the person, video or"
+        " patient of each image: no group is both in training and in what --validation_fraction"
+        " holds out.",
     )
     group_file: str = setting(
         "",

@@ -21,8 +21,9 @@ class EvaluationConfig:
     split: str = setting(
         "",
         "Split to evaluate on, as --train_split names splits; or validation_part, the images that"
-        " selected the best network. Default: the split that papers report on (test; val of coco);"
-        " to tune and to calibrate: validation_part.",
+        " selected the best network; of a run of --folds also out_of_fold, the images of the fold"
+        " that it was trained without. Default: the split that papers report on (test; val of"
+        " coco); to tune and to calibrate: validation_part.",
     )
     dataset: str = setting(
         "", "Dataset format of other data than the run's (default: as the run's config says)."

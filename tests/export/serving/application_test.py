@@ -12,6 +12,7 @@ from PIL import Image
 
 from export.scoring.config import ScoringConfig
 from export.scoring.job import score
+from export.serving.refusals import code_of
 from tests.export.encoded_images import encode, good_images, huge_images, refused_images
 from tests.export.onnx_models import LABELS, description, write_channel_mean_model
 from tests.export.serving.small_server import multipart, running
@@ -218,6 +219,9 @@ def test_the_page_shows_every_path_and_what_a_body_may_be(client):
     assert set(paths) == {"/score", "/model", "/healthz", "/readyz", "/metrics"}
     kinds = paths["/score"]["post"]["requestBody"]["content"]
     assert set(kinds) == {"image/*", "multipart/form-data", "application/json"}
+    statuses = ("ok", "unreadable", "unsupported", "too_large", "out_of_memory", "not_finite")
+    codes = {str(code_of([status])) for status in statuses}
+    assert codes <= set(paths["/score"]["post"]["responses"])
 
 
 def test_the_model_is_described(client):
