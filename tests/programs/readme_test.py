@@ -1,11 +1,16 @@
 """What README and the pages promise; their commands run in `journey_test.py`."""
 
+import dataclasses
 import re
 
 from tests.programs.documentation import commands, page, run_example
 from tools.python_imports import REPOSITORY
+from vac_tf.configs.classification import TrainConfig
+from vac_tf.configs.saliency import SaliencyConfig
+from vac_tf.runs.changed_settings import SETTINGS_AGAINST_DIVERGENCE, changed_settings
 
 MOST_LINES = 130
+TRAINING = "docs/training.md"
 PAGES = sorted(path.relative_to(REPOSITORY).as_posix() for path in REPOSITORY.glob("docs/*.md"))
 
 
@@ -33,6 +38,18 @@ def test_every_page_is_reached_from_readme():
     assert len(PAGES) > 5
     for name in PAGES:
         assert f"({name})" in page("README.md"), name
+
+
+def test_the_page_lists_the_flags_that_may_differ_when_a_run_goes_on():
+    fields = (*dataclasses.fields(TrainConfig), *dataclasses.fields(SaliencyConfig))
+    free = {
+        field.metadata["flag"] or field.name
+        for field in fields
+        if not changed_settings({field.name: 0}, {field.name: 1})
+    }
+    (told,) = re.findall(r"Which flags may differ(.*?)Any other flag", page(TRAINING), re.DOTALL)
+    ends = {"epochs", "early_stopping_epochs"}
+    assert set(re.findall(r"`--(\w+)`", told)) == free | ends | SETTINGS_AGAINST_DIVERGENCE
 
 
 def test_library_example_runs_as_printed():
