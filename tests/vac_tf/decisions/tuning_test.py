@@ -215,3 +215,12 @@ def test_decision_metrics_are_those_of_the_evaluation():
     del expected["mAP"]
     alarms = np.mean((probabilities > 0.5)[~np.isnan(labels)])
     assert found == {**expected, "alarm_rate": pytest.approx(alarms)}
+
+
+@pytest.mark.parametrize("value, has_oracle", [(0.0, False), (np.nan, False), (1.0, True)])
+def test_without_a_positive_there_is_no_best_rule(value, has_oracle):
+    labels, logits = np.full((6, 2), value), np.zeros((6, 2), np.float32)
+    calibration = Calibration.identity(2, ())
+    objective = parse_objective("f1")
+    found = measure_rule(labels, logits, calibration, np.full(2, 0.5), objective, 0.5)
+    assert ("oracle" in found["comparison"]) == has_oracle

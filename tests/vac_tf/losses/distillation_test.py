@@ -150,3 +150,10 @@ def test_batches_of_unknown_size_have_the_same_loss():
     np.testing.assert_allclose(
         of_any_batch(teacher, MAPS), heatmaps_distillation(teacher, MAPS), rtol=1e-6
     )
+
+
+def test_the_temperature_is_one_unless_told_otherwise():
+    teacher, student = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    np.testing.assert_array_equal(
+        logits_distillation(teacher, student), logits_distillation(teacher, student, 1.0)
+    )

@@ -57,6 +57,22 @@ def test_a_label_alone_with_none_would_have_the_sigmoid_cross_entropy():
     np.testing.assert_allclose(cost(LABELS, groups=alone), expected, rtol=1e-5)
 
 
+def test_a_short_group_is_not_changed_by_a_longer_one_beside_it():
+    short = LabelGroup("size", (3, 6))
+    longer = LabelGroup("colour", (0, 1, 2, 4, 5), at_most_one=True)
+    labels = np.zeros_like(LABELS)
+    labels[range(6), [3, 6, 6, 3, 6, 3]] = 1.0
+    labels[range(6), [0, 1, 2, 4, 5, 0]] = 1.0
+    both = cost(labels, groups=(short, longer))
+    apart = cost(labels, groups=(short,)) + cost(labels, groups=(longer,))
+    np.testing.assert_allclose(both, apart, rtol=1e-5)
+    found = grouped_probabilities(LOGITS, (short, longer)).numpy()
+    expected = scipy.special.softmax(LOGITS[:, [3, 6]], axis=1)
+    np.testing.assert_allclose(found[:, [3, 6]], expected, rtol=1e-5)
+    with_none = scipy.special.softmax(np.pad(LOGITS[:, [0, 1, 2, 4, 5]], ((0, 0), (0, 1))), axis=1)
+    np.testing.assert_allclose(found[:, [0, 1, 2, 4, 5]], with_none[:, :5], rtol=1e-5)
+
+
 def test_costs_of_groups_add_up():
     np.testing.assert_allclose(
         cost(LABELS), cost(LABELS, groups=(AGE,)) + cost(LABELS, groups=(COLOUR,)), rtol=1e-6

@@ -151,6 +151,7 @@ MAPS = random_heatmaps(2, 3, 3, 4)
         (MAPS, MAPS[..., :3], None, "same images and labels"),
         (MAPS[0], MAPS[0], None, r"\[N, h, w, L\]"),
         (MAPS[0], MAPS, None, r"\[N, h, w, L\]"),
+        (MAPS[None], MAPS[None], None, r"\[N, h, w, L\]"),
         (MAPS, MAPS[0], None, r"\[N, h, w, L\]"),
         (MAPS[:0], MAPS[:0], None, r"\(0, 3, 3, 4\)"),
         (MAPS, MAPS, np.ones((2, 3)), r"mask of shape \(2, 3\)"),

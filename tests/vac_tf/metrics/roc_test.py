@@ -43,6 +43,8 @@ def test_is_undefined_without_both_kinds_and_chance_for_constant_scores():
     assert roc_auc([True, True], [0.1, 0.2]) is None
     assert roc_auc([], []) is None
     assert roc_auc([True, False, False], [1, 1, 1]) == 0.5
+    with pytest.raises(ValueError, match="two vectors"):
+        roc_auc(True, 0.5)
     with pytest.raises(ValueError, match="not finite"):
         roc_auc([True, False], [np.nan, 0.0])
 
