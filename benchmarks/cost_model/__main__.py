@@ -134,6 +134,7 @@ def main(_) -> None:
     settings = flags.FLAGS
     if len(set(settings.counts)) < 3:
         raise app.UsageError(f"--counts={','.join(settings.counts)}: three numbers at least.")
+    Path(settings.output).parent.mkdir(parents=True, exist_ok=True)
     print(f"load of the machine at the start: {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
     steps, programs = measure_steps(settings), measure_programs(settings)
     print_paper(settings, steps, programs)

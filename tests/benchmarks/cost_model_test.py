@@ -121,7 +121,7 @@ def test_a_program_that_fails_says_what_it_printed():
 
 @pytest.mark.slow
 def test_the_program_measures_prints_and_writes(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.cost_model", f"--output={tmp_path / 'cost.json'}"]
+    command = [sys.executable, "-m", "benchmarks.cost_model", f"--output={tmp_path}/new/cost.json"]
     command += ["--counts=20,40,80", "--picture=64,48", "--image_size=32", "--batch_size=4"]
     # train.py makes the run of both.
     command += ["--steps=1", "--rounds=1", "--program=evaluate.py", "--program=score.py"]
@@ -129,7 +129,7 @@ def test_the_program_measures_prints_and_writes(tmp_path):
     # So few images take less than the start of the programs.
     assert done.returncode == 1 and "evaluate.py: " in done.stderr, done.stderr
     assert done.stderr.count("give larger --counts") == 2
-    found = json.loads((tmp_path / "cost.json").read_text())
+    found = json.loads((tmp_path / "new" / "cost.json").read_text())
     assert {(step["views"], step["labels"]) for step in found["steps"]} >= {(1, 14), (4, 14)}
     assert all(step["trained"]["processor_ms"] > 0 for step in found["steps"])
     assert set(found["programs"]) == {"evaluate.py", "score.py"}

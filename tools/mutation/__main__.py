@@ -48,6 +48,8 @@ def main() -> int:
     if not drawn:
         return 0
 
+    if options.output:
+        Path(options.output).parent.mkdir(parents=True, exist_ok=True)
     start, records = time.monotonic(), []
     durations = _durations(paths, settings, options)
     try:
