@@ -135,9 +135,10 @@ def _check_reader_settings(config):
     for name in () if _has_begun(config) else _given(config, _READER_SETTINGS):
         known = datasets_with(_READER_SETTINGS[name])
         if config.dataset not in known:
+            table = ", or write the labels as a table" if "table" in known else ""
             raise ValueError(
                 f"{name} is a setting of --dataset={' or '.join(known)}, got dataset"
-                f" {config.dataset!r}: leave it out, or write the labels as a table."
+                f" {config.dataset!r}: leave it out{table}."
             )
     if config.weight_column and parse_layers(config.augment_layers).of_batch:
         raise ValueError(
