@@ -109,7 +109,6 @@ def test_a_compared_run_sees_the_views_that_the_evaluated_one_sees(finished_run,
         compare_with=str(same),
         tta="hflip,scale:24",
         inconsistency=False,
-        report=False,
     )
     check_compared(config, RunFolder(config.run_dir).read_label_names())
     evaluated = evaluate_run(config)
