@@ -103,8 +103,8 @@ def _parquet_columns(path: Path) -> list[str]:
 
     try:
         return list(parquet.read_schema(path).names)
-    # A damaged file is an OSError too.
-    except (pyarrow.ArrowException, OSError) as error:
+    # A damaged file is an OSError too; its names of columns may be no UTF-8.
+    except (pyarrow.ArrowException, OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path}: not a readable Parquet file ({error}).") from error
 
 

@@ -183,6 +183,14 @@ def test_a_damaged_parquet_file(folder):
         read_table(folder, "train")
 
 
+def test_a_parquet_file_whose_column_is_named_in_no_utf_8(folder):
+    path = folder / "train.parquet"
+    parquet.write_table(pyarrow.table({"image": ["a.jpg"], "dogs": [1]}), path)
+    path.write_bytes(path.read_bytes().replace(b"dogs", b"d\xed\x20s"))
+    with pytest.raises(DatasetError, match="train.parquet: not a readable Parquet file"):
+        read_table(folder, "train")
+
+
 def test_missing_and_ambiguous_files(folder):
     with pytest.raises(DatasetError, match="does not exist"):
         read_table(folder / "nowhere", "train")
