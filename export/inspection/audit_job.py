@@ -17,6 +17,7 @@ from vac_tf.datasets import Split, read_split
 from vac_tf.datasets.joined import join_splits, split_names
 from vac_tf.datasets.packed_images import file_of, name_of, range_of
 from vac_tf.datasets.run_splits import TEST_SPLITS, dataset_options
+from vac_tf.datasets.shared_groups import with_known_groups
 from vac_tf.inputs.exif_orientation import check_upright
 from vac_tf.runs.folder import RunFolder
 
@@ -50,7 +51,7 @@ def _read_dataset(config: AuditConfig) -> Split:
     split = join_splits([read_split(data.dataset, data.data_dir, n, **options) for n in names])
     if 0 < config.max_images < len(split):
         split = split.select(range(config.max_images))
-    return split
+    return with_known_groups(split, data)
 
 
 def _data_config(config: AuditConfig) -> TrainConfig:

@@ -11,17 +11,25 @@ from vac_tf.audit.measurement import Measurement
 from vac_tf.metrics.bootstrap import percentile_interval, resample_counts
 
 
-def consistency_by_view(measured: Measurement, samples: int, seed: int) -> dict[str, dict]:
+def consistency_by_view(
+    measured: Measurement, samples: int, seed: int, units: np.ndarray | None = None
+) -> dict[str, dict]:
     """Of every view, over all images and labels.
 
+    Args:
+        measured: N images.
+        samples: of the bootstrap.
+        seed: of the samples.
+        units: `[N]`, `Split.unit_numbers`: images of one person, say, which are drawn together.
+
     Returns:
-        kind -> `title`; `raw`; `relative` with `low` and `high` (95 % of resampled images);
+        kind -> `title`; `raw`; `relative` with `low` and `high` (95 % of resamples);
         `relative_decided`, of the heatmaps of decided labels alone; `decisions_changed` and
         `positive_decisions_changed`, shares of all decisions and of the positive ones;
         `gained` and `lost`, decisions that the view adds and takes away; `probability_change`, the
         mean absolute one. None where there is no unit or no decided label.
     """
-    counts = list(resample_counts(len(measured.names), samples, seed))
+    counts = list(resample_counts(len(measured.names), samples, seed, units))
     decided = measured.decided
     return {
         kind: {"title": title}

@@ -14,14 +14,21 @@ PREDICTORS = {
 }
 
 
-def error_prediction(measured: Measurement, truth: np.ndarray, samples: int, seed: int) -> dict:
+def error_prediction(
+    measured: Measurement,
+    truth: np.ndarray,
+    samples: int,
+    seed: int,
+    units: np.ndarray | None = None,
+) -> dict:
     """How well each of `PREDICTORS` tells wrong decisions from right ones.
 
     Args:
         measured: N images, L labels.
         truth: float32 `[N, L]` of 0, 1 and NaN, where nothing is judged.
-        samples: of the bootstrap over images.
+        samples: of the bootstrap.
         seed: of the samples.
+        units: `[N]`, `Split.unit_numbers`: images of one person, say, which are drawn together.
 
     Returns:
         `all` decisions, all `within_labels` (each compared with those of its label only, so that
@@ -40,6 +47,7 @@ def error_prediction(measured: Measurement, truth: np.ndarray, samples: int, see
         ),
     }
     judged = ~np.isnan(truth) & ~np.isnan(inconsistency)
+    units = np.arange(len(measured.names)) if units is None else units
     result = {}
     groups = {"all": judged, "within_labels": judged, "positive": judged & decided}
     for name, among in groups.items():
@@ -49,8 +57,8 @@ def error_prediction(measured: Measurement, truth: np.ndarray, samples: int, see
             predictor: roc_auc_interval(
                 wrong,
                 values[rows, columns],
-                rows,
-                len(measured.names),
+                units[rows],
+                int(units.max()) + 1,
                 samples,
                 seed,
                 columns if name == "within_labels" else None,

@@ -67,7 +67,8 @@ def audit(
         truth = truth.select(measured.places)
     contents = {"model": model.name, "kind": model.kind} | _summed_up(measured, truth, config)
     contents["left_out"] = left_out
-    contents["conventions"] = _conventions(config, {view.kind: view.spec for view in views})
+    specs = {view.kind: view.spec for view in views}
+    contents["conventions"] = _conventions(config, specs, truth)
     write_table(os.path.join(folder, TABLE_FILE), measured, truth.labels if truth else None)
     write_audit_page(folder, contents, measured)
     text = json.dumps(contents, indent=1, ensure_ascii=False, allow_nan=False)
@@ -78,17 +79,18 @@ def audit(
 
 def _summed_up(measured: Measurement, truth: Truth | None, config: AuditConfig) -> dict:
     samples, seed = config.bootstrap_samples, config.seed
+    units = truth.split.unit_numbers if truth else None
     labels = consistency_by_label(measured)
     _add_truth(labels, measured, truth)
     no_truth = {"left_out": "there is no truth: give --dataset and --data_dir instead of --images."}
-    errors = error_prediction(measured, truth.labels, samples, seed) if truth else no_truth
+    errors = error_prediction(measured, truth.labels, samples, seed, units) if truth else no_truth
     return {
         "images": len(measured.names),
         "unreadable": [
             {"image": picture.name, "status": picture.status, "error": picture.problem}
             for picture in measured.unreadable
         ],
-        "views": consistency_by_view(measured, samples, seed),
+        "views": consistency_by_view(measured, samples, seed, units),
         "labels": labels,
         "labels_without_truth": list(truth.missing) if truth else [],
         "least_stable": _least_stable(measured),
@@ -136,13 +138,15 @@ def _localization(measured: Measurement, truth: Truth | None, samples: int, seed
     return found if found["pairs"] else {"left_out": "no label of an image has a mask."}
 
 
-def _conventions(config: AuditConfig, specs: dict[str, str]) -> dict:
+def _conventions(config: AuditConfig, specs: dict[str, str], truth: Truth | None) -> dict:
+    drawn = truth.split.units_in_words if truth else "images"
     return {
         "views": specs,
         "raw": "mean squared difference of heatmaps, in their squared units (VAC, Equation 5)",
         "relative": "raw over the mean variance of each heatmap over its cells",
         "decision": "float32 probability > threshold",
         "threshold": "the model's own" if config.threshold < 0 else config.threshold,
-        "intervals": f"95 % of {config.bootstrap_samples} resamples of images, seed {config.seed}",
+        "drawn": drawn,
+        "intervals": f"95 % of {config.bootstrap_samples} resamples of {drawn}, seed {config.seed}",
         "average_precision": "step, of probabilities",
     }

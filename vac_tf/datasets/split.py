@@ -259,6 +259,13 @@ class Split:
         return None if len(names) == len(self) else numbers
 
     @property
+    def units_in_words(self) -> str:
+        """What a bootstrap resample of the split is drawn from."""
+        if self.groups is not None:
+            return f"{len(set(self.groups)):,} groups of images"
+        return "images" if self.unit_numbers is None else "images, each with all its boxes"
+
+    @property
     def training_labels(self) -> np.ndarray:
         """float32 [N, L] in 0..1 or NaN: the soft labels, where there are any."""
         return self.labels if self.soft_labels is None else self.soft_labels

@@ -129,10 +129,8 @@ def _values(evaluated: EvaluatedRun, files: PictureFiles) -> dict[str, object]:
 def _drawn(evaluated: EvaluatedRun) -> str:
     """What a bootstrap resample is drawn from, in words."""
     split = evaluated.source.split
-    if split.groups is not None:
-        number = len(set(split.groups))
-        return f"{number:,} groups of images ({evaluated.run_config.group_column})"
-    return "images" if split.unit_numbers is None else "images, each with all its boxes"
+    of_column = "" if split.groups is None else f" ({evaluated.run_config.group_column})"
+    return split.units_in_words + of_column
 
 
 def _errors(evaluated: EvaluatedRun) -> dict[str, object]:

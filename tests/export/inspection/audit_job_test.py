@@ -7,11 +7,14 @@ import pytest
 from PIL import Image
 from pyarrow import parquet
 
+from export.inspection import audit_job
 from export.inspection.audit_job import audit_images
+from export.inspection.opened_model import open_model
 from tests.export.onnx_models import description, write_channel_mean_model
 from vac_tf import datasets
 from vac_tf.configs.audit import AuditConfig
-from vac_tf.configs.classification import DATASETS
+from vac_tf.configs.classification import DATASETS, TrainConfig
+from vac_tf.runs.folder import RunFolder
 
 COUNT = 6
 READER = """
@@ -22,7 +25,9 @@ from vac_tf.datasets.split import Split
 
 def read(data_dir, split):
     paths = sorted(glob.glob(os.path.join(data_dir, "*.png")))
-    return Split(tuple(paths), np.eye(len(paths), 1, dtype=np.float32), ("red",), name=split)
+    people = tuple(str(number // 2) for number in range(len(paths)))
+    labels = np.eye(len(paths), 1, dtype=np.float32)
+    return Split(tuple(paths), labels, ("red",), name=split, groups=people)
 
 register_dataset("mine_9", read, replace=True)
 """
@@ -82,8 +87,24 @@ def test_a_registered_dataset_is_known_by_its_name(tmp_path, data, monkeypatch):
     module = str(tmp_path / "mine_9.py")
     text, found = audited(tmp_path, dataset="mine_9", data_dir=str(data), imports=module)
     assert f"{COUNT} images" in text and found["labels_without_truth"] == ["green", "blue"]
+    assert found["conventions"]["drawn"] == "3 groups of images"
     with pytest.raises(ValueError, match="Unknown dataset 'mine_8'. Expected one of: scenes, coco"):
         AuditConfig(model="m", output="o", dataset="mine_8", data_dir="d")
+
+
+def test_the_table_of_groups_of_a_run_is_drawn_from(tmp_path, data, monkeypatch):
+    rows = [f"{number}.png,{number // 3}" for number in range(COUNT)]
+    (data / "people.csv").write_text("\n".join(["image,person", *rows]))
+    run, groups = tmp_path / "run", {"group_column": "person", "group_file": "people.csv"}
+    config = TrainConfig(dataset="table", data_dir=str(data), run_dir=str(run), **groups)
+    RunFolder(str(run)).claim(config)
+    bundled = AuditConfig(model=str(tmp_path / "model.onnx"), images="i", output="o")
+    monkeypatch.setattr(audit_job, "open_model", lambda config: open_model(bundled))
+    _, found = audited(tmp_path, model=str(run), split="test")
+    assert found["conventions"]["drawn"] == "2 groups of images"
+    (data / "people.csv").unlink()  # Whoever audits may have the images alone.
+    _, found = audited(tmp_path, model=str(run), split="test")
+    assert found["conventions"]["drawn"] == "images"
 
 
 def test_images_alone_and_odd_label_names(tmp_path, data):

@@ -11,6 +11,8 @@ from vac_tf.audit.consistency import (
 )
 from vac_tf.audit.errors import error_prediction
 from vac_tf.audit.fairness import fairness
+from vac_tf.audit.measurement import measure
+from vac_tf.geometry.array_views import views_of
 from vac_tf.metrics.inconsistency import InconsistencyAccumulator
 
 
@@ -31,6 +33,24 @@ def test_equals_the_accumulator_that_evaluations_use():
     assert found["raw"] == pytest.approx(expected["raw"], rel=1e-5)
     assert found["relative"] == pytest.approx(expected["relative"], rel=1e-5)
     assert found["low"] <= found["relative"] <= found["high"]
+
+
+def test_an_image_that_is_there_twice_is_no_evidence_more():
+    model = channel_model(place=30.0)
+    views, _ = views_of(["hflip", "translate"], model.frame)
+    twice = [picture for picture in pictures(8) for _ in range(2)]
+    single, double = (measure(model, shown, views, 4, 0) for shown in (pictures(8), twice))
+    people = np.repeat(np.arange(8), 2)
+    whole = consistency_by_view(double, 200, 0, people)["hflip"]
+    expected = consistency_by_view(single, 200, 0)["hflip"]
+    assert (whole["low"], whole["high"]) == pytest.approx((expected["low"], expected["high"]))
+    apart = consistency_by_view(double, 200, 0)["hflip"]
+    assert apart["high"] - apart["low"] < 0.9 * (whole["high"] - whole["low"])
+    truth = np.random.default_rng(0).integers(2, size=single.probabilities.shape)
+    errors = error_prediction(double, truth.repeat(2, axis=0), 200, 0, people)["all"]
+    expected = error_prediction(single, truth, 200, 0)["all"]
+    for name in ("auc", "low", "high"):
+        assert errors["inconsistency"][name] == pytest.approx(expected["inconsistency"][name])
 
 
 def test_labels_and_images_add_up_to_the_whole():
