@@ -32,7 +32,8 @@ _LOOKS = 600
 def main(_) -> int:
     require_readable_memory()
     with tempfile.TemporaryDirectory() as folder:
-        grown = [show("score.py", *soak_scoring(folder)), show("serve.py", *soak_serving(folder))]
+        soaks = {"score.py": soak_scoring, "serve.py": soak_serving}
+        grown = [show(name, *soaks[name](folder)) for name in soaks if name in FLAGS.program]
     return 0 if all(growth <= FLAGS.most_growth for growth in grown) else 1
 
 
@@ -116,6 +117,8 @@ if __name__ == "__main__":
     flags.DEFINE_string("model", None, "The model.onnx of a bundle.", required=True)
     flags.DEFINE_string("images", None, "Folder of photographs.", required=True)
     flags.DEFINE_float("minutes", 60.0, "Of scoring, and of serving.", lower_bound=0.01)
+    programs = ["score.py", "serve.py"]
+    flags.DEFINE_multi_enum("program", programs, programs, "To soak; repeat the flag.")
     flags.DEFINE_integer("clients", 8, "Clients of the server at the same time.", lower_bound=1)
     flags.DEFINE_float("most_growth", 0.02, "Share by which memory may grow.")
     app.run(main)

@@ -46,16 +46,18 @@ def test_memory_is_tried_before_an_hour_is_spent(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "growths, exit_code", [((0.0, 0.02), 0), ((0.0, 8.0), 1), ((float("nan"), 8.0), 1)]
+    "growths, exit_code",
+    [((0.0, 0.02), 0), ((0.0, 8.0), 1), ((float("nan"), 8.0), 1), ((8.0,), 1), ((0.0,), 0)],
 )
-def test_growth_of_either_program_fails(monkeypatch, growths, exit_code):
+def test_growth_of_any_program_that_is_asked_for_fails(monkeypatch, growths, exit_code):
     left = iter(growths)
+    program = ["serve.py", "score.py"][: len(growths)]
     monkeypatch.setattr(soak, "require_readable_memory", lambda: None)
     for name in ("soak_scoring", "soak_serving"):
         monkeypatch.setattr(soak, name, lambda _: ())
-    monkeypatch.setattr(soak, "show", lambda _: next(left))
-    monkeypatch.setattr(soak, "FLAGS", SimpleNamespace(most_growth=0.02))
-    assert soak.main([]) == exit_code
+    monkeypatch.setattr(soak, "show", lambda name: next(left) if name in program else 1 / 0)
+    monkeypatch.setattr(soak, "FLAGS", SimpleNamespace(most_growth=0.02, program=program))
+    assert soak.main([]) == exit_code and not list(left)
 
 
 def test_memory_that_a_process_takes_is_seen():
