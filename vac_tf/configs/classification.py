@@ -7,7 +7,7 @@ copy of any default.
 
 import dataclasses
 
-from vac_tf.configs.fields import setting
+from vac_tf.configs.fields import given_settings, setting
 from vac_tf.configs.label_groups.settings import LabelSettings
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.training.distillation import DistillationSettings
@@ -182,9 +182,7 @@ class TrainConfig(
             )
 
     def _check_pooling(self):
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        names = ("attention_weight", "attention_temperature")
-        given = [name for name in names if getattr(self, name) != defaults[name]]
+        given = given_settings(self, ("attention_weight", "attention_temperature"))
         if given and self.pooling != "csra":
             raise ValueError(f"{given[0]} is a setting of pooling 'csra': add --pooling=csra.")
         if self.pooling == "csra" and self.model == "dual_stream":

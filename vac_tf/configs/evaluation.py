@@ -4,7 +4,7 @@ import dataclasses
 
 from vac_tf.configs.classification import UNKNOWN_POLICIES
 from vac_tf.configs.extensions import IMPORT_HELP
-from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
+from vac_tf.configs.fields import LARGEST_BATCH, check_fields, given_settings, setting
 
 # Settings of tuning, of tuning or calibrating, and of the page.
 _OF_TUNING = ("threshold_objective", "force_thresholds")
@@ -126,10 +126,10 @@ class EvaluationConfig:
 
     def _refuse_without(self, is_there: bool, needed: str, *names: str):
         """Refuses settings that would do nothing without another one."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        for name in names:
-            if not is_there and getattr(self, name) != defaults[name]:
-                raise ValueError(f"{name} {getattr(self, name)!r} does nothing without {needed}.")
+        given = [] if is_there else given_settings(self, names)
+        if given:
+            value = getattr(self, given[0])
+            raise ValueError(f"{given[0]} {value!r} does nothing without {needed}.")
 
     @property
     def tunes(self) -> bool:

@@ -58,6 +58,12 @@ def as_arguments(config: Any) -> list[str]:
     return arguments
 
 
+def given_settings(config: Any, names: Collection[str]) -> list[str]:
+    """Those of the names that are settings of the config and not at their default."""
+    defaults = {field.name: field.default for field in dataclasses.fields(config)}
+    return [name for name in names if name in defaults and getattr(config, name) != defaults[name]]
+
+
 def check_fields(config: Any) -> None:
     """Checks every field of a config against its choices and limits.
 

@@ -3,7 +3,14 @@
 import dataclasses
 
 from vac_tf.configs.extensions import IMPORT_HELP
-from vac_tf.configs.fields import GIVEN, LARGEST_BATCH, LARGEST_SIDE, check_fields, setting
+from vac_tf.configs.fields import (
+    GIVEN,
+    LARGEST_BATCH,
+    LARGEST_SIDE,
+    check_fields,
+    given_settings,
+    setting,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,10 +42,8 @@ class FollowingSettings:
         """Raises ValueError for a setting of something that is not asked for."""
         if self.tensorboard:
             return
-        defaults = {field.name: field.default for field in dataclasses.fields(FollowingSettings)}
-        for name in ("tensorboard_steps", "tensorboard_images"):
-            if getattr(self, name) != defaults[name]:
-                raise ValueError(f"{name} is a setting of tensorboard: add --tensorboard.")
+        for name in given_settings(self, ("tensorboard_steps", "tensorboard_images")):
+            raise ValueError(f"{name} is a setting of tensorboard: add --tensorboard.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Settings of the method that cannot work together, found before any data is read."""
 
-import dataclasses
 import math
 import os
 from collections.abc import Sequence
@@ -8,7 +7,7 @@ from collections.abc import Sequence
 import keras
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.fields import GIVEN, LARGEST_SIDE
+from vac_tf.configs.fields import GIVEN, LARGEST_SIDE, given_settings
 from vac_tf.configs.label_groups.reading import check_label_groups
 from vac_tf.configs.run import RunConfig
 from vac_tf.configs.saliency import SaliencyConfig
@@ -33,8 +32,8 @@ _READER_SETTINGS = {"soft_labels": "soft_labels", "weight_column": "weight_colum
 _READER_SETTINGS |= {"label_columns": "label_columns", "ignore_columns": "ignore_columns"}
 _READER_SETTINGS |= {"repeated_images": "repeated_images", "label_separator": "label_separator"}
 _READER_SETTINGS |= {"rap_partition": "partition"}
-# Settings that do nothing without another one.
-_NEEDED = {"cache_content": "cache", "cache_dir": "cache", "augment_mode": "augment"}
+# Settings that do nothing without another one, or without one value of it.
+_NEEDED = {"cache_content": "cache", "cache_dir": "cache=disk", "augment_mode": "augment"}
 _NEEDED |= {"synchronized_batch_norm": "strategy"}
 
 
@@ -106,24 +105,19 @@ def _has_begun(config):
     return bool(config.run_dir) and RunFolder(config.run_dir).has_state()
 
 
-def _given(config, names):
-    """Those of the names whose setting is not the default."""
-    defaults = {field.name: field.default for field in dataclasses.fields(config)}
-    return [name for name in names if name in defaults and getattr(config, name) != defaults[name]]
-
-
 def _refuse_idle_settings(config):
     """Of a run that has begun they are left alone: earlier versions took them."""
     if _has_begun(config):
         return
-    others = _given(config, _NEEDED.values())
-    for name in _given(config, _NEEDED):
-        if _NEEDED[name] not in others:
+    for name in given_settings(config, _NEEDED):
+        owner, _, value = _NEEDED[name].partition("=")
+        is_there = getattr(config, owner) == value if value else given_settings(config, [owner])
+        if not is_there:
             raise ValueError(
                 f"{name} {getattr(config, name)!r} does nothing without --{_NEEDED[name]}: add that"
                 f" or leave --{name} out."
             )
-    if len(_given(config, ("paper_protocol", "validation_fraction"))) == 2:
+    if len(given_settings(config, ("paper_protocol", "validation_fraction"))) == 2:
         raise ValueError(
             f"validation_fraction {config.validation_fraction:g} does nothing with paper_protocol,"
             " which selects on the test split: add --nopaper_protocol to hold images out, or leave"
@@ -132,7 +126,7 @@ def _refuse_idle_settings(config):
 
 
 def _check_reader_settings(config):
-    for name in () if _has_begun(config) else _given(config, _READER_SETTINGS):
+    for name in () if _has_begun(config) else given_settings(config, _READER_SETTINGS):
         known = datasets_with(_READER_SETTINGS[name])
         if config.dataset not in known:
             table = ", or write the labels as a table" if "table" in known else ""
@@ -255,9 +249,7 @@ def _check_views_from_photographs(config, transforms, augmentation):
 
 
 def _check_single_network(config):
-    fields = {field.name: field.default for field in dataclasses.fields(TrainConfig)}
-    given = [name for name in DUAL_STREAM_SETTINGS if getattr(config, name) != fields[name]]
-    if given:
+    if given := given_settings(config, DUAL_STREAM_SETTINGS):
         raise ValueError(
             f"{', '.join(given)}: only for a dual-stream training; add --model=dual_stream."
         )

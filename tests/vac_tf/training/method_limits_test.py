@@ -66,6 +66,7 @@ PAPER = {"paper_protocol": True}
     [
         ({}, {"cache_content": "inputs"}, {"cache": "memory"}),
         ({}, {"cache_dir": "kept"}, {"cache": "disk"}),
+        ({"cache": "memory"}, {"cache_dir": "kept"}, {"cache": "disk"}),
         ({}, {"augment_mode": "union"}, {"augment": "hflip"}),
         ({}, {"synchronized_batch_norm": True}, {"strategy": "mirrored"}),
         (OF_COCO | PAPER, {"validation_fraction": 0.1}, {"paper_protocol": False}),

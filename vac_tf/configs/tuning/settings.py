@@ -4,7 +4,7 @@ import dataclasses
 import os
 
 from vac_tf.configs.classification import TrainConfig
-from vac_tf.configs.fields import LARGEST_BATCH, check_fields, setting
+from vac_tf.configs.fields import LARGEST_BATCH, check_fields, given_settings, setting
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,11 +79,11 @@ class TuningConfig:
 
     def _check_modes(self):
         """Refuses a setting of another mode."""
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        for name, modes in _MODES.items():
-            if self.mode not in modes and getattr(self, name) != defaults[name]:
+        for name in given_settings(self, _MODES):
+            if self.mode not in _MODES[name]:
                 raise ValueError(
-                    f"{name} is a setting of --mode={' and '.join(modes)}, got mode {self.mode!r}."
+                    f"{name} is a setting of --mode={' and '.join(_MODES[name])}, got mode"
+                    f" {self.mode!r}."
                 )
 
 

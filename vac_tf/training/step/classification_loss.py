@@ -1,6 +1,5 @@
 """The classification loss of a run, by its name."""
 
-import dataclasses
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -8,6 +7,7 @@ from functools import partial
 import keras
 
 from vac_tf import losses
+from vac_tf.configs.fields import given_settings
 from vac_tf.configs.registration import add_name
 from vac_tf.configs.training.loss import SETTINGS_OF_A_LOSS, LossSettings
 
@@ -118,9 +118,8 @@ def loss_of_run(config: LossSettings) -> Callable:
 
 def check_loss(config: LossSettings) -> None:
     """Raises ValueError for a setting of another loss than the run's, which would do nothing."""
-    defaults = {field.name: field.default for field in dataclasses.fields(LossSettings)}
     for owner, names in SETTINGS_OF_A_LOSS.items():
-        given = [name for name in names if getattr(config, name) != defaults[name]]
+        given = given_settings(config, names)
         if given and owner != config.loss:
             raise ValueError(
                 f"{given[0]} {getattr(config, given[0])} is a setting of loss {owner!r}, got loss"
