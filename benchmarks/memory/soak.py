@@ -4,9 +4,10 @@
 
 `score.py` scores a list that takes `--minutes` (the images, again and again, by the speed of two
 short lists), then `serve.py` answers `--clients` clients for as long. Memory is that of a process
-and all that it started, what they share counted once, looked at 600 times. Printed is its median
-in the last tenth of the time against that in the second tenth, before which caches fill, and the
-exit code is 1 where it grew by more than `--most_growth`.
+and all that it started, what they share counted once, without files such as libraries, which are
+divided among all processes of the machine; it is looked at 600 times. Printed is its median in
+the last tenth of the time against that in the second tenth, before which caches fill, and the exit
+code is 1 where it grew by more than `--most_growth`.
 """
 
 import os
@@ -19,7 +20,7 @@ from collections.abc import Sequence
 import numpy as np
 from absl import app, flags
 
-from benchmarks.memory.processes import MemoryWatch, require_readable_memory
+from benchmarks.memory.processes import WITHOUT_FILES, MemoryWatch, require_readable_memory
 from benchmarks.photographs import list_photographs
 from benchmarks.serving.client import send_all, started_server
 
@@ -88,7 +89,7 @@ def _score(rows: int, folder: str) -> tuple[float, list[int]]:
     start = time.monotonic()
     with tempfile.TemporaryFile("w+") as printed:
         process = subprocess.Popen(command, stdout=printed, stderr=printed)
-        with MemoryWatch(process.pid, _between_looks()) as watch:
+        with MemoryWatch(process.pid, _between_looks(), WITHOUT_FILES) as watch:
             exit_code = process.wait()
         if exit_code:
             printed.seek(0)
@@ -106,7 +107,7 @@ def soak_serving(folder: str) -> tuple[int, list[int]]:
     sent = 0
     with started_server(FLAGS.model) as (address, process):
         end = time.monotonic() + FLAGS.minutes * 60.0
-        with MemoryWatch(process, _between_looks()) as watch:
+        with MemoryWatch(process, _between_looks(), WITHOUT_FILES) as watch:
             while time.monotonic() < end:
                 send_all(address, bodies, FLAGS.clients)
                 sent += len(bodies)

@@ -10,7 +10,7 @@ from absl import app
 from PIL import Image
 
 from benchmarks.memory import processes, soak
-from benchmarks.memory.processes import MemoryWatch
+from benchmarks.memory.processes import ALL, WITHOUT_FILES, MemoryWatch
 from tests.export.onnx_models import write_channel_mean_model
 from tools.python_imports import REPOSITORY
 
@@ -40,7 +40,7 @@ def test_memory_that_cannot_be_read_is_no_memory_that_stays():
 
 def test_memory_is_tried_before_an_hour_is_spent(monkeypatch):
     processes.require_readable_memory()
-    monkeypatch.setattr(processes, "memory_of_all", lambda _: 0)
+    monkeypatch.setattr(processes, "memory_of_all", lambda *_: 0)
     with pytest.raises(RuntimeError, match="reads as 0 bytes: .* must be readable"):
         soak.main([])
 
@@ -60,13 +60,29 @@ def test_growth_of_any_program_that_is_asked_for_fails(monkeypatch, growths, exi
     assert soak.main([]) == exit_code and not list(left)
 
 
-def test_memory_that_a_process_takes_is_seen():
+def test_an_unrelated_process_with_the_same_libraries_changes_nothing():
+    code = "import numpy; numpy.ones(1 << 20); print('taken', flush=True); input()"
+    command = [sys.executable, "-c", code]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdout.readline() == b"taken\n"
+        alone = processes.memory_of_all(process.pid, WITHOUT_FILES)
+        with subprocess.Popen(command, **pipes) as other:
+            assert other.stdout.readline() == b"taken\n"
+            own = processes.memory_of_all(process.pid, WITHOUT_FILES)
+            assert own == pytest.approx(alone, rel=0.01) and alone > 8 << 20
+            other.communicate(b"\n")
+        process.communicate(b"\n")
+
+
+@pytest.mark.parametrize("kinds", [ALL, WITHOUT_FILES])
+def test_memory_that_a_process_takes_is_seen(kinds):
     code = "import sys; kept = b'1' * (100 << 20); print('taken', flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "taken\n"
-        with MemoryWatch(process.pid, 0.01) as watch:
+        with MemoryWatch(process.pid, 0.01, kinds) as watch:
             while not watch.seen:
                 pass
         process.stdin.close()
