@@ -42,8 +42,8 @@ class FollowingSettings:
         """Raises ValueError for a setting of something that is not asked for."""
         if self.tensorboard:
             return
-        for name in given_settings(self, ("tensorboard_steps", "tensorboard_images")):
-            raise ValueError(f"{name} is a setting of tensorboard: add --tensorboard.")
+        if given := given_settings(self, ("tensorboard_steps", "tensorboard_images")):
+            raise ValueError(f"{given[0]} is a setting of tensorboard: add --tensorboard.")
 
 
 @dataclasses.dataclass(frozen=True)
