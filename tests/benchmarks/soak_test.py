@@ -30,6 +30,8 @@ def test_scoring_and_serving_are_watched(tmp_path, most, exit_code):
         pattern = rf"{name}: (\d+) images in [\d.]+ min, memory ([\d.]+) MiB early, ([\d.]+) MiB"
         images, early, late = map(float, re.match(pattern, line).groups())
         assert images >= 64 and 20.0 < early < 1000.0 and 20.0 < late < 1000.0
+        tenths = [float(tenth) for tenth in line.partition("of the time ")[2].split()]
+        assert len(tenths) == 10 and [tenths[1], tenths[9]] == pytest.approx([early, late], abs=0.1)
 
 
 def test_memory_that_cannot_be_read_is_no_memory_that_stays():
