@@ -7,7 +7,9 @@ Every file of the bundle is run by ONNX Runtime, by the reference evaluator of O
 every operator in NumPy, and by OpenVINO, and the SavedModel by TensorFlow in a process of its own
 that knows nothing of this project. Printed, beside ONNX Runtime's outputs: the largest difference
 of a probability, of a heatmap (as a share of the largest value), and the decisions that differ. A
-runtime that is not installed, or whose file the bundle has not, is named as not run.
+runtime that is not installed, or whose file the bundle has not, is named as not run. The exit code
+is 1 where a runtime of a float32 file is further away than `--most_difference`; the others round,
+each in its own way.
 """
 
 import importlib.util
@@ -15,14 +17,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 
 import numpy as np
 import onnx
 import onnx.version_converter
 from absl import app, flags
 
-from experiments.conformance.outputs import NAMES, Outputs, input_images, line, one_by_one
+from experiments.conformance.outputs import NAMES, Difference, Outputs, input_images, one_by_one
 from export.bundle.description import SAVED_MODEL_FOLDER, onnx_file
 from export.scoring.runtime.input_buffer import INPUT_NAME
 from export.scoring.runtime.session import NetworkSession
@@ -45,7 +46,7 @@ numpy.savez(outputs, **{
 """
 
 
-def main(_) -> None:
+def main(_) -> int:
     session = NetworkSession(os.path.join(FLAGS.bundle, onnx_file("fp32")))
     try:
         images = input_images(session.description.preprocessing, FLAGS.images, FLAGS.count)
@@ -53,28 +54,37 @@ def main(_) -> None:
         raise app.UsageError(str(error)) from error
     print("| file | runtime | largest difference of a probability | of a heatmap | decisions |")
     print("|---|---|---|---|---|")
+    far = []
     for precision in PRECISIONS:
         path = os.path.join(FLAGS.bundle, onnx_file(precision))
         if os.path.exists(path):
-            for line in _lines(path, images):
-                print(line, flush=True)
+            differences = _differences(path, images)
+            if precision == "fp32":
+                limit = FLAGS.most_difference
+                far = [name for name, each in differences.items() if not each.is_within(limit)]
+    if far:
+        print(f"Further away than {FLAGS.most_difference:g}: {', '.join(far)}.", file=sys.stderr)
+    return int(bool(far))
 
 
-def _lines(path: str, images: np.ndarray) -> Iterator[str]:
-    """A line of the table per runtime of one file."""
+def _differences(path: str, images: np.ndarray) -> dict[str, Difference]:
+    """Those of one file by runtime, printed line by line."""
     session = NetworkSession(path)
     thresholds = np.array(session.description.thresholds, np.float32)
     ours = one_by_one(lambda batch: session.run(batch, NAMES), images)
-    yield f"| {os.path.basename(path)} | ONNX Runtime | | | {ours['probabilities'].size} |"
+    print(f"| {os.path.basename(path)} | ONNX Runtime | | | {ours['probabilities'].size} |")
     runtimes = {"reference evaluator": _reference, "OpenVINO": _openvino}
     if os.path.basename(path) == onnx_file("fp32"):
         runtimes["SavedModel in plain TensorFlow"] = _plain_tensorflow
+    found = {}
     for name, run in runtimes.items():
         theirs = run(path, images)
         if theirs is None:
-            yield f"| | {name} | not run | | |"
+            print(f"| | {name} | not run | | |", flush=True)
             continue
-        yield line(name, ours, theirs, thresholds)
+        found[name] = Difference.between(ours, theirs, thresholds)
+        print(found[name].line(name), flush=True)
+    return found
 
 
 def _reference(path: str, images: np.ndarray) -> Outputs | None:
@@ -118,4 +128,5 @@ if __name__ == "__main__":
     flags.DEFINE_string("bundle", None, "Folder that export_model.py wrote.", required=True)
     flags.DEFINE_string("images", None, "Folder of photographs.", required=True)
     flags.DEFINE_integer("count", 16, "Images to show, the first by name.", lower_bound=1)
+    flags.DEFINE_float("most_difference", 1e-5, "In float32.", lower_bound=0.0)
     app.run(main)

@@ -1,5 +1,6 @@
 """Outputs of runtimes beside those of ONNX Runtime, as lines of a table."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,11 +34,33 @@ def one_by_one(run: Callable[[np.ndarray], Outputs], images: np.ndarray) -> Outp
     return {name: np.concatenate([row[name] for row in rows]) for name in NAMES}
 
 
-def line(runtime: str, ours: Outputs, theirs: Outputs, thresholds: np.ndarray) -> str:
-    """Largest difference of a probability, of a heatmap as a share of the largest value, and the
-    number of decisions that differ."""
-    difference = [np.abs(ours[name] - theirs[name]).max() for name in NAMES]
-    share = difference[1] / np.abs(ours["heatmaps"]).max()
-    decided = [outputs["probabilities"] > thresholds for outputs in (ours, theirs)]
-    changed = int((decided[0] != decided[1]).sum())
-    return f"| | {runtime} | {difference[0]:.1e} | {share:.1e} | {changed} differ |"
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """How far a runtime's outputs are from others of the same images.
+
+    Attributes:
+        probability: The largest of a probability.
+        heatmap: The largest of a heatmap, as a share of the largest value.
+        decisions: How many differ.
+    """
+
+    probability: float
+    heatmap: float
+    decisions: int
+
+    @classmethod
+    def between(cls, ours: Outputs, theirs: Outputs, thresholds: np.ndarray) -> "Difference":
+        """Of outputs `NAMES`, decided above thresholds `[L]`; a NaN on one side stays one."""
+        probability, heatmap = (np.abs(ours[name] - theirs[name]).max() for name in NAMES)
+        decided = [outputs["probabilities"] > thresholds for outputs in (ours, theirs)]
+        changed = int((decided[0] != decided[1]).sum())
+        return cls(float(probability), float(heatmap / np.abs(ours["heatmaps"]).max()), changed)
+
+    def is_within(self, limit: float) -> bool:
+        """Whether both shares are at most the limit, which no NaN is."""
+        return self.probability <= limit and self.heatmap <= limit
+
+    def line(self, runtime: str) -> str:
+        """A line of the table of a file."""
+        values = f"{self.probability:.1e} | {self.heatmap:.1e} | {self.decisions} differ"
+        return f"| | {runtime} | {values} |"

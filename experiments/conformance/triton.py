@@ -12,7 +12,8 @@ calls the ONNX Runtime installed here. So this is a check of all but NVIDIA's fe
 of the configuration, labels, warm-up, batching, and of both protocols. Printed, beside `score.py`'s
 outputs for the same images: the largest difference of a probability, of a heatmap (as a share of
 the largest value), and the decisions that differ; then the classification extension's three best
-labels. The exit code is 1 where these are not the scorer's.
+labels. The exit code is 1 where these are not the scorer's, or a difference is above
+`--most_difference`.
 """
 
 import contextlib
@@ -32,7 +33,7 @@ from pathlib import Path
 import numpy as np
 from absl import app, flags
 
-from experiments.conformance.outputs import NAMES, Outputs, input_images, line, one_by_one
+from experiments.conformance.outputs import NAMES, Difference, Outputs, input_images, one_by_one
 from export.building.triton_repository import triton_model_name
 from export.bundle.description import onnx_file
 from export.scoring.runtime.input_buffer import INPUT_NAME
@@ -69,7 +70,7 @@ class TritonPythonModel:
 """
 
 
-def main(_) -> None:
+def main(_) -> int:
     session = NetworkSession(os.path.join(FLAGS.bundle, onnx_file("fp32")))
     try:
         images = input_images(session.description.preprocessing, FLAGS.images, FLAGS.count)
@@ -79,12 +80,16 @@ def main(_) -> None:
     ours = one_by_one(lambda batch: session.run(batch, NAMES), images)
     name = triton_model_name(FLAGS.bundle)
     with running(Path(FLAGS.triton), FLAGS.repository) as (http, grpc):
-        theirs = one_by_one(lambda batch: _ask_http(http, name, batch), images)
-        print(line("Triton, HTTP", ours, theirs, thresholds), flush=True)
-        theirs = _ask_grpc(grpc, name, images)
-        print(line("Triton, gRPC, requests batched", ours, theirs, thresholds), flush=True)
+        answers = {
+            "Triton, HTTP": one_by_one(lambda batch: _ask_http(http, name, batch), images),
+            "Triton, gRPC, requests batched": _ask_grpc(grpc, name, images),
+        }
         sizes = _batch_sizes(http, name)
         best = [_best_labels(http, name, image[None]) for image in images]
+    differences = []
+    for way, theirs in answers.items():
+        differences.append(Difference.between(ours, theirs, thresholds))
+        print(differences[-1].line(way))
     print(f"Batches that Triton made: {sizes}.")
     labels = session.description.label_names
     count = min(3, len(labels))
@@ -92,7 +97,8 @@ def main(_) -> None:
     expected = [[labels[each] for each in row] for row in order]
     wrong = sum(found != row for found, row in zip(best, expected, strict=True))
     print(f"Images of which the {count} best labels differ: {wrong} of {len(images)}.")
-    sys.exit(int(wrong > 0))
+    is_near = all(each.is_within(FLAGS.most_difference) for each in differences)
+    return int(wrong > 0 or not is_near)
 
 
 @contextlib.contextmanager
@@ -232,5 +238,6 @@ if __name__ == "__main__":
     flags.DEFINE_string("repository", None, "Triton's model repository of the same export.")
     flags.DEFINE_string("images", None, "Folder of images, searched at any depth.")
     flags.DEFINE_integer("count", 100, "How many images.", lower_bound=1)
+    flags.DEFINE_float("most_difference", 1e-5, "Of a value of the network.", lower_bound=0.0)
     flags.mark_flags_as_required(["triton", "bundle", "repository", "images"])
     app.run(main)

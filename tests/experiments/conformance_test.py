@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.conformance import metrics
+from experiments.conformance import metrics, networks
+from experiments.conformance.outputs import Difference
 from export.building.triton_repository import write_triton_model
 from tests.export.onnx_models import write_channel_mean_model
 from tools.python_imports import REPOSITORY
@@ -30,8 +31,7 @@ def test_metrics_are_those_of_other_libraries():
     by_scikit_learn = {metric for metric, library, *_ in rows if library == "scikit-learn"}
     assert {"mAP", "mA", "F1-C", "F1-O", "Acc", "F1-mean"} <= by_scikit_learn
     for metric, library, count, difference in rows:
-        limit = 1e-12 if library == "scikit-learn" else 1e-6  # TorchMetrics computes in float32.
-        assert count == "5" and float(difference) < limit, metric
+        assert count == "5" and float(difference) <= metrics.LIMITS[library], metric
 
 
 def test_a_metric_that_is_not_a_number_is_no_difference_of_0(monkeypatch, capsys):
@@ -39,9 +39,18 @@ def test_a_metric_that_is_not_a_number_is_no_difference_of_0(monkeypatch, capsys
     monkeypatch.setattr(metrics, "FLAGS", SimpleNamespace(count=3, seed=0))
     monkeypatch.setattr(metrics, "_ours", lambda *_: {"mAP": next(ours)})
     for library in ("_scikit_learn", "_torchmetrics"):
-        monkeypatch.setattr(metrics, library, lambda *_: {("mAP", "a library"): 0.5})
-    metrics.main([])
-    assert capsys.readouterr().out.splitlines()[-1] == "| mAP | a library | 6 | nan |"
+        monkeypatch.setattr(metrics, library, lambda *_: {("mAP", "TorchMetrics"): 0.5})
+    assert metrics.main([]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "| mAP | TorchMetrics | 6 | nan |"
+
+
+@pytest.mark.parametrize("theirs, code", [(0.5, 0), (0.5 + 1e-9, 1)])
+def test_a_metric_that_is_not_the_librarys_is_a_failure(monkeypatch, theirs, code):
+    monkeypatch.setattr(metrics, "FLAGS", SimpleNamespace(count=2, seed=0))
+    monkeypatch.setattr(metrics, "_ours", lambda *_: {"mAP": 0.5})
+    monkeypatch.setattr(metrics, "_scikit_learn", lambda *_: {("mAP", "scikit-learn"): theirs})
+    monkeypatch.setattr(metrics, "_torchmetrics", lambda *_: {})
+    assert metrics.main([]) == code
 
 
 def test_a_bundle_is_what_the_reference_evaluator_computes(tmp_path):
@@ -55,6 +64,29 @@ def test_a_bundle_is_what_the_reference_evaluator_computes(tmp_path):
     assert rows["SavedModel in plain TensorFlow"][0] == "not run"  # The bundle has none.
     probability, heatmap, decisions = rows["reference evaluator"]
     assert float(probability) < 1e-6 and float(heatmap) < 1e-6 and decisions == "0 differ"
+
+
+def test_a_runtime_that_computes_something_else_is_a_failure(tmp_path, monkeypatch, capsys):
+    write_channel_mean_model(tmp_path / "model.onnx")
+    Image.new("RGB", (50, 40), (10, 20, 30)).save(tmp_path / "photo.png")
+    settings = {"bundle": str(tmp_path), "images": str(tmp_path), "count": 1}
+    monkeypatch.setattr(networks, "FLAGS", SimpleNamespace(most_difference=1e-5, **settings))
+    of_a_file = networks._reference
+
+    def slightly_wrong(*arguments):
+        outputs = of_a_file(*arguments)
+        return {**outputs, "heatmaps": outputs["heatmaps"] * 1.0001}
+
+    monkeypatch.setattr(networks, "_reference", slightly_wrong)
+    assert networks.main([]) == 1
+    assert "Further away than 1e-05: reference evaluator." in capsys.readouterr().err
+
+
+def test_a_value_that_is_not_a_number_is_near_to_nothing():
+    ours = {"probabilities": np.array([[0.5]]), "heatmaps": np.ones((1, 1, 1, 1))}
+    theirs = {**ours, "heatmaps": np.full((1, 1, 1, 1), np.nan)}
+    assert not Difference.between(ours, theirs, np.array([0.5])).is_within(1e9)
+    assert Difference.between(ours, ours, np.array([0.5])).is_within(0.0)
 
 
 @pytest.mark.parametrize(
