@@ -56,25 +56,10 @@ def make_application(
     app.add_middleware(_Observed, metrics=metrics, state=state)
     _add_error_handlers(app, metrics)
     _add_health(app, scorer, metrics, state)
+    _add_model(app, scorer)
     memory = BodyMemory(config.queue_mb * 2**20)
     metrics.watch_bodies(lambda: memory.held)
     reader = BodyReader(config.body_bytes, config.request_seconds, memory)
-
-    @app.get("/model")
-    async def model() -> dict[str, Any]:
-        """Labels, thresholds and image size of the model."""
-        size = scorer.description.preprocessing
-        groups = scorer.description.to_json().get("label_groups")
-        return {
-            "sha256": scorer.sha256,
-            "labels": list(scorer.description.label_names),
-            "thresholds": scorer.thresholds.astype(str).astype(float).tolist(),
-            **({"label_groups": groups} if groups else {}),
-            **({"tta": list(scorer.description.tta)} if scorer.description.tta else {}),
-            "input_size": [size.height, size.width],
-            "precision": scorer.description.precision,
-            "has_heatmaps": scorer.has_heatmaps,
-        }
 
     refusals = {code: {"model": Refused} for code in (408, 429, 503)}
     failed = {code: {"model": Answer | Refused} for code in (413, 415, 422, 500)}
@@ -133,6 +118,24 @@ async def _read_images(
         # Base64 of many megabytes: other requests do not wait for it.
         return await asyncio.to_thread(read_json, body, most_images)
     return read_raw(body)
+
+
+def _add_model(app: fastapi.FastAPI, scorer: ImageScorer) -> None:
+    @app.get("/model")
+    async def model() -> dict[str, Any]:
+        """Labels, thresholds and image size of the model."""
+        size = scorer.description.preprocessing
+        groups = scorer.description.to_json().get("label_groups")
+        return {
+            "sha256": scorer.sha256,
+            "labels": list(scorer.description.label_names),
+            "thresholds": scorer.thresholds.astype(str).astype(float).tolist(),
+            **({"label_groups": groups} if groups else {}),
+            **({"tta": list(scorer.description.tta)} if scorer.description.tta else {}),
+            "input_size": [size.height, size.width],
+            "precision": scorer.description.precision,
+            "has_heatmaps": scorer.has_heatmaps,
+        }
 
 
 def _add_health(
