@@ -64,11 +64,17 @@ def test_only_the_seeds_asked_for_are_shown(tmp_path):
     assert [(each["way"], each["seed"]) for each in shown] == [("groups", 1), ("sigmoids", 1)]
 
 
-def test_the_results_that_are_there_are_those_of_the_command_that_stands_beside_them():
-    settings = re.search(r" -- (--.*)\n", label_groups.__doc__)[1].split()
+@pytest.mark.parametrize("name", ["results", "all_images"])
+def test_the_results_that_are_there_are_those_of_the_command_that_stands_beside_them(name):
+    page = (HERE.parent / "RESULTS.md").read_text(encoding="utf-8")
+    command = label_groups.__doc__ if name == "results" else page.partition(f"/{name} ")[2]
+    settings = re.search(r"-- (--.*)\n", command)[1].split()
     plans = planned((0, 1, 2), "experiments/label_groups/peta.toml", settings=settings)
-    refuse_other_settings(HERE / "results", plans)
-    assert len(read_results(HERE / "results", [0, 1, 2])) == len(plans) == 6
+    refuse_other_settings(HERE / name, plans)
+    results = read_results(HERE / name, [0, 1, 2])
+    assert len(results) == len(plans) == 6
+    if name == "all_images":
+        assert label_groups.format_table(results) in page
 
 
 def test_the_groups_of_peta_exclude_what_they_should():
