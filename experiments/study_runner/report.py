@@ -14,13 +14,20 @@ _MARK = "†"  # Of what may be too sure.
 _MARKS = "<!-- study {name} -->", "<!-- /study {name} -->"
 
 
-def report(study: Study, summary: dict, failures: Sequence[dict], figures: Sequence[str]) -> str:
+def report(
+    study: Study,
+    summary: dict,
+    failures: Sequence[dict],
+    refusals: Sequence[dict],
+    figures: Sequence[str],
+) -> str:
     """The report in Markdown.
 
     Args:
         study: whose report.
         summary: of `summarize`.
         failures: rows that failed.
+        refusals: averages that were no better than their networks.
         figures: paths of figures as the page sees them.
     """
     planned = sum(len(row.seeds) for row in study.rows.values() if row.is_evaluated)
@@ -54,6 +61,9 @@ def report(study: Study, summary: dict, failures: Sequence[dict], figures: Seque
     lines += [line for gains in summary["gains"] for line in by_label_table(gains, summary["rows"])]
     lines += ["", *(f"![{path}]({path})" for path in figures)] if figures else []
     lines += [f"\nFailed: {each['row']}, seed {each['seed']}." for each in failures]
+    if refusals:
+        named = ", ".join(f"{each['row']} of seed {each['seed']}" for each in refusals)
+        lines += ["", f"Refused, no better on the held-out images than one network: {named}."]
     return "\n".join(lines)
 
 

@@ -15,11 +15,13 @@ from experiments.study_runner.gains import precision_by_objects
 from experiments.study_runner.plan import Row, Study, as_flags
 from experiments.study_runner.results import Results
 from experiments.study_runner.statistics import unit_draws
+from vac_tf.averaging.refusal import NoBetterError
 from vac_tf.evaluation.saved_scores import SCORES_FILE, images_digest, read_scores
 from vac_tf.runs.child_process import INTERRUPTED, run_child, stopping_as_interrupts
 from vac_tf.runs.folder import RunFolder
 
 _SHOWN_LINES = 20
+_AVERAGE = "average_runs.py"
 # Flags of the evaluation that analyze.py has, too.
 _ANALYZED = ("split", "max_images", "skip_bad_images", "threshold")
 
@@ -30,6 +32,10 @@ class RowFailed(Exception):
     def __init__(self, command: list[str], exit_code: int, log: Path):
         super().__init__(f"exit code {exit_code}; see {log}")
         self.command, self.exit_code, self.log = command, exit_code, log
+
+
+class AverageRefused(RowFailed):
+    """An average is no better on the held-out images than its networks: there is none."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +76,7 @@ def run_study(
         keys: the rows to run; none: all.
 
     Returns:
-        "row (seed)" of every failure; the others have gone on.
+        "row (seed)" of every failure; the others have gone on. An average that was refused is none.
 
     Raises:
         KeyboardInterrupt: asked to stop; the same call continues.
@@ -78,11 +84,14 @@ def run_study(
     failed = []
     with stopping_as_interrupts():
         for row, seed in unfinished(study, results, keys):
-            if results.file(row, seed).exists():  # By now: of another process.
+            if results.is_done(row, seed):  # By now: of another process.
                 continue
             print(f"{row.key}, seed {seed}: {row.name}", flush=True)
             try:
                 results.write(row, seed, run_row(study, row, seed, places))
+            except AverageRefused as error:
+                results.write_refusal(row, seed, _refusal(study, row, seed, error, places))
+                print(f"  refused, no better than its networks: see {error.log}", flush=True)
             except RowFailed as error:
                 failed.append(f"{row.key} (seed {seed})")
                 results.write_failure(row, seed, _failure(row, seed, error))
@@ -92,11 +101,11 @@ def run_study(
 
 
 def unfinished(study: Study, results: Results, keys: Collection[str] = ()) -> list[tuple[Row, int]]:
-    """Rows (of these keys; none: all) and seeds without a result, in the order of `ordered`."""
+    """Rows (of these keys; none: all) and seeds that are not done, in the order of `ordered`."""
     return [
         (row, seed)
         for row, seed in ordered(study)
-        if not results.file(row, seed).exists() and (not keys or row.key in keys)
+        if not results.is_done(row, seed) and (not keys or row.key in keys)
     ]
 
 
@@ -124,7 +133,8 @@ def run_row(study: Study, row: Row, seed: int, places: Places) -> dict:
     """Trains (or continues) one row, evaluates it once, and returns its raw result.
 
     Raises:
-        RowFailed: a program ended with an error.
+        AverageRefused: it is made of networks that are better.
+        RowFailed: a program ended with another error.
     """
     run_dir = places.run_dir(row, seed)
     log = places.runs_dir / f"{row.key}_seed{seed}.log"
@@ -228,7 +238,9 @@ def _start(log: Path, program: str, *arguments: str) -> None:
     if exit_code in INTERRUPTED:
         raise KeyboardInterrupt
     if exit_code:
-        raise RowFailed(["python", program, *arguments], exit_code, log)
+        is_refusal = program == _AVERAGE and exit_code == NoBetterError.exit_code
+        error = AverageRefused if is_refusal else RowFailed
+        raise error(["python", program, *arguments], exit_code, log)
 
 
 def _failure(row: Row, seed: int, error: RowFailed) -> dict:
@@ -239,4 +251,16 @@ def _failure(row: Row, seed: int, error: RowFailed) -> dict:
         "command": json.dumps(error.command),
         "exit_code": error.exit_code,
         "last_lines": lines[-_SHOWN_LINES:],
+    }
+
+
+def _refusal(study: Study, row: Row, seed: int, error: AverageRefused, places: Places) -> dict:
+    """What is committed of it: the program's last line, without the paths of this machine."""
+    message = _failure(row, seed, error)["last_lines"][-1]
+    message = message.replace(str(places.runs_dir), "{runs_dir}")
+    return {
+        "row": row.key,
+        "seed": seed,
+        "flags": study.all_flags(row, seed),
+        "message": message,
     }

@@ -73,7 +73,8 @@ class StudyFolder:
             figure = self.folder / "differences.png"
             draw_differences(summary, str(figure))
             figures.append(os.path.relpath(figure, page.parent))
-        part = report(self.study, summary, self.results.failures(self.study), figures)
+        results, study = self.results, self.study
+        part = report(study, summary, results.failures(study), results.refusals(study), figures)
         text = replace_between_marks(read_page(page, self.study.name), self.study.name, part)
         write_atomically(str(self.folder / "summary.json"), summary_json(summary).encode())
         write_atomically(str(page), text.encode())

@@ -12,6 +12,7 @@ import keras
 
 from vac_tf.averaging.config import AveragingConfig
 from vac_tf.averaging.networks import averaged_outputs, averaged_weights, check_alike
+from vac_tf.averaging.refusal import NoBetterError
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.label_groups.group import LabelGroup
 from vac_tf.datasets.run_splits import with_data
@@ -46,7 +47,8 @@ def average_runs(config: AveragingConfig) -> dict:
 
     Raises:
         ValueError: a missing or damaged run, runs of other labels, networks, inputs or images, a
-            folder that is in use, or an average that is no better than the best run.
+            folder that is in use.
+        NoBetterError: the average is no better than the best run; nothing was written.
     """
     folders = [RunFolder(path) for path in config.folders]
     configs = [folder.read_config() for folder in folders]
@@ -68,7 +70,7 @@ def average_runs(config: AveragingConfig) -> dict:
     network, chosen, mean = _average(config, networks, scores, score, prepare)
     best = max(scores)
     if mean <= best:
-        raise ValueError(
+        raise NoBetterError(
             f"The average ({config.way}) of {', '.join(config.folders)} has mAP {mean:.4f} on the"
             f" {splits.selected_on}, no more than {best:.4f} of"
             f" {config.folders[scores.index(best)]} alone: nothing was written. Runs of the same"

@@ -12,6 +12,7 @@ from tests.vac_tf.tiny_backbones import add_tiny_backbones
 from vac_tf.averaging import run as averaging
 from vac_tf.averaging.config import AveragingConfig
 from vac_tf.averaging.networks import averaged_outputs, averaged_weights
+from vac_tf.averaging.refusal import NoBetterError
 from vac_tf.averaging.run import _check_held_out, average_runs, format_average
 from vac_tf.configs.classification import TrainConfig
 from vac_tf.configs.evaluation import EvaluationConfig
@@ -103,9 +104,16 @@ def test_statistics_belong_to_the_averaged_weights(runs, tmp_path, monkeypatch):
 def test_an_average_that_is_no_better_is_not_written(runs, tmp_path, monkeypatch):
     scores = iter([0.5, 0.6, 0.4, 0.6, 0.6])
     monkeypatch.setattr(averaging, "_scorer", lambda *_: lambda network: next(scores))
-    with pytest.raises(ValueError, match=r"no more than 0\.6000 of .*1 alone: nothing was written"):
+    expected = r"no more than 0\.6000 of .*1 alone: nothing was written"
+    with pytest.raises(NoBetterError, match=expected):
         average_runs(config_of(runs, tmp_path))
     assert not (tmp_path / "average").exists()
+
+
+def test_the_outputs_of_a_run_and_its_copy_are_no_better_than_it(runs, tmp_path):
+    copy = changed(runs[0], tmp_path)
+    with pytest.raises(NoBetterError):
+        average_runs(config_of([runs[0], copy], tmp_path, way="outputs"))
 
 
 def changed(run, tmp_path, **changes):
