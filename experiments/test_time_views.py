@@ -10,9 +10,10 @@ shift by one cell, and images/s of the network alone (the files take turns; no f
 
 Then, of each file with views: the AUC with which `1 - stability` tells wrong decisions from right
 ones, that of the plain uncertainty (how near the probability is to another decision, which needs
-no views), and their difference, with 95 % bootstrap intervals over images. `within labels` compares
-decisions on one label only; over all of them a score can win by telling rare labels from common
-ones. One run is one draw: differences between networks need several.
+no views), and their difference, with 95 % bootstrap intervals over images, those of one person or
+other unit of the split drawn together. `within labels` compares decisions on one label only; over
+all of them a score can win by telling rare labels from common ones. One run is one draw:
+differences between networks need several.
 """
 
 import dataclasses
