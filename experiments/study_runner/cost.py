@@ -56,8 +56,9 @@ def estimated_cost(study: Study, results: Results, keys: Collection[str] = ()) -
     elif study.seconds_per_row:
         # Not a row that evaluates another's run again: its epochs are nobody's.
         trained = (row for row, _ in ordered(study) if row.is_trained and row.program == "train.py")
-        first = train_config(study, next(trained))
-        rate = study.seconds_per_row / (first.epochs * _training_images(study, first))
+        row = next(trained)
+        config = train_config(study, row)
+        rate = study.seconds_per_row / (config.epochs * _training_images(study, row, config))
     rows = [
         (row, seed, None if rate is None else rate * images_seen(study, row) + evaluation)
         for row, seed in unfinished(study, results, keys)
@@ -70,7 +71,7 @@ def images_seen(study: Study, row: Row) -> float:
     if not row.is_trained:
         return 0
     config = train_config(study, row)
-    images = _training_images(study, config)
+    images = _training_images(study, row, config)
     if row.program != "train.py":
         return config.epochs * images
     transforms = len(_specs(config.transforms))
@@ -90,10 +91,11 @@ def images_seen(study: Study, row: Row) -> float:
     return sum(epochs) * images * views
 
 
-def _training_images(study: Study, config) -> int:
-    """The training images of the study, fewer where a row's config says so."""
+def _training_images(study: Study, row: Row, config) -> int:
+    """The training images of the row's data, fewer where its config says so."""
     limits = [getattr(config, name, 0) for name in ("max_images", "train_images")]
-    return min([limit for limit in limits if limit] + [study.training_images])
+    everything = row.training_images or study.training_images
+    return min([limit for limit in limits if limit] + [everything])
 
 
 def _specs(text: str) -> list[str]:

@@ -32,7 +32,7 @@ _ROW_TYPES = {
     **dict.fromkeys(("name", "program", "evaluated", "data", "run_of"), str),
     **dict.fromkeys(("needs", "seeds"), list),
     **dict.fromkeys(("flags", "evaluation"), dict),
-    "seed_offset": int,
+    **dict.fromkeys(("seed_offset", "training_images"), int),
     "analyze": bool,
 }
 _FLAG_TYPES = (str, int, float, bool)
@@ -57,6 +57,7 @@ class Row:
         analyze: whether analyze.py measures where it looks (coco and scenes only).
         needs: keys of rows that are trained before it, seed by seed.
         data: folder of its data where it is not the study's; such a row is compared with none.
+        training_images: of its own data, for the estimate of the cost; 0: the study's.
     """
 
     key: str
@@ -71,6 +72,7 @@ class Row:
     run_of: str = ""
     evaluation: dict[str, Any] = dataclasses.field(default_factory=dict)
     seed_offset: int = 0
+    training_images: int = 0
 
     @property
     def is_trained(self) -> bool:

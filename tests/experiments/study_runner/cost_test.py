@@ -73,3 +73,13 @@ def test_images_seen_are_those_of_all_views_streams_and_phases(tmp_path, flags, 
     (tmp_path / "small.toml").write_text(text)
     study = read_study(str(tmp_path / "small.toml"))
     assert images_seen(study, study.rows["control"]) == units * 48
+
+
+def test_a_row_of_other_data_is_estimated_by_its_own_images(tmp_path):
+    text = FILE.replace(
+        'name = "control"', 'name = "control"\ndata = "others"\ntraining_images = 12'
+    )
+    (tmp_path / "small.toml").write_text(text)
+    study = read_study(str(tmp_path / "small.toml"))
+    assert images_seen(study, study.rows["control"]) == 2 * 12
+    assert images_seen(study, study.rows["weak"]) == 2 * 48
